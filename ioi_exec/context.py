@@ -1,0 +1,45 @@
+"""What a block, a transaction and `end_block` know about where they are. All of it is immutable."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
+
+
+class BlockContext(NamedTuple):
+    """The header of the block being executed, with its height decided."""
+
+    height: int
+    time_ns: int
+    proposer: bytes  # b"" if none
+    extra: bytes
+    parent_root: bytes  # 32 bytes
+    block_id: bytes
+
+    def of_transaction(self, tx_index: int) -> TxContext:
+        return TxContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, tx_index)
+
+    def of_end(self, txs: Sequence[bytes]) -> EndContext:
+        return EndContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, len(txs), txs)
+
+
+class TxContext(NamedTuple):
+    """`ctx` of `VM.execute`."""
+
+    height: int
+    time_ns: int  # nanoseconds since 1970, as the header says; never this machine's clock
+    proposer: bytes  # b"" if none
+    extra: bytes
+    parent_root: bytes  # 32 bytes: the root the block stands on
+    tx_index: int
+
+
+class EndContext(NamedTuple):
+    """`ctx` of `VM.end_block`: the same fields, and the block's transactions, which the receipts belong to."""
+
+    height: int
+    time_ns: int
+    proposer: bytes
+    extra: bytes
+    parent_root: bytes
+    tx_index: int  # the number of transactions
+    txs: Sequence[bytes]

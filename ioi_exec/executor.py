@@ -1,0 +1,57 @@
+"""The seam between the machine and those that execute blocks: one by one, or on all cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator, Protocol, Sequence
+
+from ioi_exec.context import BlockContext
+from ioi_exec.receipt import Receipt, Receipts
+from ioi_exec.result import Stats
+
+OnReceipt = Callable[[int, Receipt], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block that was checked: bytes within the limits, and where it stands."""
+
+    txs: Sequence[bytes]
+    context: BlockContext
+
+
+@dataclass
+class Outcome:
+    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    receipts: Receipts
+    stats: Stats = field(default_factory=Stats)
+
+
+class BaseState(Protocol):
+    """The committed state a block is executed on. In a sandbox: the store below, and the writes on top of it.
+
+    Its methods raise ioi_exec.Error; an executor lets that end the block and never lets a VM see it.
+    """
+
+    @property
+    def version(self) -> int: ...
+    def get(self, key: bytes) -> bytes | None: ...
+    def scan(
+        self, start: bytes | None, end: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+    def reader_spec(self) -> dict[str, Any]:
+        """What `ioi_storage.Reader` in another process needs to read the store below."""
+
+    def inherit_fds(self) -> list[int]: ...
+    def overlay_writes(self) -> dict[bytes, bytes | None]:
+        """What lies on top of the store below: empty outside a sandbox."""
+
+
+class Executor(Protocol):
+    """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
+    transaction; what it raises ends the block and propagates."""
+
+    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome: ...
+    def close(self) -> None: ...

@@ -1,0 +1,79 @@
+"""The header of a block: what transactions may know beside the state, and the bytes it is kept as."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from ioi_exec.errors import InputError, InputTypeError, StateCorrupt
+
+MAX_INT64 = (1 << 63) - 1
+PROPOSER_BYTES = 64
+BLOCK_ID_BYTES = 64
+EXTRA_BYTES = 65_536
+
+# format, height, time_ns, then the lengths of proposer, block_id and extra, whose bytes follow. Big endian.
+_FORMAT = 1
+_FIXED = struct.Struct(">BQQBBI")
+
+
+@dataclass(frozen=True)
+class BlockHeader:
+    """What the proposer of a block says about it.
+
+    height: 0 .. 2^63 - 1; None: initial height + version.
+    time_ns: nanoseconds since 1970, 0 .. 2^63 - 1.
+    proposer: address of at most 64 bytes, or None.
+    block_id: at most 64 bytes, kept with the version and not shown to the VM.
+    extra: at most 65,536 bytes that the VM understands.
+    Raises InputTypeError or InputError.
+    """
+
+    height: int | None = None
+    time_ns: int = 0
+    proposer: bytes | None = None
+    block_id: bytes = b""
+    extra: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.height is not None:
+            _check_int("height", self.height)
+        _check_int("time_ns", self.time_ns)
+        if self.proposer is not None:
+            _check_bytes("proposer", self.proposer, PROPOSER_BYTES)
+        _check_bytes("block_id", self.block_id, BLOCK_ID_BYTES)
+        _check_bytes("extra", self.extra, EXTRA_BYTES)
+
+    def encode(self) -> bytes:
+        """The bytes kept with the version. The height must be decided. An empty proposer is kept as none."""
+        if self.height is None:
+            raise InputError("the header has no height: it is decided when the block is executed")
+        proposer = self.proposer or b""
+        fixed = _FIXED.pack(_FORMAT, self.height, self.time_ns, len(proposer), len(self.block_id), len(self.extra))
+        return fixed + proposer + self.block_id + self.extra
+
+    @classmethod
+    def decode(cls, data: bytes) -> BlockHeader:
+        """The inverse of `encode`. Raises StateCorrupt."""
+        if len(data) < _FIXED.size or data[0] != _FORMAT:
+            raise StateCorrupt("a block header in the state cannot be read: it was written by a newer ioi-exec or damaged")
+        _, height, time_ns, proposer_len, block_id_len, extra_len = _FIXED.unpack_from(data)
+        block_id_at = _FIXED.size + proposer_len
+        extra_at = block_id_at + block_id_len
+        if len(data) != extra_at + extra_len or height > MAX_INT64 or time_ns > MAX_INT64:
+            raise StateCorrupt("a block header in the state is damaged: its lengths do not add up")
+        return cls(height, time_ns, data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:])
+
+
+def _check_int(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputTypeError(f"header: {name} is {type(value).__name__}: give an integer")
+    if not 0 <= value <= MAX_INT64:
+        raise InputError(f"header: {name} is {value}: it must be from 0 to 2^63 - 1")
+
+
+def _check_bytes(name: str, value: object, most: int) -> None:
+    if not isinstance(value, bytes):
+        raise InputTypeError(f"header: {name} is {type(value).__name__}: give bytes")
+    if len(value) > most:
+        raise InputError(f"header: {name} has {len(value)} bytes: at most {most}")

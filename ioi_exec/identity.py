@@ -1,0 +1,44 @@
+"""What a state remembers about the engine that made it, beside its tree and genesis root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from ioi_exec.errors import StateError
+from ioi_exec.limits import CONSENSUS_LIMITS
+from ioi_exec.vm.loading import VMSpec
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """vm: which virtual machine. initial_height: of the first block. limits: those that can decide a receipt."""
+
+    vm: VMSpec
+    initial_height: int
+    limits: dict[str, int]
+
+    def to_meta(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "vm": self.vm.to_json(),
+            "initial_height": self.initial_height,
+            "limits": self.limits,
+        }
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> Identity:
+        """Raises StateError if the state was made by something else, or by a newer engine."""
+        if meta.get("format") != _FORMAT:
+            raise StateError(
+                f"the state's engine format is {meta.get('format')!r}, this ioi-exec knows {_FORMAT}: "
+                "use the release that made the state"
+            )
+        try:
+            vm, limits, initial_height = meta["vm"], meta["limits"], meta["initial_height"]
+            spec = VMSpec(vm["name"], vm["args"], vm["version"])
+            return cls(spec, initial_height, {name: limits[name] for name in CONSENSUS_LIMITS})
+        except (KeyError, TypeError) as error:
+            raise StateError(f"the state was not made by ioi-exec: its description lacks {error}") from error

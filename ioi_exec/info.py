@@ -1,0 +1,47 @@
+"""What a state says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ioi_exec.header import BlockHeader
+from ioi_exec.identity import Identity
+from ioi_exec.vm.loading import VMSpec
+
+if TYPE_CHECKING:
+    from ioi_storage import OverlayStore, Store
+
+
+@dataclass(frozen=True)
+class StateInfo:
+    """header: of the last block, None at version 0. Roots have 32 bytes. What follows `version` is of that version."""
+
+    tree: str
+    vm: VMSpec
+    initial_height: int
+    genesis_root: bytes
+    version: int
+    height: int
+    header: BlockHeader | None
+    state_root: bytes
+    receipts_root: bytes
+    transactions: int
+    failed: int
+
+    @classmethod
+    def of(cls, store: Store | OverlayStore, identity: Identity) -> StateInfo:
+        row = store.latest
+        return cls(
+            store.tree,
+            identity.vm,
+            identity.initial_height,
+            bytes(store.genesis_root),
+            row.version,
+            row.height,
+            BlockHeader.decode(row.header) if row.version else None,
+            bytes(row.root),
+            bytes(row.receipts_root),
+            row.transactions,
+            row.failed,
+        )

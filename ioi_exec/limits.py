@@ -1,0 +1,70 @@
+"""The limits of one block. What a transaction may write is checked as it writes, the rest before anything executes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Mapping
+
+from ioi_exec.errors import InputError, InputTypeError
+
+# Those that can decide a receipt: part of the consensus, so the state remembers them from `create`.
+CONSENSUS_LIMITS = ("key_bytes", "value_bytes", "tx_keys", "tx_write_bytes", "output_bytes", "checkpoint_depth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Upper limits, all inclusive. The first six can decide a receipt, so every node of a chain must use the same;
+    a state remembers those it was created with. The others only decide whether this engine takes a block at all.
+
+    Raises InputTypeError or InputError for values that make no sense.
+    """
+
+    key_bytes: int = 256
+    """Bytes of a key that is written. The store's own limit lies below LMDB's 511."""
+    value_bytes: int = 1 << 20
+    """Bytes of a value that is written: 1 MiB, so that one value never dominates a commit."""
+    tx_keys: int = 65_536
+    """Different keys in the write set of one transaction (deletions count, undone writes do not)."""
+    tx_write_bytes: int = 16 << 20
+    """Bytes of keys and values in the write set of one transaction: each key once, with its last value."""
+    output_bytes: int = 1 << 20
+    """Bytes a transaction may return as its output."""
+    checkpoint_depth: int = 64
+    """Checkpoints open at the same time in one transaction."""
+    tx_bytes: int = 1 << 20
+    """Bytes of one transaction as it arrives."""
+    block_transactions: int = 200_000
+    """Transactions in one block."""
+    block_bytes: int = 256 << 20
+    """Bytes of all transactions of one block."""
+    stall_seconds: float = 60.0
+    """Seconds without any progress after which a worker counts as dead. Never decides a result, only a retry."""
+    arena_bytes: int | None = None
+    """Most bytes of shared memory the workers may reserve; None: what memory and the cgroup have free."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "stall_seconds":
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise InputTypeError(f"Limits.stall_seconds is {type(value).__name__}: give seconds as a number")
+                if not 0 < value < float("inf"):
+                    raise InputError(f"Limits.stall_seconds is {value}: give a number of seconds above 0")
+            elif not (field.name == "arena_bytes" and value is None):
+                if isinstance(value, bool) or not isinstance(value, int):
+                    raise InputTypeError(f"Limits.{field.name} is {type(value).__name__}: give an integer")
+                if not 1 <= value < 1 << 63:
+                    raise InputError(f"Limits.{field.name} is {value}: give an integer from 1 to 2^63 - 1")
+        for name in ("value_bytes", "output_bytes", "tx_bytes"):
+            if getattr(self, name) >= 1 << 31:
+                raise InputError(f"Limits.{name} is {getattr(self, name)}: values of 2 GiB and more cannot be stored")
+
+    def consensus(self) -> dict[str, int]:
+        """The limits that can decide a receipt, as the state remembers them."""
+        values = asdict(self)
+        return {name: values[name] for name in CONSENSUS_LIMITS}
+
+    @classmethod
+    def remembered(cls, consensus: Mapping[str, Any]) -> Limits:
+        """The default limits, with those a state remembers."""
+        return cls(**{name: consensus[name] for name in CONSENSUS_LIMITS if name in consensus})

@@ -1,0 +1,359 @@
+"""ExecutionMachine: a state and a virtual machine; blocks in, roots out."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from itertools import zip_longest
+from time import perf_counter
+from types import TracebackType
+from typing import Iterable, Iterator
+
+import ioi_storage
+
+from ioi_exec.base import CommittedState, storage_errors
+from ioi_exec.cores import available_cores
+from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, StateExists, VMError
+from ioi_exec.executor import Block, OnReceipt
+from ioi_exec.executors import Executors, OwnExecutors
+from ioi_exec.guard import Guard
+from ioi_exec.header import BlockHeader
+from ioi_exec.identity import Identity
+from ioi_exec.info import StateInfo
+from ioi_exec.limits import Limits
+from ioi_exec.preparation import (
+    Genesis,
+    block_context,
+    checked_genesis,
+    checked_initial_height,
+    checked_limits,
+    checked_transactions,
+    decided_header,
+)
+from ioi_exec.ranges import key_range, scan_limit
+from ioi_exec.result import BlockResult
+from ioi_exec.vm.loading import Args, LoadedVM, load_vm
+from ioi_exec.vm.payments import check_genesis
+
+StatePath = str | os.PathLike[str]
+MAX_WORKERS = 256
+
+
+class ExecutionMachine:
+    """Executes blocks on a state and commits them. One thread at a time; close it, or use `with`.
+
+    `execute` stages a block: nothing is durable before `commit`. Several blocks may be staged on the same state;
+    when one is committed the others can no longer be. Every error is an ioi_exec.Error and leaves the committed
+    state as it was; what `on_receipt` raises passes through unchanged, as does KeyboardInterrupt.
+    """
+
+    def __init__(
+        self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, workers: int, pin: bool,
+        executors: Executors,
+    ) -> None:
+        """Use `create` or `open`."""
+        # The store, and on top of it the overlay of each sandbox that is open.
+        self._layers: list[ioi_storage.Store | ioi_storage.OverlayStore] = [store]
+        self._identity = identity
+        self._vm = vm
+        self._limits = limits
+        self._workers = workers
+        self._pin = pin
+        self._executors = executors
+        self._guard = Guard()
+
+    @classmethod
+    def create(
+        cls,
+        path: StatePath | None,
+        vm: str | type | object = "payments",
+        tree: str = "jellyfish",
+        genesis: Genesis | None = None,
+        *,
+        vm_args: Args | None = None,
+        initial_height: int = 1,
+        workers: int | None = None,
+        pin: bool = True,
+        limits: Limits | None = None,
+        executors: Executors | None = None,
+    ) -> ExecutionMachine:
+        """Create a state, durable at version 0 on return. path None: in memory.
+
+        If there is one already that is at version 0 with the same genesis, VM, tree and initial height, it is opened.
+        vm: a name ("payments"), "package.module:Class", a class, or an instance. vm_args: for the class, as JSON has them.
+        workers: processes; None: one per core this process may use; 0: none, one by one in this process.
+        pin: keep each worker on a core of its own. executors: share them between machines; default: its own.
+        Raises StateExists, StateInUse, VMError, InputError, ResourceError.
+        """
+        limits = checked_limits(Limits() if limits is None else limits)
+        loaded = load_vm(vm, vm_args)
+        identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus())
+        workers = _checked_workers(workers)
+        items = checked_genesis(genesis, limits)
+        if loaded.spec.name == "payments":
+            check_genesis(items)
+        with storage_errors():
+            try:
+                store = ioi_storage.Store.create(
+                    path, tree=tree, meta=identity.to_meta(), genesis=items, height=initial_height - 1
+                )
+            except ioi_storage.StateExists as error:
+                if path is None or not error.is_state:
+                    raise
+                store = _reopened(path, tree, identity, items)
+        return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
+
+    @classmethod
+    def open(
+        cls,
+        path: StatePath,
+        *,
+        vm: str | type | object | None = None,
+        vm_args: Args | None = None,
+        read_only: bool = False,
+        workers: int | None = None,
+        pin: bool = True,
+        limits: Limits | None = None,
+        executors: Executors | None = None,
+    ) -> ExecutionMachine:
+        """Open a state. Its VM and tree are remembered; vm is needed only where the VM cannot be imported by name.
+
+        read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
+        limits: default those that can decide a receipt as they were at creation.
+        Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
+        """
+        workers = _checked_workers(workers)
+        with storage_errors():
+            store = ioi_storage.Store.open(path, read_only=read_only)
+        try:
+            identity = Identity.from_meta(store.meta)
+            limits = checked_limits(Limits.remembered(identity.limits) if limits is None else limits)
+            loaded = None
+            if vm is not None:
+                loaded = load_vm(vm, vm_args)
+                identity.vm.check_same(loaded.spec)
+            elif vm_args is not None:
+                raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
+            elif not read_only:
+                loaded = _remembered_vm(identity)
+            return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
+        except BaseException:
+            store.close()
+            raise
+
+    def execute(
+        self,
+        txs: Iterable[bytes],
+        header: BlockHeader | None = None,
+        on_receipt: OnReceipt | None = None,
+        *,
+        sequential: bool = False,
+    ) -> BlockResult:
+        """Execute a block on the committed state and stage it.
+
+        header: default BlockHeader(), whose height is the initial height + version.
+        on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
+        sequential: one by one in this process, whatever `workers` says.
+        Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
+        """
+        with self._guard.alone("execute"):
+            began = perf_counter()
+            store = self._layers[-1]
+            listed = checked_transactions(txs, self._limits)
+            header = decided_header(header, self._identity.initial_height + store.version)
+            block = Block(listed, block_context(header, store.root))
+            vm = self._loaded_vm()
+            executor = self._executors.get(vm, self._limits, 0 if sequential else self._workers, self._pin)
+            prepared = perf_counter()
+            outcome = executor.run(block, CommittedState(store), on_receipt)
+            executed = perf_counter()
+            with storage_errors():
+                staged = store.stage(outcome.writes)
+            staged_at = perf_counter()
+            receipts_root = outcome.receipts.root()
+            ended = perf_counter()
+            seconds = {"prepare": prepared - began, **outcome.stats.seconds}
+            seconds.update(stage=staged_at - executed, receipts=ended - staged_at, total=ended - began)
+            outcome.stats.seconds = seconds
+            return BlockResult(
+                staged.version, header, bytes(staged.root), receipts_root, outcome.receipts, outcome.receipts.failed,
+                outcome.writes, outcome.stats, store, staged,
+            )
+
+    def commit(self, result: BlockResult) -> int:
+        """Make a staged block durable and return its version. Raises StaleResult, ReadOnly, ResourceError."""
+        if not isinstance(result, BlockResult):
+            raise InputTypeError(f"commit takes what execute returned, not {type(result).__name__}")
+        with self._guard.alone("commit"):
+            store = self._layers[-1]
+            staged = result.staged
+            if result.layer is not store:
+                raise StaleResult("the result was staged by another machine or in another sandbox: execute the block here")
+            if staged.parent_version != store.version or staged.parent_root != store.root:
+                raise StaleResult(
+                    f"the result was staged on version {staged.parent_version}, the state is at version {store.version}: "
+                    "execute the block again"
+                )
+            if len(self._layers) == 1 and store.read_only:
+                raise ReadOnly("the machine was opened read-only: open it without read_only to commit, or use a sandbox")
+            with storage_errors():
+                return store.commit(
+                    staged,
+                    receipts_root=result.receipts_root,
+                    height=result.height,
+                    header=result.header.encode(),
+                    transactions=result.transactions,
+                    failed=result.failed,
+                )
+
+    def get(self, key: bytes, version: int | None = None) -> bytes | None:
+        """The committed value, now or at an earlier version; None if absent. Raises VersionMissing."""
+        if not isinstance(key, bytes):
+            raise InputTypeError(f"get: the key is {type(key).__name__}: give bytes")
+        if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
+            raise InputTypeError(f"get: the version is {type(version).__name__}: give an integer")
+        with self._guard.reading("get"), storage_errors():
+            if version is not None:
+                self._layers[-1].version_row(version)
+            if not 0 < len(key) <= ioi_storage.key_limit:
+                return None
+            return self._layers[-1].get(key, version)
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The committed (key, value) pairs in key order, `end` exclusive; the same rules as in a VM."""
+        try:
+            start, end = key_range(start, end, prefix)
+            limit = scan_limit(limit)
+        except TypeError as error:
+            raise InputTypeError(str(error)) from None
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        with self._guard.reading("scan"), storage_errors():
+            items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit)
+        return _scanning(items)
+
+    @contextmanager
+    def sandbox(self) -> Iterator[ExecutionMachine]:
+        """`with machine.sandbox():` what is staged and committed inside vanishes on leaving. They may be nested."""
+        with self._guard.alone("sandbox"), storage_errors():
+            overlay = self._layers[-1].overlay()
+            self._layers.append(overlay)
+        try:
+            yield self
+        finally:
+            if overlay in self._layers:  # else the machine was closed inside
+                if self._layers[-1] is not overlay:
+                    raise MachineBusy("sandboxes end in the reverse order of their beginning")
+                with self._guard.alone("leaving a sandbox"), storage_errors():
+                    self._layers.pop().close()
+
+    def close(self) -> None:
+        """End the workers and close the state. Twice is no error. Staged results are dropped."""
+        if self._guard.closed:
+            return
+        with self._guard.alone("close"):
+            self._guard.closed = True
+            try:
+                self._executors.release()
+            finally:
+                with storage_errors():
+                    while self._layers:
+                        self._layers.pop().close()
+
+    def __enter__(self) -> ExecutionMachine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def version(self) -> int:
+        """Committed blocks since genesis."""
+        with self._guard.reading("version"), storage_errors():
+            return self._layers[-1].version
+
+    @property
+    def root(self) -> bytes:
+        """The state root of the current version, 32 bytes."""
+        with self._guard.reading("root"), storage_errors():
+            return bytes(self._layers[-1].root)
+
+    @property
+    def info(self) -> StateInfo:
+        """What is remembered about the state and its current version."""
+        with self._guard.reading("info"), storage_errors():
+            return StateInfo.of(self._layers[-1], self._identity)
+
+    @property
+    def workers(self) -> int:
+        """Worker processes; 0: blocks are executed one by one in this process."""
+        return self._workers
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def read_only(self) -> bool:
+        with self._guard.reading("read_only"):
+            return bool(self._layers[0].read_only)
+
+    @property
+    def closed(self) -> bool:
+        return self._guard.closed
+
+    def _loaded_vm(self) -> LoadedVM:
+        if self._vm is None:
+            self._vm = _remembered_vm(self._identity)
+        return self._vm
+
+
+def _reopened(
+    path: StatePath, tree: str, identity: Identity, items: list[tuple[bytes, bytes]]
+) -> ioi_storage.Store:
+    """The state that `create` found at its path, if it is what `create` would have made."""
+    store = ioi_storage.Store.open(path)
+    try:
+        there = Identity.from_meta(store.meta)
+        there.vm.check_same(identity.vm)
+        if store.version != 0:
+            raise StateExists(f"{path} holds a state at version {store.version}: open it, or create one elsewhere")
+        if store.tree != tree or there.initial_height != identity.initial_height or there.limits != identity.limits:
+            raise StateExists(f"{path} holds a state with another tree, initial height or limits: create one elsewhere")
+        if any(ours != theirs for ours, theirs in zip_longest(items, store.scan())):
+            raise StateExists(f"{path} holds a state with another genesis: open it, or create one elsewhere")
+        return store
+    except BaseException:
+        store.close()
+        raise
+
+
+def _remembered_vm(identity: Identity) -> LoadedVM:
+    if identity.vm.args is None:
+        raise VMError(f"the state was created with an instance of {identity.vm.name}: pass an equal one as vm=")
+    loaded = load_vm(identity.vm.name, identity.vm.args)
+    identity.vm.check_same(loaded.spec)
+    return loaded
+
+
+def _checked_workers(workers: int | None) -> int:
+    if workers is None:
+        return available_cores()
+    if isinstance(workers, bool) or not isinstance(workers, int):
+        raise InputTypeError(f"workers is {type(workers).__name__}: give an integer, or None for one per core")
+    if not 0 <= workers <= MAX_WORKERS:
+        raise InputError(f"workers is {workers}: give 0 to {MAX_WORKERS}, or None for one per core")
+    return workers
+
+
+def _scanning(items: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    with storage_errors():
+        yield from items

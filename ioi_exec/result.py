@@ -1,0 +1,81 @@
+"""What `execute` returns: a staged block, nothing of it durable yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ioi_exec.header import BlockHeader
+from ioi_exec.receipt import Receipts
+
+if TYPE_CHECKING:
+    from ioi_storage import Staged
+
+
+@dataclass
+class Stats:
+    """How a block was executed. Of interest to people only: no result depends on it.
+
+    mode: "sequential" or "parallel", or what the executor says it fell back to.
+    workers: worker processes, 0 if it ran in the calling one.
+    executions: incarnations executed; equals the number of transactions if none ran twice.
+    validations, aborts, suspensions: of Block-STM, in the paper's sense.
+    retries: times the whole block was run again (a worker died, shared memory ran out).
+    seconds: wall time by phase.
+    busy_seconds: per worker, the time it spent executing and validating.
+    """
+
+    mode: str = "sequential"
+    workers: int = 0
+    executions: int = 0
+    validations: int = 0
+    aborts: int = 0
+    suspensions: int = 0
+    retries: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    busy_seconds: list[float] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "workers": self.workers,
+            "executions": self.executions,
+            "validations": self.validations,
+            "aborts": self.aborts,
+            "suspensions": self.suspensions,
+            "retries": self.retries,
+            "seconds": {phase: round(seconds, 6) for phase, seconds in self.seconds.items()},
+            "busy_seconds": [round(seconds, 6) for seconds in self.busy_seconds],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class BlockResult:
+    """A block executed and staged on the machine's committed state; `ExecutionMachine.commit` makes it durable.
+
+    version: the version it becomes when committed.
+    header: as given, with its height decided.
+    state_root, receipts_root: 32 bytes each.
+    writes: the last write of every key, ascending by key; None is a deletion.
+    """
+
+    version: int
+    header: BlockHeader
+    state_root: bytes
+    receipts_root: bytes
+    receipts: Receipts
+    failed: int
+    writes: list[tuple[bytes, bytes | None]] = field(repr=False)
+    stats: Stats = field(repr=False)
+    layer: object = field(repr=False)
+    staged: Staged = field(repr=False)
+    """The store's part of the result, and the store (or sandbox) it belongs to."""
+
+    @property
+    def height(self) -> int:
+        assert self.header.height is not None
+        return self.header.height
+
+    @property
+    def transactions(self) -> int:
+        return len(self.receipts)

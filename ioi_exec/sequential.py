@@ -1,0 +1,84 @@
+"""Execution one by one in the calling process: the reference that parallel execution must equal."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from ioi_exec.context import TxContext
+from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.faults import done_receipt, end_block_fault, failed_receipt, transaction_fault
+from ioi_exec.limits import Limits
+from ioi_exec.overlay import Overlay
+from ioi_exec.receipt import PackedReceipts, Receipt, Receipts
+from ioi_exec.result import Stats
+from ioi_exec.view import TxView
+from ioi_exec.vm.loading import LoadedVM
+
+
+class SequentialExecutor:
+    """An Executor without processes, shared memory or speculation: a debugger steps right into the VM."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits) -> None:
+        self._vm = vm
+        self._limits = limits
+
+    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
+        began = perf_counter()
+        overlay = Overlay(base)
+        packed = PackedReceipts()
+        for tx_index, tx in enumerate(block.txs):
+            receipt = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
+            packed.append(receipt)
+            if on_receipt is not None:
+                on_receipt(tx_index, receipt)
+        receipts = packed.finish()
+        executed = perf_counter()
+        run_end_block(self._vm, self._limits, block, overlay, receipts)
+        ended = perf_counter()
+        stats = Stats(executions=len(block.txs), busy_seconds=[ended - began])
+        stats.seconds = {"execute": executed - began, "end_block": ended - executed}
+        return Outcome(overlay.batch(), receipts, stats)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def transaction(self, tx: bytes, overlay: Overlay, ctx: TxContext) -> Receipt:
+        """Execute one transaction on the overlay. Raises VMFault, or what reading the state raised."""
+        vm = self._vm
+        view = TxView(overlay, self._limits)
+        try:
+            decoded = vm.instance.decode(tx) if vm.decode else tx
+            receipt = done_receipt(vm.instance.execute(decoded, view, ctx), self._limits)
+        except KeyboardInterrupt:
+            raise  # the user's, not the VM's
+        except BaseException as error:
+            failed = failed_receipt(error)
+            if failed is None and view.fault is None:
+                raise transaction_fault(ctx.tx_index, error) from error
+            receipt = failed or Receipt(code=1)
+        finally:
+            view.close()
+        if view.fault is not None:
+            raise view.fault
+        if receipt.ok:
+            overlay.apply(view.finish())
+        return receipt
+
+
+def run_end_block(vm: LoadedVM, limits: Limits, block: Block, overlay: Overlay, receipts: Receipts) -> None:
+    """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
+    if not vm.end_block:
+        return
+    view = TxView(overlay, limits)
+    try:
+        vm.instance.end_block(view, block.context.of_end(block.txs), receipts)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if view.fault is None:
+            raise end_block_fault(len(block.txs), error) from error
+    finally:
+        view.close()
+    if view.fault is not None:
+        raise view.fault
+    overlay.apply(view.finish())

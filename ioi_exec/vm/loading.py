@@ -1,0 +1,201 @@
+"""Virtual machines by name, import path, class or instance: built once here, and carried once to each worker.
+
+The identity a state remembers is the VM's name, arguments and version. A name is "payments" or "package.module:Class".
+Workers get the class (or instance) by cloudpickle, so one from a notebook or a test function works too; only what this
+process made is ever unpickled, by workers it started itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pickle
+import sys
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Callable, Mapping, Sequence
+
+from ioi_exec.errors import VMError, VMMismatch
+from ioi_exec.vm import payments_reference
+
+BUILT_IN: Mapping[str, type] = {"payments": payments_reference.PaymentsReference}
+
+Args = Mapping[str, Any] | Sequence[Any]
+"""Arguments of a VM's class, as JSON has them: by name, or in order."""
+
+
+@dataclass(frozen=True)
+class VMSpec:
+    """The identity of a VM. args: None for an instance, whose arguments cannot be known."""
+
+    name: str
+    args: dict[str, Any] | list[Any] | None
+    version: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "args": self.args, "version": self.version}
+
+    def check_same(self, other: VMSpec) -> None:
+        """Raises VMMismatch unless a state of this VM can be used with `other`."""
+        same_args = self.args is None or other.args is None or self.args == other.args
+        if self.name != other.name or self.version != other.version or not same_args:
+            raise VMMismatch(
+                f"the state belongs to the VM {self}, not to {other}: open it with the VM it was created with, "
+                "or create another state"
+            )
+
+    def __str__(self) -> str:
+        args = "" if not self.args else f" with {json.dumps(self.args, sort_keys=True)}"
+        return f"{self.name}{args}" + (f" version {self.version}" if self.version else "")
+
+
+@dataclass(frozen=True)
+class LoadedVM:
+    """A VM ready to execute. native: the PyCapsule of a VM in C, which executors that can use it prefer."""
+
+    instance: Any
+    spec: VMSpec
+    native: object | None = field(default=None, repr=False)
+    decode: bool = False
+    keys: bool = False
+    end_block: bool = False
+    factory: tuple[type, Args] | None = field(default=None, repr=False)
+    """The class and its arguments, if it was not given as an instance."""
+
+    def payload(self) -> bytes:
+        """What `load_payload` needs in a worker to have the same VM. Raises VMError if it cannot be pickled."""
+        import cloudpickle  # only here: workers, which start often, can do without it
+
+        what = self.instance if self.factory is None else self.factory
+        owner = type(self.instance)
+        module = sys.modules.get(owner.__module__)
+        by_value = module is not None and owner.__module__ != "__main__" and not _importable(module)
+        try:
+            if by_value:
+                cloudpickle.register_pickle_by_value(module)
+            inner: bytes = cloudpickle.dumps((self.factory is None, what))
+        except Exception as error:
+            raise VMError(
+                f"the VM {self.spec.name} cannot be sent to workers: {error}. Keep files, locks and connections out of it, "
+                "or use workers=0"
+            ) from error
+        finally:
+            if by_value:
+                cloudpickle.unregister_pickle_by_value(module)
+        return pickle.dumps((list(sys.path), inner))
+
+
+def load_payload(payload: bytes) -> Any:
+    """The VM instance, in a worker. `payload` must come from this worker's own parent."""
+    path, inner = pickle.loads(payload)
+    sys.path.extend(entry for entry in path if entry not in sys.path)
+    is_instance, what = pickle.loads(inner)
+    return what if is_instance else build(*what)
+
+
+def load_vm(vm: str | type | object, args: Args | None = None) -> LoadedVM:
+    """Load a VM from its name, import path, class or instance. Raises VMError."""
+    if isinstance(vm, str):
+        cls = BUILT_IN.get(vm) or _imported(vm)
+        name = vm
+    elif isinstance(vm, type):
+        cls, name = vm, _name(vm)
+    else:
+        if args is not None:
+            raise VMError("arguments were given for a VM that is an instance already: give its class instead")
+        return _loaded(vm, VMSpec(_name(type(vm)), None, _version(vm)), None)
+    plain = _plain(args)
+    instance = build(cls, plain)
+    return _loaded(instance, VMSpec(name, plain, _version(instance)), (cls, plain))
+
+
+def build(cls: type, args: Args) -> Any:
+    """An instance of the class. Raises VMError."""
+    try:
+        return cls(**args) if isinstance(args, Mapping) else cls(*args)
+    except Exception as error:
+        raise VMError(f"the VM {_name(cls)} cannot be built with the arguments {args!r}: {error}") from error
+
+
+def _loaded(instance: Any, spec: VMSpec, factory: tuple[type, Args] | None) -> LoadedVM:
+    if not callable(getattr(instance, "execute", None)):
+        raise VMError(f"{spec.name} is no VM: it has no method execute(tx, state, ctx)")
+    present = {}
+    for method in ("decode", "keys", "end_block"):
+        found = getattr(instance, method, None)
+        if found is not None and not callable(found):
+            raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
+        present[method] = found is not None
+    return LoadedVM(instance, spec, _native(spec.name), factory=factory, **present)
+
+
+def _native(name: str) -> object | None:
+    if name != "payments":
+        return None
+    try:
+        import ioi_shm
+    except ImportError:
+        return None
+    make: Callable[[], object] | None = getattr(ioi_shm, "payments_vm", None)
+    return make() if make else None
+
+
+def _imported(path: str) -> type:
+    module_name, colon, qualname = path.partition(":")
+    if not colon or not module_name or not qualname:
+        known = ", ".join(sorted(BUILT_IN))
+        raise VMError(f"there is no VM named {path!r}: give one of ({known}), or an import path like 'package.module:Class'")
+    if "<locals>" in qualname or module_name == "__main__":
+        raise VMError(f"the VM {path} cannot be imported by its name: pass the class or an instance as vm=")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise VMError(f"the VM {path} cannot be imported: {type(error).__name__}: {error}. Is it on sys.path?") from error
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type):
+        raise VMError(f"the VM {path} cannot be loaded: module {module_name} has no class {qualname!r}")
+    return found
+
+
+def _importable(module: ModuleType) -> bool:
+    """Whether a fresh process with this sys.path would import the same file under this name."""
+    file = getattr(module, "__file__", None)
+    search: Sequence[str] | None = None
+    spec = None
+    parts = module.__name__.split(".")
+    for depth in range(1, len(parts) + 1):
+        name = ".".join(parts[:depth])
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, search) if find else None
+            if spec is not None:
+                break
+        if spec is None:
+            return False
+        search = list(spec.submodule_search_locations or ())
+    return spec is not None and (file is None or spec.origin == file)
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _version(instance: object) -> str:
+    version = getattr(instance, "version", "")
+    if isinstance(version, bool) or not isinstance(version, (str, int)):
+        raise VMError(f"the VM {_name(type(instance))} has a version that is {type(version).__name__}: make it str or int")
+    return str(version)
+
+
+def _plain(args: Args | None) -> dict[str, Any] | list[Any]:
+    """The arguments as the state remembers them: only what JSON carries unchanged."""
+    if args is None:
+        return {}
+    try:
+        plain = json.loads(json.dumps(args, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise VMError(f"the VM's arguments must be what JSON can hold: {error}") from error
+    if isinstance(args, (dict, list)) and plain == args and isinstance(plain, (dict, list)):
+        return plain
+    raise VMError("the VM's arguments must be a dict with text keys, or a list, of what JSON can hold")

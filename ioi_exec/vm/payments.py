@@ -1,0 +1,105 @@
+"""The formats of `payments`: agents paying providers. Integers are big endian everywhere.
+
+An account is a 32-byte address. Its state key is b"acct/" + address, its value balance (u128) + nonce (u64).
+A transfer is 104 bytes: sender 32, recipient 32, amount u128, fee u64, nonce u64, expiry height u64 (0 = none).
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, NamedTuple
+
+from ioi_exec.errors import InputError, InputTypeError
+
+ADDRESS_BYTES = 32
+ACCOUNT_PREFIX = b"acct/"
+ACCOUNT_BYTES = 24
+TRANSFER_BYTES = 104
+MAX_U64 = (1 << 64) - 1
+MAX_U128 = (1 << 128) - 1
+
+
+class Transfer(NamedTuple):
+    """One payment. amount in the smallest unit, u128; expiry is the last height it is valid at, 0 = none."""
+
+    sender: bytes
+    recipient: bytes
+    amount: int
+    fee: int
+    nonce: int
+    expiry: int
+
+
+class Account(NamedTuple):
+    """What an account holds: a balance (u128) and the nonce (u64) its next transfer must carry."""
+
+    balance: int
+    nonce: int
+
+
+def encode_transfer(
+    sender: bytes, recipient: bytes, amount: int, *, fee: int = 0, nonce: int, expiry: int = 0
+) -> bytes:
+    """The 104 bytes of a transfer. Raises InputTypeError or InputError for what does not fit."""
+    return (
+        _address("sender", sender)
+        + _address("recipient", recipient)
+        + _unsigned("amount", amount, 16)
+        + _unsigned("fee", fee, 8)
+        + _unsigned("nonce", nonce, 8)
+        + _unsigned("expiry", expiry, 8)
+    )
+
+
+def decode_transfer(tx: bytes) -> Transfer:
+    """The inverse of `encode_transfer`. Raises InputError if `tx` has not 104 bytes."""
+    if len(tx) != TRANSFER_BYTES:
+        raise InputError(f"a transfer has {TRANSFER_BYTES} bytes, this has {len(tx)}")
+    number = int.from_bytes
+    return Transfer(
+        tx[:32], tx[32:64], number(tx[64:80], "big"), number(tx[80:88], "big"), number(tx[88:96], "big"), number(tx[96:], "big")
+    )
+
+
+def account_key(address: bytes) -> bytes:
+    """The state key of an account. Raises InputTypeError or InputError."""
+    return ACCOUNT_PREFIX + _address("address", address)
+
+
+def encode_account(balance: int, nonce: int = 0) -> bytes:
+    """The 24 bytes an account is kept as. Raises InputTypeError or InputError."""
+    return _unsigned("balance", balance, 16) + _unsigned("nonce", nonce, 8)
+
+
+def decode_account(value: bytes | None) -> Account:
+    """The inverse of `encode_account`; an absent account (None) is 0/0. Raises InputError unless it has 24 bytes."""
+    if value is None:
+        return Account(0, 0)
+    if len(value) != ACCOUNT_BYTES:
+        raise InputError(f"an account has {ACCOUNT_BYTES} bytes, this has {len(value)}")
+    return Account(int.from_bytes(value[:16], "big"), int.from_bytes(value[16:], "big"))
+
+
+def check_genesis(items: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises InputError for an account key or value that is not one: transfers could never touch it."""
+    for key, value in items:
+        if key.startswith(ACCOUNT_PREFIX):
+            if len(key) != len(ACCOUNT_PREFIX) + ADDRESS_BYTES:
+                raise InputError(f"genesis: the key {key.hex()} is no account: {ADDRESS_BYTES} bytes follow the prefix")
+            if len(value) != ACCOUNT_BYTES:
+                raise InputError(f"genesis: the account {key.hex()} has {len(value)} bytes: {ACCOUNT_BYTES} make an account")
+
+
+def _address(name: str, value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise InputTypeError(f"payments: {name} is {type(value).__name__}: give {ADDRESS_BYTES} bytes")
+    if len(value) != ADDRESS_BYTES:
+        raise InputError(f"payments: {name} has {len(value)} bytes: give {ADDRESS_BYTES}")
+    return value
+
+
+def _unsigned(name: str, value: object, size: int) -> bytes:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputTypeError(f"payments: {name} is {type(value).__name__}: give an integer")
+    if not 0 <= value < 1 << 8 * size:
+        raise InputError(f"payments: {name} is {value}: it must be from 0 to 2^{8 * size} - 1")
+    return value.to_bytes(size, "big")

@@ -1,0 +1,63 @@
+"""`payments` in plain Python: what the C one must equal, to the last byte."""
+
+from __future__ import annotations
+
+from ioi_exec.context import EndContext, TxContext
+from ioi_exec.receipt import Receipts
+from ioi_exec.vm.payments import (
+    ADDRESS_BYTES,
+    MAX_U64,
+    MAX_U128,
+    TRANSFER_BYTES,
+    Transfer,
+    account_key,
+    decode_account,
+    decode_transfer,
+    encode_account,
+)
+from ioi_exec.vm.protocol import StateView
+from ioi_exec.vm.revert import Revert
+
+
+class PaymentsReference:
+    """A VM: see vm/payments.py for the formats. The order of the checks and their texts are part of the receipts."""
+
+    version = "1"
+
+    def decode(self, tx: bytes) -> Transfer:
+        if len(tx) != TRANSFER_BYTES:
+            raise Revert("malformed")
+        return decode_transfer(tx)
+
+    def keys(self, tx: Transfer) -> list[bytes]:
+        return [account_key(tx.sender), account_key(tx.recipient)]
+
+    def execute(self, tx: Transfer, state: StateView, ctx: TxContext) -> None:
+        if tx.expiry and ctx.height > tx.expiry:
+            raise Revert("expired")
+        sender_key = account_key(tx.sender)
+        sender = decode_account(state.get(sender_key))
+        if tx.nonce != sender.nonce or tx.nonce == MAX_U64:
+            raise Revert("nonce")
+        if sender.balance < tx.amount + tx.fee:
+            raise Revert("balance")
+        if tx.recipient == tx.sender:
+            state.put(sender_key, encode_account(sender.balance - tx.fee, sender.nonce + 1))
+            return
+        recipient_key = account_key(tx.recipient)
+        recipient = decode_account(state.get(recipient_key))
+        if recipient.balance + tx.amount > MAX_U128:
+            raise Revert("overflow")
+        state.put(sender_key, encode_account(sender.balance - tx.amount - tx.fee, sender.nonce + 1))
+        state.put(recipient_key, encode_account(recipient.balance + tx.amount, recipient.nonce))
+
+    def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> None:
+        """Credit the fees of the block at once, so that they never make transfers conflict. Else they are burned."""
+        fees = sum(decode_transfer(tx).fee for tx, receipt in zip(ctx.txs, receipts) if receipt.ok)
+        # An address of another length (CometBFT's have 20 bytes) names no account here.
+        if not fees or len(ctx.proposer) != ADDRESS_BYTES:
+            return
+        key = account_key(ctx.proposer)
+        proposer = decode_account(state.get(key))
+        if proposer.balance + fees <= MAX_U128:
+            state.put(key, encode_account(proposer.balance + fees, proposer.nonce))

@@ -1,0 +1,67 @@
+"""What a virtual machine is, and what it sees of the state."""
+
+from __future__ import annotations
+
+from typing import ContextManager, Iterator, Protocol, TypeVar
+
+from ioi_exec.context import TxContext
+
+T = TypeVar("T", contravariant=True)
+
+
+class StateView(Protocol):
+    """The state as one transaction sees it. Keys and values are bytes; keys are not empty.
+
+    A write beyond `Limits` raises LimitExceeded, which fails the transaction unless the VM catches it. A view ends
+    with its transaction.
+    """
+
+    def get(self, key: bytes) -> bytes | None: ...
+    def exists(self, key: bytes) -> bool:
+        """Cheaper than `get` in a conflict: only a change of presence matters."""
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+    def delete(self, key: bytes) -> None:
+        """Deleting what is absent is no error."""
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) in the order of keys, `end` exclusive, from the far end with `reverse`, at most `limit` of them.
+
+        Lazy: what is not looked at does not conflict. Sees this transaction's own writes as of the call. A start
+        not below the end gives nothing. Raises ValueError for `prefix` beside `start` or `end`.
+        """
+
+    def checkpoint(self) -> ContextManager[None]:
+        """An exception leaving the block undoes the writes made in it, then propagates."""
+
+
+class VM(Protocol[T]):
+    """A virtual machine. It keeps no state of its own between transactions.
+
+    Only `execute` is needed. The optional methods, looked for by name:
+
+        def decode(self, tx: bytes) -> T
+            Parsing, signatures, hashing: no state. At most once a transaction and worker; its exception is
+            `execute`'s. Default: the bytes themselves. The result must not be changed afterwards.
+        def keys(self, tx: T) -> Iterable[bytes]
+            Keys the transaction will likely touch: a hint, wrong ones are harmless.
+        def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> None
+            Once after the last transaction; its writes are part of the block. If it raises, the block fails.
+        version: str | int
+            Remembered by the state, which then refuses any other.
+    """
+
+    def execute(self, tx: T, state: StateView, ctx: TxContext) -> bytes | None:
+        """Execute one transaction; what is returned is the receipt's output.
+
+        `Revert` fails it with a code and a text of its own, any other Exception with code 2 under its type's name.
+        MemoryError, RecursionError, OSError, ImportError and whatever is no Exception stop the block.
+        """

@@ -26,8 +26,8 @@ class Guard:
         if not self._lock.acquire(blocking=False):
             where = "from inside another call" if self._owner == threading.get_ident() else "while another thread uses it"
             raise MachineBusy(f"{what} was called {where}: use a machine from one thread, one call after another")
-        self._owner = threading.get_ident()
         try:
+            self._owner = threading.get_ident()
             self._check(what)
             yield
         finally:

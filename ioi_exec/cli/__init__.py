@@ -1,0 +1,68 @@
+"""The command line `ioi-exec`: one file a command, each with `register` and `run`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from typing import NoReturn, Sequence
+
+from ioi_exec._version import __version__
+from ioi_exec.cli import get, info, init, run
+from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, report
+
+_EPILOG = """exit status: 0 done, 1 failed, 2 wrong usage or input, 3 state in use, 4 disk or memory,
+5 results diverged from what was expected, 6 state corrupt"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors as every other error: with --json, one object on standard error."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        if not _Parser.as_json:
+            self.print_usage(sys.stderr)
+        report(f"{message} (see {self.prog} --help)", "UsageError", USAGE, _Parser.as_json)
+        raise SystemExit(USAGE)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(
+        prog="ioi-exec",
+        description="Execute blocks of transactions on all cores, and commit them to a Merkle tree.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"ioi-exec {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (init, run, get, info):
+        command.register(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _Parser.as_json = "--json" in given
+    logging.basicConfig(level=logging.WARNING, format="ioi-exec: %(message)s", stream=sys.stderr)
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)  # a VM of one's own is found from the working directory
+    options = parser().parse_args(given)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        report("interrupted: what was committed before stays, nothing else was", "Interrupted", INTERRUPTED, options.json)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone. Nothing more can be said there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        status = exit_status(error)
+        report(error, type(error).__name__, status, options.json)
+        return status

@@ -1,0 +1,58 @@
+"""A state and a block as the commands print them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ioi_exec.files.strict_json import written
+from ioi_exec.info import StateInfo
+from ioi_exec.result import BlockResult
+
+
+def described(info: StateInfo) -> dict[str, Any]:
+    header = info.header
+    return {
+        "version": info.version,
+        "height": written(info.height),
+        "state_root": info.state_root.hex(),
+        "receipts_root": info.receipts_root.hex(),
+        "transactions": info.transactions,
+        "failed": info.failed,
+        "time_ns": written(header.time_ns) if header else None,
+        "proposer": header.proposer.hex() if header and header.proposer else None,
+        "block_id": header.block_id.hex() if header and header.block_id else None,
+        "vm": info.vm.name,
+        "vm_args": info.vm.args,
+        "vm_version": info.vm.version,
+        "tree": info.tree,
+        "genesis_root": info.genesis_root.hex(),
+        "initial_height": written(info.initial_height),
+    }
+
+
+def block_line(result: BlockResult, source: str, committed: bool) -> str:
+    """One block in one line for people."""
+    seconds = result.stats.seconds["total"]
+    rate = f"{result.transactions / seconds:,.0f}/s" if result.transactions else "-"
+    failed = f" ({result.failed} failed)" if result.failed else ""
+    return (
+        f"version {result.version}  height {result.height}  root {result.state_root.hex()}  "
+        f"{result.transactions} transactions{failed}  {rate}  {result.stats.mode}"
+        + ("" if committed else "  not committed (dry run)")
+        + f"  {source}"
+    )
+
+
+def block_object(result: BlockResult, source: str, committed: bool) -> dict[str, Any]:
+    """One block as a JSON object. Hashes are lower-case hex."""
+    return {
+        "version": result.version,
+        "height": written(result.height),
+        "state_root": result.state_root.hex(),
+        "receipts_root": result.receipts_root.hex(),
+        "transactions": result.transactions,
+        "failed": result.failed,
+        "committed": committed,
+        "file": source,
+        "stats": result.stats.to_json(),
+    }

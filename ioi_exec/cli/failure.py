@@ -1,0 +1,55 @@
+"""Errors on standard error, and the exit status of each."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import traceback
+
+from ioi_exec.errors import Error, VMFault
+
+FAILED = 1
+USAGE = 2
+RESOURCES = 4
+INTERRUPTED = 1
+
+_RESOURCE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+def exit_status(error: BaseException) -> int:
+    if isinstance(error, VMFault) and error.__cause__ is not None and not isinstance(error.__cause__, Error):
+        of_cause = exit_status(error.__cause__)
+        return of_cause if of_cause == RESOURCES else FAILED
+    if isinstance(error, Error):
+        return error.exit_status
+    if isinstance(error, MemoryError):
+        return RESOURCES
+    if isinstance(error, OSError):
+        return RESOURCES if error.errno in _RESOURCE_ERRNOS else USAGE
+    return FAILED
+
+
+def report(error: Exception | str, kind: str, status: int, as_json: bool) -> None:
+    """One line for people, or with --json one object: error, kind, exit."""
+    message = str(error) or kind
+    if isinstance(error, OSError) and not isinstance(error, Error):
+        message = f"{os.fspath(error.filename)}: {error.strerror}" if error.filename else str(error)
+    elif isinstance(error, Exception) and not isinstance(error, Error):
+        message = f"internal error: {kind}: {message}{_place(error)}"
+    elif isinstance(error, VMFault) and error.__cause__ is not None:
+        message += _place(error.__cause__)
+    try:
+        if as_json:
+            print(json.dumps({"error": message, "kind": kind, "exit": status}), file=sys.stderr, flush=True)
+        else:
+            print(f"ioi-exec: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # standard error is closed: the exit status still says it
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, so that the author of a VM finds it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" (raised at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""

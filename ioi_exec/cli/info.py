@@ -1,0 +1,20 @@
+"""ioi-exec info: what a state is, and where it stands."""
+
+from __future__ import annotations
+
+import argparse
+
+from ioi_exec.cli.describe import described
+from ioi_exec.cli.options import Commands, add_command, print_fields, print_json
+from ioi_exec.machine import ExecutionMachine
+
+
+def register(commands: Commands) -> None:
+    add_command(commands, "info", "Print what a state is and where it stands.").set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
+        shown = {"state": options.state, **described(machine.info)}
+    (print_json if options.json else print_fields)(shown)
+    return 0

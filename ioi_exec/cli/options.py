@@ -1,0 +1,47 @@
+"""Values and options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, TypeAlias
+
+from ioi_exec.files.strict_json import Malformed, hex_bytes, number
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(commands: Commands, name: str, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary, epilog=epilog, allow_abbrev=False)
+    command.add_argument("--json", action="store_true", help="print JSON objects, one a line; errors too, on standard error")
+    command.add_argument("state", metavar="STATE", help="directory of the state")
+    return command
+
+
+def hex_value(text: str) -> bytes:
+    try:
+        return hex_bytes(text, "the value")
+    except Malformed as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole_number(text: str) -> int:
+    try:
+        return number(text, "the value", (1 << 63) - 1)
+    except Malformed as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def print_fields(value: dict[str, Any]) -> None:
+    """The same for people: one field a line, names aligned."""
+    width = max(map(len, value))
+    for name, shown in value.items():
+        if shown is not None and shown != "":
+            sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {shown}\n")
+    sys.stdout.flush()

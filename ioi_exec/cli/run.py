@@ -1,0 +1,93 @@
+"""ioi-exec run: execute block files and commit each as one block."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+
+from ioi_exec.cli.describe import block_line, block_object
+from ioi_exec.cli.options import Commands, add_command, hex_value, print_json, whole_number
+from ioi_exec.errors import Diverged, InputError
+from ioi_exec.files import BlockFile, read_block
+from ioi_exec.header import BlockHeader
+from ioi_exec.machine import ExecutionMachine
+
+_EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
+read as a transaction refuses its whole file before anything of it executes."""
+
+
+def register(commands: Commands) -> None:
+    command = add_command(commands, "run", "Execute block files and commit each as one block.", _EPILOG)
+    command.add_argument("blocks", metavar="BLOCK", nargs="+", help="file of JSON lines, one transaction a line; - is standard input")
+    command.add_argument(
+        "--workers", type=whole_number, metavar="N", help="worker processes (default: one per core; 0: in this process)"
+    )
+    command.add_argument("--sequential", action="store_true", help="execute one by one in this process")
+    command.add_argument("--dry-run", action="store_true", help="execute and print, each file on top of those before, and commit nothing")
+    command.add_argument("--proposer", type=hex_value, metavar="HEX", help="who gets the fees; takes precedence over the files' headers")
+    command.add_argument("--time-ns", type=whole_number, metavar="N", help="the blocks' time in nanoseconds since 1970; takes precedence")
+    command.add_argument(
+        "--expect-root",
+        type=hex_value,
+        action="append",
+        metavar="HEX",
+        help="state root after the last file; or give it once for each file. A block with another root is not committed (exit 5)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    expected = _expected_roots(options)
+    if options.blocks.count("-") > 1:
+        raise InputError("standard input (-) was given twice: it is one block")
+    workers = 0 if options.sequential else options.workers
+    with ExecutionMachine.open(options.state, workers=workers) as machine:
+        with machine.sandbox() if options.dry_run else nullcontext():
+            for source, root in zip(options.blocks, expected):
+                _run_block(machine, source, root, options)
+    return 0
+
+
+def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, options: argparse.Namespace) -> None:
+    block = _read(machine, source)
+    result = machine.execute(block.txs, _header(block, options))
+    if expected is not None and result.state_root != expected:
+        raise Diverged(
+            f"{source}: the state root is {result.state_root.hex()}, expected was {expected.hex()}: the block was not committed"
+        )
+    machine.commit(result)
+    if options.json:
+        print_json(block_object(result, source, not options.dry_run))
+    else:
+        print(block_line(result, source, not options.dry_run), flush=True)
+
+
+def _read(machine: ExecutionMachine, source: str) -> BlockFile:
+    transfers = machine.info.vm.name == "payments"
+    if source == "-":
+        return read_block(sys.stdin.buffer, "standard input", machine.limits, transfers=transfers)
+    with open(source, "rb") as stream:
+        return read_block(stream, source, machine.limits, transfers=transfers)
+
+
+def _header(block: BlockFile, options: argparse.Namespace) -> BlockHeader:
+    header = block.header or BlockHeader()
+    if options.proposer is not None:
+        header = replace(header, proposer=options.proposer)
+    if options.time_ns is not None:
+        header = replace(header, time_ns=options.time_ns)
+    return header
+
+
+def _expected_roots(options: argparse.Namespace) -> list[bytes | None]:
+    given, files = options.expect_root or [], len(options.blocks)
+    for root in given:
+        if len(root) != 32:
+            raise InputError(f"--expect-root: a root has 32 bytes (64 hex digits), not {len(root)}")
+    if len(given) == files:
+        return list(given)
+    if len(given) > 1:
+        raise InputError(f"--expect-root was given {len(given)} times for {files} files: give it once, or once for each file")
+    return [None] * (files - 1) + [given[0] if given else None]

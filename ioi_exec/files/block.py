@@ -1,0 +1,107 @@
+"""Block files: one JSON object a line. First, optionally, `{"header": {...}}`; then one transaction a line.
+
+A transaction is `{"tx": hex}`, or for `payments` also `{"from": hex, "to": hex, "amount": n, "fee": n, "nonce": n,
+"expiry": n}` (fee and expiry default to 0). A header has height, time_ns, proposer, block_id, extra, all optional.
+Lines end with LF or CRLF; empty lines are allowed at the end only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from ioi_exec.errors import InputError, LimitExceeded
+from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, number, parse
+from ioi_exec.header import BLOCK_ID_BYTES, EXTRA_BYTES, MAX_INT64, PROPOSER_BYTES, BlockHeader
+from ioi_exec.limits import Limits
+from ioi_exec.vm.payments import ADDRESS_BYTES, MAX_U64, MAX_U128, encode_transfer
+
+_TRANSFER_FIELDS = ("from", "to", "amount", "fee", "nonce", "expiry")
+_HEADER_FIELDS = ("height", "time_ns", "proposer", "block_id", "extra")
+
+# What a line may hold beside a transaction in hex: names, spaces, the six numbers of a transfer, a header's extra.
+_LINE_EXTRA_BYTES = 4096 + 2 * EXTRA_BYTES
+
+
+@dataclass
+class BlockFile:
+    """header: as the file gives it, or None. txs: the transactions in bytes."""
+
+    header: BlockHeader | None = None
+    txs: list[bytes] = field(default_factory=list)
+
+
+def read_block(stream: BinaryIO, name: str, limits: Limits, *, transfers: bool) -> BlockFile:
+    """Read a whole block. transfers: whether the VM is `payments`.
+
+    name: how messages call the file. Raises InputError for the first line that cannot be read, as "name:line: reason",
+    and LimitExceeded before the file's transactions fill the memory.
+    """
+    block = BlockFile()
+    most = 2 * limits.tx_bytes + _LINE_EXTRA_BYTES
+    total, empty_at, line_number = 0, 0, 0
+    while line := stream.readline(most + 1):
+        line_number += 1
+        if len(line) > most:
+            raise LimitExceeded(f"{name}:{line_number}: the line has more than {most} bytes")
+        if not line.strip(b" \t\r\n"):
+            empty_at = empty_at or line_number
+            continue
+        try:
+            if empty_at:
+                raise Malformed(f"line {empty_at} is empty: only the end of the file may be")
+            value = json_object(parse(line), "a line")
+            if "header" in value:
+                if line_number != 1:
+                    raise Malformed("a header may only be in the first line")
+                fields(value, ("header",), ("header",))
+                block.header = _header(json_object(value["header"], "the header"))
+                continue
+            tx = _transaction(value, transfers)
+        except Malformed as error:
+            raise InputError(f"{name}:{line_number}: {error}") from None
+        total += len(tx)
+        if len(tx) > limits.tx_bytes:
+            raise LimitExceeded(f"{name}:{line_number}: {len(tx)} bytes: a transaction has at most {limits.tx_bytes}")
+        if total > limits.block_bytes:
+            raise LimitExceeded(f"{name}:{line_number}: a block has at most {limits.block_bytes} bytes")
+        if len(block.txs) == limits.block_transactions:
+            raise LimitExceeded(f"{name}:{line_number}: a block has at most {limits.block_transactions} transactions")
+        block.txs.append(tx)
+    return block
+
+
+def _transaction(value: dict[str, Any], transfers: bool) -> bytes:
+    if "tx" in value:
+        fields(value, ("tx",), ("tx",))
+        return hex_bytes(value["tx"], "tx")
+    if not transfers:
+        fields(value, ("tx",), ("tx",))
+    fields(value, _TRANSFER_FIELDS, ("from", "to", "amount", "nonce"))
+    return encode_transfer(
+        hex_bytes(value["from"], "from", ADDRESS_BYTES),
+        hex_bytes(value["to"], "to", ADDRESS_BYTES),
+        number(value["amount"], "amount", MAX_U128),
+        fee=number(value.get("fee", 0), "fee", MAX_U64),
+        nonce=number(value["nonce"], "nonce", MAX_U64),
+        expiry=number(value.get("expiry", 0), "expiry", MAX_U64),
+    )
+
+
+def _header(value: dict[str, Any]) -> BlockHeader:
+    fields(value, _HEADER_FIELDS, ())
+    height, proposer = value.get("height"), value.get("proposer")
+    return BlockHeader(
+        None if height is None else number(height, "height", MAX_INT64),
+        number(value.get("time_ns", 0), "time_ns", MAX_INT64),
+        None if proposer is None else _short(proposer, "proposer", PROPOSER_BYTES),
+        _short(value.get("block_id", ""), "block_id", BLOCK_ID_BYTES),
+        _short(value.get("extra", ""), "extra", EXTRA_BYTES),
+    )
+
+
+def _short(value: Any, name: str, most: int) -> bytes:
+    found = hex_bytes(value, name)
+    if len(found) > most:
+        raise Malformed(f"{name} has {len(found)} bytes: at most {most}")
+    return found

@@ -1,0 +1,57 @@
+"""Genesis files: `{"accounts": {address: {"balance": n, "nonce": n}}}` for `payments` (nonce defaults to 0),
+`{"state": {hex: hex}}` for any VM."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Iterator
+
+from ioi_exec.errors import InputError
+from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, number, parse
+from ioi_exec.vm.payments import ADDRESS_BYTES, MAX_U64, MAX_U128, account_key, encode_account
+
+
+def read_genesis(stream: BinaryIO, name: str, *, accounts: bool) -> dict[bytes, bytes]:
+    """The key-value pairs of a genesis file. accounts: whether the VM is `payments`.
+
+    name: how messages call the file. Raises InputError as "name: reason", naming the entry.
+    """
+    try:
+        value = json_object(parse(stream.read()), "a genesis")
+        known = ("accounts", "state") if accounts else ("state",)
+        fields(value, known, ())
+        if len(value) != 1:
+            raise Malformed(f"give exactly one of {', '.join(map(repr, known))}")
+        (kind, entries), *_ = value.items()
+        pairs = _accounts(json_object(entries, kind)) if kind == "accounts" else _state(json_object(entries, kind))
+        genesis: dict[bytes, bytes] = {}
+        for key, content in pairs:
+            if key in genesis:  # JSON's own duplicates were refused: these differ in case
+                raise Malformed(f"{kind}: {key.hex()} occurs twice, in upper and lower case")
+            genesis[key] = content
+        return genesis
+    except Malformed as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _accounts(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    for address, account in entries.items():
+        try:
+            key = account_key(hex_bytes(address, "the address", ADDRESS_BYTES))
+            fields(json_object(account, "an account"), ("balance", "nonce"), ("balance",))
+            balance = number(account["balance"], "balance", MAX_U128)
+            nonce = number(account.get("nonce", 0), "nonce", MAX_U64)
+        except Malformed as error:
+            raise Malformed(f"account {address[:70]!a}: {error}") from None
+        yield key, encode_account(balance, nonce)
+
+
+def _state(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    for key, value in entries.items():
+        try:
+            found = hex_bytes(key, "the key")
+            if not found:
+                raise Malformed("the key is empty")
+            content = hex_bytes(value, "the value")
+        except Malformed as error:
+            raise Malformed(f"state {key[:70]!a}: {error}") from None
+        yield found, content

@@ -1,34 +1,61 @@
-"""ioi-exec: executes the transactions of a block on all cores, with the result of executing them one after another."""
+"""ioi-exec: executes the transactions of a block on all cores, with the result of executing them one after another.
+
+Names are imported when they are first used: workers, the command line and every pytest run start without the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ioi_exec._version import __version__
-from ioi_exec.errors import (
-    Diverged,
-    Error,
-    InputError,
-    InputTypeError,
-    LimitExceeded,
-    MachineBusy,
-    MachineClosed,
-    ReadOnly,
-    ResourceError,
-    StaleResult,
-    StateCorrupt,
-    StateError,
-    StateExists,
-    StateInUse,
-    StateMissing,
-    VersionMissing,
-    VMError,
-    VMFault,
-    VMMismatch,
-)
-from ioi_exec.header import BlockHeader
-from ioi_exec.info import StateInfo
-from ioi_exec.limits import Limits
-from ioi_exec.machine import ExecutionMachine
-from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.result import BlockResult, Stats
-from ioi_exec.vm import VM, EndContext, Revert, StateView, TxContext
+
+if TYPE_CHECKING:
+    from ioi_exec.context import EndContext, TxContext
+    from ioi_exec.errors import (
+        Diverged,
+        Error,
+        InputError,
+        InputTypeError,
+        LimitExceeded,
+        MachineBusy,
+        MachineClosed,
+        ReadOnly,
+        ResourceError,
+        StaleResult,
+        StateCorrupt,
+        StateError,
+        StateExists,
+        StateInUse,
+        StateMissing,
+        VersionMissing,
+        VMError,
+        VMFault,
+        VMMismatch,
+    )
+    from ioi_exec.header import BlockHeader
+    from ioi_exec.info import StateInfo
+    from ioi_exec.limits import Limits
+    from ioi_exec.machine import ExecutionMachine
+    from ioi_exec.receipt import Receipt, Receipts
+    from ioi_exec.result import BlockResult, Stats
+    from ioi_exec.vm.protocol import VM, StateView
+    from ioi_exec.vm.revert import Revert
+
+_HOMES = {
+    "context": "EndContext TxContext",
+    "errors": "Diverged Error InputError InputTypeError LimitExceeded MachineBusy MachineClosed ReadOnly ResourceError "
+    "StaleResult StateCorrupt StateError StateExists StateInUse StateMissing VersionMissing VMError VMFault VMMismatch",
+    "header": "BlockHeader",
+    "info": "StateInfo",
+    "limits": "Limits",
+    "machine": "ExecutionMachine",
+    "receipt": "Receipt Receipts",
+    "result": "BlockResult Stats",
+    "vm.protocol": "VM StateView",
+    "vm.revert": "Revert",
+}
+_HOME_OF = {name: f"ioi_exec.{home}" for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "VM",
@@ -65,3 +92,15 @@ __all__ = [
     "VersionMissing",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'ioi_exec' has no attribute {name!r}")
+    found: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,11 +10,14 @@ from ioi_exec.ranges import merged
 if TYPE_CHECKING:
     from ioi_exec.executor import BaseState
 
+WriteSet = Mapping[bytes, bytes | None]
+"""The last write of every key; None is a deletion."""
+
 
 class Overlay:
     """The state as the next transaction finds it."""
 
-    def __init__(self, base: BaseState, writes: Mapping[bytes, bytes | None] | None = None) -> None:
+    def __init__(self, base: BaseState, writes: WriteSet | None = None) -> None:
         self._base = base
         self._writes: dict[bytes, bytes | None] = {}
         # The keys in order, kept only as far as a scan has asked for; sorting an almost sorted list is linear.
@@ -28,7 +31,7 @@ class Overlay:
             return self._writes[key]
         return self._base.get(key)
 
-    def apply(self, writes: Mapping[bytes, bytes | None]) -> None:
+    def apply(self, writes: WriteSet) -> None:
         """Take the write set of a finished transaction. No scan may be under way."""
         for key, value in writes.items():
             if key not in self._writes:

@@ -8,7 +8,7 @@ from ioi_exec.context import TxContext
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import done_receipt, end_block_fault, failed_receipt, transaction_fault
 from ioi_exec.limits import Limits
-from ioi_exec.overlay import Overlay
+from ioi_exec.overlay import Overlay, WriteSet
 from ioi_exec.receipt import PackedReceipts, Receipt, Receipts
 from ioi_exec.result import Stats
 from ioi_exec.view import TxView
@@ -27,7 +27,8 @@ class SequentialExecutor:
         overlay = Overlay(base)
         packed = PackedReceipts()
         for tx_index, tx in enumerate(block.txs):
-            receipt = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
+            receipt, writes = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
+            overlay.apply(writes)
             packed.append(receipt)
             if on_receipt is not None:
                 on_receipt(tx_index, receipt)
@@ -42,8 +43,11 @@ class SequentialExecutor:
     def close(self) -> None:
         """Nothing to end."""
 
-    def transaction(self, tx: bytes, overlay: Overlay, ctx: TxContext) -> Receipt:
-        """Execute one transaction on the overlay. Raises VMFault, or what reading the state raised."""
+    def transaction(self, tx: bytes, overlay: Overlay, ctx: TxContext) -> tuple[Receipt, WriteSet]:
+        """Execute one transaction on the overlay; a failed one writes nothing.
+
+        Raises VMFault, or what reading the state raised.
+        """
         vm = self._vm
         view = TxView(overlay, self._limits)
         try:
@@ -52,17 +56,17 @@ class SequentialExecutor:
         except KeyboardInterrupt:
             raise  # the user's, not the VM's
         except BaseException as error:
+            if view.fault is not None:
+                raise view.fault from None
             failed = failed_receipt(error)
-            if failed is None and view.fault is None:
+            if failed is None:
                 raise transaction_fault(ctx.tx_index, error) from error
-            receipt = failed or Receipt(code=1)
+            return failed, {}
         finally:
             view.close()
-        if view.fault is not None:
+        if view.fault is not None:  # the VM went on as if nothing had happened
             raise view.fault
-        if receipt.ok:
-            overlay.apply(view.finish())
-        return receipt
+        return receipt, view.writes
 
 
 def run_end_block(vm: LoadedVM, limits: Limits, block: Block, overlay: Overlay, receipts: Receipts) -> None:
@@ -75,10 +79,11 @@ def run_end_block(vm: LoadedVM, limits: Limits, block: Block, overlay: Overlay, 
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if view.fault is None:
-            raise end_block_fault(len(block.txs), error) from error
+        if view.fault is not None:
+            raise view.fault from None
+        raise end_block_fault(len(block.txs), error) from error
     finally:
         view.close()
     if view.fault is not None:
         raise view.fault
-    overlay.apply(view.finish())
+    overlay.apply(view.writes)

@@ -13,12 +13,12 @@ from ioi_exec.ranges import key_range, merged, scan_limit, within
 
 
 class TxView:
-    """The StateView of one transaction. Writes stay here until the executor takes them with `finish`."""
+    """The StateView of one transaction. Its writes stay in `writes` until the executor takes them."""
 
     def __init__(self, below: Overlay, limits: Limits) -> None:
         self._below = below
         self._limits = limits
-        self._writes: dict[bytes, bytes | None] = {}
+        self.writes: dict[bytes, bytes | None] = {}
         self._write_bytes = 0
         # What to put back, newest last, while a checkpoint is open: (key, value before, whether it was written before).
         self._undo: list[tuple[bytes, bytes | None, bool]] = []
@@ -31,8 +31,8 @@ class TxView:
     def get(self, key: bytes) -> bytes | None:
         _check_key(key)
         self._check_open()
-        if key in self._writes:
-            return self._writes[key]
+        if key in self.writes:
+            return self.writes[key]
         try:
             return self._below.get(key)
         except Exception as error:
@@ -61,18 +61,13 @@ class TxView:
         start, end = key_range(start, end, prefix)
         limit = scan_limit(limit)
         self._check_open()
-        own = sorted((item for item in self._writes.items() if within(item[0], start, end)), reverse=bool(reverse))
+        own = sorted((item for item in self.writes.items() if within(item[0], start, end)), reverse=bool(reverse))
         scan = Scan(self, merged(iter(own), self._scan_below(start, end, bool(reverse)), bool(reverse)), limit)
         self._scans.append(scan)
         return scan
 
     def checkpoint(self) -> Checkpoint:
         return Checkpoint(self)
-
-    def finish(self) -> dict[bytes, bytes | None]:
-        """End the transaction and take its writes."""
-        self.close()
-        return self._writes
 
     def close(self) -> None:
         """End the transaction: nothing may be read or written through this view any more."""
@@ -91,27 +86,27 @@ class TxView:
             raise LimitExceeded(f"a key of {len(key)} bytes: at most {limits.key_bytes} (Limits.key_bytes)")
         if value is not None and len(value) > limits.value_bytes:
             raise LimitExceeded(f"a value of {len(value)} bytes: at most {limits.value_bytes} (Limits.value_bytes)")
-        written = key in self._writes
-        before = self._writes.get(key)
+        written = key in self.writes
+        before = self.writes.get(key)
         size = self._write_bytes + len(value or b"") - len(before or b"")
         if not written:
             size += len(key)
-            if len(self._writes) >= limits.tx_keys:
+            if len(self.writes) >= limits.tx_keys:
                 raise LimitExceeded(f"a transaction writes at most {limits.tx_keys} keys (Limits.tx_keys)")
         if size > limits.tx_write_bytes:
             raise LimitExceeded(f"a transaction writes at most {limits.tx_write_bytes} bytes (Limits.tx_write_bytes)")
         if self._checkpoints:
             self._undo.append((key, before, written))
-        self._writes[key] = value
+        self.writes[key] = value
         self._write_bytes = size
 
     def _roll_back(self, mark: int) -> None:
         for key, before, written in reversed(self._undo[mark:]):
-            self._write_bytes += len(before or b"") - len(self._writes[key] or b"")
+            self._write_bytes += len(before or b"") - len(self.writes[key] or b"")
             if written:
-                self._writes[key] = before
+                self.writes[key] = before
             else:
-                del self._writes[key]
+                del self.writes[key]
                 self._write_bytes -= len(key)
         del self._undo[mark:]
 

@@ -90,4 +90,4 @@ def _expected_roots(options: argparse.Namespace) -> list[bytes | None]:
         return list(given)
     if len(given) > 1:
         raise InputError(f"--expect-root was given {len(given)} times for {files} files: give it once, or once for each file")
-    return [None] * (files - 1) + [given[0] if given else None]
+    return [*[None] * (files - 1), given[0] if given else None]

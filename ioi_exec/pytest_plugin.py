@@ -1,0 +1,114 @@
+"""pytest: the fixture `ioi` hands out machines over a state in memory, and runs the test at several worker counts.
+
+    def test_market(ioi):
+        machine = ioi(vm=OrderBook, genesis={b"k": b"v"})
+        result = machine.execute([...])
+
+`ioi.workers` is the count of this run. Set the counts with `ioi_workers = 0 1 4` in the ini file or
+`--ioi-workers=0,4`. Workers are not pinned, and live for the session: machines of the same VM share them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Iterator
+
+import pytest
+
+if TYPE_CHECKING:
+    from ioi_exec.executor import Executor
+    from ioi_exec.limits import Limits
+    from ioi_exec.machine import ExecutionMachine
+    from ioi_exec.preparation import Genesis
+    from ioi_exec.vm.loading import Args, LoadedVM
+
+# The engine is imported where it is used: every pytest run loads this file, most never use the fixture.
+
+DEFAULT_WORKERS = (0, 1, 4)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ioi", "ioi-exec: parallel block execution")
+    group.addoption("--ioi-workers", metavar="N,N,...", help="worker counts to run tests of the fixture ioi at")
+    parser.addini("ioi_workers", "worker counts to run tests of the fixture ioi at", "args", list(map(str, DEFAULT_WORKERS)))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "ioi" in metafunc.fixturenames:
+        counts = _worker_counts(metafunc.config)
+        metafunc.parametrize("ioi", counts, indirect=True, ids=[f"workers={count}" for count in counts])
+
+
+class SharedExecutors:
+    """Executors by VM and worker count, for all machines of a test session."""
+
+    def __init__(self) -> None:
+        self._made: list[tuple[LoadedVM, Limits, int, Executor]] = []
+
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+        from ioi_exec.executors import make_executor
+
+        for known, known_limits, count, executor in self._made:
+            if known.same_code(vm) and known_limits == limits and count == workers:
+                return executor
+        executor = make_executor(vm, limits, workers, pin)
+        self._made.append((vm, limits, workers, executor))
+        return executor
+
+    def release(self) -> None:
+        """A machine is closed: its executors stay for the next."""
+
+    def close(self) -> None:
+        while self._made:
+            self._made.pop()[3].close()
+
+
+class Machines:
+    """What the fixture `ioi` is: call it for a machine, which is closed when the test ends."""
+
+    def __init__(self, workers: int, executors: SharedExecutors) -> None:
+        self.workers = workers
+        self._executors = executors
+        self._machines: list[ExecutionMachine] = []
+
+    def __call__(
+        self, vm: str | type | object = "payments", genesis: Genesis | None = None, **options: Any
+    ) -> ExecutionMachine:
+        """A machine over a state in memory. options: as of ExecutionMachine.create."""
+        from ioi_exec.machine import ExecutionMachine
+
+        settings: dict[str, Any] = {"workers": self.workers, "pin": False, "executors": self._executors, **options}
+        machine = ExecutionMachine.create(None, vm, genesis=genesis, **settings)
+        self._machines.append(machine)
+        return machine
+
+    def close(self) -> None:
+        while self._machines:
+            self._machines.pop().close()
+
+
+@pytest.fixture(scope="session")
+def ioi_executors() -> Iterator[SharedExecutors]:
+    """The workers of this session. `assert_serializable` takes it as `executors`."""
+    executors = SharedExecutors()
+    yield executors
+    executors.close()
+
+
+@pytest.fixture
+def ioi(request: pytest.FixtureRequest, ioi_executors: SharedExecutors) -> Iterator[Machines]:
+    """Machines over a state in memory; the test runs once for each worker count."""
+    machines = Machines(request.param, ioi_executors)
+    yield machines
+    machines.close()
+
+
+def _worker_counts(config: pytest.Config) -> list[int]:
+    given: str | None = config.getoption("--ioi-workers")
+    texts = given.split(",") if given is not None else [part for text in config.getini("ioi_workers") for part in text.split(",")]
+    try:
+        counts = [int(text) for text in texts if text.strip()]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 0:
+        raise pytest.UsageError(f"ioi_workers: {' '.join(texts)!r} are no worker counts: give numbers such as 0,1,4")
+    return list(dict.fromkeys(counts))

@@ -1,0 +1,130 @@
+"""For tests of a VM: is executing on all cores the same as executing one after another?"""
+
+from __future__ import annotations
+
+from typing import Iterable, Mapping, Sequence
+
+from ioi_exec.context import TxContext
+from ioi_exec.errors import Diverged
+from ioi_exec.executor import Executor
+from ioi_exec.executors import Executors, OwnExecutors
+from ioi_exec.header import BlockHeader
+from ioi_exec.limits import Limits
+from ioi_exec.machine import ExecutionMachine
+from ioi_exec.overlay import Overlay, WriteSet
+from ioi_exec.preparation import Genesis
+from ioi_exec.receipt import Receipt
+from ioi_exec.result import BlockResult
+from ioi_exec.sequential import SequentialExecutor
+from ioi_exec.vm.loading import Args, LoadedVM
+
+
+class NotSerializable(Diverged, AssertionError):
+    """Parallel execution differed from sequential. The fields name the first difference; None where there is none.
+
+    tx_index: the first transaction that differs: by its receipt, or as the last writer of a key that differs.
+    key: the first differing key that this transaction wrote, else the first of all.
+    sequential, parallel: the key's value (None: absent) or, if no key differs, the receipt.
+    """
+
+    def __init__(
+        self, message: str, tx_index: int | None, key: bytes | None, sequential: object, parallel: object
+    ) -> None:
+        super().__init__(message)
+        self.tx_index = tx_index
+        self.key = key
+        self.sequential = sequential
+        self.parallel = parallel
+
+
+def assert_serializable(
+    vm: str | type | object,
+    genesis: Genesis | None,
+    txs: Iterable[bytes],
+    *,
+    workers: Sequence[int] = (1, 2, 4),
+    header: BlockHeader | None = None,
+    vm_args: Args | None = None,
+    limits: Limits | None = None,
+    executors: Executors | None = None,
+) -> BlockResult:
+    """Execute the block sequentially and once for each worker count; returns the sequential result.
+
+    A worker count of 0 executes sequentially a second time, which finds a VM that keeps state or rolls dice.
+    executors: share workers between calls; default: workers of its own for each count.
+    Raises NotSerializable, an AssertionError, that names the first transaction, the key and both values.
+    """
+    listed = list(txs)
+    pairs = list(genesis.items() if isinstance(genesis, Mapping) else genesis or ())
+
+    def executed(count: int, using: Executors | None) -> BlockResult:
+        with ExecutionMachine.create(
+            None, vm, genesis=pairs, vm_args=vm_args, workers=count, pin=False, limits=limits, executors=using
+        ) as machine:
+            return machine.execute(listed, header)
+
+    tracing = _Tracing()
+    reference = executed(0, tracing)
+    for count in workers:
+        result = executed(count, executors)
+        if (result.state_root, result.receipts_root, result.receipts, result.writes) != (
+            reference.state_root, reference.receipts_root, reference.receipts, reference.writes,
+        ):
+            raise _difference(reference, result, dict(pairs), tracing.tracer.writers, count)
+    return reference
+
+
+def _difference(
+    expected: BlockResult, found: BlockResult, genesis: dict[bytes, bytes], writers: dict[bytes, int], workers: int
+) -> NotSerializable:
+    receipt_at = next((i for i, (a, b) in enumerate(zip(expected.receipts, found.receipts)) if a != b), None)
+    left = {**genesis, **dict(expected.writes)}
+    right = {**genesis, **dict(found.writes)}
+    written = dict(expected.writes).keys() ^ dict(found.writes).keys()
+    keys = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key) or key in written)
+    candidates = [writers[key] for key in keys if key in writers]
+    if receipt_at is not None:
+        candidates.append(receipt_at)
+    tx_index = min(candidates, default=None)
+    key = next((key for key in keys if writers.get(key) == tx_index), keys[0] if keys else None)
+
+    lines = [f"with {workers} workers the block differs from sequential execution"]
+    if tx_index is not None:
+        lines.append(f"  first at transaction {tx_index} of {expected.transactions}")
+    if receipt_at is not None:
+        lines.append(f"  receipt {receipt_at}: sequential {expected.receipts[receipt_at]}")
+        lines.append(f"  receipt {receipt_at}: parallel   {found.receipts[receipt_at]}")
+    if key is not None:
+        who = f"written last by transaction {writers[key]}" if key in writers else "not written by any transaction"
+        lines.append(f"  key {key!r} (sequentially {who}; {len(keys)} keys differ)")
+        lines.append(f"    sequential {_shown(left.get(key))}")
+        lines.append(f"    parallel   {_shown(right.get(key))}")
+        return NotSerializable("\n".join(lines), tx_index, key, left.get(key), right.get(key))
+    assert receipt_at is not None, "results differ, but neither a receipt nor a key does"
+    values = expected.receipts[receipt_at], found.receipts[receipt_at]
+    return NotSerializable("\n".join(lines), tx_index, None, *values)
+
+
+class _Tracer(SequentialExecutor):
+    """Sequential execution that notes which transaction wrote each key last. (What `end_block` writes has no such.)"""
+
+    def __init__(self, vm: LoadedVM, limits: Limits) -> None:
+        super().__init__(vm, limits)
+        self.writers: dict[bytes, int] = {}
+
+    def transaction(self, tx: bytes, overlay: Overlay, ctx: TxContext) -> tuple[Receipt, WriteSet]:
+        receipt, writes = super().transaction(tx, overlay, ctx)
+        self.writers.update(dict.fromkeys(writes, ctx.tx_index))
+        return receipt, writes
+
+
+class _Tracing(OwnExecutors):
+    tracer: _Tracer
+
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+        self.tracer = _Tracer(vm, limits)
+        return self.tracer
+
+
+def _shown(value: bytes | None) -> str:
+    return "absent" if value is None else f"{value!r}" if len(value) <= 200 else f"{value[:200]!r}... ({len(value)} bytes)"

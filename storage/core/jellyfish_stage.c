@@ -1,0 +1,102 @@
+/* Life and results of a stage. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stage.h"
+
+bool list_add(struct list *list, void *item) {
+    if (list->count == list->room) {
+        size_t room = list->room > 0 ? 2 * list->room : 16;
+        void **at = realloc(list->at, room * sizeof *at);
+        if (at == NULL) return false;
+        list->at = at;
+        list->room = room;
+    }
+    list->at[list->count++] = item;
+    return true;
+}
+
+bool stage_stale(struct jf_stage *stage, uint8_t kind, uint64_t version, const uint8_t *key_hash, unsigned size) {
+    struct stale *stale = pool_take(&stage->pool, sizeof *stale);
+    if (stale == NULL) return false;
+    *stale = (struct stale){key_hash, version, kind, (uint8_t)size};
+    return list_add(&stage->stales, stale);
+}
+
+void stage_hash(const struct list *works, bool all) {
+    struct node_queue queue;
+    queue.count = 0;
+    for (unsigned step = 0; step < NODE_HASH_STEPS; step++) {
+        for (size_t i = 0; i < works->count; i++) {
+            struct work *work = works->at[i];
+            if (!all && !work->keep) continue;
+            uint16_t dirty = all || work->old_version == NO_ROW ? 0xffff : work->dirty;
+            node_hash_step(&queue, &work->node, dirty, step, work->hashes);
+        }
+        node_flush(&queue);
+    }
+}
+
+void jf_free(struct jf_stage *stage) {
+    if (stage == NULL) return;
+    for (unsigned d = 0; d <= NODE_DEPTHS; d++) free(stage->levels[d].at);
+    free(stage->wanted.at);
+    free(stage->rows.at);
+    free(stage->stales.at);
+    pool_free(&stage->pool);
+    free(stage);
+}
+
+static size_t write_path(const uint8_t *key_hash, unsigned depth, uint8_t *path) {
+    for (unsigned d = 0; d < depth; d++) path[d] = node_nibble(key_hash, d);
+    return depth;
+}
+
+static size_t row_key(const struct work *work, uint64_t version, uint8_t key[JF_KEY_MAX]) {
+    slot_set_version(key, version);
+    return 8 + write_path(work->key_hash, work->depth, key + 8);
+}
+
+size_t jf_wanted(const struct jf_stage *stage) { return stage->wanted.count; }
+
+size_t jf_wanted_key(const struct jf_stage *stage, size_t i, uint8_t key[JF_KEY_MAX]) {
+    assert(i < stage->wanted.count);
+    const struct work *work = stage->wanted.at[i];
+    return row_key(work, work->old_version, key);
+}
+
+const uint8_t *jf_slot(const struct jf_stage *stage, bool *leaf) {
+    unsigned nibble = node_nibble(stage->entries[0].key_hash, stage->top.depth);
+    *leaf = node_is_leaf(&stage->top.node, nibble);
+    return stage->top.node.slot[nibble];
+}
+
+size_t jf_rows(const struct jf_stage *stage) { return stage->rows.count; }
+
+size_t jf_row_key(const struct jf_stage *stage, size_t i, uint8_t key[JF_KEY_MAX]) {
+    assert(i < stage->rows.count);
+    return row_key(stage->rows.at[i], stage->version, key);
+}
+
+size_t jf_row(const struct jf_stage *stage, size_t i, uint8_t row[NODE_MAX]) {
+    assert(i < stage->rows.count);
+    return node_write(&((const struct work *)stage->rows.at[i])->node, row);
+}
+
+size_t jf_stales(const struct jf_stage *stage) { return stage->stales.count; }
+
+size_t jf_stale(const struct jf_stage *stage, size_t i, uint8_t record[JF_STALE_MAX]) {
+    assert(i < stage->stales.count);
+    const struct stale *stale = stage->stales.at[i];
+    record[0] = stale->kind;
+    slot_set_version(record + 1, stale->version);
+    record[9] = stale->size;
+    if (stale->kind == JF_STALE_NODE) write_path(stale->key_hash, stale->size, record + 10);
+    else memcpy(record + 10, stale->key_hash, stale->size);
+    return 10u + stale->size;
+}
+
+const uint8_t *jf_effects(const struct jf_stage *stage) { return stage->effects; }
+
+size_t jf_count(const struct jf_stage *stage) { return stage->count; }

@@ -1,0 +1,19 @@
+/* Memory that is given out piece by piece and given back all at once. Pointers stay valid until pool_free. */
+#ifndef IOI_POOL_H
+#define IOI_POOL_H
+
+#include <stddef.h>
+
+struct pool_chunk;
+
+struct pool { /* all zero = empty */
+    struct pool_chunk *chunks;
+    size_t used; /* bytes of the newest chunk */
+};
+
+/* `size` bytes aligned to 16, not cleared; NULL if there is no memory. */
+void *pool_take(struct pool *pool, size_t size);
+
+void pool_free(struct pool *pool);
+
+#endif

@@ -1,0 +1,52 @@
+"""The commit: everything of a version in one LMDB transaction, or nothing.
+
+The order within the transaction does not matter for a crash (LMDB shows all of it or nothing); it is the order in which
+a reader of this file understands a version:
+
+    1  nodes     the tree's new rows                appended: their keys begin with the version
+    2  values    what was written, by key hash      appended
+    3  stale     rows this version no longer needs  appended; deleted later, by pruning, never here
+    4  flat      latest values by raw key           the one table that is updated in place
+    5  versions  the record that makes it a version appended
+
+LMDB syncs the data, then writes and syncs the meta page. When `write` returns, the version is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lmdb
+
+from .environment import Tables
+from .rows import VersionRow, encode_version, seal
+from .staged import Staged
+
+Rows = Sequence[tuple[bytes, bytes]]
+
+
+def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow) -> None:
+    """Raises what LMDB raises; then nothing is written."""
+    with env.begin(write=True) as txn:
+        append(txn, tables, "nodes", staged.nodes)
+        append(txn, tables, "values", staged.values)
+        append(txn, tables, "stale", staged.stale)
+        write_flat(txn, tables, staged.changes)
+        append(txn, tables, "versions", [encode_version(row)])
+
+
+def append(txn: lmdb.Transaction[bytes], tables: Tables, table: str, rows: Rows) -> None:
+    """Adds rows whose keys ascend and follow all that are there."""
+    with txn.cursor(tables[table]) as cursor:
+        _, added = cursor.putmulti(rows, append=True)
+    if added != len(rows):
+        raise lmdb.CorruptedError(f"table {table!r} already holds rows of a later version")
+
+
+def write_flat(txn: lmdb.Transaction[bytes], tables: Tables, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+    puts = [(key, seal(key, value)) for key, value in changes if value is not None]
+    with txn.cursor(tables["flat"]) as cursor:
+        cursor.putmulti(puts)
+        for key, value in changes:
+            if value is None and cursor.set_key(key):
+                cursor.delete()

@@ -1,0 +1,94 @@
+"""Creating a state's directory so that a crash leaves a whole state or nothing.
+
+    .NAME.creating-XXXX/     made beside NAME, its LOCK held by the creator
+        ... written and synced
+    NAME                     renamed in, the parent directory synced
+
+A creator that died left its directory without a lock holder: the next creator of the same name removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import lock
+from .environment import data_file, translated
+from .errors import StateExists, StateInUse, StorageIOError
+
+
+def refuse_if_taken(path: str) -> None:
+    """StateExists unless `path` is free or an empty directory."""
+    if not os.path.lexists(path):
+        return
+    is_state = os.path.exists(data_file(path))
+    if is_state:
+        raise StateExists(f"{path} already holds a state: open it, or choose another path", is_state=True)
+    if not os.path.isdir(path) or os.listdir(path):
+        raise StateExists(f"{path} is not an empty directory: choose another path", is_state=False)
+
+
+@contextmanager
+def created_beside(path: str) -> Iterator[tuple[str, int]]:
+    """(a new directory to fill, its lock). Leaving renames it to `path`; an exception removes it."""
+    with translated(f"creating a state at {path}"):
+        refuse_if_taken(path)
+        parent, name = os.path.split(path)
+        if not os.path.isdir(parent):
+            raise StorageIOError(f"cannot create a state at {path}: the directory {parent} does not exist, create it first")
+        beside, lock_fd = _make_beside(parent, f".{name}.creating-")
+        try:
+            yield beside, lock_fd
+            for file in os.listdir(beside):
+                sync(os.path.join(beside, file))
+            sync(beside)
+            try:
+                os.rename(beside, path)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    refuse_if_taken(path)
+                raise
+            sync(parent)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            os.close(lock_fd)
+            raise
+
+
+def _make_beside(parent: str, prefix: str) -> tuple[str, int]:
+    """Under a lock of the parent directory, so that no other creator takes a directory not yet locked for a leftover."""
+    parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(parent_fd, fcntl.LOCK_EX)
+        for leftover in os.listdir(parent):
+            if leftover.startswith(prefix):
+                _remove_if_abandoned(os.path.join(parent, leftover))
+        beside = os.path.join(parent, prefix + secrets.token_hex(8))
+        os.mkdir(beside, 0o700)
+        return beside, lock.take(beside)
+    finally:
+        os.close(parent_fd)
+
+
+def _remove_if_abandoned(directory: str) -> None:
+    try:
+        fd = lock.take(directory)
+    except StateInUse:
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    os.close(fd)
+
+
+def sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+

@@ -1,0 +1,83 @@
+"""The LMDB environment of a state: how it is opened, what its errors mean.
+
+Durability is LMDB's default: data synced, then the meta page. Never writemap (a full disk would be a SIGBUS). The map is
+sized once, huge and sparse: resizing a map in use is how LMDB files break.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lmdb
+
+from .errors import DiskFull, FormatMismatch, StateCorrupt, StorageError, StorageIOError
+from .rows import TABLES
+
+DATA = "data.mdb"
+MAP_SIZE = 1 << 40
+_SMALLEST_MAP = 1 << 30
+_READERS = 1024  # slots for processes reading beside the writer
+
+Tables = dict[str, "lmdb._Database"]
+
+
+def open_environment(path: str, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:
+    """The environment in directory `path`, and the map size it got; where the address space is limited, a smaller one."""
+    with translated(f"opening the state at {path}"):
+        return _open(path, map_size, subdir=True, readonly=read_only, max_readers=_READERS, mode=0o600)
+
+
+def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:
+    """The environment in the memfd `fd`. Nothing there outlives its processes, so nothing is synced or locked: whoever
+    commits makes sure that no read transaction is open."""
+    with translated("opening the state in memory"):
+        return _open(f"/proc/self/fd/{fd}", map_size, subdir=False, readonly=read_only, lock=False, sync=read_only)
+
+
+def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, int]:
+    while True:
+        try:
+            env = lmdb.open(path, map_size=map_size, max_dbs=len(TABLES), lib_version=0, **options)
+            return env, map_size
+        except lmdb.MemoryError:
+            if map_size <= _SMALLEST_MAP:
+                raise
+            map_size //= 2
+
+
+def open_tables(env: lmdb.Environment, *, create: bool) -> Tables:
+    with translated("opening the tables of the state"):
+        try:
+            return {name: env.open_db(name.encode(), create=create) for name in TABLES}
+        except (lmdb.NotFoundError, lmdb.IncompatibleError):
+            raise StateCorrupt("a table is missing: this is no ioi-exec state, or not a whole one") from None
+
+
+_FULL = (lmdb.MapFullError, lmdb.DiskError, lmdb.MemoryError)
+_BROKEN = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
+
+
+def translate(error: lmdb.Error | OSError, doing: str) -> StorageError:
+    """The error of ours that says what an error of LMDB or the system means."""
+    if isinstance(error, _FULL) or (isinstance(error, OSError) and error.errno == 28):
+        return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
+    if isinstance(error, _BROKEN):
+        return StateCorrupt(f"LMDB finds the file damaged while {doing} ({error}): restore it from a backup")
+    if isinstance(error, lmdb.VersionMismatchError):
+        return FormatMismatch(f"{doing}: the file was written by another LMDB ({error})")
+    return StorageIOError(f"failed while {doing}: {error}")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (lmdb.Error, OSError) as error:
+        raise translate(error, doing) from error
+
+
+def data_file(path: str) -> str:
+    return os.path.join(path, DATA)

@@ -1,0 +1,55 @@
+"""What can go wrong. Every error says what was wrong, where, and what to do; all derive from StorageError."""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """Base of every error of ioi_storage, wrong arguments (TypeError, ValueError) apart."""
+
+
+class StateMissing(StorageError):
+    """There is no state at this path."""
+
+
+class StateExists(StorageError):
+    """A state cannot be created here: something is there already. `is_state`: that something is a state."""
+
+    def __init__(self, message: str, *, is_state: bool) -> None:
+        super().__init__(message)
+        self.is_state = is_state
+
+
+class StateInUse(StorageError):
+    """Another process has this state open for writing."""
+
+
+class StateCorrupt(StorageError):
+    """Bytes on the disk are not what was written. Names the row."""
+
+
+class FormatMismatch(StorageError):
+    """The state was written by a release with another row layout."""
+
+
+class UnknownTree(StorageError):
+    """No tree of this name is known here."""
+
+
+class VersionMissing(StorageError):
+    """The state does not hold this version."""
+
+
+class StaleStage(StorageError):
+    """A staged batch no longer fits the state it was staged on."""
+
+
+class DiskFull(StorageError):
+    """No room on the disk, in the map or in memory. The committed state is as it was; the store stays open."""
+
+
+class StorageIOError(StorageError):
+    """The operating system failed an operation. An open store has closed itself: open it anew and look at its version."""
+
+
+class StorageClosed(StorageError):
+    """The store is closed."""

@@ -1,0 +1,137 @@
+"""A state in memory on top of another, which it never writes to: for dry runs and sandboxes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from .errors import StaleStage, StorageClosed, VersionMissing
+from .rows import VersionRow
+from .staged import Staged, version_row
+from .state import Pairs, State
+
+
+class OverlayStore(State):
+    """Commits stay here; closing drops them. It stands on the base's version as of its opening: a base that moves on
+    makes it useless (StaleStage)."""
+
+    def __init__(self, base: State) -> None:
+        base._check()
+        self._base = base
+        self._tree = base._tree
+        self._base_row = base.latest
+        self._versions: list[VersionRow] = []
+        self._rows: dict[bytes, bytes] = {}  # of tables nodes and values; their keys differ in length or version
+        self._writes: dict[bytes, bytes | None] = {}
+        self._sorted: list[bytes] | None = None
+        self._open = True
+
+    def close(self) -> None:
+        """Drop everything. Idempotent."""
+        self._open = False
+        self._versions.clear()
+        self._rows.clear()
+        self._writes.clear()
+        self._sorted = None
+
+    @property
+    def closed(self) -> bool:
+        return not self._open
+
+    def __enter__(self) -> OverlayStore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        if not self._open:
+            raise StorageClosed("the overlay is closed: open another")
+        self._base._check()
+        if self._base.latest.version != self._base_row.version:
+            raise StaleStage(
+                f"the state below the overlay moved from version {self._base_row.version} to {self._base.version}: "
+                "open another overlay"
+            )
+
+    def writes(self) -> dict[bytes, bytes | None]:
+        """Every key written since the overlay was opened and changed by it, with its newest value (None: deleted)."""
+        self._check()
+        return dict(self._writes)
+
+    @property
+    def latest(self) -> VersionRow:
+        self._check()
+        return self._versions[-1] if self._versions else self._base_row
+
+    def version_row(self, version: int) -> VersionRow:
+        self._check()
+        above = version - self._base_row.version
+        if above <= 0:
+            return self._base.version_row(version)
+        if above > len(self._versions):
+            raise VersionMissing(f"version {version} is not committed yet: the latest is {self.version}")
+        return self._versions[above - 1]
+
+    def commit(
+        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+    ) -> int:
+        self._check()
+        self._check_staged(staged)
+        row = version_row(
+            staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
+        )
+        self._rows.update(staged.nodes)
+        self._rows.update(staged.values)
+        self._writes.update(staged.changes)
+        self._sorted = None
+        self._versions.append(row)
+        return row.version
+
+    def _latest_value(self, key: bytes) -> bytes | None:
+        if key in self._writes:
+            return self._writes[key]
+        return self._base._latest_value(key)
+
+    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+        """The base's pairs and our writes, merged; ours win."""
+        version = self.version
+        if end is not None and end <= (start or b""):
+            return
+        ours = iter(self._written_between(start, end, reverse))
+        theirs = self._base._latest_pairs(start, end, reverse)
+        key, pair = next(ours, None), next(theirs, None)
+        while key is not None or pair is not None:
+            if pair is None or (key is not None and (key >= pair[0] if reverse else key <= pair[0])):
+                assert key is not None
+                value = self._writes[key]
+                if pair is not None and pair[0] == key:
+                    pair = next(theirs, None)
+                if value is not None:
+                    yield key, value
+                    self._check_unmoved(version)
+                key = next(ours, None)
+            else:
+                yield pair
+                self._check_unmoved(version)
+                pair = next(theirs, None)
+
+    def _check_unmoved(self, version: int) -> None:
+        if self.version != version:
+            raise StaleStage(f"the overlay moved from version {version} during a scan: scan again")
+
+    def _written_between(self, start: bytes | None, end: bytes | None, reverse: bool) -> list[bytes]:
+        if self._sorted is None:
+            self._sorted = sorted(self._writes)
+        low = bisect_left(self._sorted, start or b"")
+        high = len(self._sorted) if end is None else bisect_left(self._sorted, end)
+        keys = self._sorted[low:high]
+        return keys[::-1] if reverse else keys
+
+    def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        below = [key for key in keys if key not in self._rows]
+        read = dict(zip(below, self._base._nodes(below))) if below else {}
+        return [self._rows.get(key) or read[key] for key in keys]
+
+    def _value_row(self, key: bytes) -> bytes:
+        return self._rows.get(key) or self._base._value_row(key)

@@ -1,0 +1,82 @@
+"""Reading a state in a worker process: cheap to import, one environment, one transaction at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lmdb
+
+from .environment import open_environment, open_memory, open_tables, translate
+from .errors import StorageClosed, StorageError
+from .rows import KEY_LIMIT
+from .snapshot import Snapshot
+from .trees import tree_named
+
+
+class Reader:
+    """Made from `Store.reader_spec()` in another process than the store's."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        map_size = spec["map_size"]
+        if "fd" in spec:
+            self._env, _ = open_memory(spec["fd"], read_only=True, map_size=map_size)
+        else:
+            self._env, _ = open_environment(spec["path"], read_only=True, map_size=map_size)
+        self._tables = open_tables(self._env, create=False)
+        self._tree = tree_named(spec["tree"])
+        self._snapshot: Snapshot | None = None
+        self._open = True
+
+    def begin(self) -> int:
+        """Open a read transaction on the newest version, and return that. Ends an earlier one."""
+        self.end()
+        if not self._open:
+            raise StorageClosed("the reader is closed")
+        try:
+            self._snapshot = Snapshot(self._env, self._tables)
+            return self._snapshot.latest().version
+        except lmdb.Error as error:
+            raise translate(error, "opening a read transaction") from error
+
+    def end(self) -> None:
+        """End the read transaction. Idempotent."""
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    def close(self) -> None:
+        """Idempotent."""
+        self.end()
+        if self._open:
+            self._open = False
+            self._env.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, None if absent. ValueError if no key can look like this."""
+        if not 1 <= len(key) <= KEY_LIMIT:
+            raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
+        return self._now().get(key)
+
+    def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of `keys` in their order, None where absent. Fastest where the keys ascend."""
+        return self._now().getmulti(keys)
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Pairs with start <= key < end in key order, until the transaction ends; None is no bound."""
+        return self._now().scan(start, end, reverse)
+
+    def run(self, task: Any) -> Any:
+        """One task of a tree's `stage`, on this transaction's version: what `map` returns for it."""
+        return self._tree.run(self._now().nodes, task)
+
+    def _now(self) -> Snapshot:
+        if self._snapshot is None:
+            raise StorageError("there is no read transaction: call begin first")
+        return self._snapshot

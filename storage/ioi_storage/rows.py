@@ -1,0 +1,168 @@
+"""The rows of a state: six LMDB tables, their keys and values. Integers are big endian.
+
+    creation  b"creation"                -> magic 12 | format u32 | JSON                               | seal
+    versions  version u64                -> height, counts, root, receipts root, tree head, header     | seal
+    nodes     version u64 | path         -> the tree's own layout and checks (Jellyfish: core/node.h)
+    values    version u64 | key hash 32  -> kind u8 (1 put, 0 delete) | key size u16 | key | value      | seal
+    stale     version u64 | piece u32    -> records of rows that this version no longer needs           | seal
+    flat      key                        -> latest value                                                | seal
+
+Every table but `flat` is append-only: its keys begin with the version, which LMDB writes about ten times faster than
+keys in any other order. A seal is the xxh3-64 of the row's key and value, so that a row under a wrong key is found too.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, NamedTuple
+
+from xxhash import xxh3_64_digest
+
+from .errors import FormatMismatch, StateCorrupt
+
+FORMAT = 1
+MAGIC = b"ioi-storage\0"
+CREATION_KEY = b"creation"
+TABLES = ("creation", "versions", "nodes", "values", "stale", "flat")
+
+KEY_LIMIT = 511
+VALUE_LIMIT = 2**31
+SEAL = 8
+
+_U64 = struct.Struct(">Q")
+_STALE_KEY = struct.Struct(">QI")
+_VALUE_HEAD = struct.Struct(">BH")
+_VERSION_HEAD = struct.Struct(">QQQQQ32s32sHI")
+
+
+def u64(number: int) -> bytes:
+    return _U64.pack(number)
+
+
+def show(table: str, key: bytes) -> str:
+    """A row's name for messages."""
+    return f"row {key.hex()} of table {table!r}"
+
+
+def corrupt(table: str, key: bytes, why: str) -> StateCorrupt:
+    return StateCorrupt(f"{show(table, key)} is corrupt: {why}; restore this state from a backup or another node")
+
+
+def seal(key: bytes, body: bytes) -> bytes:
+    """`body` and its seal under `key`. The seed keeps a byte from moving between key and body unnoticed."""
+    return body + xxh3_64_digest(key + body, len(key))
+
+
+def unseal(table: str, key: bytes, row: bytes) -> bytes:
+    """The body of a sealed row; StateCorrupt if the seal does not fit."""
+    body = row[:-SEAL]
+    if len(row) < SEAL or xxh3_64_digest(key + body, len(key)) != row[-SEAL:]:
+        raise corrupt(table, key, "its checksum does not match")
+    return body
+
+
+class VersionRow(NamedTuple):
+    """What is recorded of one committed version."""
+
+    version: int
+    root: bytes
+    receipts_root: bytes
+    height: int
+    header: bytes
+    transactions: int
+    failed: int
+    writes: int  # of the batch, those that changed nothing included
+    keys: int  # in the state
+    head: bytes  # the tree's own pointer to its root row
+
+
+def encode_version(row: VersionRow) -> tuple[bytes, bytes]:
+    key = u64(row.version)
+    body = _VERSION_HEAD.pack(
+        row.height,
+        row.transactions,
+        row.failed,
+        row.writes,
+        row.keys,
+        row.root,
+        row.receipts_root,
+        len(row.head),
+        len(row.header),
+    )
+    return key, seal(key, body + row.head + row.header)
+
+
+def decode_version(key: bytes, row: bytes) -> VersionRow:
+    body = unseal("versions", key, row)
+    if len(key) != 8 or len(body) < _VERSION_HEAD.size:
+        raise corrupt("versions", key, "wrong size")
+    height, transactions, failed, writes, keys, root, receipts, head_size, header_size = _VERSION_HEAD.unpack_from(body)
+    head_end = _VERSION_HEAD.size + head_size
+    if len(body) != head_end + header_size:
+        raise corrupt("versions", key, "wrong size")
+    return VersionRow(
+        version=_U64.unpack(key)[0],
+        root=root,
+        receipts_root=receipts,
+        height=height,
+        header=body[head_end:],
+        transactions=transactions,
+        failed=failed,
+        writes=writes,
+        keys=keys,
+        head=body[_VERSION_HEAD.size : head_end],
+    )
+
+
+class Creation(NamedTuple):
+    """What is fixed when a state is created."""
+
+    tree: str
+    genesis_root: bytes
+    meta: dict[str, Any]  # the engine's own
+
+
+def encode_creation(creation: Creation) -> tuple[bytes, bytes]:
+    fields = {"tree": creation.tree, "genesis_root": creation.genesis_root.hex(), "meta": creation.meta}
+    text = json.dumps(fields, sort_keys=True, allow_nan=False).encode()
+    return CREATION_KEY, seal(CREATION_KEY, MAGIC + struct.pack(">I", FORMAT) + text)
+
+
+def decode_creation(row: bytes) -> Creation:
+    """FormatMismatch if another release wrote it."""
+    head = len(MAGIC) + 4
+    if row[: len(MAGIC)] != MAGIC:
+        raise corrupt("creation", CREATION_KEY, "this is no ioi-exec state")
+    (format_version,) = struct.unpack_from(">I", row.ljust(head, b"\0"), len(MAGIC))
+    if format_version != FORMAT:
+        raise FormatMismatch(
+            f"the state has format {format_version}, this release reads format {FORMAT}: use the release that wrote it"
+        )
+    fields = json.loads(unseal("creation", CREATION_KEY, row)[head:])
+    return Creation(fields["tree"], bytes.fromhex(fields["genesis_root"]), fields["meta"])
+
+
+def value_key(version: int, key_hash: bytes) -> bytes:
+    return _U64.pack(version) + key_hash
+
+
+def encode_value(row_key: bytes, key: bytes, value: bytes | None) -> bytes:
+    """The row that keeps what a version wrote to `key`; None is a delete, kept so that `flat` can be rebuilt."""
+    return seal(row_key, _VALUE_HEAD.pack(value is not None, len(key)) + key + (value or b""))
+
+
+def decode_value(row_key: bytes, row: bytes) -> tuple[bytes, bytes | None]:
+    """(key, value or None) of a row of `values`."""
+    body = unseal("values", row_key, row)
+    if len(body) < _VALUE_HEAD.size:
+        raise corrupt("values", row_key, "wrong size")
+    is_put, key_size = _VALUE_HEAD.unpack_from(body)
+    split = _VALUE_HEAD.size + key_size
+    return body[_VALUE_HEAD.size : split], body[split:] if is_put else None
+
+
+def stale_rows(version: int, pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """One row a piece. Readable by nobody but pruning: deletable once no version below `version` is needed."""
+    keys = [_STALE_KEY.pack(version, number) for number in range(len(pieces))]
+    return [(key, seal(key, piece)) for key, piece in zip(keys, pieces)]

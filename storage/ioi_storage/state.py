@@ -1,0 +1,128 @@
+"""What a store and an overlay have in common: reading, staging, history."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from . import flat, staged
+from .errors import StaleStage
+from .rows import VersionRow, corrupt, decode_value, value_key
+from .staged import Batch, Staged
+from .trees import Map, Tree, TreeHead
+
+if TYPE_CHECKING:
+    from .overlay import OverlayStore
+
+Pairs = Iterator[tuple[bytes, bytes]]
+
+
+class State(ABC):
+    """A committed state with all its versions."""
+
+    _tree: Tree
+
+    # What is stored where is theirs:
+
+    @property
+    @abstractmethod
+    def latest(self) -> VersionRow:
+        """The newest committed version."""
+
+    @abstractmethod
+    def version_row(self, version: int) -> VersionRow:
+        """What is recorded of a version. VersionMissing if it is not committed."""
+
+    @abstractmethod
+    def commit(
+        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+    ) -> int:
+        """Make `staged` the next version, wholly or not at all, and return its number.
+
+        Args: receipts_root 32 bytes; height, transactions (of the block) and failed (of those) below 2**63; header any
+        bytes, kept with the version. StaleStage if it was staged elsewhere or on a version that is not the latest."""
+
+    @abstractmethod
+    def _latest_value(self, key: bytes) -> bytes | None: ...
+
+    @abstractmethod
+    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs: ...
+
+    @abstractmethod
+    def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]: ...
+
+    @abstractmethod
+    def _value_row(self, key: bytes) -> bytes: ...
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Raises unless the state can be used by this process."""
+
+    # What follows from it:
+
+    @property
+    def version(self) -> int:
+        return self.latest.version
+
+    @property
+    def root(self) -> bytes:
+        """32 bytes."""
+        return self.latest.root
+
+    def get(self, key: bytes, version: int | None = None) -> bytes | None:
+        """The value of `key`, the latest or as of `version`; None if it is absent.
+
+        ValueError if no key can look like this, VersionMissing, StateCorrupt if a row on the way is damaged."""
+        self._check()
+        flat.check_key(key)
+        if version is None:
+            return self._latest_value(key)
+        row = self.version_row(version)
+        key_hash = hashlib.sha256(key).digest()
+        found = self._tree.find(self._nodes, TreeHead(row.root, row.head), key_hash)
+        if found is None:
+            return None
+        row_key = value_key(found.version, key_hash)
+        stored_key, value = decode_value(row_key, self._value_row(row_key))
+        if stored_key != key or value is None or hashlib.sha256(value).digest() != found.value_hash:
+            raise corrupt("values", row_key, "it is not the value recorded in the tree")
+        return value
+
+    def scan(
+        self, start: bytes | None = None, end: bytes | None = None, *, reverse: bool = False, limit: int | None = None
+    ) -> Pairs:
+        """Latest pairs with start <= key < end in the order of the raw keys; None is no bound, start >= end is empty.
+
+        Lazy. If the state moves on meanwhile, the scan raises StaleStage rather than mix two versions."""
+        self._check()
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit must not be negative, not {limit}")
+        return islice(self._latest_pairs(start, end, reverse), limit)
+
+    def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
+        """Compute the next version without writing it.
+
+        batch: (key, value or None to delete), ascending by key, unique. Deleting an absent key does nothing. `map` runs
+        the tree's tasks; one that runs them in another process there calls `Reader.run`. TypeError or ValueError name
+        the write that is wrong."""
+        self._check()
+        return staged.stage(self._tree, self._nodes, self.latest, batch, map, self)
+
+    def overlay(self) -> OverlayStore:
+        """A state on top of this one that leaves it untouched."""
+        from .overlay import OverlayStore
+
+        return OverlayStore(self)
+
+    def _check_staged(self, staged: Staged) -> None:
+        if staged.origin is not self:
+            raise StaleStage("this batch was staged on another state: stage it on this one")
+        latest = self.latest
+        if (staged.parent_version, staged.parent_root) != (latest.version, latest.root):
+            raise StaleStage(
+                f"this batch was staged on version {staged.parent_version}, the state is at {latest.version}: stage it anew"
+            )

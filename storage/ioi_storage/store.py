@@ -1,0 +1,271 @@
+"""The store: a state on disk (or, for tests, in memory) and its life cycle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, Union
+
+import lmdb
+
+from . import commit, directory, genesis, lock
+from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
+from .errors import StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
+from .rows import VersionRow
+from .snapshot import Snapshot
+from .staged import Staged, version_row
+from .state import Pairs, State
+from .trees import tree_named
+from .truncation import refuse_if_truncated
+
+StrPath = Union[str, "os.PathLike[str]"]
+T = TypeVar("T")
+
+
+class Store(State):
+    """An open state. Made by `create` or `open`; a context manager. For one thread at a time, in one process.
+
+    path: absolute, None in memory. tree: its name. meta: what `create` was given. genesis_root: 32 bytes."""
+
+    def __init__(self, path: str | None, env: lmdb.Environment, map_size: int, *, read_only: bool, fds: list[int]) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._env = env
+        self._map_size = map_size
+        self._fds = fds  # the lock, or the memory; closed with the store
+        self._pid = os.getpid()
+        self._open = True
+        self._snapshot: Snapshot | None = None
+        self._latest_row: VersionRow | None = None
+        try:
+            self._tables: Tables = open_tables(env, create=False)
+            creation = self._read(Snapshot.creation)
+            self._tree = tree_named(creation.tree)
+            self.tree = creation.tree
+            self.genesis_root = creation.genesis_root
+            self.meta = creation.meta
+            self._read(Snapshot.latest)
+        except BaseException:
+            self.close()
+            raise
+
+    # ---- life ----
+
+    @classmethod
+    def create(
+        cls,
+        path: StrPath | None,
+        *,
+        tree: str = "jellyfish",
+        meta: dict[str, Any],
+        genesis: Iterable[tuple[bytes, bytes]],
+        height: int = 0,
+        header: bytes = b"",
+    ) -> Store:
+        """A new state at version 0, durable on return, open for writing.
+
+        path: absent or an empty directory, else StateExists; None keeps the state in memory. meta: JSON-able, the
+        caller's own. genesis: (key, value) in any order; a key twice is a ValueError."""
+        writer = _genesis_writer(tree, meta, genesis, height, header)
+        if path is None:
+            return cls._create_in_memory(writer)
+        final = os.path.realpath(path)
+        with directory.created_beside(final) as (beside, lock_fd):
+            env, _ = open_environment(beside, read_only=False)
+            try:
+                writer(env)
+            finally:
+                env.close()
+        try:
+            env, map_size = open_environment(final, read_only=False)
+        except BaseException:
+            os.close(lock_fd)
+            raise
+        return cls(final, env, map_size, read_only=False, fds=[lock_fd])
+
+    @classmethod
+    def _create_in_memory(cls, writer: Callable[[lmdb.Environment], None]) -> Store:
+        with translated("creating a state in memory"):
+            fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
+            try:
+                env, map_size = open_memory(fd, read_only=False)
+                writer(env)
+            except BaseException:
+                os.close(fd)
+                raise
+        return cls(None, env, map_size, read_only=False, fds=[fd])
+
+    @classmethod
+    def open(cls, path: StrPath, *, read_only: bool = False) -> Store:
+        """The state at `path`. StateMissing; StateInUse if it is open for writing elsewhere (`read_only` works beside)."""
+        final = os.path.realpath(path)
+        if not os.path.isfile(data_file(final)):
+            raise StateMissing(f"there is no state at {final}: create one, or check the path")
+        fds = [] if read_only else [lock.take(final)]
+        try:
+            refuse_if_truncated(data_file(final))
+            env, map_size = open_environment(final, read_only=read_only)
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+        return cls(final, env, map_size, read_only=read_only, fds=fds)
+
+    @property
+    def closed(self) -> bool:
+        return not self._open
+
+    def close(self) -> None:
+        """Idempotent. In a forked child it only forgets: the environment and the lock are the parent's."""
+        if not self._open:
+            return
+        self._open = False
+        if os.getpid() != self._pid:
+            return
+        self._drop_snapshot()
+        self._env.close()
+        for fd in self._fds:
+            os.close(fd)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        if not self._open:
+            raise StorageClosed(f"the state at {self.path} is closed: open it again")
+        if os.getpid() != self._pid:
+            raise StorageError(
+                f"the state at {self.path} was opened by process {self._pid} and cannot be used after a fork: "
+                "open a Reader in the child"
+            )
+
+    # ---- reading ----
+
+    @property
+    def latest(self) -> VersionRow:
+        if self._latest_row is None or self.read_only:
+            self._latest_row = self._read(Snapshot.latest)
+        self._check()
+        return self._latest_row
+
+    def version_row(self, version: int) -> VersionRow:
+        if not 0 <= version < 2**64:
+            raise ValueError(f"a version is a number from 0 on, not {version}")
+        return self._read(lambda snapshot: snapshot.version_row(version))
+
+    def _latest_value(self, key: bytes) -> bytes | None:
+        return self._read(lambda snapshot: snapshot.get(key))
+
+    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+        version = self.latest.version
+        snapshot = Snapshot(self._env, self._tables)
+        try:
+            for pair in snapshot.scan(start, end, reverse):
+                yield pair
+                self._check()
+                if not self.read_only and self.latest.version != version:
+                    raise StaleStage(f"the state moved from version {version} during a scan: scan again")
+        except lmdb.Error as error:
+            raise self._failed(error, "scanning") from error
+        finally:
+            if self._open:
+                snapshot.close()
+
+    def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        return self._read(lambda snapshot: snapshot.nodes(keys))
+
+    def _value_row(self, key: bytes) -> bytes:
+        return self._read(lambda snapshot: snapshot.value_row(key))
+
+    def _read(self, read: Callable[[Snapshot], T]) -> T:
+        """Reads from the newest snapshot. The writer keeps one from commit to commit; another process cannot know when
+        there is a newer one, so it takes one each time."""
+        self._check()
+        try:
+            if self.read_only:
+                self._drop_snapshot()
+            if self._snapshot is None:
+                self._snapshot = Snapshot(self._env, self._tables)
+            return read(self._snapshot)
+        except lmdb.Error as error:
+            raise self._failed(error, "reading") from error
+
+    def _drop_snapshot(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    def _failed(self, error: lmdb.Error | OSError, doing: str) -> StorageError:
+        """What to raise for `error`. After an I/O error LMDB may commit on as if nothing had happened, on pages the
+        kernel has dropped: the store closes instead."""
+        ours = translate(error, f"{doing} the state at {self.path}")
+        if isinstance(ours, StorageIOError):
+            self.close()
+        return ours
+
+    # ---- writing ----
+
+    def commit(
+        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+    ) -> int:
+        self._check()
+        if self.read_only:
+            raise StorageError(f"the state at {self.path} is open read-only: open it for writing to commit")
+        self._check_staged(staged)
+        row = version_row(
+            staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
+        )
+        # A snapshot kept open would keep its pages from being used again.
+        self._drop_snapshot()
+        try:
+            commit.write(self._env, self._tables, staged, row)
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, "committing to") from error
+        self._latest_row = row
+        return row.version
+
+    # ---- workers ----
+
+    def reader_spec(self) -> dict[str, Any]:
+        """What Reader(spec) needs in another process; JSON-able. Of a state in memory, pass `inherit_fds` to it too."""
+        self._check()
+        spec: dict[str, Any] = {"tree": self.tree, "map_size": self._map_size}
+        if self.path is None:
+            spec["fd"] = self._fds[0]
+        else:
+            spec["path"] = self.path
+        return spec
+
+    def inherit_fds(self) -> list[int]:
+        """Descriptors a reading process must inherit (subprocess: pass_fds)."""
+        self._check()
+        return list(self._fds) if self.path is None else []
+
+    def reader_check(self) -> int:
+        """Forget the read transactions of dead processes, which would keep old pages in use; returns how many."""
+        self._check()
+        try:
+            return self._env.reader_check()
+        except lmdb.Error as error:
+            raise self._failed(error, "checking the readers of") from error
+
+
+def _genesis_writer(
+    tree: str, meta: dict[str, Any], pairs: Iterable[tuple[bytes, bytes]], height: int, header: bytes
+) -> Callable[[lmdb.Environment], None]:
+    """Checks all arguments now; what it returns writes version 0."""
+    plugin = tree_named(tree)
+    version0 = genesis.stage(plugin, genesis.sorted_pairs(pairs))
+    creation = genesis.creation_record(plugin, version0, meta)
+    row = version_row(
+        version0, receipts_root=genesis.NO_RECEIPTS, height=height, header=header, transactions=0, failed=0
+    )
+
+    def write(env: lmdb.Environment) -> None:
+        with translated("writing version 0"):
+            genesis.write(env, open_tables(env, create=True), version0, creation, row)
+
+    return write

@@ -1,0 +1,75 @@
+"""BlockHeader and Limits: what they accept, and the bytes of a header."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ioi_exec import BlockHeader, Error, InputError, InputTypeError, Limits, StateCorrupt
+
+HEADERS = [
+    BlockHeader(height=0),
+    BlockHeader(height=1, time_ns=2, proposer=b"p" * 20, block_id=b"id", extra=b"x" * 1000),
+    BlockHeader(height=2**63 - 1, time_ns=2**63 - 1, proposer=b"p" * 64, block_id=b"i" * 64, extra=b"e" * 65_536),
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_reads_back_from_its_bytes(header: BlockHeader) -> None:
+    assert BlockHeader.decode(header.encode()) == header
+
+
+def test_the_bytes_of_a_header_are_fixed() -> None:
+    header = BlockHeader(height=258, time_ns=1, proposer=b"pp", block_id=b"i", extra=b"xyz")
+    assert header.encode().hex() == "01" "0000000000000102" "0000000000000001" "02" "01" "00000003" "7070" "69" "78797a"
+
+
+def test_damaged_header_bytes_are_refused() -> None:
+    good = HEADERS[1].encode()
+    for damaged in (b"", good[:-1], good + b"x", b"\x02" + good[1:], good[:10], b"\x01" + b"\xff" * 8 + good[9:]):
+        with pytest.raises(StateCorrupt):
+            BlockHeader.decode(damaged)
+
+
+def test_a_header_without_height_has_no_bytes() -> None:
+    with pytest.raises(InputError, match="no height"):
+        BlockHeader().encode()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"height": -1}, {"height": 2**63}, {"height": True}, {"height": 1.0}, {"height": "1"},
+        {"time_ns": -1}, {"time_ns": 2**63}, {"time_ns": None}, {"time_ns": 1.5},
+        {"proposer": "ab"}, {"proposer": b"p" * 65}, {"proposer": bytearray(b"p")},
+        {"block_id": None}, {"block_id": b"i" * 65}, {"extra": "x"}, {"extra": b"x" * 65_537},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_header_says_which_field(fields: dict[str, Any]) -> None:
+    (name,) = fields
+    with pytest.raises(Error, match=name) as caught:
+        BlockHeader(**fields)
+    assert isinstance(caught.value, (InputError, InputTypeError)) and caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key_bytes": 0}, {"key_bytes": -1}, {"value_bytes": 1 << 31}, {"tx_keys": True}, {"tx_bytes": "9"},
+        {"stall_seconds": 0}, {"stall_seconds": float("nan")}, {"stall_seconds": float("inf")}, {"stall_seconds": "1"},
+        {"stall_seconds": True}, {"arena_bytes": 0}, {"arena_bytes": 1.5}, {"block_bytes": None}, {"checkpoint_depth": 1 << 63},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wrong_limits_say_which(fields: dict[str, Any]) -> None:
+    (name,) = fields
+    with pytest.raises(Error, match=name):
+        Limits(**fields)
+
+
+def test_limits_that_decide_receipts_are_remembered() -> None:
+    limits = Limits(key_bytes=7, tx_bytes=9)
+    again = Limits.remembered(limits.consensus())
+    assert again.key_bytes == 7 and again.tx_bytes == Limits().tx_bytes

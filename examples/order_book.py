@@ -23,6 +23,7 @@ from typing import Iterator, NamedTuple
 
 from ioi_exec import EndContext, Receipts, Revert, StateView, TxContext
 
+MOST_BYTES = 200  # JSON's parser recurses: what is short cannot nest too deeply for it
 MOST = 1 << 32  # prices and quantities stay below, so that their product fits 64 bits
 
 
@@ -47,16 +48,18 @@ class OrderBook:
 
     def decode(self, tx: bytes) -> Order:
         """No state here, so nothing of it is ever repeated. What it raises becomes the transaction's receipt."""
+        if len(tx) > MOST_BYTES:
+            raise Revert("malformed")
         try:
             fields = json.loads(tx)
             order = Order(
                 fields["do"], fields["trader"].encode(), fields["price"], fields.get("quantity", 0),
                 fields.get("side", fields["do"]), fields.get("number", 0),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise Revert("malformed") from None
-        numbers = (order.price, order.quantity, order.number)
-        if any(type(number) is not int or not 0 <= number < MOST for number in numbers):
+        numbers = ((order.price, MOST), (order.quantity, MOST), (order.number, 1 << 64))
+        if any(type(number) is not int or not 0 <= number < most for number, most in numbers):
             raise Revert("out of range")
         if order.do not in ("bid", "ask", "cancel") or order.side not in ("bid", "ask") or not 1 <= len(order.trader) <= 32:
             raise Revert("malformed")

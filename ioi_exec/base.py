@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 import ioi_storage
+from ioi_storage import State
 
 from ioi_exec import errors
 
@@ -21,7 +23,11 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "StorageClosed": errors.MachineClosed,
     "DiskFull": errors.ResourceError,
     "StorageIOError": errors.ResourceError,
+    "StorageError": errors.StateError,
 }
+
+# The system's way of saying that a path is not one to use, rather than that the disk failed.
+_WRONG_PATH = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @contextmanager
@@ -34,41 +40,54 @@ def storage_errors() -> Iterator[None]:
 
 
 def translated(error: ioi_storage.StorageError) -> errors.Error:
+    cause = error.__cause__
+    if isinstance(error, ioi_storage.StorageIOError) and isinstance(cause, OSError) and cause.errno in _WRONG_PATH:
+        return errors.StateError(str(error))
     for cls in type(error).__mro__:
         if cls.__name__ in _TRANSLATED:
             return _TRANSLATED[cls.__name__](str(error))
-    return errors.StateError(str(error))
+    raise AssertionError("every error of ioi_storage derives from StorageError")
 
 
 class CommittedState:
-    """A BaseState over a store, or over a sandbox's overlay of one."""
+    """A BaseState over a machine's layers: its store, and the overlay of each sandbox on top of it."""
 
-    def __init__(self, store: ioi_storage.Store | ioi_storage.OverlayStore) -> None:
-        self._store = store
+    def __init__(self, layers: Sequence[State]) -> None:
+        self._store = layers[0]
+        self._overlays = layers[1:]
+        self._top = layers[-1]
 
     @property
     def version(self) -> int:
-        return self._store.version
+        with storage_errors():
+            return self._top.version
 
     def get(self, key: bytes) -> bytes | None:
         if not 0 < len(key) <= ioi_storage.key_limit:
             return None  # nothing can be stored there
         with storage_errors():
-            return self._store.get(key)
+            return self._top.get(key)
 
     def scan(
         self, start: bytes | None, end: bytes | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         with storage_errors():
-            yield from self._store.scan(start, end, reverse=reverse)
+            yield from self._top.scan(start, end, reverse=reverse)
 
     def reader_spec(self) -> dict[str, Any]:
-        return self._store.reader_spec()
+        assert isinstance(self._store, ioi_storage.Store)
+        with storage_errors():
+            return self._store.reader_spec()
 
     def inherit_fds(self) -> list[int]:
-        return self._store.inherit_fds()
+        assert isinstance(self._store, ioi_storage.Store)
+        with storage_errors():
+            return self._store.inherit_fds()
 
     def overlay_writes(self) -> dict[bytes, bytes | None]:
-        if isinstance(self._store, ioi_storage.OverlayStore):
-            return self._store.writes()
-        return {}
+        writes: dict[bytes, bytes | None] = {}
+        with storage_errors():
+            for overlay in self._overlays:
+                assert isinstance(overlay, ioi_storage.OverlayStore)
+                writes.update(overlay.writes())
+        return writes

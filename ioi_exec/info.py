@@ -10,7 +10,7 @@ from ioi_exec.identity import Identity
 from ioi_exec.vm.loading import VMSpec
 
 if TYPE_CHECKING:
-    from ioi_storage import OverlayStore, Store
+    from ioi_storage import VersionRow
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,17 @@ class StateInfo:
     failed: int
 
     @classmethod
-    def of(cls, store: Store | OverlayStore, identity: Identity) -> StateInfo:
-        row = store.latest
+    def of(cls, tree: str, genesis_root: bytes, identity: Identity, row: VersionRow) -> StateInfo:
         return cls(
-            store.tree,
+            tree,
             identity.vm,
             identity.initial_height,
-            bytes(store.genesis_root),
+            genesis_root,
             row.version,
             row.height,
             BlockHeader.decode(row.header) if row.version else None,
-            bytes(row.root),
-            bytes(row.receipts_root),
+            row.root,
+            row.receipts_root,
             row.transactions,
             row.failed,
         )

@@ -13,7 +13,7 @@ import ioi_storage
 
 from ioi_exec.base import CommittedState, storage_errors
 from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, StateExists, VMError
+from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, StateExists, VersionMissing, VMError
 from ioi_exec.executor import Block, OnReceipt
 from ioi_exec.executors import Executors, OwnExecutors
 from ioi_exec.guard import Guard
@@ -52,6 +52,7 @@ class ExecutionMachine:
         executors: Executors,
     ) -> None:
         """Use `create` or `open`."""
+        self._store = store
         # The store, and on top of it the overlay of each sandbox that is open.
         self._layers: list[ioi_storage.Store | ioi_storage.OverlayStore] = [store]
         self._identity = identity
@@ -159,16 +160,20 @@ class ExecutionMachine:
         with self._guard.alone("execute"):
             began = perf_counter()
             store = self._layers[-1]
+            with storage_errors():
+                version, parent_root = store.version, store.root
             listed = checked_transactions(txs, self._limits)
-            header = decided_header(header, self._identity.initial_height + store.version)
-            block = Block(listed, block_context(header, store.root))
+            header = decided_header(header, self._identity.initial_height + version)
+            block = Block(listed, block_context(header, parent_root))
             vm = self._loaded_vm()
             executor = self._executors.get(vm, self._limits, 0 if sequential else self._workers, self._pin)
             prepared = perf_counter()
-            outcome = executor.run(block, CommittedState(store), on_receipt)
+            outcome = executor.run(block, CommittedState(self._layers), on_receipt)
             executed = perf_counter()
             with storage_errors():
                 staged = store.stage(outcome.writes)
+            if staged.parent_version != version:  # only beside a live engine: the block may have read both
+                raise StaleResult(f"the state moved on from version {version} while the block was executed: execute it again")
             staged_at = perf_counter()
             receipts_root = outcome.receipts.root()
             ended = perf_counter()
@@ -176,7 +181,7 @@ class ExecutionMachine:
             seconds.update(stage=staged_at - executed, receipts=ended - staged_at, total=ended - began)
             outcome.stats.seconds = seconds
             return BlockResult(
-                staged.version, header, bytes(staged.root), receipts_root, outcome.receipts, outcome.receipts.failed,
+                staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
                 outcome.writes, outcome.stats, store, staged,
             )
 
@@ -189,12 +194,14 @@ class ExecutionMachine:
             staged = result.staged
             if result.layer is not store:
                 raise StaleResult("the result was staged by another machine or in another sandbox: execute the block here")
-            if staged.parent_version != store.version or staged.parent_root != store.root:
+            with storage_errors():
+                version = store.version
+            if staged.parent_version != version:
                 raise StaleResult(
-                    f"the result was staged on version {staged.parent_version}, the state is at version {store.version}: "
+                    f"the result was staged on version {staged.parent_version}, the state is at version {version}: "
                     "execute the block again"
                 )
-            if len(self._layers) == 1 and store.read_only:
+            if store is self._store and self._store.read_only:
                 raise ReadOnly("the machine was opened read-only: open it without read_only to commit, or use a sandbox")
             with storage_errors():
                 return store.commit(
@@ -213,8 +220,9 @@ class ExecutionMachine:
         if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
             raise InputTypeError(f"get: the version is {type(version).__name__}: give an integer")
         with self._guard.reading("get"), storage_errors():
-            if version is not None:
-                self._layers[-1].version_row(version)
+            newest = self._layers[-1].version
+            if version is not None and not 0 <= version <= newest:
+                raise VersionMissing(f"there is no version {version}: the state has versions 0 to {newest}")
             if not 0 < len(key) <= ioi_storage.key_limit:
                 return None
             return self._layers[-1].get(key, version)
@@ -265,8 +273,9 @@ class ExecutionMachine:
                 self._executors.release()
             finally:
                 with storage_errors():
-                    while self._layers:
-                        self._layers.pop().close()
+                    for layer in reversed(self._layers):
+                        layer.close()
+                    self._layers.clear()
 
     def __enter__(self) -> ExecutionMachine:
         return self
@@ -284,13 +293,13 @@ class ExecutionMachine:
     def root(self) -> bytes:
         """The state root of the current version, 32 bytes."""
         with self._guard.reading("root"), storage_errors():
-            return bytes(self._layers[-1].root)
+            return self._layers[-1].root
 
     @property
     def info(self) -> StateInfo:
         """What is remembered about the state and its current version."""
         with self._guard.reading("info"), storage_errors():
-            return StateInfo.of(self._layers[-1], self._identity)
+            return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].latest)
 
     @property
     def workers(self) -> int:
@@ -304,7 +313,7 @@ class ExecutionMachine:
     @property
     def read_only(self) -> bool:
         with self._guard.reading("read_only"):
-            return bool(self._layers[0].read_only)
+            return self._store.read_only
 
     @property
     def closed(self) -> bool:

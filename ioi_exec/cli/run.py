@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     if options.blocks.count("-") > 1:
         raise InputError("standard input (-) was given twice: it is one block")
     workers = 0 if options.sequential else options.workers
-    with ExecutionMachine.open(options.state, workers=workers) as machine:
+    # A dry run changes nothing, so it may happen beside a live engine.
+    with ExecutionMachine.open(options.state, workers=workers, read_only=options.dry_run) as machine:
         with machine.sandbox() if options.dry_run else nullcontext():
             for source, root in zip(options.blocks, expected):
                 _run_block(machine, source, root, options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Callable
@@ -174,22 +176,38 @@ def test_two_engines_on_one_state(tmp_path: Path) -> None:
             with pytest.raises(StateInUse) as caught:
                 opening()
             assert caught.value.exit_status == 3
-        with ExecutionMachine.open(path, read_only=True, workers=0) as reader:
-            assert reader.get(b"k") == b"0"
-            staged = reader.execute([b"k=1"])
-            with pytest.raises(ReadOnly):
-                reader.commit(staged)
-        machine.commit(machine.execute([b"k=1"]))
+        beside = "import sys, ioi_exec; m = ioi_exec.ExecutionMachine.open(sys.argv[1], read_only=True); print(m.get(b'k'), m.version)"
+        for version in range(2):
+            read = subprocess.run([sys.executable, "-c", beside, str(path)], capture_output=True, text=True)
+            assert read.stdout.split() == [f"b'{version}'", str(version)], read.stderr
+            machine.commit(machine.execute([b"k=1"]))
+
+
+def test_read_only(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    create(path).close()
+    with ExecutionMachine.open(path, read_only=True, workers=0) as machine:
+        assert machine.read_only and machine.get(b"k") == b"0"
+        staged = machine.execute([b"k=1"])
+        assert staged.writes == [(b"k", b"1")]
+        with pytest.raises(ReadOnly):
+            machine.commit(staged)
+        assert machine.version == 0
 
 
 def test_errors_of_the_store_are_the_engines(make: Make, tmp_path: Path) -> None:
     machine = make(Put, GENESIS)
     with pytest.raises(VersionMissing):
         machine.get(b"k", 1)
-    with pytest.raises(VersionMissing):
-        machine.get(b"k", -1)
-    with pytest.raises(Error, match="willow"):
+    for version in (-1, 1 << 70):
+        with pytest.raises(VersionMissing):
+            machine.get(b"k", version)
+    with pytest.raises(InputError, match="willow"):
         create(None, tree="willow")
+    for path in ("/dev/null/state", tmp_path / "none" / "state", tmp_path / ("n" * 300)):
+        with pytest.raises(StateError) as caught:
+            create(path)
+        assert caught.value.exit_status == 2
 
 
 @pytest.mark.parametrize("txs", [[b"k=1", "k=2"], [bytearray(b"k=1")], [None], b"k=1", "k=1", 7, None], ids=repr)

@@ -105,9 +105,9 @@ def test_they_end_in_order(make: Make) -> None:
 
 
 def test_a_read_only_machine_has_sandboxes(tmp_path: Path) -> None:
-    with ExecutionMachine.create(tmp_path / "s", Put, genesis=GENESIS, workers=0):
-        with ExecutionMachine.open(tmp_path / "s", vm=Put, read_only=True, workers=0) as reader:
-            with reader.sandbox():
-                commit(reader, b"a=9")
-                assert reader.get(b"a") == b"9"
-            assert reader.get(b"a") == b"1"
+    ExecutionMachine.create(tmp_path / "s", Put, genesis=GENESIS, workers=0).close()
+    with ExecutionMachine.open(tmp_path / "s", vm=Put, read_only=True, workers=0) as reader:
+        with reader.sandbox():
+            commit(reader, b"a=9")
+            assert reader.get(b"a") == b"9"
+        assert reader.get(b"a") == b"1"

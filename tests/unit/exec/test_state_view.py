@@ -8,7 +8,6 @@ import pytest
 
 from ioi_exec import ExecutionMachine, Limits, Receipt, StateView, TxContext
 
-
 Make = Callable[..., ExecutionMachine]
 Body = Callable[[StateView], Any]
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "checksum.h"
+#include "xxh3.h"
 
 /* Tag and two hashes are 77 or 80 bytes: with padding, two SHA-256 blocks either way. */
 enum { TAG_LEAF = 13, TAG_INNER = 16 };
@@ -39,7 +39,7 @@ bool node_parse(struct node *node, const uint8_t *row, size_t size) {
     memset(node, 0, sizeof *node);
     if (size < NODE_HEADER + NODE_CHECKSUM) return false;
     size -= NODE_CHECKSUM;
-    if (load_be64(row + size) != checksum(row, size)) return false;
+    if (load_be64(row + size) != xxh3(row, size, 0)) return false;
     node->children = (uint16_t)(row[0] << 8 | row[1]);
     node->leaves = (uint16_t)(row[2] << 8 | row[3]);
     if ((node->leaves & ~node->children) != 0) return false;
@@ -63,7 +63,7 @@ size_t node_write(const struct node *node, uint8_t *row) {
         memcpy(row + at, node->slot[n], size);
         at += size;
     }
-    store_be64(row + at, checksum(row, at));
+    store_be64(row + at, xxh3(row, at, 0));
     return at + NODE_CHECKSUM;
 }
 

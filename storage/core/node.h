@@ -4,7 +4,7 @@
  * A child that covers one key is a leaf and lives in this node's row; a child that covers more has a row of its own.
  *
  *   row    children u16 BE (bit n: child n is there) | leaves u16 BE (of those, which are leaves) | slots, ascending
- *          | XXH64 of all that, u64 BE (the hash of a node does not cover the versions)
+ *          | XXH3-64 of all that, u64 BE (the hash of a node does not cover the versions)
  *   slot   inner: version u64 BE of the child's row | hash 32                               = 40 bytes
  *          leaf:  version u64 BE of the value's row | key hash 32 | value hash 32           = 72 bytes
  *

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 
 import lmdb
 
+from . import _core
 from .environment import Tables
-from .rows import VersionRow, encode_version, seal
+from .rows import VersionRow, encode_version
 from .staged import Staged
 
 Rows = Sequence[tuple[bytes, bytes]]
@@ -43,10 +44,9 @@ def append(txn: lmdb.Transaction[bytes], tables: Tables, table: str, rows: Rows)
         raise lmdb.CorruptedError(f"table {table!r} already holds rows of a later version")
 
 
-def write_flat(txn: lmdb.Transaction[bytes], tables: Tables, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
-    puts = [(key, seal(key, value)) for key, value in changes if value is not None]
+def write_flat(txn: lmdb.Transaction[bytes], tables: Tables, changes: list[tuple[bytes, bytes | None]]) -> None:
     with txn.cursor(tables["flat"]) as cursor:
-        cursor.putmulti(puts)
+        cursor.putmulti(_core.seal_puts(changes))
         for key, value in changes:
             if value is None and cursor.set_key(key):
                 cursor.delete()

@@ -31,12 +31,13 @@ def sorted_pairs(genesis: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, by
     """The pairs ascending by key. ValueError names a duplicate key, TypeError a pair that is none."""
     pairs = list(genesis)
     for pair in pairs:
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], bytes) and isinstance(pair[1], bytes)):
+        if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not bytes or type(pair[1]) is not bytes:
             raise TypeError(f"genesis must hold tuples (key, value) of bytes, not {pair!r}")
     pairs.sort()
-    for before, after in zip(pairs, pairs[1:]):
-        if before[0] == after[0]:
-            raise ValueError(f"genesis holds key {after[0].hex()} twice")
+    keys = [key for key, _ in pairs]
+    for key, after in zip(keys, keys[1:]):
+        if key == after:
+            raise ValueError(f"genesis holds key {key.hex()} twice")
     return pairs
 
 

@@ -17,8 +17,7 @@ import json
 import struct
 from typing import Any, NamedTuple
 
-from xxhash import xxh3_64_digest
-
+from . import _core
 from .errors import FormatMismatch, StateCorrupt
 
 FORMAT = 1
@@ -27,8 +26,6 @@ CREATION_KEY = b"creation"
 TABLES = ("creation", "versions", "nodes", "values", "stale", "flat")
 
 KEY_LIMIT = 511
-VALUE_LIMIT = 2**31
-SEAL = 8
 
 _U64 = struct.Struct(">Q")
 _STALE_KEY = struct.Struct(">QI")
@@ -49,15 +46,14 @@ def corrupt(table: str, key: bytes, why: str) -> StateCorrupt:
     return StateCorrupt(f"{show(table, key)} is corrupt: {why}; restore this state from a backup or another node")
 
 
-def seal(key: bytes, body: bytes) -> bytes:
-    """`body` and its seal under `key`. The seed keeps a byte from moving between key and body unnoticed."""
-    return body + xxh3_64_digest(key + body, len(key))
+seal = _core.seal
+"""seal(key, body): the row, `body` and its seal under `key`."""
 
 
 def unseal(table: str, key: bytes, row: bytes) -> bytes:
     """The body of a sealed row; StateCorrupt if the seal does not fit."""
-    body = row[:-SEAL]
-    if len(row) < SEAL or xxh3_64_digest(key + body, len(key)) != row[-SEAL:]:
+    body = _core.unseal(key, row)
+    if body is None:
         raise corrupt(table, key, "its checksum does not match")
     return body
 
@@ -147,13 +143,9 @@ def value_key(version: int, key_hash: bytes) -> bytes:
     return _U64.pack(version) + key_hash
 
 
-def encode_value(row_key: bytes, key: bytes, value: bytes | None) -> bytes:
-    """The row that keeps what a version wrote to `key`; None is a delete, kept so that `flat` can be rebuilt."""
-    return seal(row_key, _VALUE_HEAD.pack(value is not None, len(key)) + key + (value or b""))
-
-
 def decode_value(row_key: bytes, row: bytes) -> tuple[bytes, bytes | None]:
-    """(key, value or None) of a row of `values`."""
+    """(key, value) of a row of `values`; None is a delete, kept so that `flat` can be rebuilt. `_core.value_rows` writes
+    them."""
     body = unseal("values", row_key, row)
     if len(body) < _VALUE_HEAD.size:
         raise corrupt("values", row_key, "wrong size")

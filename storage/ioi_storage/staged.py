@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import _core
-from .rows import KEY_LIMIT, VersionRow, encode_value, stale_rows, value_key
+from .rows import KEY_LIMIT, VersionRow, stale_rows, u64
 from .trees import Effect, Map, ReadNodes, Tree, TreeHead
 
 Batch = Sequence[tuple[bytes, "bytes | None"]]
 
-_ENTRY = struct.Struct("=32s32sII")  # struct jf_entry
-assert _ENTRY.size == _core.ENTRY_SIZE
-
-_KEYS_ADDED = {Effect.INSERTED: 1, Effect.DELETED: -1}
+_INDEX_WORD = 16  # of struct jf_entry: two hashes come before it
+_STALE_VALUE = b"\1"
+_RECORDS_PER_PIECE = 45  # of 42 bytes: two such rows fit a page
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,7 @@ def stage(tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Ma
     entries = _core.hash_batch(batch, KEY_LIMIT)
     version = parent.version + 1
     update = tree.stage(read, TreeHead(parent.root, parent.head), entries, version, map)
-    values, stale, changed, keys = [], list(update.stale), [], parent.keys
-    tombstones = bytearray()
-    for (key_hash, _, index, is_put), effect in zip(_ENTRY.iter_unpack(entries), update.effects):
-        if effect == Effect.NOTHING:
-            continue
-        row_key = value_key(version, key_hash)
-        values.append((row_key, encode_value(row_key, *batch[index])))
-        changed.append(index)
-        keys += _KEYS_ADDED.get(effect, 0)
-        if not is_put:
-            # Only a rebuild of the flat table reads a delete's row: it is stale as soon as it is written.
-            tombstones += b"\1" + row_key[:8] + b"\x20" + key_hash
-    stale += [bytes(tombstones[at : at + 1886]) for at in range(0, len(tombstones), 1886)]
-    changed.sort()
+    keys = parent.keys + update.effects.count(Effect.INSERTED) - update.effects.count(Effect.DELETED)
     return Staged(
         version=version,
         root=update.head.root,
@@ -65,10 +50,28 @@ def stage(tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Ma
         writes=len(batch),
         keys=keys,
         nodes=update.rows,
-        values=values,
-        stale=stale_rows(version, stale),
-        changes=[batch[index] for index in changed],
+        values=_core.value_rows(version, entries, update.effects, batch),
+        stale=stale_rows(version, update.stale + _tombstones(version, entries, update.effects)),
+        changes=_changes(entries, update.effects, batch),
     )
+
+
+def _tombstones(version: int, entries: bytes, effects: bytes) -> list[bytes]:
+    """Records of the rows that keep deletes: only a rebuild of the flat table reads them, so they are born stale."""
+    head = _STALE_VALUE + u64(version) + b"\x20"
+    size = _core.ENTRY_SIZE
+    records = [
+        head + entries[i * size : i * size + 32] for i, effect in enumerate(effects) if effect == Effect.DELETED
+    ]
+    return [b"".join(records[at : at + _RECORDS_PER_PIECE]) for at in range(0, len(records), _RECORDS_PER_PIECE)]
+
+
+def _changes(entries: bytes, effects: bytes, batch: Batch) -> list[tuple[bytes, bytes | None]]:
+    if Effect.NOTHING not in effects:
+        return list(batch)
+    words = _core.ENTRY_SIZE // 4
+    indexes = memoryview(entries).cast("I")[_INDEX_WORD::words]
+    return [batch[index] for index in sorted(index for index, effect in zip(indexes, effects) if effect)]
 
 
 def version_row(

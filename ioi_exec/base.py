@@ -41,7 +41,8 @@ def storage_errors() -> Iterator[None]:
 
 def translated(error: ioi_storage.StorageError) -> errors.Error:
     cause = error.__cause__
-    if isinstance(error, ioi_storage.StorageIOError) and isinstance(cause, OSError) and cause.errno in _WRONG_PATH:
+    wrong_path = cause is None or (isinstance(cause, OSError) and cause.errno in _WRONG_PATH)
+    if isinstance(error, ioi_storage.StorageIOError) and wrong_path:
         return errors.StateError(str(error))
     for cls in type(error).__mro__:
         if cls.__name__ in _TRANSLATED:

@@ -67,8 +67,12 @@ static bool take_pair(PyObject *pair, PyObject *before, Py_ssize_t i, Py_ssize_t
         PyObject *previous = PyTuple_GET_ITEM(before, 0);
         Py_ssize_t a = PyBytes_GET_SIZE(previous), b = PyBytes_GET_SIZE(key);
         int order = memcmp(PyBytes_AS_STRING(previous), PyBytes_AS_STRING(key), (size_t)(a < b ? a : b));
-        if (order > 0 || (order == 0 && a >= b)) {
-            PyErr_Format(PyExc_ValueError, "batch[%zd]: keys must ascend and be unique, %R follows %R", i, key, previous);
+        if (order == 0 && a == b) {
+            PyErr_Format(PyExc_ValueError, "batch[%zd]: key %R is written twice", i, key);
+            return false;
+        }
+        if (order > 0 || (order == 0 && a > b)) {
+            PyErr_Format(PyExc_ValueError, "batch[%zd]: keys must ascend, but %R follows %R", i, key, previous);
             return false;
         }
     }

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, Union
 
 import lmdb
 
-from . import commit, directory, genesis, lock
+from . import commit, directory, lock
+from . import genesis as genesis_module
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
 from .errors import StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
 from .rows import VersionRow
@@ -66,7 +67,11 @@ class Store(State):
 
         path: absent or an empty directory, else StateExists; None keeps the state in memory. meta: JSON-able, the
         caller's own. genesis: (key, value) in any order; a key twice is a ValueError."""
-        writer = _genesis_writer(tree, meta, genesis, height, header)
+        with genesis_module.no_garbage_collection():
+            return cls._create(path, _genesis_writer(tree, meta, genesis, height, header))
+
+    @classmethod
+    def _create(cls, path: StrPath | None, writer: Callable[[lmdb.Environment], None]) -> Store:
         if path is None:
             return cls._create_in_memory(writer)
         final = os.path.realpath(path)
@@ -258,14 +263,14 @@ def _genesis_writer(
 ) -> Callable[[lmdb.Environment], None]:
     """Checks all arguments now; what it returns writes version 0."""
     plugin = tree_named(tree)
-    version0 = genesis.stage(plugin, genesis.sorted_pairs(pairs))
-    creation = genesis.creation_record(plugin, version0, meta)
+    version0 = genesis_module.stage(plugin, pairs)
+    creation = genesis_module.creation_record(plugin, version0, meta)
     row = version_row(
-        version0, receipts_root=genesis.NO_RECEIPTS, height=height, header=header, transactions=0, failed=0
+        version0, receipts_root=genesis_module.NO_RECEIPTS, height=height, header=header, transactions=0, failed=0
     )
 
     def write(env: lmdb.Environment) -> None:
         with translated("writing version 0"):
-            genesis.write(env, open_tables(env, create=True), version0, creation, row)
+            genesis_module.write(env, open_tables(env, create=True), version0, creation, row)
 
     return write

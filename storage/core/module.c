@@ -329,6 +329,7 @@ static PyObject *py_node_row(PyObject *self, PyObject *slots) {
 struct subtree {
     PyObject_HEAD
     struct jf_stage *stage;
+    bool closed;
 };
 
 static void *raise_result(enum jf_result result) {
@@ -455,10 +456,11 @@ static PyObject *stales_of(const struct jf_stage *stage) {
 static PyObject *subtree_close(PyObject *object, PyObject *unused) {
     (void)unused;
     struct subtree *self = (struct subtree *)object;
-    if (jf_wanted(self->stage) > 0 || jf_rows(self->stage) > 0) {
+    if (jf_wanted(self->stage) > 0 || self->closed) {
         PyErr_SetString(PyExc_ValueError, "rows are still wanted, or the subtree is already closed");
         return NULL;
     }
+    self->closed = true;
     if (jf_close(self->stage) != JF_OK) return PyErr_NoMemory();
     bool leaf;
     const uint8_t *slot = jf_slot(self->stage, &leaf);

@@ -135,8 +135,11 @@ def decode_creation(row: bytes) -> Creation:
         raise FormatMismatch(
             f"the state has format {format_version}, this release reads format {FORMAT}: use the release that wrote it"
         )
-    fields = json.loads(unseal("creation", CREATION_KEY, row)[head:])
-    return Creation(fields["tree"], bytes.fromhex(fields["genesis_root"]), fields["meta"])
+    try:
+        fields = json.loads(unseal("creation", CREATION_KEY, row)[head:])
+        return Creation(fields["tree"], bytes.fromhex(fields["genesis_root"]), fields["meta"])
+    except (ValueError, TypeError, LookupError) as error:
+        raise corrupt("creation", CREATION_KEY, f"it cannot be read ({error})") from None
 
 
 def value_key(version: int, key_hash: bytes) -> bytes:

@@ -1,0 +1,206 @@
+"""The C core, against other implementations of the same formulas."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+
+import pytest
+import xxhash
+
+from ioi_storage import _core, receipts_merkle_root
+from ioi_storage.jellyfish import PLACEHOLDER
+
+
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def rfc6962(leaves: list[bytes]) -> bytes:
+    """Section 2.1, word for word."""
+    if not leaves:
+        return sha(b"")
+    if len(leaves) == 1:
+        return sha(b"\0" + leaves[0])
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return sha(b"\1" + rfc6962(leaves[:split]) + rfc6962(leaves[split:]))
+
+
+def packed(leaves: list[bytes]) -> tuple[bytes, bytes]:
+    ends, at = [], 0
+    for leaf in leaves:
+        at += len(leaf)
+        ends.append(at)
+    return b"".join(leaves), struct.pack(f"<{len(ends)}Q", *ends)
+
+
+@pytest.mark.parametrize("count", [*range(0, 20), 63, 64, 65, 127, 128, 129, 130, 257, 1000])
+def test_merkle_root(count: int) -> None:
+    rng = random.Random(count)
+    leaves = [rng.randbytes(rng.choice([0, 1, 8, 54, 55, 56, 63, 64, 200])) for _ in range(count)]
+    blob, ends = packed(leaves)
+    assert receipts_merkle_root(blob, ends) == rfc6962(leaves)
+    assert receipts_merkle_root(memoryview(bytearray(blob)), memoryview(b"x" + ends)[1:]) == rfc6962(leaves)
+
+
+@pytest.mark.parametrize(
+    ("blob", "ends"),
+    [
+        (b"", b"\0"),
+        (b"ab", struct.pack("<Q", 1)),
+        (b"ab", struct.pack("<Q", 3)),
+        (b"ab", struct.pack("<QQ", 2, 1)),
+        (b"ab", b""),
+        (b"ab", struct.pack("<QQ", 2**64 - 1, 2)),
+    ],
+)
+def test_merkle_root_refuses_ends_that_do_not_fit(blob: bytes, ends: bytes) -> None:
+    with pytest.raises(ValueError, match="ends"):
+        receipts_merkle_root(blob, ends)
+
+
+def test_seal_is_xxh3_of_key_and_body_seeded_with_the_key_size() -> None:
+    rng = random.Random(7)
+    for size in [*range(0, 300), 511, 512, 513, 1023, 1024, 1025, 1087, 1088, 1089, 5000]:
+        key, body = rng.randbytes(rng.randrange(1, 60)), rng.randbytes(size)
+        row = _core.seal(key, body)
+        assert row == body + xxhash.xxh3_64_digest(key + body, len(key)), size
+        assert _core.unseal(key, row) == body
+        place = rng.randrange(len(row))
+        damaged = row[:place] + bytes([row[place] ^ 1 << rng.randrange(8)]) + row[place + 1 :]
+        assert _core.unseal(key, damaged) is None
+        assert _core.unseal(key + row[:1], row[1:]) is None
+    assert _core.unseal(b"k", b"short") is None
+
+
+def test_seal_puts_leaves_deletes_out() -> None:
+    assert _core.seal_puts([(b"a", b"1"), (b"b", None), (b"c", b"")]) == [
+        (b"a", _core.seal(b"a", b"1")),
+        (b"c", _core.seal(b"c", b"")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "text"),
+    [
+        ([(b"b", b""), (b"a", b"")], ValueError, r"batch\[1\].*ascend"),
+        ([(b"a", b""), (b"a", None)], ValueError, r"batch\[1\].*twice"),
+        ([(b"ab", b""), (b"a", b"")], ValueError, r"batch\[1\].*ascend"),
+        ([(b"", b"")], ValueError, r"batch\[0\].*1 to 8 bytes"),
+        ([(b"123456789", b"")], ValueError, r"batch\[0\].*1 to 8 bytes"),
+        ([("a", b"")], TypeError, r"batch\[0\]"),
+        ([(b"a", "")], TypeError, r"batch\[0\]"),
+        ([(b"a", bytearray())], TypeError, r"batch\[0\]"),
+        ([b"ab"], TypeError, r"batch\[0\]"),
+        ([(b"a",)], TypeError, r"batch\[0\]"),
+        (5, TypeError, "sequence"),
+    ],
+)
+def test_hash_batch_names_the_write_that_is_wrong(batch, error, text) -> None:
+    with pytest.raises(error, match=text):
+        _core.hash_batch(batch, 8)
+
+
+def entry(key_hash: bytes, value: bytes | None, index: int) -> bytes:
+    return struct.pack("=32s32sII", key_hash, sha(value) if value is not None else bytes(32), index, value is not None)
+
+
+def test_hash_batch() -> None:
+    batch = [(b"k%03d" % i, None if i % 3 == 0 else b"v" * i) for i in range(100)]
+    entries = [entry(sha(k), v, i) for i, (k, v) in enumerate(batch)]
+    assert _core.hash_batch(batch, 511) == b"".join(sorted(entries))
+
+
+def apply(slot: bytes | None, entries: list[bytes], rows: dict[bytes, bytes], version: int):
+    """One subtree, rows kept in a dict. (slot, {row key: row}, effects)."""
+    subtree = _core.Subtree(1, slot, b"".join(sorted(entries)), version)
+    while keys := subtree.wanted():
+        assert subtree.feed([rows[key] for key in keys]) is None
+    slot, new_rows, _, effects = subtree.close()
+    assert new_rows == sorted(new_rows)
+    return slot, dict(new_rows), effects
+
+
+def test_two_keys_that_differ_in_the_last_nibble_alone() -> None:
+    first, last = b"\x5a" * 32, b"\x5a" * 31 + b"\x5b"
+    slot, rows, effects = apply(None, [entry(first, b"x", 0), entry(last, b"y", 1)], {}, 1)
+    assert effects == b"\1\1" and len(slot) == 40
+    assert len(rows) == 63  # depths 1..63
+    deepest = rows[(1).to_bytes(8, "big") + bytes([5, 10] * 31 + [5])]
+    expected = sha(b"JMT::IntrnalNode" + leaf(first, b"x") + leaf(last, b"y"))
+    for bit in reversed(range(4, 255)):
+        pair = (expected, PLACEHOLDER)
+        expected = sha(b"JMT::IntrnalNode" + b"".join(pair if not first[bit // 8] >> 7 - bit % 8 & 1 else pair[::-1]))
+    assert slot[8:] == expected
+    assert [s is not None for s in _core.node_slots(deepest)] == [n in (10, 11) for n in range(16)]
+    slot, after, effects = apply(slot, [entry(last, None, 0)], rows, 2)
+    assert effects == b"\3" and after == {} and slot == (1).to_bytes(8, "big") + first + sha(b"x")
+
+
+def leaf(key_hash: bytes, value: bytes) -> bytes:
+    return sha(b"JMT::LeafNode" + key_hash + sha(value))
+
+
+def test_a_row_that_is_not_the_recorded_one_is_refused() -> None:
+    entries = [entry(bytes([0x50, i]) + bytes(30), b"x", i) for i in range(3)]
+    slot, rows, _ = apply(None, entries, {}, 1)
+    other, other_rows, _ = apply(None, [entry(bytes([0x50, i]) + bytes(30), b"y", i) for i in range(3)], {}, 1)
+    assert rows.keys() == other_rows.keys() and slot != other
+    subtree = _core.Subtree(1, slot, entry(bytes([0x50, 9]) + bytes(30), b"z", 0), 2)
+    (key,) = subtree.wanted()
+    assert subtree.feed([other_rows[key]]) == (0, "its hash is not the one recorded in its parent")
+    assert _core.Subtree(1, slot, entries[0], 2).feed([rows[key][:-1]]) == (0, "its checksum does not match")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (0, None, entry(bytes(32), b"", 0), 1),
+        (64, None, entry(bytes(32), b"", 0), 1),
+        (1, None, b"", 1),
+        (1, None, b"short", 1),
+        (1, None, entry(bytes(32), b"", 0) * 2, 1),
+        (1, None, entry(bytes(32), b"", 0) + entry(b"\xf0" * 32, b"", 1), 1),
+        (1, b"slot", entry(bytes(32), b"", 0), 1),
+    ],
+)
+def test_subtree_refuses_what_it_cannot_work_on(arguments) -> None:
+    with pytest.raises(ValueError):
+        _core.Subtree(*arguments)
+
+
+def test_subtree_is_used_in_order() -> None:
+    entries = [entry(bytes([0x50, i]) + bytes(30), b"x", i) for i in range(3)]
+    subtree = _core.Subtree(1, None, b"".join(entries), 1)
+    slot, *_ = subtree.close()
+    with pytest.raises(ValueError):
+        subtree.close()
+    waiting = _core.Subtree(1, slot, entries[0], 2)
+    with pytest.raises(ValueError):
+        waiting.close()
+    with pytest.raises(ValueError):
+        waiting.feed([])
+    with pytest.raises(TypeError):
+        waiting.feed([None])
+
+
+def test_node_functions_round_trip_and_refuse_rubbish() -> None:
+    rng = random.Random(3)
+    for _ in range(200):
+        slots = [rng.choice([None, rng.randbytes(40), rng.randbytes(72)]) for _ in range(16)]
+        row = _core.node_row(slots)
+        assert _core.node_slots(row) == tuple(slots)
+        place = rng.randrange(len(row))
+        with pytest.raises(ValueError):
+            _core.node_hash(row[:place] + bytes([row[place] ^ 0x10]) + row[place + 1 :])
+    assert _core.node_hash(_core.node_row([None] * 16)) == PLACEHOLDER
+    for rubbish in (b"", b"\0" * 12, b"x" * 2000):
+        with pytest.raises(ValueError):
+            _core.node_slots(rubbish)
+    with pytest.raises(ValueError):
+        _core.node_row([None] * 15)
+    with pytest.raises(ValueError):
+        _core.node_row([b"x"] * 16)

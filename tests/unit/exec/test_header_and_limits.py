@@ -46,7 +46,7 @@ def test_a_header_without_height_has_no_bytes() -> None:
         {"block_id": None}, {"block_id": b"i" * 65}, {"extra": "x"}, {"extra": b"x" * 65_537},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_wrong_header_says_which_field(fields: dict[str, Any]) -> None:
     (name,) = fields
     with pytest.raises(Error, match=name) as caught:
@@ -62,7 +62,7 @@ def test_a_wrong_header_says_which_field(fields: dict[str, Any]) -> None:
         {"stall_seconds": True}, {"arena_bytes": 0}, {"arena_bytes": 1.5}, {"block_bytes": None}, {"checkpoint_depth": 1 << 63},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_limits_say_which(fields: dict[str, Any]) -> None:
     (name,) = fields
     with pytest.raises(Error, match=name):

@@ -260,7 +260,7 @@ def test_the_limits_that_decide_receipts_are_remembered(tmp_path: Path) -> None:
         ({b"": b"v"}, InputError), ({b"k" * 257: b"v"}, LimitExceeded), (7, TypeError), ([(b"k", b"v", b"w")], TypeError),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_genesis(tmp_path: Path, genesis: Any, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         create(tmp_path / "state", genesis=genesis)
@@ -274,7 +274,7 @@ def test_wrong_genesis(tmp_path: Path, genesis: Any, error: type[Exception]) -> 
         {"initial_height": 1 << 63}, {"initial_height": "1"}, {"limits": {"key_bytes": 1}}, {"limits": Limits(key_bytes=5000)},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_options(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises((InputError, InputTypeError)):
         create(tmp_path / "state", **options)
@@ -292,7 +292,7 @@ def test_wrong_header(make: Make) -> None:
         lambda m: m.get("k"), lambda m: m.get(b"k", "1"), lambda m: m.get(b"k", True), lambda m: m.scan(start="a"),
         lambda m: m.scan(prefix=b"a", end=b"b"), lambda m: m.scan(limit=-1),
     ],
-)  # fmt: skip
+)
 def test_wrong_reads_raise_at_the_call(make: Make, call: Callable[[ExecutionMachine], Any]) -> None:
     with pytest.raises((InputError, InputTypeError)):
         call(make(Put, GENESIS))
@@ -373,7 +373,7 @@ def test_a_closed_machine_says_so(make: Make) -> None:
     calls: list[Callable[[], Any]] = [
         lambda: machine.execute([]), lambda: machine.commit(result), lambda: machine.get(b"k"), lambda: machine.scan(),
         lambda: machine.version, lambda: machine.root, lambda: machine.info, lambda: machine.sandbox().__enter__(),
-    ]  # fmt: skip
+    ]
     for call in calls:
         with pytest.raises(MachineClosed):
             call()
@@ -399,5 +399,5 @@ def test_every_public_name_is_there() -> None:
         assert getattr(ioi_exec, name) is not None
     assert set(ioi_exec._HOME_OF) == set(ioi_exec.__all__) - {"__version__"} and set(dir(ioi_exec)) == set(ioi_exec.__all__)
     with pytest.raises(AttributeError):
-        ioi_exec.nothing  # noqa: B018
+        ioi_exec.nothing
     assert issubclass(StateError, Error) and issubclass(InputError, ValueError) and issubclass(InputTypeError, TypeError)

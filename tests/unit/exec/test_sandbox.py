@@ -91,7 +91,7 @@ def test_closing_inside(make: Make) -> None:
     with machine.sandbox():
         machine.close()
     with pytest.raises(MachineClosed):
-        machine.version  # noqa: B018
+        machine.version
 
 
 def test_they_end_in_order(make: Make) -> None:

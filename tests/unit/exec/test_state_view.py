@@ -139,7 +139,7 @@ def test_a_scan_sees_what_earlier_transactions_wrote(make: Make) -> None:
         ({"start": "a"}, "TypeError"), ({"end": 1}, "TypeError"), ({"prefix": bytearray(b"a")}, "TypeError"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_wrong_scans_raise_at_the_call(make: Make, arguments: dict[str, Any], name: str) -> None:
     assert run(make, lambda state: state.scan(**arguments))[0] == [failed(name)]
 
@@ -153,7 +153,7 @@ def test_wrong_scans_raise_at_the_call(make: Make, arguments: dict[str, Any], na
         (lambda s: s.put(b"", b"x"), "ValueError"), (lambda s: s.delete(b""), "ValueError"),
         (lambda s: s.get(b"") and 1 or 1 / 0, "ZeroDivisionError"),
     ],
-)  # fmt: skip
+)
 def test_wrong_keys_and_values_fail_the_transaction(make: Make, body: Body, name: str) -> None:
     outputs, after = run(make, body)
     assert outputs == [failed(name)] and after == GENESIS

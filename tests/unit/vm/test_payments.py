@@ -58,7 +58,7 @@ def test_the_formats_are_fixed() -> None:
         lambda: encode_account(-1), lambda: encode_account(1 << 128), lambda: encode_account(0, 1 << 64),
         lambda: decode_transfer(b"x"), lambda: decode_account(b"x"), lambda: account_key(b"short"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused(call: Any) -> None:
     with pytest.raises((InputError, InputTypeError)):
         call()
@@ -84,7 +84,7 @@ def test_a_transfer_moves_and_the_fee_leaves() -> None:
         (encode_transfer(B, A, 0, nonce=0), ""), (encode_transfer(B, A, 1, nonce=0), "balance"), (encode_transfer(B, A, 0, nonce=1), "nonce"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_the_checks_and_their_order(tx: bytes, error: str) -> None:
     errors, after = run([tx], BlockHeader(height=7), a=(100, 5), c=(U128, 0))
     assert errors == [error]
@@ -104,7 +104,7 @@ def test_success_writes_both_accounts_even_for_nothing() -> None:
     with machine(a=(0, 0)) as m:
         assert m.execute([encode_transfer(A, B, 0, nonce=0)]).writes == [
             (account_key(A), encode_account(0, 1)), (account_key(B), encode_account(0, 0)),
-        ]  # fmt: skip
+        ]
 
 
 FEES = [encode_transfer(A, B, 1, fee=3, nonce=0), encode_transfer(A, B, 10**9, fee=50, nonce=1), encode_transfer(A, B, 1, fee=4, nonce=1)]

@@ -62,7 +62,7 @@ def test_by_import_path_class_and_instance() -> None:
         (f"{__name__}:f.<locals>.C", None, "pass the class"), ("__main__:VM", None, "pass the class"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_vm_is_refused_clearly(vm: Any, args: Any, says: str) -> None:
     with pytest.raises(VMError, match=says) as caught:
         load_vm(vm, args)
@@ -143,7 +143,7 @@ def test_vms_travel_to_workers(tmp_path: Path) -> None:
     for vm, args, expected in [
         (NAME, ["p"], b"px"), (Echo, {"prefix": "p", "times": 2}, b"pxpx"), (Echo("i"), None, b"ix"),
         (Local, ["l"], b"lxcaptured"), (Local("l"), None, b"lxcaptured"),
-    ]:  # fmt: skip
+    ]:
         payload = load_vm(vm, args).payload()
         assert in_fresh_process(payload, tmp_path) == repr(expected)
         assert output(load_payload(payload)) == expected

@@ -1,0 +1,53 @@
+"""The command line as a user has it: in a process of its own, in a directory of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+@dataclass
+class Done:
+    """The end of a command. objects: standard output as JSON, line by line; error: standard error as one JSON object."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def object(self) -> dict[str, Any]:
+        (only,) = self.objects
+        return only
+
+    @property
+    def error(self) -> dict[str, Any]:
+        (only,) = self.err.splitlines()
+        found: dict[str, Any] = json.loads(only)
+        assert found.keys() == {"error", "kind", "exit"} and found["exit"] == self.status
+        return found
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """cli("run", "state", "block", stdin=...) -> Done; the working directory is the test's."""
+
+    def run(*arguments: object, stdin: str = "", status: int | None = 0) -> Done:
+        command = [sys.executable, "-m", "ioi_exec", *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, input=stdin, capture_output=True, text=True, timeout=120)
+        assert status is None or done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run

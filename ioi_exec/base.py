@@ -63,6 +63,11 @@ class CommittedState:
         with storage_errors():
             return self._top.version
 
+    @property
+    def store_version(self) -> int:
+        with storage_errors():
+            return self._store.version
+
     def get(self, key: bytes) -> bytes | None:
         if not 0 < len(key) <= ioi_storage.key_limit:
             return None  # nothing can be stored there

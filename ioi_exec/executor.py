@@ -37,6 +37,10 @@ class BaseState(Protocol):
 
     @property
     def version(self) -> int: ...
+    @property
+    def store_version(self) -> int:
+        """The version of the store below, which readers in other processes must find."""
+
     def get(self, key: bytes) -> bytes | None: ...
     def scan(
         self, start: bytes | None, end: bytes | None, reverse: bool = False

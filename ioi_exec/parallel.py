@@ -1,0 +1,290 @@
+"""Execution on all cores: one block, tried until it is done, through whatever happens to the workers.
+
+Uncommitted work is disposable, so nothing is repaired: when a worker dies, an assertion fails or nothing moves for too
+long, all workers are killed and the block runs again from its beginning in fresh ones. A death counts against the
+transaction that was running. Two on the same one, and the block runs one by one in a single clean worker; two more
+there, and the block fails and names it. Deaths that follow no transaction are retried up to FREE_DEATHS times.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+
+from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena, native_info
+from ioi_shm.memory import ArenaExhausted
+
+from ioi_exec.errors import Error, ResourceError, StaleResult, StateCorrupt, VMError, VMFault
+from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.limits import Limits
+from ioi_exec.receipt import Receipts
+from ioi_exec.result import Stats
+from ioi_exec.vm.loading import LoadedVM
+from ioi_exec.workers.pool import Pool
+
+FREE_DEATHS = 16
+DEATHS_BEFORE_SEQUENTIAL = 2
+DEATHS_BEFORE_FAILURE = 2
+LOOK_NS = 50_000_000  # how often to look whether the workers live, while nothing else wakes this thread
+STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
+GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
+
+
+class WorkerFault(Exception):
+    """The traceback of what stopped a block in a worker, as the cause of a VMFault."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0].rstrip()}"
+
+
+@dataclass
+class _Attempts:
+    """What went wrong with this block so far."""
+
+    retries: int = 0
+    free_deaths: int = 0
+    by_tx: Counter[int] = field(default_factory=Counter)
+    alone: bool = False  # one by one in a single worker from now on
+    alone_by_tx: Counter[int] = field(default_factory=Counter)
+
+    def death(self, culprits: list[int]) -> None:
+        """Count a death; decides how to go on. Raises VMFault or ResourceError when it is enough."""
+        self.retries += 1
+        if not culprits:
+            self.free_deaths += 1
+            if self.free_deaths > FREE_DEATHS:
+                raise ResourceError(
+                    f"worker processes died {self.free_deaths} times while no transaction was running, so the block was given "
+                    "up: look for what kills them (memory limits, signals)"
+                )
+            return
+        counter = self.alone_by_tx if self.alone else self.by_tx
+        counter.update(culprits)
+        worst, deaths = counter.most_common(1)[0]
+        if self.alone and deaths >= DEATHS_BEFORE_FAILURE:
+            raise VMFault(
+                worst,
+                f"transaction {worst} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
+                "alone): the VM crashes on it, hangs, or takes more memory than there is. Nothing was staged",
+            )
+        if not self.alone and deaths >= DEATHS_BEFORE_SEQUENTIAL:
+            self.alone = True
+
+
+class ParallelExecutor:
+    """An Executor over a pool of worker processes, its own unless one is given."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, pool: Pool | None = None) -> None:
+        self._vm = vm
+        self._limits = limits
+        self._owns_pool = pool is None
+        self._pool = pool if pool is not None else Pool(workers, pin, limits.arena_bytes)
+        self._alone: Pool | None = None  # the single clean worker, while it is needed
+        self._setups: dict[Pool, tuple[str, int]] = {}
+        self._has_end_block = bool(native_info(vm.native)["end_block"]) if vm.native is not None else vm.end_block
+        self._keys = 0  # of the last block: sizes the next one's index
+        self._bytes = 0
+
+    @property
+    def pool(self) -> Pool:
+        return self._pool
+
+    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
+        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
+        began = perf_counter()
+        attempts = _Attempts()
+        streamed = _Stream(on_receipt)
+        try:
+            while True:
+                pool = self._pool_for(attempts)
+                outcome = self._attempt(pool, block, base, streamed, attempts)
+                if outcome is not None:
+                    outcome.stats.retries = attempts.retries
+                    outcome.stats.seconds["execute"] = perf_counter() - began
+                    return outcome
+        except ArenaExhausted as error:
+            raise ResourceError(str(error)) from error
+        finally:
+            if self._alone is not None:
+                self._alone.kill()
+                self._setups.pop(self._alone, None)
+                self._alone = None
+
+    def close(self) -> None:
+        for pool, (_, number) in self._setups.items():
+            if pool is not self._pool or not self._owns_pool:
+                pool.forget(number)
+        self._setups.clear()
+        if self._owns_pool:
+            self._pool.close()
+
+    def _pool_for(self, attempts: _Attempts) -> Pool:
+        if not attempts.alone:
+            return self._pool
+        if self._alone is None:
+            self._alone = Pool(1, False, self._limits.arena_bytes)
+        return self._alone
+
+    def _setup(self, pool: Pool, base: BaseState) -> int:
+        """The number of this VM and state in the pool; told once, and again when the state is another."""
+        spec = base.reader_spec()
+        known = self._setups.get(pool)
+        if known is not None and known[0] == repr(spec):
+            return known[1]
+        if known is not None:
+            pool.forget(known[1])
+        native = self._vm.spec.name if self._vm.native is not None else None
+        payload = None if native is not None else self._vm.payload()
+        number = pool.setup(native, payload, spec, base.inherit_fds(), self._limits)
+        self._setups[pool] = repr(spec), number
+        return number
+
+    def _attempt(
+        self, pool: Pool, block: Block, base: BaseState, streamed: _Stream, attempts: _Attempts
+    ) -> Outcome | None:
+        """Run the block once. None: it must run again, and `attempts` says how."""
+        setup = self._setup(pool, base)
+        memory = pool.memory
+        arena = memory.arena
+        context = block.context
+        description = dict(
+            txs=block.txs,
+            workers=pool.workers,
+            spins=pool.spins,
+            has_end_block=self._has_end_block,
+            keys=max(2 * len(block.txs), self._keys),
+            setup=setup,
+            parent_version=base.store_version,
+            height=context.height,
+            time_ns=context.time_ns,
+            proposer=context.proposer,
+            extra=context.extra,
+            parent_root=context.parent_root,
+        )
+        overlay = base.overlay_writes()
+        wanted = arena.room(**description)
+        likely = max(self._bytes, wanted + GUESS_PER_TRANSACTION * len(block.txs))
+        memory.grow_to(min(likely, self._limits.arena_bytes or likely) if likely > wanted else wanted)
+        memory.grow_to(wanted)
+        while not (arena.begin(**description) and arena.overlay(overlay)):
+            memory.grow_to(2 * memory.reserved)
+        try:
+            arena.start()
+            if not self._watch(pool, arena, streamed):
+                culprits = _culprits(pool, arena)
+                pool.kill()
+                attempts.death(culprits)
+                return None
+        except BaseException:  # Ctrl-C, or on_receipt raised: the block is not wanted any more
+            pool.kill()
+            raise
+        self._bytes = max(self._bytes, arena.used)
+        if arena.state == BLOCK_FULL:
+            attempts.retries += 1
+            memory.grow_to(self._roomier(memory.reserved))
+            return None
+        if arena.state == BLOCK_DONE:
+            streamed.hand_out(arena)
+            return self._outcome(pool, arena, attempts)
+        raise self._failure(pool, arena)
+
+    def _roomier(self, reserved: int) -> int:
+        """Twice the room, or what is left of the limit before it is refused."""
+        limit = self._limits.arena_bytes
+        return 2 * reserved if limit is None or reserved >= limit else min(2 * reserved, limit)
+
+    def _watch(self, pool: Pool, arena: Arena, streamed: _Stream) -> bool:
+        """Sleep until the workers are through. False: one died, or nothing moved for too long."""
+        progress, since = _progress(arena, pool.workers), monotonic()
+        look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
+        for turn in itertools.count():
+            if arena.wait(look):
+                return True
+            streamed.hand_out(arena)
+            if turn % (LOOK_NS // look):
+                continue
+            if pool.dead():
+                # The others may wait for it for ever; but the block may also have been over already.
+                return arena.wait(0)
+            now = _progress(arena, pool.workers)
+            if now != progress:
+                progress, since = now, monotonic()
+            elif monotonic() - since > self._limits.stall_seconds:
+                return False
+        raise AssertionError("unreachable")
+
+    def _outcome(self, pool: Pool, arena: Arena, attempts: _Attempts) -> Outcome:
+        slots = [arena.slot(i) for i in range(pool.workers)]
+        solo = sum(slot["solo"] for slot in slots)
+        mode = "sequential" if attempts.alone else "solo" if 2 * solo > arena.transactions else "parallel"
+        stats = Stats(
+            mode=mode,
+            workers=pool.workers,
+            executions=sum(slot["executions"] for slot in slots),
+            validations=sum(slot["validations"] for slot in slots),
+            aborts=sum(slot["aborts"] for slot in slots),
+            suspensions=sum(slot["suspensions"] for slot in slots),
+            busy_seconds=[slot["busy_ns"] / 1e9 for slot in slots],
+        )
+        writes = arena.seal()
+        self._keys = 2 * len(writes)
+        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats)
+
+    def _failure(self, pool: Pool, arena: Arena) -> Error:
+        """Why the block was stopped."""
+        if arena.state == BLOCK_FAULT:
+            index = arena.fault_tx
+            where = f"transaction {index}" if index < arena.transactions else "end_block"
+            text = Receipts(*arena.receipts(index, index + 1))[0].error
+            last = text.rstrip().rpartition("\n")[2] or "no reason given"
+            fault = VMFault(
+                index,
+                f"{where} stopped the block: {last}. This is a fault of the machine or of the VM, not of a transaction, so nothing "
+                "was staged; when its cause is gone, execute the block again",
+            )
+            fault.__cause__ = WorkerFault(text)
+            return fault
+        complaints = pool.complaints()
+        kinds = {complaint.kind: complaint.text for complaint in complaints}
+        if "setup" in kinds:
+            return VMError(f"a worker cannot load the VM {self._vm.spec.name} or the state: {kinds['setup']}")
+        if "stale" in kinds:
+            return StaleResult(f"{kinds['stale']}: the state moved on; execute the block again")
+        if "state" in kinds:
+            return StateCorrupt(kinds["state"])
+        pool.kill()
+        return ResourceError(f"a worker failed: {kinds.get('fault', 'it gave no reason')}")
+
+
+class _Stream:
+    """Hands out receipts in order and each once, however often the block runs: final ones are the same every time."""
+
+    def __init__(self, on_receipt: OnReceipt | None) -> None:
+        self.on_receipt = on_receipt
+        self._next = 0
+
+    def hand_out(self, arena: Arena) -> None:
+        if self.on_receipt is None:
+            return
+        watermark = arena.watermark
+        if watermark <= self._next:
+            return
+        first = self._next
+        for index, receipt in enumerate(Receipts(*arena.receipts(first, watermark)), first):
+            self._next = index + 1
+            self.on_receipt(index, receipt)
+
+
+def _progress(arena: Arena, workers: int) -> tuple[int, ...]:
+    return arena.watermark, *(arena.slot(i)["executions"] for i in range(workers))
+
+
+def _culprits(pool: Pool, arena: Arena) -> list[int]:
+    """The transactions that dead workers were at; of a stall, the lowest that is running, which the others may wait for."""
+    dead = pool.dead()
+    running = [(i, arena.slot(i)["current_tx"] - 1) for i in range(pool.workers) if arena.slot(i)["current_tx"]]
+    if dead:
+        return [tx for i, tx in running if i in dead]
+    return [min(tx for _, tx in running)] if running else []

@@ -1,0 +1,77 @@
+"""The control channel between the engine and one of its workers: a socket pair, messages pickled, descriptors attached.
+
+It is also the lifeline: a worker that reads its end knows that its parent is gone. Pickle is safe here because both
+ends are the same program's, connected by inheritance; nothing that came from outside travels on it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+_HEAD = struct.Struct("<QI")  # length of the message, descriptors attached
+MAX_FDS = 8
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker needs for the blocks that name `number`: a VM, a state to read, limits.
+
+    payload: of LoadedVM.payload(), or None for the built-in native VM called `native`.
+    reader_spec: of the store. If it has an "fd", the descriptor travels beside it and gets a new number.
+    """
+
+    number: int
+    native: str | None
+    payload: bytes | None
+    reader_spec: dict[str, Any]
+    limits: Any  # ioi_exec.limits.Limits
+
+
+@dataclass(frozen=True)
+class Forget:
+    """No block will name this setup any more."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Why a worker could not do its part of a block. kind: "setup", "stale", "state" or "fault"."""
+
+    worker: int
+    kind: str
+    text: str
+
+
+def send(channel: socket.socket, message: object, fds: list[int] | None = None) -> None:
+    """Send a message. Raises OSError if the other end is gone."""
+    body = pickle.dumps(message)
+    fds = fds or []
+    # The descriptors ride on the head alone, so that the receiver knows with which bytes they come.
+    socket.send_fds(channel, [_HEAD.pack(len(body), len(fds))], fds)
+    channel.sendall(body)
+
+
+def receive(channel: socket.socket) -> tuple[Any, list[int]]:
+    """The next message and the descriptors that came with it. Raises EOFError when the other end is gone."""
+    head, fds, _, _ = socket.recv_fds(channel, _HEAD.size, MAX_FDS)
+    if not head:
+        raise EOFError("the control channel was closed")
+    head += _exactly(channel, _HEAD.size - len(head))
+    length, count = _HEAD.unpack(head)
+    assert len(fds) == count, "descriptors were lost on the way"
+    return pickle.loads(_exactly(channel, length)), list(fds)
+
+
+def _exactly(channel: socket.socket, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length:
+        part = channel.recv(min(length - len(parts), 1 << 20))
+        if not part:
+            raise EOFError("the control channel was closed in the middle of a message")
+        parts += part
+    return bytes(parts)

@@ -1,0 +1,222 @@
+"""A pool of worker processes over one arena, alive across blocks, states and VMs.
+
+Never repaired: whatever goes wrong with a worker, all are killed and the next block gets fresh processes over a fresh
+arena. What they were doing is not committed, so nothing is lost but time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, Callable
+
+import psutil
+
+from ioi_shm.memory import STEP_BYTES, SharedArena
+
+from ioi_exec.workers.control import Complaint, Forget, Setup, receive, send
+
+log = logging.getLogger("ioi_exec")
+
+# The parent's import path as it is, so that workers find what it finds, a VM in the working directory included.
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ioi_exec.workers.process import main; main(*map(int, sys.argv[2:7]), spin=sys.argv[7] == '1')"
+)
+
+
+class _Starter:
+    """One thread that starts all workers of this process and lives as long as it does.
+
+    PR_SET_PDEATHSIG kills a worker when the *thread* that started it ends, so it must not be the caller's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+
+    def call(self, job: Callable[[], Any]) -> Any:
+        with self._lock:
+            if self._pid != os.getpid():  # not started yet, or in a forked child, which has no such thread
+                self._pid, self._jobs = os.getpid(), SimpleQueue()
+                threading.Thread(target=self._run, args=(self._jobs,), name="ioi-starter", daemon=True).start()
+        future: Future[Any] = Future()
+        self._jobs.put((job, future))
+        return future.result()
+
+    @staticmethod
+    def _run(jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]]) -> None:
+        while True:
+            job, future = jobs.get()
+            try:
+                future.set_result(job())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+_starter = _Starter()
+_pin_warned = False
+
+
+class Pool:
+    """`workers` processes. Not safe for several threads; ExecutionMachine sees to that."""
+
+    def __init__(self, workers: int, pin: bool, arena_bytes: int | None = None, initial_bytes: int = STEP_BYTES) -> None:
+        """arena_bytes: most shared memory ever reserved; None: what is free. initial_bytes: reserved to begin with."""
+        self.workers = workers
+        self._pin = pin
+        self._arena_bytes = arena_bytes
+        self._initial_bytes = initial_bytes
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._channels: list[socket.socket] = []
+        self._memory: SharedArena | None = None
+        self._setups: dict[int, tuple[Setup, list[int]]] = {}
+        self._numbers = 0
+        self._pid = os.getpid()
+        cores = len(os.sched_getaffinity(0))
+        self.spins = 200 if workers <= cores else 0  # a worker without a core of its own must not spin
+
+    @property
+    def memory(self) -> SharedArena:
+        """The arena; workers are started first if there are none. Raises ArenaExhausted, OSError."""
+        if self._memory is None:
+            self._start()
+        assert self._memory is not None
+        return self._memory
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    def setup(self, native: str | None, payload: bytes | None, reader_spec: dict[str, Any], fds: list[int], limits: Any) -> int:
+        """Tell the workers, and those that come after them, about a VM and a state; the number that blocks name it by."""
+        self._numbers += 1
+        setup = Setup(self._numbers, native, payload, reader_spec, limits)
+        self._setups[setup.number] = setup, fds
+        if self._memory is not None:
+            self._tell(setup, fds)
+        return setup.number
+
+    def forget(self, number: int) -> None:
+        if self._setups.pop(number, None) is not None and self._memory is not None and os.getpid() == self._pid:
+            self._tell(Forget(number), [])
+
+    def dead(self) -> list[int]:
+        """Workers that are no more."""
+        return [i for i, process in enumerate(self._processes) if process.poll() is not None]
+
+    def complaints(self) -> list[Complaint]:
+        """What workers said since last asked."""
+        said = []
+        for channel in self._channels:
+            channel.setblocking(False)
+            try:
+                while True:
+                    channel.recv(1, socket.MSG_PEEK)  # raises while there is nothing
+                    channel.setblocking(True)
+                    said.append(receive(channel)[0])
+                    channel.setblocking(False)
+            except (BlockingIOError, EOFError, OSError):
+                pass
+            finally:
+                channel.setblocking(True)
+        return said
+
+    def kill(self) -> None:
+        """End the workers now and drop the arena. The next use starts afresh. Idempotent."""
+        if os.getpid() == self._pid:
+            for process in self._processes:
+                process.kill()
+            for process in self._processes:
+                process.wait()
+        self._drop()
+
+    def close(self) -> None:
+        """Let the workers end, or end them. Idempotent."""
+        if self._memory is not None and os.getpid() == self._pid:
+            self._memory.arena.shutdown()
+            for process in self._processes:
+                try:
+                    process.wait(timeout=1.0)
+                except subprocess.TimeoutExpired:
+                    break
+        self.kill()
+        self._setups.clear()
+
+    def _drop(self) -> None:
+        self._processes.clear()
+        for channel in self._channels:
+            channel.close()
+        self._channels.clear()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def _tell(self, message: object, fds: list[int]) -> None:
+        for channel in self._channels:
+            try:
+                send(channel, message, fds)
+            except OSError:
+                pass  # it is dead; whoever waits for it will see
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
+        try:
+            _starter.call(self._start_processes)
+        except BaseException:
+            self.kill()
+            raise
+        if self._pin:
+            self._pin_workers()
+        for setup, fds in self._setups.values():
+            self._tell(setup, fds)
+
+    def _start_processes(self) -> None:
+        assert self._memory is not None
+        env = {**os.environ, "PYTHONHASHSEED": "0"}
+        for worker in range(self.workers):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                arguments = (self._memory.fd, self._memory.size, worker, theirs.fileno(), os.getpid(), int(self.spins > 0))
+                self._processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-c", _BOOT, json.dumps(sys.path), *map(str, arguments)],
+                        pass_fds=[self._memory.fd, theirs.fileno()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=2,  # a VM that prints must not mix into the engine's own results
+                        env=env,
+                        start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
+                    )
+                )
+            self._channels.append(ours)
+
+    def _pin_workers(self) -> None:
+        """Worker i on the i-th core this process may use. Never required: without, the system places them."""
+        global _pin_warned
+        cores = sorted(os.sched_getaffinity(0))
+        try:
+            if self.workers > len(cores):
+                raise OSError(f"{self.workers} workers, {len(cores)} cores")
+            for process, core in zip(self._processes, cores):
+                handle = psutil.Process(process.pid)
+                handle.cpu_affinity([core])
+                if handle.cpu_affinity() != [core]:
+                    raise OSError(f"core {core} was not granted")
+        except (OSError, ValueError, psutil.Error) as error:
+            if not _pin_warned:
+                _pin_warned = True
+                log.warning("workers run unpinned: %s", error)
+            for process in self._processes:
+                try:
+                    psutil.Process(process.pid).cpu_affinity(cores)
+                except (OSError, ValueError, psutil.Error):
+                    pass

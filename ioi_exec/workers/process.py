@@ -1,0 +1,112 @@
+"""The life of a worker process: start, wait for a block, take part, and end with its parent.
+
+Started by `pool.py` as a fresh interpreter. Two things end it with the engine, for each fails where the other does not:
+PR_SET_PDEATHSIG (immediate, but tied to the thread that started the process) and the control channel's end of file.
+Ctrl-C is the parent's business; workers ignore it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+
+import ioi_storage
+from ioi_shm import Arena, Worker, die_with_parent
+
+from ioi_exec.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.workers.part import Part, make_part
+
+# Blocks come in rows, and waking a sleeping process takes longer than a small block: look out for the next one a while.
+SPIN_NS = 75_000
+
+
+class Parts:
+    """What this worker can do, by setup number; filled by the control channel's thread."""
+
+    def __init__(self, worker: Worker, arena: Arena) -> None:
+        self._worker = worker
+        self._arena = arena
+        self._setups: dict[int, Setup] = {}
+        self._made: dict[int, Part] = {}
+        self._arrived = threading.Condition()
+
+    def listen(self, channel: socket.socket) -> None:
+        """Take messages until the parent is gone, then end this process at once."""
+        try:
+            while True:
+                message, fds = receive(channel)
+                with self._arrived:
+                    if isinstance(message, Setup):
+                        if fds:
+                            message.reader_spec["fd"] = fds[0]
+                        self._setups[message.number] = message
+                        self._arrived.notify()
+                    elif isinstance(message, Forget):
+                        self._setups.pop(message.number, None)
+                        part = self._made.pop(message.number, None)
+                        if part is not None:
+                            part.close()
+        finally:
+            os._exit(0)
+
+    def get(self, number: int) -> Part:
+        """The part of this setup, made on first use. Raises what loading the VM or opening the state raises."""
+        with self._arrived:
+            while number not in self._setups:
+                self._arrived.wait()
+            part = self._made.get(number)
+            if part is None:
+                part = self._made[number] = make_part(self._setups[number], self._worker, self._arena)
+            return part
+
+
+def main(arena_fd: int, arena_size: int, worker_id: int, channel_fd: int, parent: int, spin: bool) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(0)
+    faulthandler.enable()
+    channel = socket.socket(fileno=channel_fd)
+    arena = Arena(arena_fd, arena_size)
+    os.close(arena_fd)
+    worker = Worker(arena, worker_id)
+    parts = Parts(worker, arena)
+    threading.Thread(target=parts.listen, args=(channel,), name="ioi-control", daemon=True).start()
+    while worker.await_block(SPIN_NS if spin else 0):
+        complaint = take_part(worker, parts, arena)
+        if complaint is not None:
+            send(channel, Complaint(worker_id, *complaint))
+            arena.abandon()
+        worker.leave()
+    os._exit(0)  # nothing of value is left here, and threads of a VM must not hold the process up
+
+
+def take_part(worker: Worker, parts: Parts, arena: Arena) -> tuple[str, str] | None:
+    """Work on the block until it is over; (kind, text) of what went wrong with this worker's part."""
+    worker.enter()
+    try:
+        part = parts.get(arena.setup)
+    except BaseException as error:
+        return "setup", f"{type(error).__name__}: {error}"
+    try:
+        version = part.reader.begin()
+        try:
+            if version != arena.parent_version:
+                return "stale", f"the state is at version {version}, the block builds on version {arena.parent_version}"
+            part.run()
+        finally:
+            part.reader.end()
+    except ioi_storage.StorageError as error:
+        return "state", str(error)
+    except BaseException:
+        return "fault", traceback.format_exc()
+    return None
+
+
+if __name__ == "__main__":
+    main(*(int(text) for text in sys.argv[-6:-1]), spin=sys.argv[-1] == "1")

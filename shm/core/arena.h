@@ -1,0 +1,149 @@
+/* The shared-memory arena: one mapping, the same bytes in every process, at a different address in each.
+ *
+ *   0            ioi_shared: identity, allocation, the block, the scheduler, a slot for every worker
+ *   IOI_BLOCK_AT the block: inputs, per-transaction arrays and the index's root table, laid out by
+ *                ioi_block_begin; behind them whatever workers allocate
+ *   reserved     end of the bytes that have pages (grown by the coordinator between blocks, never shrunk)
+ *   size         end of the mapping: sparse, fixed when the memfd is made
+ *
+ * Addresses differ between processes, so every link is an offset from the base; 0 means none (the header lives
+ * there, so no allocation does). Allocation only goes up: each worker takes chunks from one shared counter and
+ * bumps a pointer inside its own; nothing is freed within a block, everything is dropped when the next begins.
+ * When there is no room the block is abandoned as a whole (IOI_BLOCK_FULL); fullness never decides a receipt.
+ */
+#ifndef IOI_ARENA_H
+#define IOI_ARENA_H
+
+#include <stdalign.h>
+#include <stddef.h>
+
+#include "atomics.h"
+
+enum {
+    IOI_LINE = 64,          /* bytes: what two cores fight over */
+    IOI_WORKERS_MAX = 256,  /* a slot each in the header */
+    IOI_CHUNK = 32 * 1024,  /* bytes a worker takes at once: small enough that many workers waste little */
+};
+#define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
+#define IOI_LAYOUT UINT64_C(1)                 /* raised when a shared structure changes */
+
+/* How a block stands. Anything but RUNNING sends every worker home. */
+typedef enum ioi_block_state {
+    IOI_BLOCK_IDLE = 0,
+    IOI_BLOCK_RUNNING,
+    IOI_BLOCK_DONE,     /* every transaction final, end_block included */
+    IOI_BLOCK_FULL,     /* no room in the arena: reserve more, run again */
+    IOI_BLOCK_FAULT,    /* a valid incarnation hit a machine fault: fault_tx names it */
+    IOI_BLOCK_ABANDONED /* the coordinator gave up on this attempt */
+} ioi_block_state;
+
+/* What a worker shows of itself; written by that worker only, read by the coordinator. A slot has its own lines. */
+typedef struct ioi_slot {
+    alignas(IOI_LINE) a32 current_tx; /* TxIndex + 1 while a transaction runs, else 0: whom a death counts against */
+    a32 in_block;                     /* 1 from waking for a block to leaving it */
+    a64 executions, validations, aborts, suspensions;
+    a64 busy_ns;        /* from waking to leaving, waits excluded */
+    a64 wait_ns;        /* idle or suspended */
+    a64 written;        /* newest entry this worker was first to write (list through ioi_entry.next_written) */
+    a64 solo;           /* transactions run alone at the watermark */
+} ioi_slot;
+
+/* The block as its workers see it: written before the block starts, constant while it runs. */
+typedef struct ioi_block {
+    uint32_t n;              /* transactions */
+    uint32_t workers;        /* how many take part */
+    uint32_t has_end_block;  /* run the VM once more after the last transaction */
+    uint32_t trie_levels;    /* 64-ary levels that number n + 2 positions */
+    uint32_t root_bits;      /* the key index's root table has 2^root_bits slots */
+    uint32_t spins;          /* turns to spin before sleeping; 0 when workers outnumber cores */
+    uint64_t setup;          /* which VM and state the workers need: a number the coordinator told them before */
+    uint64_t parent_version; /* the committed version the base must be at */
+    uint64_t height, time_ns;
+    uint64_t tx_ends;        /* u64[n]: end of each transaction behind tx_bytes */
+    uint64_t tx_bytes;
+    uint64_t proposer, proposer_len;
+    uint64_t extra, extra_len;
+    uint64_t parent_root, parent_root_len;
+    uint64_t status;         /* a32[n + 1]: scheduler.h */
+    uint64_t incarnations;   /* a64[n + 1]: the latest finished incarnation of each, mvmemory.h */
+    uint64_t root;           /* a64[2^root_bits]: index.h */
+    uint64_t ordered;        /* head of the ordered index: ordered.h */
+} ioi_block;
+
+/* The scheduler's words (scheduler.h), on one line: they are read together, and one line moves faster than four. */
+typedef struct ioi_sched {
+    alignas(IOI_LINE) a32 execution_idx;
+    a32 validation_idx;
+    a32 commit_idx;  /* the watermark: transactions below are final */
+    a32 token;       /* who may move the watermark: 0, or worker id + 1 */
+    a32 solo_until;  /* below this watermark one worker runs alone */
+    a32 window;      /* how far execution may run ahead of the watermark */
+    a32 work_seq;    /* futex of idle workers */
+    a32 sleepers;    /* how many sleep on it */
+    a32 state;       /* ioi_block_state */
+    a32 fault_tx;    /* TxIndex of the fault that stopped the block (n: end_block) */
+    a32 ordered_on;  /* the block scans: written keys go into the ordered index */
+    uint32_t tuned_at;      /* the window was last looked at here; the token's holder alone touches these two */
+    uint64_t tuned_trouble;
+} ioi_sched;
+#define IOI_WINDOW_OPEN ((uint32_t)INT32_MAX) /* no limit */
+
+typedef struct ioi_shared {
+    uint64_t magic, layout;
+    uint64_t size;     /* bytes mapped */
+    uint64_t seed[4];  /* of the key index, random per arena; no result depends on it */
+    alignas(IOI_LINE) a64 reserved;
+    alignas(IOI_LINE) a64 bump;
+    alignas(IOI_LINE) a32 block_seq; /* futex of workers between blocks; odd or even, it only counts up */
+    a32 block_sleepers;
+    a32 shutdown;
+    alignas(IOI_LINE) a32 active; /* workers still in the block; futex of the coordinator */
+    alignas(IOI_LINE) ioi_block block;
+    ioi_sched sched;
+    ioi_slot slots[IOI_WORKERS_MAX];
+} ioi_shared;
+
+#define IOI_BLOCK_AT ((sizeof(ioi_shared) + 4095) & ~(size_t)4095)
+
+/* One process's view of the arena. */
+typedef struct ioi_arena {
+    uint8_t *base;
+    uint64_t size;
+    ioi_shared *shared; /* == base */
+} ioi_arena;
+
+/* An allocator over the arena; each worker has its own, and so has the coordinator while it lays out a block. */
+typedef struct ioi_alloc {
+    ioi_arena *arena;
+    uint64_t next, end;
+} ioi_alloc;
+
+/* Address of an offset. An offset outside the mapping means a corrupt arena: abort, the coordinator starts afresh. */
+static inline void *ioi_at(const ioi_arena *arena, uint64_t offset) {
+    assert(offset != 0 && offset < arena->size);
+    return arena->base + offset;
+}
+
+static inline uint64_t ioi_offset(const ioi_arena *arena, const void *address) {
+    return (uint64_t)((const uint8_t *)address - arena->base);
+}
+
+/* Make a fresh arena of `base`, `size` bytes mapped, the first `reserved` of them backed by pages. */
+void ioi_arena_init(ioi_arena *arena, uint8_t *base, uint64_t size, uint64_t reserved, const uint64_t seed[4]);
+
+/* Attach to an arena another process made. False if these bytes are no arena of this layout and size. */
+bool ioi_arena_attach(ioi_arena *arena, uint8_t *base, uint64_t size);
+
+/* Drop everything allocated. The coordinator only, with no worker in a block. */
+void ioi_arena_reset(ioi_arena *arena);
+
+/* Start allocating with nothing in hand. */
+void ioi_alloc_init(ioi_alloc *alloc, ioi_arena *arena);
+
+/* `bytes` of uninitialised memory aligned to `align` (a power of two, at most IOI_LINE). NULL when the arena is full. */
+void *ioi_alloc_bytes(ioi_alloc *alloc, uint64_t bytes, uint64_t align);
+
+/* Give back the newest allocation, if nothing came after it. */
+void ioi_alloc_undo(ioi_alloc *alloc, void *newest, uint64_t bytes);
+
+#endif

@@ -1,0 +1,195 @@
+#include "mvmemory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ordered.h"
+
+/* ---- entry set: open addressing, a generation per clearing ------------------------------------------------ */
+
+struct ioi_entry_set {
+    uint64_t *entries;
+    uint32_t *generations;
+    uint32_t capacity, count, generation;
+};
+
+static void set_reserve(ioi_entry_set *set, uint32_t count) {
+    uint32_t capacity = set->capacity ? set->capacity : 64;
+    while (capacity < 2 * count) capacity *= 2;
+    set->generation++;
+    if (capacity == set->capacity && set->generation != 0) return;
+    free(set->entries);
+    free(set->generations);
+    set->entries = malloc(capacity * sizeof *set->entries);
+    set->generations = calloc(capacity, sizeof *set->generations);
+    assert(set->entries && set->generations);
+    set->capacity = capacity;
+    set->generation = 1;
+}
+
+static uint32_t set_slot(const ioi_entry_set *set, uint64_t entry) {
+    uint32_t i = (uint32_t)((entry * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (set->capacity - 1);
+    while (set->generations[i] == set->generation && set->entries[i] != entry) i = (i + 1) & (set->capacity - 1);
+    return i;
+}
+
+static void set_add(ioi_entry_set *set, uint64_t entry) {
+    uint32_t i = set_slot(set, entry);
+    set->generations[i] = set->generation;
+    set->entries[i] = entry;
+}
+
+static bool set_has(const ioi_entry_set *set, uint64_t entry) {
+    return set->generations[set_slot(set, entry)] == set->generation;
+}
+
+ioi_entry_set *ioi_entry_set_new(void) {
+    ioi_entry_set *set = calloc(1, sizeof *set);
+    assert(set);
+    return set;
+}
+
+void ioi_entry_set_free(ioi_entry_set *set) {
+    if (!set) return;
+    free(set->entries);
+    free(set->generations);
+    free(set);
+}
+
+/* ---- words ------------------------------------------------------------------------------------------------- */
+
+uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, const uint8_t *bytes, uint32_t len) {
+    ioi_record *record = ioi_alloc_bytes(alloc, sizeof *record + len, 8);
+    if (!record) return 0;
+    record->len = len;
+    record->incarnation = incarnation;
+    if (len) memcpy(record->bytes, bytes, len);
+    return ioi_offset(alloc->arena, record) | state;
+}
+
+bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, uint32_t len) {
+    if (a64_load(&entry->base)) return true;
+    uint64_t word = ioi_mv_record(alloc, bytes ? IOI_VALUE : IOI_DELETED, 0, bytes, bytes ? len : 0);
+    if (!word) return false;
+    uint64_t none = 0;
+    a64_cas(&entry->base, &none, word); /* whoever was first read the same committed value */
+    return true;
+}
+
+/* ---- read and validate ------------------------------------------------------------------------------------- */
+
+ioi_seen ioi_mv_read(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *word,
+                     uint32_t *writer) {
+    ioi_version *version = ioi_versions_below(arena, entry, position, word);
+    if (version) {
+        *writer = version->position;
+        return *word & IOI_ESTIMATE ? IOI_SEEN_ESTIMATE : IOI_SEEN_VERSION;
+    }
+    *word = a64_load(&entry->base);
+    return *word ? IOI_SEEN_BASE : IOI_SEEN_NOTHING;
+}
+
+static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
+    const ioi_record *x = ioi_word_record(arena, a), *y = ioi_word_record(arena, b);
+    return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;
+}
+
+bool ioi_mv_read_stands(const ioi_arena *arena, const ioi_read *read, uint32_t position) {
+    const ioi_entry *entry = ioi_at(arena, read->entry & ~IOI_PRESENCE);
+    uint64_t now;
+    uint32_t writer;
+    ioi_seen seen = ioi_mv_read(arena, entry, position, &now, &writer);
+    if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;
+    if (now == read->word) return true;
+    if (ioi_word_present(now) != ioi_word_present(read->word)) return false;
+    return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, read->word);
+}
+
+/* A phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are reads
+ * and validated as such. */
+static bool range_stands(const ioi_arena *arena, const ioi_range *range, uint32_t position, const ioi_entry_set *seen) {
+    const uint8_t *low = range->low_len == IOI_UNBOUNDED ? NULL : ioi_at(arena, range->low);
+    const uint8_t *high = range->high_len == IOI_UNBOUNDED ? NULL : ioi_at(arena, range->high);
+    for (ioi_entry *e = ioi_ordered_forward(arena, low, range->low_len, false); e; e = ioi_ordered_next(arena, e)) {
+        if (high) {
+            int order = ioi_key_compare(e->key, e->key_len, high, range->high_len);
+            if (order > 0 || (order == 0 && !range->high_inclusive)) return true;
+        }
+        if (set_has(seen, ioi_offset(arena, e))) continue;
+        uint64_t now;
+        ioi_version *version = ioi_versions_below(arena, e, position, &now);
+        /* No version: the base shows, and the scan met every key of the base as far as it looked. */
+        if (version && (ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;
+    }
+    return true;
+}
+
+bool ioi_mv_validate(const ioi_arena *arena, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch) {
+    for (uint32_t i = 0; i < inc->reads_count; i++)
+        if (!ioi_mv_read_stands(arena, &inc->reads[i], position)) return false;
+    if (inc->ranges_count == 0) return true;
+
+    set_reserve(scratch, inc->reads_count);
+    for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, inc->reads[i].entry & ~IOI_PRESENCE);
+    const ioi_range *ranges = ioi_at(arena, inc->ranges);
+    for (uint32_t i = 0; i < inc->ranges_count; i++)
+        if (!range_stands(arena, &ranges[i], position, scratch)) return false;
+    return true;
+}
+
+/* ---- write ------------------------------------------------------------------------------------------------- */
+
+bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_t incarnation, const ioi_put *puts,
+                    uint32_t count, const ioi_incarnation *previous, ioi_write *writes, bool *wrote_new) {
+    ioi_arena *arena = alloc->arena;
+    *wrote_new = false;
+    for (uint32_t i = 0; i < count; i++) {
+        ioi_entry *entry = puts[i].entry;
+        bool first;
+        ioi_version *version = ioi_versions_node(alloc, entry, position, &first);
+        if (!version) return false;
+        if (first) {
+            a64_store_relaxed(&entry->next_written, a64_load_relaxed(&slot->written));
+            a64_store(&slot->written, ioi_offset(arena, entry));
+            if (!ioi_ordered_written(alloc, entry)) return false;
+        }
+        uint64_t word =
+            ioi_mv_record(alloc, puts[i].bytes ? IOI_VALUE : IOI_DELETED, incarnation, puts[i].bytes, puts[i].len);
+        if (!word) return false;
+        if (a64_load_relaxed(&version->cell) == 0) *wrote_new = true;
+        ioi_versions_set(arena, entry, version, word);
+        writes[i] = (ioi_write){ioi_offset(arena, entry), ioi_offset(arena, version)};
+    }
+    if (!previous) return true;
+    /* What still carries another incarnation was written before and not now. */
+    const ioi_write *old = previous->writes_count ? ioi_at(arena, previous->writes) : NULL;
+    for (uint32_t i = 0; i < previous->writes_count; i++) {
+        ioi_version *version = ioi_at(arena, old[i].version);
+        uint64_t word = a64_load_relaxed(&version->cell); /* only the position's owner writes it */
+        if (word && ioi_word_record(arena, word)->incarnation != incarnation)
+            ioi_versions_set(arena, ioi_at(arena, old[i].entry), version, 0);
+    }
+    return true;
+}
+
+void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted) {
+    const ioi_write *writes = aborted->writes_count ? ioi_at(arena, aborted->writes) : NULL;
+    for (uint32_t i = 0; i < aborted->writes_count; i++)
+        a64_or(&((ioi_version *)ioi_at(arena, writes[i].version))->cell, IOI_ESTIMATE);
+}
+
+void ioi_mv_seal(const ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
+                 void *context) {
+    uint32_t top = arena->shared->block.n + 2;
+    for (uint32_t w = 0; w < workers; w++)
+        for (uint64_t at = a64_load(&arena->shared->slots[w].written); at;) {
+            ioi_entry *entry = ioi_at(arena, at);
+            uint64_t word;
+            ioi_version *version = ioi_versions_below(arena, entry, top, &word);
+            if (version && version->position > 0) {
+                assert(!(word & IOI_ESTIMATE) && "every transaction is final");
+                emit(context, entry, word);
+            }
+            at = a64_load(&entry->next_written);
+        }
+}

@@ -1,0 +1,130 @@
+/* The multi-version memory (Block-STM, Gelashvili et al. 2023, algorithm 2): for every key the value each
+ * transaction of the block last wrote, and below them the committed state ("base").
+ *
+ * A *word* says what stands somewhere, in 64 bits that are replaced by one atomic store:
+ *
+ *     record offset (8-aligned) | ESTIMATE (4) | DELETED (2) or VALUE (1);   0 = nothing (withdrawn, or not read yet)
+ *
+ * The record (length, incarnation, bytes) is complete before the word that names it is stored, never changes
+ * and is not reused within the block. So a word without its ESTIMATE bit is also the version's identity: equal words, same
+ * incarnation of the same transaction. A base word is made the same way when the committed value is first read.
+ *
+ * A finished incarnation leaves one immutable ioi_incarnation: its receipt, what it read (and which words it
+ * saw), the ranges it scanned, where it wrote. Validation takes that and compares with what stands now.
+ * Everything here is a help to finish early except one thing: the validation at the watermark, when all lower
+ * transactions are final. On that one rests correctness.
+ */
+#ifndef IOI_MVMEMORY_H
+#define IOI_MVMEMORY_H
+
+#include "versions.h"
+
+#define IOI_VALUE UINT64_C(1)
+#define IOI_DELETED UINT64_C(2)
+#define IOI_ESTIMATE UINT64_C(4)
+#define IOI_TAGS UINT64_C(7)
+
+typedef struct ioi_record {
+    uint32_t len;
+    uint32_t incarnation;
+    uint8_t bytes[];
+} ioi_record;
+
+/* One read: the entry's offset, with the low bit set when only presence was asked for; and the word seen. */
+#define IOI_PRESENCE UINT64_C(1)
+typedef struct ioi_read {
+    uint64_t entry;
+    uint64_t word;
+} ioi_read;
+
+typedef struct ioi_write {
+    uint64_t entry;
+    uint64_t version; /* its node */
+} ioi_write;
+
+/* A range as far as a scan looked: every key in it was seen, as a read or as absent.
+ * From `low` (inclusive; low_len UINT32_MAX = from the first key) to `high` (UINT32_MAX = to the last key). */
+typedef struct ioi_range {
+    uint32_t low_len, high_len;
+    uint32_t high_inclusive;
+    uint32_t unused;
+    uint64_t low, high; /* offsets of the bytes */
+} ioi_range;
+#define IOI_UNBOUNDED UINT32_MAX
+
+/* What a transaction ends with (DESIGN: receipts). A fault is no receipt: if its incarnation is valid, the block stops. */
+typedef struct ioi_receipt {
+    uint32_t code;
+    uint32_t fault; /* 1: `error` describes a machine fault */
+    uint32_t output_len, error_len;
+    uint64_t gas_wanted, gas_used;
+    uint64_t output, error; /* offsets of the bytes */
+} ioi_receipt;
+
+typedef struct ioi_incarnation {
+    uint32_t incarnation;
+    uint32_t reads_count, writes_count, ranges_count;
+    uint64_t ranges; /* ioi_range[ranges_count] */
+    uint64_t writes; /* ioi_write[writes_count] */
+    ioi_receipt receipt;
+    ioi_read reads[];
+} ioi_incarnation;
+
+typedef enum ioi_seen {
+    IOI_SEEN_VERSION, /* *word is a version's */
+    IOI_SEEN_BASE,    /* *word is the base's */
+    IOI_SEEN_ESTIMATE,/* an aborted incarnation of *writer stands in the way */
+    IOI_SEEN_NOTHING  /* no version, and the base has not been read yet */
+} ioi_seen;
+
+/* A complete record with its word (`state` IOI_VALUE or IOI_DELETED). 0 when the arena is full. */
+uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, const uint8_t *bytes, uint32_t len);
+
+/* Keep the committed value of a key for the block (bytes NULL = absent). The first to come wins. False when full. */
+bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, uint32_t len);
+
+/* What the transaction at `position` sees of a key. */
+ioi_seen ioi_mv_read(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *word,
+                     uint32_t *writer);
+
+/* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else equal values
+ * (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `scratch` is needed
+ * for ranges: a process-private set, see below. */
+typedef struct ioi_entry_set ioi_entry_set;
+bool ioi_mv_validate(const ioi_arena *arena, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch);
+
+/* The same for a single read. */
+bool ioi_mv_read_stands(const ioi_arena *arena, const ioi_read *read, uint32_t position);
+
+/* Whether a value is there, and its record. */
+static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }
+static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) {
+    return ioi_at(arena, word & ~IOI_TAGS);
+}
+
+/* One buffered write, on its way to be published. */
+typedef struct ioi_put {
+    ioi_entry *entry;
+    const uint8_t *bytes; /* NULL = delete */
+    uint32_t len;
+} ioi_put;
+
+/* Publish the writes of an incarnation at `position` and withdraw what `previous` (or NULL) wrote and this one did
+ * not. Fills writes[count]. *wrote_new is set if a key was written that `previous` had not written: only then can the
+ * validity of higher transactions change beyond what the ESTIMATEs already said. False when the arena is full. */
+bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_t incarnation, const ioi_put *puts,
+                    uint32_t count, const ioi_incarnation *previous, ioi_write *writes, bool *wrote_new);
+
+/* Turn the writes of an aborted incarnation into ESTIMATEs. */
+void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted);
+
+/* The last write of every key written by a transaction of the block (position >= 1), in no order: calls `emit`
+ * for each. For the coordinator, after the block is done. */
+void ioi_mv_seal(const ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
+                 void *context);
+
+/* A private set of entries (which belongs to one thread), emptied in O(1). */
+ioi_entry_set *ioi_entry_set_new(void);
+void ioi_entry_set_free(ioi_entry_set *set);
+
+#endif

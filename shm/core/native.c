@@ -1,0 +1,157 @@
+#include "native.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ordered.h"
+#include "wait.h"
+
+const uint8_t *ioi_block_tx(const ioi_arena *arena, uint32_t tx, size_t *len) {
+    const ioi_block *block = &arena->shared->block;
+    const uint64_t *ends = ioi_at(arena, block->tx_ends);
+    uint64_t from = tx ? ends[tx - 1] : 0;
+    *len = ends[tx] - from;
+    return (const uint8_t *)ioi_at(arena, block->tx_bytes) + from;
+}
+
+ioi_ctx ioi_block_ctx(const ioi_arena *arena, uint32_t tx) {
+    const ioi_block *b = &arena->shared->block;
+    return (ioi_ctx){
+        .height = b->height,
+        .time_ns = b->time_ns,
+        .tx_index = tx,
+        .proposer = ioi_at(arena, b->proposer),
+        .extra = ioi_at(arena, b->extra),
+        .parent_root = ioi_at(arena, b->parent_root),
+        .proposer_len = b->proposer_len,
+        .extra_len = b->extra_len,
+        .parent_root_len = b->parent_root_len,
+    };
+}
+
+void ioi_native_init(ioi_native *native, ioi_worker *worker, ioi_view *view, const ioi_vm *vm) {
+    *native = (ioi_native){.worker = worker, .view = view, .vm = vm};
+}
+
+void ioi_native_free(ioi_native *native) { free(native->missing); }
+
+void ioi_native_enter(ioi_native *native) {
+    native->missing_count = 0;
+    native->hinted_from = native->hinted_to = 0;
+    native->pending = false;
+}
+
+/* ---- missing base values ------------------------------------------------------------------------------------- */
+
+static void miss(ioi_native *native, ioi_entry *entry) {
+    if (native->missing_count == native->missing_capacity) {
+        native->missing_capacity = native->missing_capacity ? 2 * native->missing_capacity : 256;
+        native->missing = realloc(native->missing, native->missing_capacity * sizeof *native->missing);
+        assert(native->missing);
+    }
+    native->missing[native->missing_count++] = entry;
+}
+
+static void hint(void *context, const uint8_t *key, size_t len) {
+    ioi_native *native = context;
+    ioi_view *view = native->view;
+    if (len == 0 || len > view->limits.key_bytes) return;
+    ioi_key handle;
+    if (ioi_view_key(view, key, len, &handle) != IOI_OK) return; /* full: the execution will notice */
+    ioi_entry *entry = ioi_at(native->worker->arena, handle);
+    if (a64_load(&entry->base) == 0) miss(native, entry);
+}
+
+static int by_key(const void *a, const void *b) {
+    const ioi_entry *x = *(ioi_entry *const *)a, *y = *(ioi_entry *const *)b;
+    return ioi_key_compare(x->key, x->key_len, y->key, y->key_len);
+}
+
+/* One look at all keys of a run: the index's cache misses overlap, and the base is read in one sorted batch. */
+static bool hint_run(ioi_native *native) {
+    ioi_worker *w = native->worker;
+    uint32_t tx = native->tx;
+    if (!native->vm->keys || (tx >= native->hinted_from && tx < native->hinted_to)) return false;
+    native->hinted_from = tx;
+    native->hinted_to = w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
+    for (uint32_t t = tx; t < native->hinted_to; t++) {
+        size_t len;
+        const uint8_t *bytes = ioi_block_tx(w->arena, t, &len);
+        native->vm->keys(native->vm, bytes, len, hint, native);
+    }
+    if (native->missing_count == 0) return false;
+    qsort(native->missing, native->missing_count, sizeof *native->missing, by_key);
+    uint32_t kept = 1;
+    for (uint32_t i = 1; i < native->missing_count; i++)
+        if (native->missing[i] != native->missing[kept - 1]) native->missing[kept++] = native->missing[i];
+    native->missing_count = kept;
+    return true;
+}
+
+/* ---- executing ----------------------------------------------------------------------------------------------- */
+
+typedef struct block_results {
+    ioi_results results; /* first */
+    const ioi_worker *worker;
+} block_results;
+
+static uint32_t result_code(const ioi_results *results, uint64_t tx) {
+    return ioi_finished(((const block_results *)results)->worker, (uint32_t)tx)->receipt.code;
+}
+
+static const uint8_t *result_transaction(const ioi_results *results, uint64_t tx, size_t *len) {
+    return ioi_block_tx(((const block_results *)results)->worker->arena, (uint32_t)tx, len);
+}
+
+static int call_vm(ioi_native *native, ioi_outcome *outcome) {
+    ioi_worker *w = native->worker;
+    ioi_ctx ctx = ioi_block_ctx(w->arena, native->tx);
+    memset(outcome, 0, sizeof *outcome);
+    ioi_view_begin(native->view, native->tx);
+    if (native->task == IOI_TASK_END_BLOCK) {
+        block_results results = {{w->n, result_code, result_transaction}, w};
+        return native->vm->end_block(native->vm, &native->view->state, &ctx, &results.results, outcome);
+    }
+    size_t len;
+    const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
+    return native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
+}
+
+bool ioi_native_run(ioi_native *native) {
+    ioi_worker *w = native->worker;
+    ioi_view *view = native->view;
+    native->missing_count = 0;
+    for (;;) {
+        if (!native->pending) {
+            native->task = ioi_next(w, &native->tx);
+            if (native->task == IOI_TASK_LEAVE) return false;
+            native->pending = true;
+            if (native->task == IOI_TASK_EXECUTE && hint_run(native)) return true;
+        }
+        ioi_outcome outcome;
+        if (call_vm(native, &outcome) == IOI_STOP) {
+            switch (view->stop) {
+            case IOI_STOP_BASE:
+                miss(native, view->missing);
+                return true;
+            case IOI_STOP_ESTIMATE:
+                if (!ioi_wait_for(w, view->blocker)) return false;
+                continue;
+            case IOI_STOP_STALE:
+                continue;
+            case IOI_STOP_FULL:
+                ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+                return false;
+            case IOI_STOP_NONE:
+                break;
+            }
+            assert(!"a VM returned IOI_STOP though no operation did");
+        }
+        native->pending = false;
+        bool fault = native->task == IOI_TASK_END_BLOCK && outcome.code != 0;
+        if (!ioi_view_finish(view, &outcome, fault)) {
+            ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+            return false;
+        }
+    }
+}

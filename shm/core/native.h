@@ -1,0 +1,34 @@
+/* Running a native VM in a worker: task after task without the interpreter, until base values are missing. */
+#ifndef IOI_NATIVE_H
+#define IOI_NATIVE_H
+
+#include "view.h"
+
+typedef struct ioi_native {
+    ioi_worker *worker;
+    ioi_view *view;
+    const ioi_vm *vm;
+    ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
+    uint32_t missing_count, missing_capacity;
+    uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */
+    bool pending;                    /* a task is in hand: go on with it */
+    ioi_task task;
+    uint32_t tx;
+} ioi_native;
+
+void ioi_native_init(ioi_native *native, ioi_worker *worker, ioi_view *view, const ioi_vm *vm);
+void ioi_native_free(ioi_native *native);
+
+/* Before the first ioi_native_run of a block. */
+void ioi_native_enter(ioi_native *native);
+
+/* Work on the block. False: it is over. True: bring the base of every missing entry (ioi_mv_set_base), call again. */
+bool ioi_native_run(ioi_native *native);
+
+/* The context of a transaction, pointing into the arena. */
+ioi_ctx ioi_block_ctx(const ioi_arena *arena, uint32_t tx);
+
+/* The bytes of a transaction in the arena. */
+const uint8_t *ioi_block_tx(const ioi_arena *arena, uint32_t tx, size_t *len);
+
+#endif

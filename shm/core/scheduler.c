@@ -1,0 +1,458 @@
+#include "scheduler.h"
+
+#include <string.h>
+
+#include "wait.h"
+
+enum {
+    RUN_MAX = 64,           /* longest run: more makes the tail of a block uneven */
+    RUN_NS = 4000,          /* a run should cost about this much: then the shared counter is noise */
+    RUN_FIRST = 4,          /* before anything was measured */
+    EARLY_NS = 2000,        /* transactions cheaper than this are not validated before the watermark reaches them */
+    OVERTAKE_NS = 20000,    /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
+    VALIDATION_BATCH = 8,
+    SOLO_NS = 700,          /* cheaper than this and conflicting: one worker alone is faster than two fighting */
+    SOLO_CHECKS = 64,       /* look at the failure rate this often */
+    SOLO_FIRST = 256,
+    SOLO_MAX = 4096,
+    PUBLISH_EVERY = 16,     /* steps of the watermark per shared store */
+    TUNE_EVERY = 64,        /* steps of the watermark per look at the window */
+    SOLO_TURNS = 2000,      /* pauses to let another worker's cheap transaction end */
+    SPIN_PAUSES = 4,        /* pauses per turn of the idle loop */
+};
+
+/* ---- worker ------------------------------------------------------------------------------------------------- */
+
+void ioi_worker_init(ioi_worker *w, ioi_arena *arena, uint32_t id) {
+    assert(id < IOI_WORKERS_MAX);
+    memset(w, 0, sizeof *w);
+    w->arena = arena;
+    w->sched = &arena->shared->sched;
+    w->slot = &arena->shared->slots[id];
+    w->id = id;
+    w->scratch = ioi_entry_set_new();
+}
+
+void ioi_worker_free(ioi_worker *w) { ioi_entry_set_free(w->scratch); }
+
+void ioi_worker_enter(ioi_worker *w) {
+    const ioi_block *block = &w->arena->shared->block;
+    ioi_alloc_init(&w->alloc, w->arena);
+    w->status = ioi_at(w->arena, block->status);
+    w->incarnations = ioi_at(w->arena, block->incarnations);
+    w->n = block->n;
+    w->workers = block->workers;
+    w->spins = block->spins;
+    w->run_next = w->run_end = 0;
+    w->owned = w->fresh = IOI_NO_TX;
+    w->token = false;
+    w->checks = w->failures = 0;
+    w->solo_length = SOLO_FIRST;
+    w->timed_count = 0;
+    w->waited_ns = 0;
+    w->entered_ns = ioi_now_ns();
+    w->timed_from = w->entered_ns;
+    a32_store(&w->slot->in_block, 1);
+}
+
+static void count(a64 *counter, uint64_t by) { a64_store_relaxed(counter, a64_load_relaxed(counter) + by); }
+
+void ioi_worker_leave(ioi_worker *w) {
+    uint64_t inside = ioi_now_ns() - w->entered_ns;
+    count(&w->slot->wait_ns, w->waited_ns);
+    count(&w->slot->busy_ns, inside > w->waited_ns ? inside - w->waited_ns : 0);
+    a32_store(&w->slot->current_tx, 0);
+    a32_store(&w->slot->in_block, 0);
+}
+
+uint32_t ioi_incarnation_of(const ioi_worker *w, uint32_t tx) {
+    return ioi_status_incarnation(a32_load_relaxed(&w->status[tx]));
+}
+
+ioi_incarnation *ioi_finished(const ioi_worker *w, uint32_t tx) {
+    uint64_t at = a64_load(&w->incarnations[tx]);
+    return at ? ioi_at(w->arena, at) : NULL;
+}
+
+/* ---- sleeping and waking ------------------------------------------------------------------------------------- */
+
+static void notify(ioi_sched *sched, uint32_t sleepers) {
+    if (a32_load_sc(&sched->sleepers) == 0) return;
+    a32_add(&sched->work_seq, 1);
+    ioi_futex_wake(&sched->work_seq, sleepers);
+}
+
+void ioi_stop_block(ioi_arena *arena, ioi_block_state state) {
+    ioi_sched *sched = &arena->shared->sched;
+    uint32_t running = IOI_BLOCK_RUNNING;
+    if (!a32_cas(&sched->state, &running, state)) return;
+    notify(sched, UINT32_MAX);
+    if (state == IOI_BLOCK_DONE) return; /* nobody waits for a final transaction */
+    a32 *status = ioi_at(arena, arena->shared->block.status);
+    for (uint32_t tx = 0; tx < arena->shared->block.n; tx++)
+        if (a32_load_sc(&status[tx]) & IOI_WAITED) {
+            /* Taking the bit away changes the word, so a waiter just about to sleep on it does not. */
+            a32_and(&status[tx], ~(uint32_t)IOI_WAITED);
+            ioi_futex_wake(&status[tx], UINT32_MAX);
+        }
+}
+
+static void give_back_run(ioi_worker *w) {
+    if (w->run_next >= w->run_end) return;
+    uint32_t from = w->run_next;
+    w->run_next = w->run_end = 0;
+    a32_min(&w->sched->execution_idx, from);
+    notify(w->sched, 1);
+}
+
+bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
+    assert(!w->token && "whoever runs at the watermark meets no ESTIMATE");
+    give_back_run(w);
+    count(&w->slot->suspensions, 1);
+    uint64_t from = ioi_now_ns();
+    bool running;
+    for (uint32_t turn = 0; (running = ioi_running(w)); turn++) {
+        uint32_t s = a32_load(&w->status[tx]);
+        if (ioi_status_state(s) != IOI_EXECUTING && ioi_status_state(s) != IOI_ABORTING) break;
+        if (turn < w->spins) {
+            ioi_pause();
+            continue;
+        }
+        if (!(s & IOI_WAITED)) {
+            if (!a32_cas(&w->status[tx], &s, s | IOI_WAITED)) continue;
+            s |= IOI_WAITED;
+        }
+        if (!ioi_running(w)) continue; /* stopped between the look above and raising the bit */
+        ioi_futex_wait(&w->status[tx], s, 0);
+    }
+    w->waited_ns += ioi_now_ns() - from;
+    return running;
+}
+
+/* ---- aborting ------------------------------------------------------------------------------------------------ */
+
+/* Abort the incarnation `s` was read from, unless someone else did or it became final. The worker that succeeds
+ * owns the next incarnation. */
+static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
+    assert(ioi_status_state(s) == IOI_EXECUTED && w->owned == IOI_NO_TX);
+    assert(ioi_status_incarnation(s) < IOI_INCARNATION_MAX);
+    /* Exact compare, incarnation included: a validator that was slow may have judged an older one. */
+    if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;
+    /* First the ESTIMATEs, then the new incarnation: whoever sees it EXECUTING can rely on them. */
+    ioi_mv_estimate(w->arena, ioi_finished(w, tx));
+    /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
+    a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
+    count(&w->slot->aborts, 1);
+    w->owned = tx;
+    return true;
+}
+
+static bool validate(ioi_worker *w, uint32_t tx) {
+    count(&w->slot->validations, 1);
+    return ioi_mv_validate(w->arena, ioi_finished(w, tx), tx + 1, w->scratch);
+}
+
+/* ---- the watermark ------------------------------------------------------------------------------------------- */
+
+/* Hot keys make herds: every waiter of i wakes and suspends again on i + 1. Then execution may only run a few
+ * transactions ahead. Called by the holder of the token; sums are as of a moment ago, which is good enough. */
+static void tune_window(ioi_worker *w, uint32_t watermark) {
+    ioi_sched *sched = w->sched;
+    uint32_t steps = watermark - sched->tuned_at;
+    if (steps < TUNE_EVERY) return;
+    uint64_t trouble = 0;
+    for (uint32_t i = 0; i < w->workers; i++) {
+        const ioi_slot *slot = &w->arena->shared->slots[i];
+        trouble += a64_load_relaxed(&slot->suspensions) + a64_load_relaxed(&slot->aborts);
+    }
+    uint64_t recent = trouble - sched->tuned_trouble;
+    sched->tuned_at = watermark;
+    sched->tuned_trouble = trouble;
+    uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers;
+    if (recent > steps / 2)
+        window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
+    else if (recent < steps / 8)
+        window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
+    uint32_t before = a32_load_relaxed(&sched->window);
+    a32_store_relaxed(&sched->window, window);
+    if (window > before) notify(sched, UINT32_MAX);
+}
+
+static bool conflicts_call_for_solo(ioi_worker *w) {
+    if (w->checks < SOLO_CHECKS) return false;
+    bool often = w->failures * 4 > w->checks;
+    w->checks = w->failures = 0;
+    if (w->workers < 2 || w->cost_ns >= SOLO_NS || !often) {
+        w->solo_length = SOLO_FIRST;
+        return false;
+    }
+    return true;
+}
+
+static void start_solo(ioi_worker *w, uint32_t watermark) {
+    uint32_t until = w->n - watermark < w->solo_length ? w->n : watermark + w->solo_length;
+    if (w->solo_length < SOLO_MAX) w->solo_length *= 2;
+    w->run_next = w->run_end = 0; /* solo goes by the watermark, the rest of the run included */
+    a32_min(&w->sched->execution_idx, watermark);
+    a32_store(&w->sched->solo_until, until);
+    w->token = true;
+}
+
+static void publish_watermark(ioi_worker *w, uint32_t watermark) {
+    uint32_t before = a32_load_relaxed(&w->sched->commit_idx);
+    if (watermark == before) return;
+    assert(watermark > before && "the watermark only rises");
+    a32_xchg(&w->sched->commit_idx, watermark);
+    /* A limited window may just have opened for somebody. */
+    if (watermark < w->n && a32_load_relaxed(&w->sched->window) != IOI_WINDOW_OPEN) notify(w->sched, watermark - before);
+}
+
+static void release_token(ioi_worker *w) {
+    if (a32_load_relaxed(&w->sched->solo_until)) {
+        a32_store(&w->sched->solo_until, 0);
+        notify(w->sched, UINT32_MAX);
+    }
+    w->token = false;
+    a32_xchg(&w->sched->token, 0);
+}
+
+/* Move the watermark over all that is executed and valid. Afterwards the worker may own a transaction to execute. */
+static void advance_watermark(ioi_worker *w) {
+    ioi_sched *sched = w->sched;
+    for (;;) {
+        uint32_t h = a32_load_sc(&sched->commit_idx);
+        if (!w->token) {
+            if (h == w->n) {
+                if (w->n != 0) return; /* whoever moved it there keeps the token and ends the block */
+            } else if (ioi_status_state(a32_load_sc(&w->status[h])) != IOI_EXECUTED) {
+                return;
+            }
+            uint32_t nobody = 0;
+            if (!a32_cas(&sched->token, &nobody, w->id + 1)) return; /* the holder looks again after letting go */
+            h = a32_load_sc(&sched->commit_idx);
+        }
+        bool solo = w->token, stuck = false;
+        uint32_t turns = 0;
+        while (h < w->n && !stuck) {
+            uint32_t s = a32_load_sc(&w->status[h]);
+            switch (ioi_status_state(s)) {
+            case IOI_EXECUTED:
+                w->checks++;
+                if (w->fresh == h || validate(w, h)) {
+                    /* Fails only if an early validator judged on stale ground and aborts it: then it runs again. */
+                    if (!a32_cas(&w->status[h], &s, s - IOI_EXECUTED + IOI_FINAL)) break;
+                    if (ioi_finished(w, h)->receipt.fault) {
+                        a32_store(&sched->fault_tx, h);
+                        ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
+                        return;
+                    }
+                    if (solo) count(&w->slot->solo, 1);
+                    if (++h % PUBLISH_EVERY == 0) publish_watermark(w, h);
+                } else {
+                    w->failures++;
+                    if (abort_incarnation(w, h, s)) stuck = true;
+                }
+                break;
+            case IOI_READY:
+                if (solo && a32_cas(&w->status[h], &s, s + IOI_EXECUTING)) w->owned = h;
+                stuck = true;
+                break;
+            default:
+                /* Running solo, the rest of another worker's run may still be in the way: it is cheap, let it pass. */
+                if (solo && turns++ < SOLO_TURNS)
+                    ioi_pause();
+                else
+                    stuck = true;
+            }
+            if (!solo && h < w->n && conflicts_call_for_solo(w)) {
+                start_solo(w, h);
+                solo = true;
+            }
+            if (solo && h >= a32_load_relaxed(&sched->solo_until)) break;
+        }
+        publish_watermark(w, h);
+        if (!solo) tune_window(w, h);
+        if (h == w->n) return; /* the token stays: there is nothing left to finish but the block */
+        if (solo && w->owned != IOI_NO_TX && h < a32_load_relaxed(&sched->solo_until)) return; /* solo goes on */
+        release_token(w);
+        if (w->owned != IOI_NO_TX) return;
+        /* Somebody may have finished the head after our last look and found the token taken: look once more. */
+        if (ioi_status_state(a32_load_sc(&w->status[h])) != IOI_EXECUTED) return;
+    }
+}
+
+/* ---- early validation ---------------------------------------------------------------------------------------- */
+
+static bool early(const ioi_worker *w) { return w->workers > 1 && w->cost_ns >= EARLY_NS; }
+
+/* Check a few executed transactions above the watermark, so that those overtaken run again in parallel instead of
+ * one by one at the watermark. Only ever a help; skipping one is harmless. */
+static bool validate_some(ioi_worker *w) {
+    ioi_sched *sched = w->sched;
+    uint32_t from = a32_load(&sched->validation_idx), limit = a32_load(&sched->execution_idx);
+    if (limit > w->n) limit = w->n;
+    uint32_t watermark = a32_load(&sched->commit_idx), at = from > watermark ? from : watermark;
+    uint32_t end = at;
+    bool overtake = w->cost_ns >= OVERTAKE_NS;
+    while (end < limit && end - at < VALIDATION_BATCH) {
+        uint32_t state = ioi_status_state(a32_load(&w->status[end]));
+        if (state != IOI_EXECUTED && state != IOI_FINAL && !overtake) break;
+        end++;
+    }
+    if (end == at) return false;
+    if (!a32_cas(&sched->validation_idx, &from, end)) return true;
+    for (; at < end; at++) {
+        uint32_t s = a32_load(&w->status[at]);
+        if (ioi_status_state(s) != IOI_EXECUTED || validate(w, at)) continue;
+        if (!abort_incarnation(w, at, s)) continue;
+        a32_min(&sched->validation_idx, at + 1); /* what read its writes now meets ESTIMATEs */
+        break;
+    }
+    return true;
+}
+
+/* ---- executing ----------------------------------------------------------------------------------------------- */
+
+static bool claim(ioi_worker *w, uint32_t tx) {
+    uint32_t s = a32_load(&w->status[tx]);
+    return ioi_status_state(s) == IOI_READY && a32_cas(&w->status[tx], &s, s + IOI_EXECUTING);
+}
+
+static uint32_t run_length(const ioi_worker *w, uint32_t left) {
+    uint64_t length = w->cost_ns ? RUN_NS / w->cost_ns : RUN_FIRST;
+    uint32_t share = left / (2 * w->workers); /* the end of a block is dealt out finer */
+    if (length > RUN_MAX) length = RUN_MAX;
+    if (length > share) length = share;
+    return length ? (uint32_t)length : 1;
+}
+
+/* One clock reading per run: learn what an execution costs, waits and validations left out as far as possible. */
+static void close_timing(ioi_worker *w, uint64_t now) {
+    if (w->timed_count) {
+        uint64_t mean = (now - w->timed_from) / w->timed_count;
+        w->cost_ns = w->cost_ns ? (7 * w->cost_ns + mean) / 8 + 1 : mean + 1;
+    }
+    w->timed_count = 0;
+}
+
+static bool claim_run(ioi_worker *w) {
+    ioi_sched *sched = w->sched;
+    uint32_t seen = a32_load(&sched->execution_idx), watermark = a32_load(&sched->commit_idx);
+    uint32_t window = a32_load_relaxed(&sched->window);
+    uint32_t limit = window < w->n - watermark ? watermark + window : w->n;
+    uint32_t from = seen > watermark ? seen : watermark; /* below the watermark nothing is left to claim */
+    if (from >= limit) return false;
+    uint32_t length = run_length(w, w->n - from);
+    uint32_t end = limit - from < length ? limit : from + length;
+    if (a32_cas(&sched->execution_idx, &seen, end)) {
+        w->run_next = from;
+        w->run_end = end;
+        w->timed_from = ioi_now_ns();
+    }
+    return true; /* beaten to it: look again */
+}
+
+static ioi_task execute(ioi_worker *w, uint32_t *tx, uint32_t which, bool at_watermark) {
+    *tx = which;
+    w->fresh = at_watermark ? which : IOI_NO_TX;
+    a32_store_relaxed(&w->slot->current_tx, which + 1);
+    count(&w->slot->executions, 1);
+    w->timed_count++;
+    return IOI_TASK_EXECUTE;
+}
+
+ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
+    ioi_sched *sched = w->sched;
+    uint32_t idle = 0;
+    uint64_t idle_from = 0;
+    bool armed = false; /* counted as a sleeper: one last look before sleeping */
+    uint32_t seq = 0;
+    ioi_task task = IOI_TASK_LEAVE;
+    for (;;) {
+        /* What this worker aborted comes first: others may be waiting for it, and it must not meet its own ESTIMATE. */
+        if (w->owned != IOI_NO_TX) {
+            uint32_t which = w->owned;
+            w->owned = IOI_NO_TX;
+            w->timed_from = ioi_now_ns();
+            task = execute(w, tx, which, which == a32_load_sc(&sched->commit_idx));
+            break;
+        }
+        /* Inside a run nothing shared is looked at but the status words. */
+        bool claimed = false;
+        while (w->run_next < w->run_end && !(claimed = claim(w, w->run_next))) w->run_next++;
+        if (claimed) {
+            task = execute(w, tx, w->run_next++, false);
+            break;
+        }
+        if (w->timed_count) close_timing(w, ioi_now_ns());
+        if (!ioi_running(w)) break;
+        advance_watermark(w);
+        if (w->owned != IOI_NO_TX) continue;
+        if (!ioi_running(w)) break;
+        uint32_t watermark = a32_load_sc(&sched->commit_idx);
+        if (watermark == w->n && a32_load_relaxed(&sched->token) == w->id + 1) {
+            a32_store_relaxed(&w->slot->current_tx, w->n + 1);
+            if (w->arena->shared->block.has_end_block) {
+                *tx = w->n;
+                task = IOI_TASK_END_BLOCK;
+                break;
+            }
+            ioi_stop_block(w->arena, IOI_BLOCK_DONE);
+            break;
+        }
+        bool others_solo = !w->token && watermark < a32_load(&sched->solo_until);
+        if (!others_solo && !w->token) {
+            bool found = early(w) && validate_some(w);
+            if (w->owned == IOI_NO_TX) found |= claim_run(w);
+            /* Whatever the hints say, a ready transaction at the watermark is work. */
+            if (!found && watermark < w->n && claim(w, watermark)) w->owned = watermark;
+            if (found || w->owned != IOI_NO_TX) {
+                idle = 0;
+                continue;
+            }
+        }
+        if (idle_from == 0) idle_from = ioi_now_ns();
+        if (idle++ < w->spins) {
+            for (int i = 0; i < SPIN_PAUSES; i++) ioi_pause();
+        } else if (!armed) {
+            a32_add(&sched->sleepers, 1);
+            seq = a32_load_sc(&sched->work_seq);
+            armed = true; /* and one last look around */
+        } else {
+            ioi_futex_wait(&sched->work_seq, seq, 0);
+            a32_add(&sched->sleepers, UINT32_MAX);
+            armed = false;
+        }
+    }
+    if (armed) a32_add(&sched->sleepers, UINT32_MAX);
+    if (idle_from) w->waited_ns += ioi_now_ns() - idle_from;
+    return task;
+}
+
+void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new) {
+    a64_store(&w->incarnations[tx], ioi_offset(w->arena, inc));
+    uint32_t executing = a32_load_relaxed(&w->status[tx]);
+    assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
+    /* An exchange: before this worker looks at the token or goes idle, everybody can see the transaction is done. */
+    uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);
+    if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);
+    a32_store_relaxed(&w->slot->current_tx, 0);
+    if (!early(w) || a32_load(&w->sched->validation_idx) <= tx) return;
+    /* Validation has passed it by. New keys may overtake anything above; otherwise only this one is unchecked. */
+    if (wrote_new)
+        a32_min(&w->sched->validation_idx, tx);
+    else if (w->fresh != tx && w->owned == IOI_NO_TX) {
+        uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
+        if (a32_load(&w->status[tx]) == s && !validate(w, tx)) abort_incarnation(w, tx, s);
+    }
+}
+
+void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc) {
+    a64_store(&w->incarnations[w->n], ioi_offset(w->arena, inc));
+    if (inc->receipt.fault) {
+        a32_store(&w->sched->fault_tx, w->n);
+        ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
+    } else {
+        ioi_stop_block(w->arena, IOI_BLOCK_DONE);
+    }
+}

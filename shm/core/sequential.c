@@ -1,0 +1,318 @@
+#include "sequential.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct value {
+    uint8_t *bytes; /* NULL = absent */
+    size_t len;
+} value;
+
+typedef struct cell {
+    uint8_t *key;
+    size_t key_len;
+    value now;
+    bool known;      /* the base was brought, or something was written */
+    bool asked;      /* is among the missing */
+    bool written;    /* by a transaction that succeeded */
+    uint64_t stamp;  /* the transaction that wrote it last */
+} cell;
+
+typedef struct change { /* what a write replaced: enough to put it back */
+    size_t cell;
+    value before;
+    uint64_t stamp;
+} change;
+
+struct ioi_seq {
+    ioi_state state; /* first */
+    const ioi_vm *vm;
+    ioi_seq_limits limits;
+    ioi_ctx ctx;
+    cell *cells;
+    size_t count, capacity;
+    size_t *table; /* cell index + 1; twice as many slots as cells */
+    size_t table_size;
+    change *changes;
+    size_t changes_count, changes_capacity;
+    size_t *missing, missing_count, missing_capacity;
+    size_t *writes, writes_count;
+    uint64_t stamp, tx_index;
+    uint32_t tx_keys, depth;
+    uint64_t tx_bytes;
+};
+
+static void *grown(void *array, size_t *capacity, size_t needed, size_t size) {
+    if (needed <= *capacity) return array;
+    while (*capacity < needed) *capacity = *capacity ? 2 * *capacity : 64;
+    array = realloc(array, *capacity * size);
+    assert(array);
+    return array;
+}
+
+static uint64_t hash(const uint8_t *key, size_t len) { /* FNV-1a, eight bytes a step; no adversary in a reference */
+    uint64_t h = 14695981039346656037u ^ len, word;
+    for (; len >= 8; key += 8, len -= 8) {
+        memcpy(&word, key, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; len; key++, len--) h = (h ^ *key) * 1099511628211u;
+    return h ^ h >> 32;
+}
+
+static size_t slot_of(const ioi_seq *seq, const uint8_t *key, size_t len) {
+    size_t mask = seq->table_size - 1, i = (size_t)hash(key, len) & mask;
+    for (; seq->table[i]; i = (i + 1) & mask) {
+        const cell *c = &seq->cells[seq->table[i] - 1];
+        if (c->key_len == len && memcmp(c->key, key, len) == 0) break;
+    }
+    return i;
+}
+
+static size_t find(ioi_seq *seq, const uint8_t *key, size_t len) {
+    size_t i = slot_of(seq, key, len);
+    if (seq->table[i]) return seq->table[i] - 1;
+    if (2 * (seq->count + 1) > seq->table_size) {
+        seq->table_size *= 2;
+        free(seq->table);
+        seq->table = calloc(seq->table_size, sizeof *seq->table);
+        assert(seq->table);
+        for (size_t c = 0; c < seq->count; c++) seq->table[slot_of(seq, seq->cells[c].key, seq->cells[c].key_len)] = c + 1;
+        i = slot_of(seq, key, len);
+    }
+    seq->cells = grown(seq->cells, &seq->capacity, seq->count + 1, sizeof *seq->cells);
+    cell *c = &seq->cells[seq->count];
+    *c = (cell){.key = malloc(len + 1), .key_len = len};
+    assert(c->key);
+    memcpy(c->key, key, len);
+    seq->table[i] = ++seq->count;
+    return seq->count - 1;
+}
+
+static value copied(const uint8_t *bytes, size_t len) {
+    value v = {malloc(len + 1), len};
+    assert(v.bytes);
+    if (len) memcpy(v.bytes, bytes, len);
+    return v;
+}
+
+static int ask(ioi_seq *seq, size_t i) {
+    cell *c = &seq->cells[i];
+    if (!c->asked) {
+        c->asked = true;
+        seq->missing = grown(seq->missing, &seq->missing_capacity, seq->missing_count + 1, sizeof *seq->missing);
+        seq->missing[seq->missing_count++] = i;
+    }
+    return IOI_STOP;
+}
+
+/* ---- the state a VM sees --------------------------------------------------------------------------------------- */
+
+static int op_key(ioi_state *state, const uint8_t *bytes, size_t len, ioi_key *key) {
+    *key = find((ioi_seq *)state, bytes, len);
+    return IOI_OK;
+}
+
+static int op_get(ioi_state *state, ioi_key key, const uint8_t **bytes, size_t *len) {
+    ioi_seq *seq = (ioi_seq *)state;
+    const cell *c = &seq->cells[key];
+    if (!c->known) return ask(seq, key);
+    if (!c->now.bytes) return IOI_ABSENT;
+    *bytes = c->now.bytes;
+    *len = c->now.len;
+    return IOI_OK;
+}
+
+static int op_exists(ioi_state *state, ioi_key key) {
+    const uint8_t *bytes;
+    size_t len;
+    return op_get(state, key, &bytes, &len);
+}
+
+static int write_value(ioi_seq *seq, size_t i, value v) {
+    cell *c = &seq->cells[i];
+    bool again = c->stamp == seq->stamp;
+    uint32_t keys = seq->tx_keys + !again;
+    uint64_t bytes = seq->tx_bytes + v.len + (again ? 0 : c->key_len) - (again ? c->now.len : 0);
+    if (c->key_len == 0 || c->key_len > seq->limits.key_bytes || v.len > seq->limits.value_bytes ||
+        keys > seq->limits.tx_keys || bytes > seq->limits.tx_write_bytes) {
+        free(v.bytes);
+        return IOI_LIMIT;
+    }
+    /* A value under what was written needs no base: undoing must then make it unknown again. */
+    if (!c->known) {
+        free(v.bytes);
+        return ask(seq, i);
+    }
+    seq->changes = grown(seq->changes, &seq->changes_capacity, seq->changes_count + 1, sizeof *seq->changes);
+    seq->changes[seq->changes_count++] = (change){i, c->now, c->stamp};
+    c->now = v;
+    c->stamp = seq->stamp;
+    seq->tx_keys = keys;
+    seq->tx_bytes = bytes;
+    return IOI_OK;
+}
+
+static int op_put(ioi_state *state, ioi_key key, const uint8_t *bytes, size_t len) {
+    return write_value((ioi_seq *)state, key, copied(bytes, len));
+}
+
+static int op_remove(ioi_state *state, ioi_key key) { return write_value((ioi_seq *)state, key, (value){NULL, 0}); }
+
+static void undo_to(ioi_seq *seq, size_t count) {
+    while (seq->changes_count > count) {
+        change *u = &seq->changes[--seq->changes_count];
+        cell *c = &seq->cells[u->cell];
+        bool first = u->stamp != seq->stamp;
+        seq->tx_keys -= first;
+        seq->tx_bytes -= c->now.len + (first ? c->key_len : 0) - (first ? 0 : u->before.len);
+        free(c->now.bytes);
+        c->now = u->before;
+        c->stamp = u->stamp;
+    }
+}
+
+static int op_mark(ioi_state *state, uint64_t *mark) {
+    ioi_seq *seq = (ioi_seq *)state;
+    if (seq->depth >= seq->limits.checkpoint_depth) return IOI_LIMIT;
+    *mark = (uint64_t)seq->depth++ << 32 | seq->changes_count;
+    return IOI_OK;
+}
+
+static int op_close(ioi_state *state, uint64_t mark, int undo) {
+    ioi_seq *seq = (ioi_seq *)state;
+    seq->depth = (uint32_t)(mark >> 32);
+    if (undo) undo_to(seq, (uint32_t)mark);
+    return IOI_OK;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_seq_limits *limits, const ioi_ctx *ctx) {
+    ioi_seq *seq = calloc(1, sizeof *seq);
+    assert(seq);
+    seq->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close};
+    seq->vm = vm;
+    seq->limits = *limits;
+    seq->ctx = *ctx;
+    seq->table_size = 1024;
+    seq->table = calloc(seq->table_size, sizeof *seq->table);
+    assert(seq->table);
+    return seq;
+}
+
+void ioi_seq_free(ioi_seq *seq) {
+    if (!seq) return;
+    for (size_t i = 0; i < seq->changes_count; i++) free(seq->changes[i].before.bytes);
+    for (size_t i = 0; i < seq->count; i++) {
+        free(seq->cells[i].key);
+        free(seq->cells[i].now.bytes);
+    }
+    free(seq->cells);
+    free(seq->table);
+    free(seq->changes);
+    free(seq->missing);
+    free(seq->writes);
+    free(seq);
+}
+
+void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len) {
+    cell *c = &seq->cells[find(seq, key, key_len)];
+    if (c->known) return;
+    c->known = true;
+    if (bytes) c->now = copied(bytes, len);
+}
+
+static void hint_key(void *context, const uint8_t *key, size_t len) {
+    ioi_seq *seq = context;
+    if (len == 0 || len > seq->limits.key_bytes) return;
+    size_t i = find(seq, key, len);
+    if (!seq->cells[i].known) ask(seq, i);
+}
+
+void ioi_seq_hint(ioi_seq *seq, const uint8_t *tx, size_t len) {
+    if (seq->vm->keys) seq->vm->keys(seq->vm, tx, len, hint_key, seq);
+}
+
+static int by_key(const void *a, const void *b, void *context) {
+    const ioi_seq *seq = context;
+    const cell *x = &seq->cells[*(const size_t *)a], *y = &seq->cells[*(const size_t *)b];
+    int order = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
+    return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+}
+
+void ioi_seq_sort_missing(ioi_seq *seq) {
+    size_t kept = 0;
+    for (size_t i = 0; i < seq->missing_count; i++) {
+        cell *c = &seq->cells[seq->missing[i]];
+        c->asked = false;
+        if (!c->known) seq->missing[kept++] = seq->missing[i];
+    }
+    seq->missing_count = kept;
+    if (kept) qsort_r(seq->missing, kept, sizeof *seq->missing, by_key, seq);
+}
+
+bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *len) {
+    if (i >= seq->missing_count) return false;
+    *key = seq->cells[seq->missing[i]].key;
+    *len = seq->cells[seq->missing[i]].key_len;
+    return true;
+}
+
+static void start(ioi_seq *seq, ioi_outcome *outcome) {
+    seq->stamp++;
+    seq->tx_keys = seq->depth = 0;
+    seq->tx_bytes = 0;
+    seq->missing_count = 0;
+    memset(outcome, 0, sizeof *outcome);
+}
+
+/* Keep the writes of a success; put everything back after a failure or a stop. */
+static bool settle(ioi_seq *seq, int result, const ioi_outcome *outcome) {
+    if (result == IOI_STOP || outcome->code != 0) {
+        undo_to(seq, 0);
+        return result != IOI_STOP;
+    }
+    for (size_t i = 0; i < seq->changes_count; i++) {
+        seq->cells[seq->changes[i].cell].written = true;
+        free(seq->changes[i].before.bytes);
+    }
+    seq->changes_count = 0;
+    return true;
+}
+
+bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
+    start(seq, outcome);
+    seq->ctx.tx_index = seq->tx_index;
+    bool done = settle(seq, seq->vm->execute(seq->vm, tx, len, &seq->state, &seq->ctx, outcome), outcome);
+    seq->tx_index += done;
+    return done;
+}
+
+bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome) {
+    start(seq, outcome);
+    seq->ctx.tx_index = seq->tx_index;
+    return settle(seq, seq->vm->end_block(seq->vm, &seq->state, &seq->ctx, results, outcome), outcome);
+}
+
+void ioi_seq_sort_writes(ioi_seq *seq) {
+    free(seq->writes);
+    seq->writes = malloc((seq->count + 1) * sizeof *seq->writes);
+    assert(seq->writes);
+    seq->writes_count = 0;
+    for (size_t i = 0; i < seq->count; i++)
+        if (seq->cells[i].written) seq->writes[seq->writes_count++] = i;
+    if (seq->writes_count) qsort_r(seq->writes, seq->writes_count, sizeof *seq->writes, by_key, seq);
+}
+
+bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **bytes, size_t *len) {
+    if (i >= seq->writes_count) return false;
+    const cell *c = &seq->cells[seq->writes[i]];
+    *key = c->key;
+    *key_len = c->key_len;
+    *bytes = c->now.bytes;
+    *len = c->now.len;
+    return true;
+}

@@ -1,0 +1,40 @@
+/* The reference for native VMs: the same transactions one after another over a plain hash table. No versions, no
+ * recording, no atomics; what the parallel engine must equal, and what its speed is measured against. */
+#ifndef IOI_SEQUENTIAL_H
+#define IOI_SEQUENTIAL_H
+
+#include <stdbool.h>
+
+#include "../ioi_shm/include/ioi_vm.h"
+
+typedef struct ioi_seq_limits {
+    uint32_t key_bytes, value_bytes, tx_keys;
+    uint64_t tx_write_bytes;
+    uint32_t checkpoint_depth;
+} ioi_seq_limits;
+
+typedef struct ioi_seq ioi_seq;
+
+ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_seq_limits *limits, const ioi_ctx *ctx);
+void ioi_seq_free(ioi_seq *seq);
+
+/* A committed value (NULL = absent). */
+void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len);
+
+/* Learn which keys transactions may touch; then the missing ones, distinct, in key order: index from 0 until false. */
+void ioi_seq_hint(ioi_seq *seq, const uint8_t *tx, size_t len);
+void ioi_seq_sort_missing(ioi_seq *seq);
+bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *len);
+
+/* Execute the next transaction. False: nothing happened yet, the missing keys are needed first; bring them, call again. */
+bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome);
+
+/* The same for end_block, over the transactions executed. */
+bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome);
+
+/* The last write of every key written, ascending by key: index from 0 until false. *value NULL = deleted. */
+void ioi_seq_sort_writes(ioi_seq *seq);
+bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **value,
+                   size_t *len);
+
+#endif

@@ -1,0 +1,220 @@
+#include "versions.h"
+
+#include <string.h>
+
+enum { WAYS = 64, WAY_BITS = 6, LEVELS_MAX = 5 };
+
+typedef struct way {
+    a64 bits;
+    a64 slot[WAYS]; /* an inner way: child ways; a leaf: ioi_version */
+} way;
+
+typedef struct trie {
+    a32 migrated;
+    uint32_t levels;
+    way root;
+} trie;
+
+/* ---- trie ------------------------------------------------------------------------------------------------ */
+
+static inline uint32_t digit(uint32_t position, uint32_t level) { return (position >> (level * WAY_BITS)) & (WAYS - 1); }
+
+/* The leaf way of a position, made if missing; `path` gets the ways from leaf (0) to root (levels - 1). */
+static way *leaf_for(ioi_alloc *alloc, trie *t, uint32_t position, way *path[LEVELS_MAX]) {
+    const ioi_arena *arena = alloc->arena;
+    way *at = &t->root;
+    for (uint32_t level = t->levels - 1;; level--) {
+        path[level] = at;
+        if (level == 0) return at;
+        a64 *slot = &at->slot[digit(position, level)];
+        uint64_t child = a64_load(slot);
+        if (!child) {
+            way *made = ioi_alloc_bytes(alloc, sizeof *made, 8);
+            if (!made) return NULL;
+            memset((void *)made, 0, sizeof *made);
+            if (a64_cas(slot, &child, ioi_offset(arena, made)))
+                child = ioi_offset(arena, made);
+            else
+                ioi_alloc_undo(alloc, made, sizeof *made); /* `child` is the winner's */
+        }
+        at = ioi_at(arena, child);
+    }
+}
+
+static inline void set_bit(way *w, uint32_t i) {
+    if (!(a64_load(&w->bits) >> i & 1)) a64_or(&w->bits, UINT64_C(1) << i);
+}
+
+static bool trie_link(ioi_alloc *alloc, trie *t, ioi_version *node) {
+    way *path[LEVELS_MAX];
+    uint32_t position = node->position;
+    way *leaf = leaf_for(alloc, t, position, path);
+    if (!leaf) return false;
+    a64_store(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));
+    /* From the leaf up: whoever sees a bit finds what is below it complete. */
+    for (uint32_t level = 0; level < t->levels; level++) set_bit(path[level], digit(position, level));
+    return true;
+}
+
+/* The leaf way of a position that was linked before. */
+static way *linked_leaf(const ioi_arena *arena, trie *t, uint32_t position) {
+    way *at = &t->root;
+    for (uint32_t level = t->levels - 1; level; level--) {
+        uint64_t child = a64_load(&at->slot[digit(position, level)]);
+        if (!child) return NULL;
+        at = ioi_at(arena, child);
+    }
+    return at;
+}
+
+/* Highest position < limit whose leaf bit is set, as its node; NULL if none. */
+static ioi_version *trie_below(const ioi_arena *arena, trie *t, uint32_t limit) {
+    for (;;) {
+        if (limit == 0) return NULL;
+        /* Find the lowest level at which something lies below `limit` beside its own path. */
+        way *path[LEVELS_MAX];
+        way *at = &t->root;
+        uint32_t level = t->levels - 1;
+        for (;; level--) {
+            path[level] = at;
+            if (level == 0) break;
+            uint64_t child = a64_load(&at->slot[digit(limit, level)]);
+            if (!child) break;
+            at = ioi_at(arena, child);
+        }
+        uint64_t below = 0;
+        for (; level < t->levels; level++) {
+            below = a64_load(&path[level]->bits) & ((UINT64_C(1) << digit(limit, level)) - 1);
+            if (below) break;
+        }
+        if (!below) return NULL;
+        /* Down again along the highest bits. */
+        at = path[level];
+        uint32_t found = level + 1 < t->levels ? limit >> ((level + 1) * WAY_BITS) : 0;
+        for (;; level--) {
+            uint32_t i = 63 - (uint32_t)__builtin_clzll(below);
+            found = found << WAY_BITS | i;
+            if (level == 0) return ioi_at(arena, a64_load(&at->slot[i]));
+            at = ioi_at(arena, a64_load(&at->slot[i]));
+            below = a64_load(&at->bits);
+            if (!below) { /* every write below was withdrawn: go on in front of it */
+                limit = found << (level * WAY_BITS);
+                break;
+            }
+        }
+    }
+}
+
+/* ---- list ------------------------------------------------------------------------------------------------ */
+
+static trie *trie_of(const ioi_arena *arena, const ioi_entry *entry) {
+    uint64_t at = a64_load_sc(&entry->trie);
+    return at ? ioi_at(arena, at) : NULL;
+}
+
+/* The list node of a position, or where it belongs: *link is the slot that holds *older. */
+static ioi_version *list_find(const ioi_arena *arena, ioi_entry *entry, uint32_t position, a64 **link, uint64_t *older) {
+    *link = &entry->head;
+    for (;;) {
+        *older = a64_load(*link);
+        if (!*older) return NULL;
+        ioi_version *v = ioi_at(arena, *older);
+        if (v->position == position) return v;
+        if (v->position < position) return NULL;
+        *link = &v->next;
+    }
+}
+
+static bool promote(ioi_alloc *alloc, ioi_entry *entry) {
+    const ioi_arena *arena = alloc->arena;
+    trie *t = ioi_alloc_bytes(alloc, sizeof *t, 8);
+    if (!t) return false;
+    memset((void *)t, 0, sizeof *t);
+    t->levels = arena->shared->block.trie_levels;
+    assert(t->levels >= 1 && t->levels <= LEVELS_MAX);
+    uint64_t none = 0;
+    if (!a64_cas(&entry->trie, &none, ioi_offset(arena, t))) {
+        ioi_alloc_undo(alloc, t, sizeof *t);
+        return true; /* somebody else promotes */
+    }
+    for (uint64_t at = a64_load_sc(&entry->head); at;) {
+        ioi_version *v = ioi_at(arena, at);
+        if (!trie_link(alloc, t, v)) return false;
+        at = a64_load_sc(&v->next);
+    }
+    a32_store(&t->migrated, 1);
+    return true;
+}
+
+ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, bool *first) {
+    const ioi_arena *arena = alloc->arena;
+    *first = false;
+    a64 *link;
+    uint64_t older;
+    trie *t = trie_of(arena, entry);
+    if (t) {
+        way *leaf = linked_leaf(arena, t, position);
+        uint64_t at = leaf ? a64_load(&leaf->slot[digit(position, 0)]) : 0;
+        if (at) return ioi_at(arena, at);
+    }
+    /* Even with a trie: this position may have entered the list before it, and not be migrated yet. */
+    if (!t || !a32_load(&t->migrated)) {
+        ioi_version *v = list_find(arena, entry, position, &link, &older);
+        if (v) return v;
+    }
+    ioi_version *made = ioi_alloc_bytes(alloc, sizeof *made, 8);
+    if (!made) return NULL;
+    memset((void *)made, 0, sizeof *made);
+    made->position = position;
+    if (t) return trie_link(alloc, t, made) ? made : NULL;
+
+    for (;;) {
+        a64_store_relaxed(&made->next, older);
+        if (a64_cas(link, &older, ioi_offset(arena, made))) break;
+        ioi_version *v = list_find(arena, entry, position, &link, &older);
+        assert(!v && "a position has one owner");
+    }
+    uint32_t count = a32_add(&entry->versions, 1) + 1;
+    *first = count == 1;
+    if (count > VERSIONS_IN_LIST && !promote(alloc, entry)) return NULL;
+    /* Look again: a promoter may have walked past before the node stood in the list. Linking twice is harmless. */
+    t = trie_of(arena, entry);
+    if (t && !trie_link(alloc, t, made)) return NULL;
+    return made;
+}
+
+void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell) {
+    uint64_t before = a64_xchg(&node->cell, cell);
+    if ((before == 0) == (cell == 0)) return;
+    trie *t = trie_of(arena, entry);
+    if (!t) return;
+    way *leaf = linked_leaf(arena, t, node->position);
+    if (!leaf) return; /* the promoter has not come to it yet, and will set the bit; a set bit on a 0 cell is only slower */
+    uint64_t bit = UINT64_C(1) << digit(node->position, 0);
+    if (cell) {
+        if (a64_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);
+    } else {
+        a64_and(&leaf->bits, ~bit);
+    }
+}
+
+ioi_version *ioi_versions_below(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *cell) {
+    ioi_version *best = NULL;
+    trie *t = trie_of(arena, entry);
+    if (t) {
+        for (uint32_t limit = position; (best = trie_below(arena, t, limit)); limit = best->position)
+            if ((*cell = a64_load(&best->cell))) break;
+        if (a32_load(&t->migrated)) return best;
+    }
+    for (uint64_t at = a64_load(&entry->head); at;) {
+        ioi_version *v = ioi_at(arena, at);
+        uint64_t word;
+        if (v->position < position && (!best || v->position > best->position) && (word = a64_load(&v->cell))) {
+            *cell = word;
+            return v;
+        }
+        if (best && v->position <= best->position) break;
+        at = a64_load(&v->next);
+    }
+    return best;
+}

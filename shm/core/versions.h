@@ -1,0 +1,42 @@
+/* The versions of one key, by position. A position is TxIndex + 1; position 0 lies under the block (an overlay the
+ * coordinator puts there), n + 1 is end_block.
+ *
+ * Two structures, both insert-only. A short list, newest position first: nearly every key has one or two versions.
+ * When the list passes VERSIONS_IN_LIST nodes the key gets a trie beside it: 64-ary bitmaps over the position, so that
+ * the highest version below a position costs a few words however many there are (100,000 transactions on one
+ * account are a normal block).
+ *
+ * Promotion is one way and needs no lock. The promoter publishes the empty trie (seq_cst), then links every list node
+ * into it, then raises `migrated`. An inserter that saw no trie puts its node into the list (seq_cst) and looks again:
+ * if there is a trie now, it links the node there too. So a node is in the trie because its inserter saw the trie
+ * or because the promoter saw the node. Until `migrated` readers ask both and take the higher.
+ *
+ * A version node belongs to one transaction and stays for the block. Its cell (mvmemory.h) says what it holds now; a
+ * cell of 0 is a withdrawn write. In the trie a withdrawn node's leaf bit is cleared again by its owner, so that
+ * many withdrawn writes do not make reading slow; inner bits stay set, so readers may step over an empty leaf.
+ */
+#ifndef IOI_VERSIONS_H
+#define IOI_VERSIONS_H
+
+#include "index.h"
+
+enum { VERSIONS_IN_LIST = 12 };
+
+typedef struct ioi_version {
+    a64 next; /* older, in the list */
+    a64 cell;
+    uint32_t position;
+    uint32_t unused;
+} ioi_version;
+
+/* The node of (entry, position), made if missing, with cell 0. NULL when the arena is full.
+ * `*first` is set when this made the entry's first version ever. Only the position's owner calls it. */
+ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, bool *first);
+
+/* Store a cell word: nonzero is live, 0 withdraws. Only the position's owner calls it. */
+void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell);
+
+/* The live version with the highest position below `position`, its cell in *cell; NULL if there is none. */
+ioi_version *ioi_versions_below(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *cell);
+
+#endif

@@ -1,0 +1,501 @@
+#include "view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ordered.h"
+
+enum { CHECK_EVERY = 1024 }; /* operations between two looks whether the incarnation is still worth finishing */
+
+typedef struct own_write {
+    ioi_entry *entry;
+    const uint8_t *bytes; /* NULL = delete */
+    uint32_t len;
+    bool standing; /* false: undone, nothing written */
+} own_write;
+
+typedef struct undo {
+    uint32_t write;
+    own_write before;
+} undo;
+
+typedef struct open_range {
+    uint8_t *low, *high, *reached; /* private copies; NULL = unbounded, nothing reached yet */
+    uint32_t low_len, high_len, reached_len;
+    bool reverse, complete, looked;
+} open_range;
+
+/* What this incarnation knows of a key: indices into reads and writes, or NONE. */
+typedef struct known {
+    uint64_t entry;
+    uint32_t generation, read, write;
+} known;
+enum { NONE = UINT32_MAX };
+
+/* Value bytes live in blocks that are never moved or reused within an incarnation: snapshots of own writes point at them. */
+typedef struct bytes_block {
+    struct bytes_block *next;
+    size_t used, size;
+    uint8_t bytes[];
+} bytes_block;
+
+struct ioi_view_store {
+    known *known;
+    uint32_t known_capacity, known_count, generation;
+    ioi_read *reads;
+    own_write *writes;
+    undo *undos;
+    open_range *ranges;
+    ioi_put *puts;
+    uint32_t reads_count, reads_capacity, writes_count, writes_capacity, undos_count, undos_capacity;
+    uint32_t ranges_count, ranges_capacity, puts_capacity;
+    uint32_t standing;      /* distinct keys written, as it stands */
+    uint32_t marks;         /* checkpoints open, nested */
+    uint64_t write_bytes;   /* their keys and values */
+    bytes_block *blocks;
+};
+
+/* Private memory is small and bounded by the limits; without it nothing can go on, and the pool starts afresh. */
+static void *grown(void *array, uint32_t *capacity, uint32_t needed, size_t size) {
+    if (needed <= *capacity) return array;
+    uint32_t c = *capacity ? *capacity : 16;
+    while (c < needed) c *= 2;
+    array = realloc(array, c * size);
+    assert(array);
+    *capacity = c;
+    return array;
+}
+
+static uint8_t *keep(struct ioi_view_store *s, const uint8_t *bytes, size_t len) {
+    if (!s->blocks || s->blocks->size - s->blocks->used < len) {
+        size_t size = len > 16384 ? len : 16384;
+        bytes_block *made = malloc(sizeof *made + size);
+        assert(made);
+        *made = (bytes_block){s->blocks, 0, size};
+        s->blocks = made;
+    }
+    uint8_t *at = s->blocks->bytes + s->blocks->used;
+    memcpy(at, bytes, len);
+    s->blocks->used += len;
+    return at;
+}
+
+/* ---- what is known of a key ---------------------------------------------------------------------------------- */
+
+static known *lookup(const struct ioi_view_store *s, uint64_t entry) {
+    uint32_t mask = s->known_capacity - 1;
+    uint32_t i = (uint32_t)((entry * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & mask;
+    while (s->known[i].generation == s->generation && s->known[i].entry != entry) i = (i + 1) & mask;
+    return &s->known[i];
+}
+
+static known *know(struct ioi_view_store *s, uint64_t entry) {
+    known *k = lookup(s, entry);
+    if (k->generation == s->generation) return k;
+    if (2 * (s->known_count + 1) > s->known_capacity) {
+        uint32_t old_capacity = s->known_capacity;
+        known *old = s->known;
+        s->known_capacity *= 2;
+        s->known = calloc(s->known_capacity, sizeof *s->known);
+        assert(s->known);
+        for (uint32_t i = 0; i < old_capacity; i++)
+            if (old[i].generation == s->generation) *lookup(s, old[i].entry) = old[i];
+        free(old);
+        k = lookup(s, entry);
+    }
+    *k = (known){entry, s->generation, NONE, NONE};
+    s->known_count++;
+    return k;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------- */
+
+static int op_key(ioi_state *v, const uint8_t *bytes, size_t len, ioi_key *key) { return ioi_view_key((ioi_view *)v, bytes, len, key); }
+static int op_get(ioi_state *v, ioi_key key, const uint8_t **value, size_t *len) { return ioi_view_get((ioi_view *)v, key, value, len); }
+static int op_exists(ioi_state *v, ioi_key key) { return ioi_view_exists((ioi_view *)v, key); }
+static int op_put(ioi_state *v, ioi_key key, const uint8_t *value, size_t len) {
+    static const uint8_t empty[1];
+    return ioi_view_put((ioi_view *)v, key, value ? value : empty, value ? len : 0);
+}
+static int op_remove(ioi_state *v, ioi_key key) { return ioi_view_put((ioi_view *)v, key, NULL, 0); }
+static int op_mark(ioi_state *v, uint64_t *mark) { return ioi_view_mark((ioi_view *)v, mark); }
+static int op_close(ioi_state *v, uint64_t mark, int undo) { return ioi_view_close((ioi_view *)v, mark, undo != 0); }
+
+ioi_view *ioi_view_new(ioi_worker *worker) {
+    ioi_view *v = calloc(1, sizeof *v);
+    struct ioi_view_store *s = calloc(1, sizeof *s);
+    assert(v && s);
+    v->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close};
+    v->worker = worker;
+    v->store = s;
+    s->known_capacity = 64;
+    s->known = calloc(s->known_capacity, sizeof *s->known);
+    assert(s->known);
+    return v;
+}
+
+static void free_ranges(struct ioi_view_store *s) {
+    for (uint32_t i = 0; i < s->ranges_count; i++) {
+        free(s->ranges[i].low);
+        free(s->ranges[i].high);
+        free(s->ranges[i].reached);
+    }
+    s->ranges_count = 0;
+}
+
+void ioi_view_free(ioi_view *v) {
+    if (!v) return;
+    struct ioi_view_store *s = v->store;
+    free_ranges(s);
+    for (bytes_block *b = s->blocks, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    free(s->known);
+    free(s->reads);
+    free(s->writes);
+    free(s->undos);
+    free(s->ranges);
+    free(s->puts);
+    free(s);
+    free(v);
+}
+
+void ioi_view_begin(ioi_view *v, uint32_t tx) {
+    struct ioi_view_store *s = v->store;
+    v->tx = tx;
+    v->position = tx + 1;
+    v->incarnation = tx < v->worker->n ? ioi_incarnation_of(v->worker, tx) : 0;
+    v->stop = IOI_STOP_NONE;
+    v->missing = NULL;
+    v->operations = 0;
+    if (++s->generation == 0) { /* wrapped: old marks could look new */
+        memset(s->known, 0, s->known_capacity * sizeof *s->known);
+        s->generation = 1;
+    }
+    s->known_count = s->reads_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
+    s->write_bytes = 0;
+    if (s->ranges_count) free_ranges(s);
+    if (s->blocks) { /* keep the newest, which is the biggest need so far or the usual size */
+        for (bytes_block *b = s->blocks->next, *next; b; b = next) {
+            next = b->next;
+            free(b);
+        }
+        s->blocks->next = NULL;
+        s->blocks->used = 0;
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static int stop(ioi_view *v, ioi_stop why) {
+    v->stop = why;
+    return IOI_STOP;
+}
+
+int ioi_view_key(ioi_view *v, const uint8_t *bytes, size_t len, ioi_key *key) {
+    assert(len <= UINT32_MAX);
+    uint64_t hash = ioi_hash(v->worker->arena->shared->seed, bytes, (uint32_t)len);
+    ioi_entry *entry = ioi_index_intern(&v->worker->alloc, hash, bytes, (uint32_t)len);
+    if (!entry) return stop(v, IOI_STOP_FULL);
+    *key = ioi_offset(v->worker->arena, entry);
+    return IOI_OK;
+}
+
+/* Was the absence of this key seen by a scan? Then it stays absent for this incarnation. */
+static bool in_scanned_range(const struct ioi_view_store *s, const ioi_entry *e) {
+    for (uint32_t i = 0; i < s->ranges_count; i++) {
+        const open_range *r = &s->ranges[i];
+        if (!r->looked) continue;
+        if (r->low && ioi_key_compare(e->key, e->key_len, r->low, r->low_len) < 0) continue;
+        if (r->high && ioi_key_compare(e->key, e->key_len, r->high, r->high_len) >= 0) continue;
+        if (!r->complete) {
+            int order = ioi_key_compare(e->key, e->key_len, r->reached, r->reached_len);
+            if (r->reverse ? order < 0 : order > 0) continue;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* A VM fed with stale reads may go round in circles: look now and then whether they still stand. */
+static bool gone_stale(ioi_view *v) {
+    if (++v->operations % CHECK_EVERY || v->tx >= v->worker->n) return false;
+    for (uint32_t i = 0; i < v->store->reads_count; i++)
+        if (!ioi_mv_read_stands(v->worker->arena, &v->store->reads[i], v->position)) return true;
+    return false;
+}
+
+/* The word this incarnation sees below itself, recorded. `presence`: only whether there is a value. */
+static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) {
+    struct ioi_view_store *s = v->store;
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
+    known *k = know(s, key);
+    if (k->read != NONE) {
+        if (!presence) s->reads[k->read].entry &= ~IOI_PRESENCE; /* now the value matters too; it is the one pinned */
+        *word = s->reads[k->read].word;
+        return IOI_OK;
+    }
+    ioi_arena *arena = v->worker->arena;
+    ioi_entry *entry = ioi_at(arena, key);
+    if (s->ranges_count && in_scanned_range(s, entry)) {
+        *word = IOI_DELETED; /* the range stands for the read */
+        return IOI_OK;
+    }
+    uint32_t writer;
+    switch (ioi_mv_read(arena, entry, v->position, word, &writer)) {
+    case IOI_SEEN_ESTIMATE:
+        assert(writer >= 1 && writer < v->position);
+        v->blocker = writer - 1;
+        return stop(v, IOI_STOP_ESTIMATE);
+    case IOI_SEEN_NOTHING:
+        v->missing = entry;
+        return stop(v, IOI_STOP_BASE);
+    default:
+        break;
+    }
+    s->reads = grown(s->reads, &s->reads_capacity, s->reads_count + 1, sizeof *s->reads);
+    k->read = s->reads_count;
+    s->reads[s->reads_count++] = (ioi_read){key | (presence ? IOI_PRESENCE : 0), *word};
+    return IOI_OK;
+}
+
+static int word_value(const ioi_view *v, uint64_t word, const uint8_t **value, size_t *len) {
+    if (!ioi_word_present(word)) return IOI_ABSENT;
+    const ioi_record *record = ioi_word_record(v->worker->arena, word);
+    *value = record->bytes;
+    *len = record->len;
+    return IOI_OK;
+}
+
+int ioi_view_get_below(ioi_view *v, ioi_key key, const uint8_t **value, size_t *len) {
+    uint64_t word;
+    int r = read_below(v, key, false, &word);
+    return r ? r : word_value(v, word, value, len);
+}
+
+static const own_write *own(const struct ioi_view_store *s, uint64_t key) {
+    const known *k = lookup(s, key);
+    if (k->generation != s->generation || k->write == NONE || !s->writes[k->write].standing) return NULL;
+    return &s->writes[k->write];
+}
+
+int ioi_view_get(ioi_view *v, ioi_key key, const uint8_t **value, size_t *len) {
+    const own_write *w = v->store->writes_count ? own(v->store, key) : NULL;
+    if (!w) return ioi_view_get_below(v, key, value, len);
+    if (!w->bytes) return IOI_ABSENT;
+    *value = w->bytes;
+    *len = w->len;
+    return IOI_OK;
+}
+
+int ioi_view_exists(ioi_view *v, ioi_key key) {
+    const own_write *w = v->store->writes_count ? own(v->store, key) : NULL;
+    if (w) return w->bytes ? IOI_OK : IOI_ABSENT;
+    uint64_t word;
+    int r = read_below(v, key, true, &word);
+    return r ? r : ioi_word_present(word) ? IOI_OK : IOI_ABSENT;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+static int over(ioi_view *v, const char *limit) {
+    v->limit = limit;
+    return IOI_LIMIT;
+}
+
+static uint64_t weight(const own_write *w) { return w->standing ? (uint64_t)w->entry->key_len + w->len : 0; }
+
+int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
+    struct ioi_view_store *s = v->store;
+    ioi_entry *entry = ioi_at(v->worker->arena, key);
+    if (entry->key_len == 0 || entry->key_len > v->limits.key_bytes) return over(v, "key_bytes");
+    if (len > v->limits.value_bytes) return over(v, "value_bytes");
+
+    known *k = know(s, key);
+    own_write before = {entry, NULL, 0, false};
+    if (k->write != NONE) before = s->writes[k->write];
+    uint64_t bytes = s->write_bytes - weight(&before) + entry->key_len + len;
+    uint32_t standing = s->standing + !before.standing;
+    if (standing > v->limits.tx_keys) return over(v, "tx_keys");
+    if (bytes > v->limits.tx_write_bytes) return over(v, "tx_write_bytes");
+
+    if (k->write == NONE) {
+        s->writes = grown(s->writes, &s->writes_capacity, s->writes_count + 1, sizeof *s->writes);
+        k->write = s->writes_count++;
+    }
+    if (s->marks) {
+        s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
+        s->undos[s->undos_count++] = (undo){k->write, before};
+    }
+    s->writes[k->write] = (own_write){entry, value ? keep(s, value, len) : NULL, (uint32_t)len, true};
+    s->standing = standing;
+    s->write_bytes = bytes;
+    return IOI_OK;
+}
+
+int ioi_view_mark(ioi_view *v, uint64_t *mark) {
+    struct ioi_view_store *s = v->store;
+    if (s->marks >= v->limits.checkpoint_depth) return over(v, "checkpoint_depth");
+    *mark = (uint64_t)s->marks << 32 | s->undos_count;
+    s->marks++;
+    return IOI_OK;
+}
+
+bool ioi_view_innermost(const ioi_view *v, uint64_t mark) { return (mark >> 32) + 1 == v->store->marks; }
+
+int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
+    struct ioi_view_store *s = v->store;
+    uint32_t depth = (uint32_t)(mark >> 32), to = (uint32_t)mark;
+    if (depth >= s->marks) return IOI_OK; /* closed with one around it */
+    s->marks = depth;
+    while (undo_writes && s->undos_count > to) {
+        const undo *u = &s->undos[--s->undos_count];
+        own_write *w = &s->writes[u->write];
+        s->write_bytes = s->write_bytes - weight(w) + weight(&u->before);
+        s->standing = s->standing - w->standing + u->before.standing;
+        *w = u->before;
+    }
+    if (depth == 0) s->undos_count = 0;
+    return IOI_OK;
+}
+
+bool ioi_view_own(const ioi_view *v, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len) {
+    const struct ioi_view_store *s = v->store;
+    if (i >= s->writes_count) return false;
+    *entry = s->writes[i].standing ? s->writes[i].entry : NULL;
+    *value = s->writes[i].bytes;
+    *len = s->writes[i].len;
+    return true;
+}
+
+/* ---- ranges -------------------------------------------------------------------------------------------------- */
+
+static uint8_t *copied(const uint8_t *bytes, size_t len) {
+    uint8_t *copy = malloc(len ? len : 1);
+    assert(copy);
+    memcpy(copy, bytes, len);
+    return copy;
+}
+
+int ioi_view_range_open(ioi_view *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len,
+                        bool reverse, uint32_t *range) {
+    struct ioi_view_store *s = v->store;
+    if (!ioi_ordered_switch_on(&v->worker->alloc)) return stop(v, IOI_STOP_FULL);
+    s->ranges = grown(s->ranges, &s->ranges_capacity, s->ranges_count + 1, sizeof *s->ranges);
+    *range = s->ranges_count++;
+    s->ranges[*range] = (open_range){
+        .low = low ? copied(low, low_len) : NULL,
+        .high = high ? copied(high, high_len) : NULL,
+        .low_len = (uint32_t)low_len,
+        .high_len = (uint32_t)high_len,
+        .reverse = reverse,
+    };
+    return IOI_OK;
+}
+
+int ioi_view_range_reached(ioi_view *v, uint32_t range, const uint8_t *key, size_t len) {
+    struct ioi_view_store *s = v->store;
+    assert(range < s->ranges_count);
+    open_range *r = &s->ranges[range];
+    r->looked = true;
+    if (!key) {
+        r->complete = true;
+        return IOI_OK;
+    }
+    r->reached = realloc(r->reached, len ? len : 1);
+    assert(r->reached);
+    memcpy(r->reached, key, len);
+    r->reached_len = (uint32_t)len;
+    return IOI_OK;
+}
+
+static bool store_bytes(ioi_alloc *alloc, const uint8_t *bytes, size_t len, uint64_t *at) {
+    *at = 0;
+    if (len == 0) return true;
+    uint8_t *copy = ioi_alloc_bytes(alloc, len, 8);
+    if (!copy) return false;
+    memcpy(copy, bytes, len);
+    *at = ioi_offset(alloc->arena, copy);
+    return true;
+}
+
+/* The part of each range that was looked at, for validators. */
+static bool store_ranges(ioi_view *v, ioi_incarnation *inc) {
+    struct ioi_view_store *s = v->store;
+    ioi_alloc *alloc = &v->worker->alloc;
+    inc->ranges_count = 0;
+    if (s->ranges_count == 0) return true;
+    ioi_range *out = ioi_alloc_bytes(alloc, s->ranges_count * sizeof *out, 8);
+    if (!out) return false;
+    inc->ranges = ioi_offset(alloc->arena, out);
+    for (uint32_t i = 0; i < s->ranges_count; i++) {
+        const open_range *r = &s->ranges[i];
+        if (!r->looked) continue;
+        const uint8_t *low = r->low, *high = r->high;
+        uint32_t low_len = r->low ? r->low_len : IOI_UNBOUNDED, high_len = r->high ? r->high_len : IOI_UNBOUNDED;
+        bool inclusive = false;
+        if (!r->complete && r->reverse) {
+            low = r->reached;
+            low_len = r->reached_len;
+        } else if (!r->complete) {
+            high = r->reached;
+            high_len = r->reached_len;
+            inclusive = true;
+        }
+        ioi_range *stored = &out[inc->ranges_count++];
+        *stored = (ioi_range){.low_len = low_len, .high_len = high_len, .high_inclusive = inclusive};
+        /* A bound of no bytes still needs an address: offset 0 is none. */
+        if (low_len != IOI_UNBOUNDED && !store_bytes(alloc, low_len ? low : (const uint8_t *)"", low_len ? low_len : 1, &stored->low))
+            return false;
+        if (high_len != IOI_UNBOUNDED && !store_bytes(alloc, high_len ? high : (const uint8_t *)"", high_len ? high_len : 1, &stored->high))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------- */
+
+bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
+    struct ioi_view_store *s = v->store;
+    ioi_worker *w = v->worker;
+    ioi_alloc *alloc = &w->alloc;
+    bool failed = fault || outcome->code != 0;
+
+    s->puts = grown(s->puts, &s->puts_capacity, s->writes_count + 1, sizeof *s->puts);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->writes_count && !failed; i++)
+        if (s->writes[i].standing) s->puts[count++] = (ioi_put){s->writes[i].entry, s->writes[i].bytes, s->writes[i].len};
+
+    uint64_t reads_bytes = s->reads_count * sizeof(ioi_read), writes_bytes = count * sizeof(ioi_write);
+    ioi_incarnation *inc = ioi_alloc_bytes(alloc, sizeof *inc + reads_bytes + writes_bytes, 8);
+    if (!inc) return false;
+    ioi_write *writes = (ioi_write *)((uint8_t *)inc + sizeof *inc + reads_bytes);
+    memset(inc, 0, sizeof *inc);
+    inc->incarnation = v->incarnation;
+    inc->reads_count = s->reads_count;
+    inc->writes_count = count;
+    inc->writes = ioi_offset(alloc->arena, writes);
+    memcpy(inc->reads, s->reads, reads_bytes);
+    if (!store_ranges(v, inc)) return false;
+
+    inc->receipt.code = outcome->code;
+    inc->receipt.fault = fault;
+    inc->receipt.gas_wanted = outcome->gas_wanted;
+    inc->receipt.gas_used = outcome->gas_used;
+    inc->receipt.output_len = (uint32_t)outcome->output_len;
+    inc->receipt.error_len = (uint32_t)outcome->error_len;
+    if (!store_bytes(alloc, outcome->output, outcome->output_len, &inc->receipt.output) ||
+        !store_bytes(alloc, (const uint8_t *)outcome->error, outcome->error_len, &inc->receipt.error))
+        return false;
+
+    bool wrote_new, end_block = v->tx == w->n;
+    const ioi_incarnation *previous = end_block ? NULL : ioi_finished(w, v->tx);
+    if (!ioi_mv_publish(alloc, w->slot, v->position, v->incarnation, s->puts, count, previous, writes, &wrote_new))
+        return false;
+    if (end_block)
+        ioi_finish_block(w, inc);
+    else
+        ioi_finish(w, v->tx, inc, wrote_new);
+    return true;
+}

@@ -83,7 +83,8 @@ class ExecutionMachine:
         If there is one already that is at version 0 with the same genesis, VM, tree and initial height, it is opened.
         vm: a name ("payments"), "package.module:Class", a class, or an instance. vm_args: for the class, as JSON has them.
         workers: processes; None: one per core this process may use; 0: none, one by one in this process.
-        pin: keep each worker on a core of its own. executors: share them between machines; default: its own.
+        pin: keep each worker on a core of its own. executors: where
+        blocks are executed, to share workers with other machines; default: workers of its own.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
         limits = checked_limits(Limits() if limits is None else limits)

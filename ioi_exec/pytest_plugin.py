@@ -5,7 +5,7 @@
         result = machine.execute([...])
 
 `ioi.workers` is the count of this run. Set the counts with `ioi_workers = 0 1 4` in the ini file or
-`--ioi-workers=0,4`. Workers are not pinned, and live for the session: machines of the same VM share them.
+`--ioi-workers=0,4`. Workers are not pinned, and live for the session: all machines share them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any, Iterator
 import pytest
 
 if TYPE_CHECKING:
-    from ioi_exec.executor import Executor
-    from ioi_exec.limits import Limits
+    from ioi_exec.executors import SharedPools
     from ioi_exec.machine import ExecutionMachine
     from ioi_exec.preparation import Genesis
-    from ioi_exec.vm.loading import Args, LoadedVM
 
 # The engine is imported where it is used: every pytest run loads this file, most never use the fixture.
 
@@ -38,36 +36,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("ioi", counts, indirect=True, ids=[f"workers={count}" for count in counts])
 
 
-class SharedExecutors:
-    """Executors by VM and worker count, for all machines of a test session."""
-
-    def __init__(self) -> None:
-        self._made: list[tuple[LoadedVM, Limits, int, Executor]] = []
-
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
-        from ioi_exec.executors import make_executor
-
-        for known, known_limits, count, executor in self._made:
-            if known.same_code(vm) and known_limits == limits and count == workers:
-                return executor
-        executor = make_executor(vm, limits, workers, pin)
-        self._made.append((vm, limits, workers, executor))
-        return executor
-
-    def release(self) -> None:
-        """A machine is closed: its executors stay for the next."""
-
-    def close(self) -> None:
-        while self._made:
-            self._made.pop()[3].close()
-
-
 class Machines:
     """What the fixture `ioi` is: call it for a machine, which is closed when the test ends."""
 
-    def __init__(self, workers: int, executors: SharedExecutors) -> None:
+    def __init__(self, workers: int, pools: SharedPools) -> None:
         self.workers = workers
-        self._executors = executors
+        self._pools = pools
         self._machines: list[ExecutionMachine] = []
 
     def __call__(
@@ -76,7 +50,7 @@ class Machines:
         """A machine over a state in memory. options: as of ExecutionMachine.create."""
         from ioi_exec.machine import ExecutionMachine
 
-        settings: dict[str, Any] = {"workers": self.workers, "pin": False, "executors": self._executors, **options}
+        settings = {"workers": self.workers, "pin": False, "executors": self._pools.executors(), **options}
         machine = ExecutionMachine.create(None, vm, genesis=genesis, **settings)
         self._machines.append(machine)
         return machine
@@ -87,17 +61,19 @@ class Machines:
 
 
 @pytest.fixture(scope="session")
-def ioi_executors() -> Iterator[SharedExecutors]:
-    """The workers of this session. `assert_serializable` takes it as `executors`."""
-    executors = SharedExecutors()
-    yield executors
-    executors.close()
+def ioi_pools() -> Iterator[SharedPools]:
+    """The workers of this session; `assert_serializable` takes it as `pools`."""
+    from ioi_exec.executors import SharedPools
+
+    pools = SharedPools()
+    yield pools
+    pools.close()
 
 
 @pytest.fixture
-def ioi(request: pytest.FixtureRequest, ioi_executors: SharedExecutors) -> Iterator[Machines]:
+def ioi(request: pytest.FixtureRequest, ioi_pools: SharedPools) -> Iterator[Machines]:
     """Machines over a state in memory; the test runs once for each worker count."""
-    machines = Machines(request.param, ioi_executors)
+    machines = Machines(request.param, ioi_pools)
     yield machines
     machines.close()
 

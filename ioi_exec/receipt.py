@@ -7,9 +7,8 @@ from array import array
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence, overload
 
+import ioi_shm
 import ioi_storage
-
-from ioi_exec.receipt_leaves import receipt_leaves
 
 CODE_DONE = 0
 CODE_EXCEPTION = 2
@@ -108,7 +107,7 @@ class Receipts(Sequence[Receipt]):
 
     def root(self) -> bytes:
         """32 bytes: the RFC 6962 root (SHA-256) over CometBFT's deterministic ExecTxResult, its `last_results_hash`."""
-        return bytes(ioi_storage.receipts_merkle_root(*receipt_leaves(self.blob, self.ends)))
+        return ioi_storage.receipts_merkle_root(*ioi_shm.receipt_leaves(self.blob, self.ends))
 
     def _at(self, index: int) -> Receipt:
         start = self._ends[index - 1] if index else 0

@@ -7,7 +7,7 @@ from typing import Iterable, Mapping, Sequence
 from ioi_exec.context import TxContext
 from ioi_exec.errors import Diverged
 from ioi_exec.executor import Executor
-from ioi_exec.executors import Executors, OwnExecutors
+from ioi_exec.executors import Executors, OwnExecutors, SharedPools
 from ioi_exec.header import BlockHeader
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
@@ -46,18 +46,18 @@ def assert_serializable(
     header: BlockHeader | None = None,
     vm_args: Args | None = None,
     limits: Limits | None = None,
-    executors: Executors | None = None,
+    pools: SharedPools | None = None,
 ) -> BlockResult:
     """Execute the block sequentially and once for each worker count; returns the sequential result.
 
     A worker count of 0 executes sequentially a second time, which finds a VM that keeps state or rolls dice.
-    executors: share workers between calls; default: workers of its own for each count.
+    pools: workers to use (the fixture `ioi_pools`); default: new ones for this call.
     Raises NotSerializable, an AssertionError, that names the first transaction, the key and both values.
     """
     listed = list(txs)
     pairs = list(genesis.items() if isinstance(genesis, Mapping) else genesis or ())
 
-    def executed(count: int, using: Executors | None) -> BlockResult:
+    def executed(count: int, using: Executors) -> BlockResult:
         with ExecutionMachine.create(
             None, vm, genesis=pairs, vm_args=vm_args, workers=count, pin=False, limits=limits, executors=using
         ) as machine:
@@ -66,7 +66,7 @@ def assert_serializable(
     tracing = _Tracing()
     reference = executed(0, tracing)
     for count in workers:
-        result = executed(count, executors)
+        result = executed(count, OwnExecutors(pools))
         if (result.state_root, result.receipts_root, result.receipts, result.writes) != (
             reference.state_root, reference.receipts_root, reference.receipts, reference.writes,
         ):

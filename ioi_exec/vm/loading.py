@@ -62,12 +62,6 @@ class LoadedVM:
     factory: tuple[type, Args] | None = field(default=None, repr=False)
     """The class and its arguments, if it was not given as an instance."""
 
-    def same_code(self, other: LoadedVM) -> bool:
-        """Whether one pool of workers can serve both: the same class with the same arguments, or the same instance."""
-        if self.factory is None or other.factory is None:
-            return self.instance is other.instance
-        return self.factory == other.factory and self.spec == other.spec
-
     def payload(self) -> bytes:
         """What `load_payload` needs in a worker to have the same VM. Raises VMError if it cannot be pickled."""
         import cloudpickle  # only here: workers, which start often, can do without it

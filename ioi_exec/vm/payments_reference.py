@@ -5,10 +5,12 @@ from __future__ import annotations
 from ioi_exec.context import EndContext, TxContext
 from ioi_exec.receipt import Receipts
 from ioi_exec.vm.payments import (
+    ACCOUNT_BYTES,
     ADDRESS_BYTES,
     MAX_U64,
     MAX_U128,
     TRANSFER_BYTES,
+    Account,
     Transfer,
     account_key,
     decode_account,
@@ -36,7 +38,7 @@ class PaymentsReference:
         if tx.expiry and ctx.height > tx.expiry:
             raise Revert("expired")
         sender_key = account_key(tx.sender)
-        sender = decode_account(state.get(sender_key))
+        sender = _account(state.get(sender_key))
         if tx.nonce != sender.nonce or tx.nonce == MAX_U64:
             raise Revert("nonce")
         if sender.balance < tx.amount + tx.fee:
@@ -45,7 +47,7 @@ class PaymentsReference:
             state.put(sender_key, encode_account(sender.balance - tx.fee, sender.nonce + 1))
             return
         recipient_key = account_key(tx.recipient)
-        recipient = decode_account(state.get(recipient_key))
+        recipient = _account(state.get(recipient_key))
         if recipient.balance + tx.amount > MAX_U128:
             raise Revert("overflow")
         state.put(sender_key, encode_account(sender.balance - tx.amount - tx.fee, sender.nonce + 1))
@@ -58,6 +60,11 @@ class PaymentsReference:
         if not fees or len(ctx.proposer) != ADDRESS_BYTES:
             return
         key = account_key(ctx.proposer)
-        proposer = decode_account(state.get(key))
+        proposer = _account(state.get(key))
         if proposer.balance + fees <= MAX_U128:
             state.put(key, encode_account(proposer.balance + fees, proposer.nonce))
+
+
+def _account(value: bytes | None) -> Account:
+    """A value of another length is as good as none: nothing but this VM writes accounts, and genesis is checked."""
+    return decode_account(value if value is not None and len(value) == ACCOUNT_BYTES else None)

@@ -19,12 +19,12 @@ def workers(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def make(workers: int, ioi_executors: Any) -> Iterator[Make]:
-    """make(vm, genesis, **options): a machine in memory; machines of the same VM share their workers."""
+def make(workers: int, ioi_pools: Any) -> Iterator[Make]:
+    """make(vm, genesis, **options): a machine in memory; all machines share their workers."""
     made: list[ExecutionMachine] = []
 
     def build(vm: Any = "payments", genesis: Any = None, **options: Any) -> ExecutionMachine:
-        settings = {"workers": workers, "pin": False, "executors": ioi_executors, **options}
+        settings = {"workers": workers, "pin": False, "executors": ioi_pools.executors(), **options}
         made.append(ExecutionMachine.create(None, vm, genesis=genesis, **settings))
         return made[-1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Callable
 
 import pytest
 
@@ -14,6 +14,7 @@ from ioi_exec.sequential import SequentialExecutor
 from ioi_exec.testing import NotSerializable, assert_serializable
 from ioi_exec.vm.loading import LoadedVM
 
+Difference = Callable[[Any], NotSerializable]
 GENESIS = {b"k": b"0", b"l": b"0"}
 
 
@@ -49,20 +50,22 @@ class Wrong(SequentialExecutor):
         return Outcome(sorted(writes.items()), Receipts.of(receipts), Stats())
 
 
-class WrongExecutors(OwnExecutors):
-    def __init__(self, change: Any) -> None:
-        super().__init__()
-        self.change = change
+@pytest.fixture
+def difference(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], NotSerializable]:
+    """difference(change): what is raised when the executor of 2 workers is wrong in this way."""
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
-        return Wrong(vm, limits, self.change)
+    def find(change: Any) -> NotSerializable:
+        def make(self: OwnExecutors, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+            assert (workers, pin) == (2, False)
+            return Wrong(vm, limits, change)
 
+        monkeypatch.setattr(OwnExecutors, "_make", make)
+        with pytest.raises(NotSerializable) as caught:
+            assert_serializable(Put, GENESIS, TXS, workers=(2,))
+        assert isinstance(caught.value, AssertionError)
+        return caught.value
 
-def difference(change: Any, workers: Sequence[int] = (2,)) -> NotSerializable:
-    with pytest.raises(NotSerializable) as caught:
-        assert_serializable(Put, GENESIS, TXS, workers=workers, executors=WrongExecutors(change))
-    assert isinstance(caught.value, AssertionError)
-    return caught.value
+    return find
 
 
 def test_agreement_returns_the_sequential_result() -> None:
@@ -71,35 +74,35 @@ def test_agreement_returns_the_sequential_result() -> None:
     assert assert_serializable(Put, None, [], workers=()).transactions == 0
 
 
-def test_a_wrong_value_names_its_last_writer() -> None:
+def test_a_wrong_value_names_its_last_writer(difference: Difference) -> None:
     error = difference(lambda receipts, writes: writes.update({b"k": b"wrong"}))
     assert (error.tx_index, error.key, error.sequential, error.parallel) == (3, b"k", b"3", b"wrong")
     assert all(part in str(error) for part in ("2 workers", "transaction 3", "b'k'", "b'3'", "b'wrong'"))
 
 
-def test_the_first_of_several() -> None:
+def test_the_first_of_several(difference: Difference) -> None:
     error = difference(lambda receipts, writes: writes.update({b"k": b"wrong", b"l": None, b"m": b"5"}))
     assert (error.tx_index, error.key, error.sequential, error.parallel) == (2, b"l", b"2", None)
     assert "3 keys differ" in str(error)
 
 
-def test_a_lost_write_and_one_too_many() -> None:
+def test_a_lost_write_and_one_too_many(difference: Difference) -> None:
     assert difference(lambda receipts, writes: writes.pop(b"m")).key == b"m"
     error = difference(lambda receipts, writes: writes.update({b"x": b"y"}))
     assert (error.tx_index, error.key, error.sequential, error.parallel) == (None, b"x", None, b"y")
     assert "not written by any transaction" in str(error)
 
 
-def test_a_write_that_changes_nothing_counts_too() -> None:
+def test_a_write_that_changes_nothing_counts_too(difference: Difference) -> None:
     assert difference(lambda receipts, writes: writes.update({b"never": None})).key == b"never"
 
 
-def test_end_block_is_told_apart() -> None:
+def test_end_block_is_told_apart(difference: Difference) -> None:
     error = difference(lambda receipts, writes: writes.update({b"end": b"?"}))
     assert (error.tx_index, error.key) == (None, b"end")
 
 
-def test_a_wrong_receipt_names_its_transaction() -> None:
+def test_a_wrong_receipt_names_its_transaction(difference: Difference) -> None:
     def change(receipts: list[Receipt], writes: Any) -> None:
         receipts[2] = Receipt(output=b"wrong")
 
@@ -108,7 +111,7 @@ def test_a_wrong_receipt_names_its_transaction() -> None:
     assert (error.sequential, error.parallel) == (Receipt(output=b"0"), Receipt(output=b"wrong"))
 
 
-def test_receipt_and_value_together() -> None:
+def test_receipt_and_value_together(difference: Difference) -> None:
     def change(receipts: list[Receipt], writes: Any) -> None:
         receipts[2] = Receipt(2)
         writes[b"l"] = b"wrong"

@@ -105,14 +105,14 @@ def test_half_a_trade_is_undone(make: Make) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_orders_lose_nothing_and_are_serializable(seed: int, workers: int, ioi_executors: Any) -> None:
+def test_random_orders_lose_nothing_and_are_serializable(seed: int, workers: int, ioi_pools: Any) -> None:
     rng, txs = random.Random(seed), []
     for i in range(120):
         kind, trader, price = rng.choice([bid, ask]), rng.choice(["ada", "bob", "cy"]), rng.randrange(8, 13)
         txs.append(kind(trader, price, rng.randrange(1, 9)))
         if rng.random() < 0.2:
             txs.append(cancel(trader, kind.__name__, price, 1 << 20 | max(0, len(txs) - rng.randrange(1, 5))))
-    result = assert_serializable(order_book.OrderBook, GENESIS, txs, workers=(workers,), executors=ioi_executors)
+    result = assert_serializable(order_book.OrderBook, GENESIS, txs, workers=(workers,), pools=ioi_pools)
     goods = money = 0
     for key, value in {**GENESIS, **dict(result.writes)}.items():
         if value is None:

@@ -27,15 +27,16 @@ def test_machine(ioi):
     assert machine.workers == other.workers == ioi.workers
     assert machine.execute([b"x"]).receipts[0].output == b"1"
     assert other.execute([b"x"]).height == 7 and other.execute([b"x"]).receipts[0].output == b""
-    made.append((machine, machine._executors))
+    made.append(machine)
 
-def test_again(ioi, ioi_executors):
-    machine, executors = made[-1]
-    assert machine.closed and executors is ioi_executors
-    assert ioi()._executors is ioi_executors
-    with ioi(Put) as first, ioi(Other) as second:
-        vms = [ioi_executors.get(m._vm, m.limits, 0, False) for m in (first, first, second)]
-        assert vms[0] is vms[1] and vms[0] is not vms[2]
+def test_again(ioi, ioi_pools):
+    assert made[-1].closed
+    assert ioi()._executors._pools is ioi(Put)._executors._pools is ioi_pools
+    with ioi(Put) as first, ioi(Other, {b"g": b"2"}) as second:
+        assert second.execute([b"y"]).receipts[0].output == b"2"
+        assert first.execute([b"y"]).receipts[0].output == b""
+        if ioi.workers:
+            assert first._executors.get(None, None, ioi.workers, False).pool is second._executors.get(None, None, ioi.workers, False).pool
     first.close()
 '''
 
@@ -59,6 +60,11 @@ def test_a_machine_in_a_test(tmp_path: Path, arguments: list[str], ini: str) -> 
     done = run(tmp_path, *arguments, ini=ini)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_machine[workers=0] PASSED" in done.stdout and "2 passed" in done.stdout
+
+
+def test_workers_are_shared_and_leave_nobody_behind(tmp_path: Path) -> None:
+    done = run(tmp_path, "--ioi-workers=0,1,2")
+    assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_by_default_0_1_and_4_workers(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import random
 import pytest
 
 from ioi_exec import Receipt, Receipts
-from ioi_exec.receipt_leaves import receipt_leaves
+from ioi_shm import receipt_leaves
+
 
 
 def leaf(receipt: Receipt) -> bytes:

@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BUILT  := $(VENV)/.built
-CSRC   := $(wildcard shm/core/*.[ch] storage/core/*.[ch])
+CSRC   := $(wildcard shm/core/*.[ch] shm/core/python/*.[ch] shm/ioi_shm/include/*.h storage/core/*.[ch])
 
 .PHONY: demo test build clean
 

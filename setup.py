@@ -17,11 +17,11 @@ FLAGS = [
 
 
 def core(name: str, folder: str) -> Extension:
-    """One extension: every C file of `folder`, module.c being the only one that knows Python."""
+    """One extension: every C file of `folder`; those that know Python are module.c or in its folder python."""
     return Extension(
         name,
-        sources=sorted(glob(f"{folder}/*.c")),
-        depends=sorted(glob(f"{folder}/*.h")),
+        sources=sorted(glob(f"{folder}/*.c") + glob(f"{folder}/python/*.c")),
+        depends=sorted(glob(f"{folder}/*.h") + glob(f"{folder}/python/*.h") + ["shm/ioi_shm/include/ioi_vm.h"]),
         include_dirs=[folder],
         define_macros=[("_GNU_SOURCE", "1")],
         undef_macros=["NDEBUG"],  # assertions guard consensus: they stay on

@@ -42,16 +42,26 @@ def done_receipt(output: bytes | None, limits: Limits) -> Receipt:
 
 def transaction_fault(tx_index: int, error: BaseException) -> VMFault:
     """The error that ends the block when transaction `tx_index` raised what is no receipt."""
+    return transaction_failed(tx_index, _text(error))
+
+
+def transaction_failed(tx_index: int, why: str) -> VMFault:
+    """The same where only the text is left of what was raised."""
     return VMFault(
         tx_index,
-        f"transaction {tx_index} stopped the block: {_text(error)}. This is a fault of the machine, not of the transaction, "
+        f"transaction {tx_index} stopped the block: {why}. This is a fault of the machine, not of the transaction, "
         "so nothing was staged; when its cause is gone, execute the block again",
     )
 
 
 def end_block_fault(transactions: int, error: BaseException) -> VMFault:
     """The error that ends the block when `end_block` raised."""
-    return VMFault(transactions, f"end_block stopped the block: {_text(error)}. Nothing was staged; correct the VM")
+    return end_block_failed(transactions, _text(error))
+
+
+def end_block_failed(transactions: int, why: str) -> VMFault:
+    """The same where only the text is left of what was raised."""
+    return VMFault(transactions, f"end_block stopped the block: {why}. Nothing was staged; correct the VM")
 
 
 def _text(error: BaseException) -> str:

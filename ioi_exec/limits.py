@@ -64,6 +64,17 @@ class Limits:
         values = asdict(self)
         return {name: values[name] for name in CONSENSUS_LIMITS}
 
+    def of_writes(self) -> tuple[int, int, int, int, int]:
+        """The limits the C core checks while a transaction writes, as it takes them."""
+        u32 = (1 << 32) - 1
+        return (
+            min(self.key_bytes, u32),
+            min(self.value_bytes, u32),
+            min(self.tx_keys, u32),
+            self.tx_write_bytes,
+            min(self.checkpoint_depth, u32),
+        )
+
     @classmethod
     def remembered(cls, consensus: Mapping[str, Any]) -> Limits:
         """The default limits, with those a state remembers."""

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 
 from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena, native_info
-from ioi_shm.memory import ArenaExhausted
+from ioi_shm.memory import ArenaExhausted, SharedArena
 
 from ioi_exec.errors import Error, ResourceError, StaleResult, StateCorrupt, VMError, VMFault
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
 from ioi_exec.receipt import Receipts
 from ioi_exec.result import Stats
@@ -148,28 +149,7 @@ class ParallelExecutor:
         setup = self._setup(pool, base)
         memory = pool.memory
         arena = memory.arena
-        context = block.context
-        description = dict(
-            txs=block.txs,
-            workers=pool.workers,
-            spins=pool.spins,
-            has_end_block=self._has_end_block,
-            keys=max(2 * len(block.txs), self._keys),
-            setup=setup,
-            parent_version=base.store_version,
-            height=context.height,
-            time_ns=context.time_ns,
-            proposer=context.proposer,
-            extra=context.extra,
-            parent_root=context.parent_root,
-        )
-        overlay = base.overlay_writes()
-        wanted = arena.room(**description)
-        likely = max(self._bytes, wanted + GUESS_PER_TRANSACTION * len(block.txs))
-        memory.grow_to(min(likely, self._limits.arena_bytes or likely) if likely > wanted else wanted)
-        memory.grow_to(wanted)
-        while not (arena.begin(**description) and arena.overlay(overlay)):
-            memory.grow_to(2 * memory.reserved)
+        self._lay_out(memory, pool, block, base, setup)
         try:
             arena.start()
             if not self._watch(pool, arena, streamed):
@@ -189,6 +169,31 @@ class ParallelExecutor:
             streamed.hand_out(arena)
             return self._outcome(pool, arena, attempts)
         raise self._failure(pool, arena)
+
+    def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
+        """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
+        overlay, context = base.overlay_writes(), block.context
+        likely = max(self._bytes, sum(map(len, block.txs)) + GUESS_PER_TRANSACTION * len(block.txs))
+        if likely <= (self._limits.arena_bytes or likely):
+            memory.grow_to(likely)
+        while True:
+            needed = memory.arena.begin(
+                txs=block.txs,
+                workers=pool.workers,
+                spins=pool.spins,
+                has_end_block=self._has_end_block,
+                keys=max(2 * len(block.txs), self._keys),
+                setup=setup,
+                parent_version=base.store_version,
+                height=context.height,
+                time_ns=context.time_ns,
+                proposer=context.proposer,
+                extra=context.extra,
+                parent_root=context.parent_root,
+            )
+            if not needed and memory.arena.overlay(overlay):
+                return
+            memory.grow_to(max(needed, self._roomier(memory.reserved)))
 
     def _roomier(self, reserved: int) -> int:
         """Twice the room, or what is left of the limit before it is refused."""
@@ -236,14 +241,9 @@ class ParallelExecutor:
         """Why the block was stopped."""
         if arena.state == BLOCK_FAULT:
             index = arena.fault_tx
-            where = f"transaction {index}" if index < arena.transactions else "end_block"
             text = Receipts(*arena.receipts(index, index + 1))[0].error
-            last = text.rstrip().rpartition("\n")[2] or "no reason given"
-            fault = VMFault(
-                index,
-                f"{where} stopped the block: {last}. This is a fault of the machine or of the VM, not of a transaction, so nothing "
-                "was staged; when its cause is gone, execute the block again",
-            )
+            why = text.rstrip().rpartition("\n")[2] or "it gave no reason"
+            fault = (transaction_failed if index < arena.transactions else end_block_failed)(index, why)
             fault.__cause__ = WorkerFault(text)
             return fault
         complaints = pool.complaints()

@@ -46,7 +46,7 @@ class NativePart(Part):
 
     def run(self) -> None:
         worker, getmulti = self._worker, self.reader.getmulti
-        worker.native(self._vm, write_limits(self._limits))
+        worker.native(self._vm, self._limits.of_writes())
         while (missing := worker.run()) is not None:
             worker.bring(getmulti(missing))
 
@@ -66,7 +66,7 @@ class PythonPart(Part):
             __slots__ = ()
             scan_base = staticmethod(self.reader.scan)
 
-        self._views = PartView(worker, write_limits(self._limits), self._fetch, LimitExceeded, IncarnationEnded)
+        self._views = PartView(worker, self._limits.of_writes(), self._fetch, LimitExceeded, IncarnationEnded)
 
     def run(self) -> None:
         worker = self._worker
@@ -173,18 +173,6 @@ class _Raised:
 
 def make_part(setup: Setup, worker: Worker, arena: Arena) -> Part:
     return (NativePart if setup.native is not None else PythonPart)(setup, worker, arena)
-
-
-def write_limits(limits: Limits) -> tuple[int, int, int, int, int]:
-    """The limits the C view checks, in its order."""
-    u32 = (1 << 32) - 1
-    return (
-        min(limits.key_bytes, u32),
-        min(limits.value_bytes, u32),
-        min(limits.tx_keys, u32),
-        limits.tx_write_bytes,
-        min(limits.checkpoint_depth, u32),
-    )
 
 
 def _finish(view: WorkerView, receipt: Receipt, fault: bool, fault_text: str) -> None:

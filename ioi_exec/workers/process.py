@@ -11,7 +11,6 @@ import faulthandler
 import os
 import signal
 import socket
-import sys
 import threading
 import traceback
 
@@ -107,6 +106,3 @@ def take_part(worker: Worker, parts: Parts, arena: Arena) -> tuple[str, str] | N
         return "fault", traceback.format_exc()
     return None
 
-
-if __name__ == "__main__":
-    main(*(int(text) for text in sys.argv[-6:-1]), spin=sys.argv[-1] == "1")

@@ -1,0 +1,55 @@
+"""The reference for VMs in C: one transaction after another in the calling process, over a plain hash table."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Sequence
+
+from ioi_shm import run_sequential
+
+from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.faults import end_block_failed
+from ioi_exec.limits import Limits
+from ioi_exec.receipt import Receipts
+from ioi_exec.result import Stats
+from ioi_exec.vm.loading import LoadedVM
+
+
+class NativeSequentialExecutor:
+    """An Executor without processes, shared memory or speculation, for a VM that has a native form."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits) -> None:
+        self._vm = vm
+        self._limits = limits
+
+    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
+        began = perf_counter()
+        context = block.context
+
+        def fetch(keys: list[bytes]) -> Sequence[bytes | None]:
+            return [base.get(key) for key in keys]
+
+        writes, blob, ends, error, busy_ns = run_sequential(
+            self._vm.native,
+            block.txs,
+            self._limits.of_writes(),
+            fetch,
+            height=context.height,
+            time_ns=context.time_ns,
+            proposer=context.proposer,
+            extra=context.extra,
+            parent_root=context.parent_root,
+        )
+        receipts = Receipts(blob, ends)
+        executed = perf_counter()
+        if on_receipt is not None:
+            for index, receipt in enumerate(receipts):
+                on_receipt(index, receipt)
+        if error is not None:
+            raise end_block_failed(len(block.txs), error)
+        stats = Stats(executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
+        stats.seconds = {"execute": executed - began}
+        return Outcome(writes, receipts, stats)
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,275 @@
+/* ioi_shm.Arena: the coordinator's hold of the shared memory. */
+#include <sys/mman.h>
+
+#include "module.h"
+
+static PyObject *arena_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"fd", "size", "reserved", "seed", NULL};
+    int fd;
+    unsigned long long size, reserved = 0;
+    Py_buffer seed = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iK|Ky*:Arena", names, &fd, &size, &reserved, &seed)) return NULL;
+    void *base = MAP_FAILED;
+    ArenaObject *self = NULL;
+    bool create = seed.buf != NULL;
+    uint64_t words[4];
+    if (create && (seed.len != sizeof words || reserved < IOI_BLOCK_AT || reserved > size)) {
+        PyErr_Format(PyExc_ValueError, "a new arena takes a seed of %zu bytes and %zu <= reserved <= size", sizeof words,
+                     (size_t)IOI_BLOCK_AT);
+        goto out;
+    }
+    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        goto out;
+    }
+    madvise(base, size, MADV_HUGEPAGE); /* where the system allows it for shared memory; no harm where not */
+    self = (ArenaObject *)type->tp_alloc(type, 0);
+    if (!self) goto out;
+    if (create) {
+        memcpy(words, seed.buf, sizeof words);
+        ioi_arena_init(&self->arena, base, size, reserved, words);
+    } else if (!ioi_arena_attach(&self->arena, base, size)) {
+        PyErr_SetString(PyExc_ValueError, "the file is no arena of this build: magic, layout or size differ");
+        Py_CLEAR(self);
+    }
+out:
+    if (seed.buf) PyBuffer_Release(&seed);
+    if (!self && base != MAP_FAILED) munmap(base, size);
+    return (PyObject *)self;
+}
+
+static void arena_dealloc(ArenaObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    if (self->arena.base) munmap(self->arena.base, self->arena.size);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* The arguments of begin() and room(), which describe a block. */
+typedef struct {
+    ioi_block_input input;
+    PyObject *txs; /* a fast sequence of bytes; the caller drops it */
+} BlockArguments;
+
+static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
+    static char *names[] = {"txs",    "workers", "spins",    "has_end_block", "keys",        "setup", "parent_version",
+                            "height", "time_ns", "proposer", "extra",         "parent_root", NULL};
+    PyObject *txs;
+    unsigned int workers, spins;
+    int has_end_block;
+    unsigned long long keys, setup, parent_version, height, time_ns;
+    const char *proposer, *extra, *parent_root;
+    Py_ssize_t proposer_len, extra_len, parent_root_len;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#", names, &txs, &workers, &spins, &has_end_block, &keys,
+                                     &setup, &parent_version, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
+                                     &parent_root, &parent_root_len))
+        return -1;
+    if (workers < 1 || workers > IOI_WORKERS_MAX) {
+        PyErr_Format(PyExc_ValueError, "workers must be 1 to %d", IOI_WORKERS_MAX);
+        return -1;
+    }
+    out->txs = PySequence_Fast(txs, "txs must be a sequence of bytes");
+    if (!out->txs) return -1;
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(out->txs);
+    uint64_t total = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *tx = PySequence_Fast_GET_ITEM(out->txs, i);
+        if (!PyBytes_Check(tx)) {
+            PyErr_Format(PyExc_TypeError, "transaction %zd must be bytes, not %.100s", i, Py_TYPE(tx)->tp_name);
+            Py_CLEAR(out->txs);
+            return -1;
+        }
+        total += (uint64_t)PyBytes_GET_SIZE(tx);
+    }
+    out->input = (ioi_block_input){
+        .n = (uint32_t)n,
+        .workers = workers,
+        .spins = spins,
+        .has_end_block = has_end_block,
+        .tx_bytes = total,
+        .keys = keys,
+        .setup = setup,
+        .parent_version = parent_version,
+        .height = height,
+        .time_ns = time_ns,
+        .proposer = (const uint8_t *)proposer,
+        .extra = (const uint8_t *)extra,
+        .parent_root = (const uint8_t *)parent_root,
+        .proposer_len = (size_t)proposer_len,
+        .extra_len = (size_t)extra_len,
+        .parent_root_len = (size_t)parent_root_len,
+    };
+    return 0;
+}
+
+static PyObject *arena_begin(ArenaObject *self, PyObject *args, PyObject *kwargs) {
+    BlockArguments block;
+    if (parse_block(args, kwargs, &block) < 0) return NULL;
+    uint64_t *ends;
+    uint8_t *bytes;
+    bool fits = ioi_block_begin(&self->arena, &block.input, &ends, &bytes);
+    uint64_t at = 0;
+    for (uint32_t i = 0; fits && i < block.input.n; i++) {
+        PyObject *tx = PySequence_Fast_GET_ITEM(block.txs, i);
+        size_t len = (size_t)PyBytes_GET_SIZE(tx);
+        memcpy(bytes + at, PyBytes_AS_STRING(tx), len);
+        ends[i] = at += len;
+    }
+    Py_DECREF(block.txs);
+    return PyLong_FromUnsignedLongLong(fits ? 0 : ioi_block_room(&block.input));
+}
+
+static PyObject *arena_overlay(ArenaObject *self, PyObject *writes) {
+    if (!PyDict_Check(writes)) {
+        PyErr_SetString(PyExc_TypeError, "overlay takes a dict of bytes to bytes or None");
+        return NULL;
+    }
+    ioi_alloc alloc;
+    ioi_alloc_init(&alloc, &self->arena);
+    PyObject *key, *value;
+    for (Py_ssize_t at = 0; PyDict_Next(writes, &at, &key, &value);) {
+        const uint8_t *k, *v;
+        size_t k_len, v_len;
+        if (as_bytes(key, false, "key", &k, &k_len) < 0 || as_bytes(value, true, "value", &v, &v_len) < 0) return NULL;
+        if (!ioi_block_overlay(&alloc, k, (uint32_t)k_len, v, (uint32_t)v_len)) Py_RETURN_FALSE;
+    }
+    Py_RETURN_TRUE;
+}
+
+static PyObject *arena_start(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_block_start(&self->arena);
+    Py_RETURN_NONE;
+}
+
+static PyObject *arena_wait(ArenaObject *self, PyObject *argument) {
+    unsigned long long timeout = PyLong_AsUnsignedLongLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    bool empty;
+    Py_BEGIN_ALLOW_THREADS
+    empty = ioi_block_wait(&self->arena, timeout);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(empty);
+}
+
+static PyObject *arena_abandon(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_stop_block(&self->arena, IOI_BLOCK_ABANDONED);
+    Py_RETURN_NONE;
+}
+
+static PyObject *arena_shutdown(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_block_shutdown(&self->arena);
+    Py_RETURN_NONE;
+}
+
+static PyObject *arena_reserve(ArenaObject *self, PyObject *argument) {
+    unsigned long long reserved = PyLong_AsUnsignedLongLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    if (reserved > self->arena.size || reserved < a64_load(&self->arena.shared->reserved)) {
+        PyErr_SetString(PyExc_ValueError, "the reserved part only grows, up to the arena's size");
+        return NULL;
+    }
+    a64_store(&self->arena.shared->reserved, reserved);
+    Py_RETURN_NONE;
+}
+
+static PyObject *arena_receipts(ArenaObject *self, PyObject *args) {
+    unsigned int from, to;
+    if (!PyArg_ParseTuple(args, "II:receipts", &from, &to)) return NULL;
+    /* end_block's "receipt" (index n) can be asked for once it exists: it says what its fault was. */
+    uint32_t n = self->arena.shared->block.n, state = a32_load(&self->arena.shared->sched.state);
+    uint32_t limit = state == IOI_BLOCK_FAULT ? n + 1 : a32_load(&self->arena.shared->sched.commit_idx);
+    if (from > to || to > limit) {
+        PyErr_SetString(PyExc_IndexError, "receipts are there for transactions below the watermark");
+        return NULL;
+    }
+    return pack_receipts(&self->arena, from, to);
+}
+
+typedef struct {
+    const ioi_arena *arena;
+    PyObject *list; /* NULL after an error */
+} Sealing;
+
+static void seal_one(void *context, const ioi_entry *entry, uint64_t word) {
+    Sealing *sealing = context;
+    if (!sealing->list) return;
+    const ioi_record *record = ioi_word_present(word) ? ioi_word_record(sealing->arena, word) : NULL;
+    PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
+    PyObject *value = record ? bytes_or_none(record->bytes, record->len) : Py_NewRef(Py_None);
+    PyObject *pair = key && value ? PyTuple_Pack(2, key, value) : NULL;
+    if (!pair || PyList_Append(sealing->list, pair) < 0) Py_CLEAR(sealing->list);
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    Py_XDECREF(pair);
+}
+
+static PyObject *arena_seal(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+    if (a32_load(&self->arena.shared->sched.state) != IOI_BLOCK_DONE) {
+        PyErr_SetString(PyExc_RuntimeError, "only a block that is done can be sealed");
+        return NULL;
+    }
+    Sealing sealing = {&self->arena, PyList_New(0)};
+    ioi_mv_seal(&self->arena, self->arena.shared->block.workers, seal_one, &sealing);
+    return sorted_list(sealing.list);
+}
+
+static PyObject *arena_slot(ArenaObject *self, PyObject *argument) {
+    unsigned long i = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    if (i >= IOI_WORKERS_MAX) {
+        PyErr_SetString(PyExc_IndexError, "no such worker slot");
+        return NULL;
+    }
+    const ioi_slot *s = &self->arena.shared->slots[i];
+    return Py_BuildValue("{sIsIsKsKsKsKsKsKsK}", "current_tx", a32_load(&s->current_tx), "in_block", a32_load(&s->in_block),
+                         "executions", a64_load(&s->executions), "validations", a64_load(&s->validations), "aborts",
+                         a64_load(&s->aborts), "suspensions", a64_load(&s->suspensions), "busy_ns", a64_load(&s->busy_ns),
+                         "wait_ns", a64_load(&s->wait_ns), "solo", a64_load(&s->solo));
+}
+
+static PyObject *arena_get(ArenaObject *self, void *which) {
+    const ioi_shared *s = self->arena.shared;
+    switch ((char)(intptr_t)which) {
+    case 's': return PyLong_FromUnsignedLong(a32_load(&s->sched.state));
+    case 'w': return PyLong_FromUnsignedLong(a32_load(&s->sched.commit_idx));
+    case 'f': return PyLong_FromUnsignedLong(a32_load(&s->sched.fault_tx));
+    case 'u': return PyLong_FromUnsignedLongLong(a64_load(&s->bump));
+    case 'r': return PyLong_FromUnsignedLongLong(a64_load(&s->reserved));
+    case 'n': return PyLong_FromUnsignedLong(s->block.n);
+    case 'i': return PyLong_FromUnsignedLongLong(s->block.setup);
+    default: return PyLong_FromUnsignedLongLong(s->block.parent_version);
+    }
+}
+
+static PyMethodDef arena_methods[] = {
+    {"begin", CALL(arena_begin), METH_VARARGS | METH_KEYWORDS, "Lay out a block: 0, or how many bytes must be reserved first."},
+    {"overlay", CALL(arena_overlay), METH_O, "Put writes under the block; False when there is not enough room."},
+    {"start", CALL(arena_start), METH_NOARGS, "Let the workers in."},
+    {"wait", CALL(arena_wait), METH_O, "Sleep until no worker is in the block, at most so many ns; True when so."},
+    {"abandon", CALL(arena_abandon), METH_NOARGS, "Stop the block; its workers leave."},
+    {"shutdown", CALL(arena_shutdown), METH_NOARGS, "Tell every worker to end."},
+    {"reserve", CALL(arena_reserve), METH_O, "Say that this many bytes now have pages."},
+    {"receipts", CALL(arena_receipts), METH_VARARGS, "Packed receipts and their ends of transactions [from, to)."},
+    {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending: [(key, value or None)]."},
+    {"slot", CALL(arena_slot), METH_O, "What worker i shows of itself."},
+    {NULL, NULL, 0, NULL}};
+
+static PyGetSetDef arena_getset[] = {
+    {"state", (getter)arena_get, NULL, "BLOCK_* of the block", (void *)'s'},
+    {"watermark", (getter)arena_get, NULL, "transactions that are final", (void *)'w'},
+    {"fault_tx", (getter)arena_get, NULL, "transaction whose fault stopped the block", (void *)'f'},
+    {"used", (getter)arena_get, NULL, "bytes in use", (void *)'u'},
+    {"reserved", (getter)arena_get, NULL, "bytes that have pages", (void *)'r'},
+    {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
+    {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},
+    {"parent_version", (getter)arena_get, NULL, "version the block builds on", (void *)'p'},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static PyType_Slot arena_slots[] = {{Py_tp_new, arena_new},
+                                    {Py_tp_dealloc, arena_dealloc},
+                                    {Py_tp_methods, arena_methods},
+                                    {Py_tp_getset, arena_getset},
+                                    {Py_tp_doc, (void *)"Arena(fd, size, reserved=0, seed=None): map the shared arena; with a seed, make it."},
+                                    {0, NULL}};
+PyType_Spec arena_spec = {"ioi_shm._core.Arena", sizeof(ArenaObject), 0, Py_TPFLAGS_DEFAULT, arena_slots};

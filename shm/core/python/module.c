@@ -1,0 +1,104 @@
+/* ioi_shm._core: the module itself and its small functions. */
+#include "module.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+
+#include "../payments.h"
+
+PyTypeObject *arena_type, *worker_type;
+
+static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+    return PyCapsule_New((void *)&ioi_payments, IOI_VM_CAPSULE, NULL);
+}
+
+static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
+    const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
+    if (!vm) return NULL;
+    return Py_BuildValue("{sIsIszsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "end_block",
+                         vm->end_block ? Py_True : Py_False);
+}
+
+static PyObject *receipt_leaves(PyObject *Py_UNUSED(module), PyObject *args) {
+    Py_buffer blob, ends;
+    if (!PyArg_ParseTuple(args, "y*y*:receipt_leaves", &blob, &ends)) return NULL;
+    PyObject *pair = NULL, *leaves = NULL, *leaf_ends = NULL;
+    size_t count = (size_t)ends.len / sizeof(uint64_t);
+    const uint8_t *bytes = blob.buf;
+    uint64_t total = 0;
+    for (size_t i = 0, from = 0; i < count; i++) {
+        uint64_t end;
+        memcpy(&end, (const uint8_t *)ends.buf + i * sizeof end, sizeof end);
+        uint32_t head[4];
+        if (end > (uint64_t)blob.len || end < from + IOI_RECEIPT_HEAD ||
+            (memcpy(head, bytes + from, sizeof head), end != from + IOI_RECEIPT_HEAD + (uint64_t)head[1] + head[2])) {
+            PyErr_Format(PyExc_ValueError, "receipt %zu is not packed as receipts are", i);
+            goto out;
+        }
+        total += ioi_receipt_leaf(bytes + from, NULL);
+        from = end;
+    }
+    leaves = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)total);
+    leaf_ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * sizeof(uint64_t)));
+    if (!leaves || !leaf_ends) goto out;
+    uint64_t at = 0, from = 0;
+    for (size_t i = 0; i < count; i++) {
+        at += ioi_receipt_leaf(bytes + from, (uint8_t *)PyBytes_AS_STRING(leaves) + at);
+        memcpy(PyBytes_AS_STRING(leaf_ends) + i * sizeof at, &at, sizeof at);
+        memcpy(&from, (const uint8_t *)ends.buf + i * sizeof from, sizeof from);
+    }
+    pair = PyTuple_Pack(2, leaves, leaf_ends);
+out:
+    Py_XDECREF(leaves);
+    Py_XDECREF(leaf_ends);
+    PyBuffer_Release(&blob);
+    PyBuffer_Release(&ends);
+    return pair;
+}
+
+static PyObject *die_with_parent(PyObject *Py_UNUSED(module), PyObject *argument) {
+    long signal = PyLong_AsLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    if (prctl(PR_SET_PDEATHSIG, signal) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"payments_vm", CALL(payments_vm), METH_NOARGS, "The built-in payments VM, as a capsule."},
+    {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
+    {"run_sequential", CALL(run_sequential), METH_VARARGS | METH_KEYWORDS, "Run a native VM one transaction after another."},
+    {"receipt_leaves", CALL(receipt_leaves), METH_VARARGS, "Packed receipts as the leaves of the receipts root."},
+    {"die_with_parent", CALL(die_with_parent), METH_O, "Get this signal when the thread that started this process ends."},
+    {NULL, NULL, 0, NULL}};
+
+static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec) {
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (!type || PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+        Py_XDECREF(type);
+        return NULL;
+    }
+    return (PyTypeObject *)type; /* the reference is kept for the life of the process */
+}
+
+static int module_exec(PyObject *module) {
+    if (!(arena_type = add_type(module, &arena_spec)) || !(worker_type = add_type(module, &worker_spec)) ||
+        !add_type(module, &view_spec))
+        return -1;
+    static const struct {
+        const char *name;
+        long value;
+    } constants[] = {
+        {"BLOCK_IDLE", IOI_BLOCK_IDLE},   {"BLOCK_RUNNING", IOI_BLOCK_RUNNING}, {"BLOCK_DONE", IOI_BLOCK_DONE},
+        {"BLOCK_FULL", IOI_BLOCK_FULL},   {"BLOCK_FAULT", IOI_BLOCK_FAULT},     {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED},
+        {"TASK_EXECUTE", IOI_TASK_EXECUTE}, {"TASK_END_BLOCK", IOI_TASK_END_BLOCK}, {"TASK_LEAVE", IOI_TASK_LEAVE},
+        {"WORKERS_MAX", IOI_WORKERS_MAX}, {"BLOCK_AT", IOI_BLOCK_AT},
+    };
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ioi_shm._core", "The shared-memory core of ioi-exec.", 0, functions, module_slots, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&module); }

@@ -1,0 +1,48 @@
+/* What the files of this folder share: the Python face of the core. Conversion only; every decision is in the core. */
+#ifndef IOI_MODULE_H
+#define IOI_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "../block.h"
+#include "../native.h"
+
+#define CALL(function) ((PyCFunction)(void (*)(void))(function))
+
+typedef struct {
+    PyObject_HEAD
+    ioi_arena arena;
+} ArenaObject;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *owner; /* the Arena */
+    ioi_worker worker;
+    ioi_view *view; /* of native runs; Python views have their own */
+    ioi_native native;
+    PyObject *capsule; /* of the VM in `native` */
+    uint32_t seen;
+} WorkerObject;
+
+extern PyTypeObject *arena_type, *worker_type; /* set once, when the module is loaded */
+extern PyType_Spec arena_spec, worker_spec, view_spec;
+
+PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
+
+/* bytes, or None for NULL. */
+PyObject *bytes_or_none(const uint8_t *bytes, size_t len);
+
+/* A bytes argument; `none` allows None, which gives NULL. -1 with an exception set. */
+int as_bytes(PyObject *object, bool none, const char *what, const uint8_t **bytes, size_t *len);
+
+/* (key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth). -1 with an exception set. */
+int as_limits(PyObject *tuple, ioi_limits *limits);
+
+/* Sort a list of keys, or of pairs with distinct keys; takes and returns the reference, NULL on error. */
+PyObject *sorted_list(PyObject *list);
+
+/* (blob, ends) of the receipts of transactions [from, to). */
+PyObject *pack_receipts(const ioi_arena *arena, uint32_t from, uint32_t to);
+
+#endif

@@ -1,0 +1,168 @@
+/* run_sequential: the reference for native VMs, called from Python. */
+#include "module.h"
+
+#include "../sequential.h"
+#include "../wait.h"
+
+typedef struct {
+    ioi_results results; /* first */
+    PyObject *txs;
+    const uint32_t *codes;
+} SequentialResults;
+
+static uint32_t sequential_code(const ioi_results *results, uint64_t tx) { return ((const SequentialResults *)results)->codes[tx]; }
+
+static const uint8_t *sequential_tx(const ioi_results *results, uint64_t tx, size_t *len) {
+    PyObject *bytes = PySequence_Fast_GET_ITEM(((const SequentialResults *)results)->txs, (Py_ssize_t)tx);
+    *len = (size_t)PyBytes_GET_SIZE(bytes);
+    return (const uint8_t *)PyBytes_AS_STRING(bytes);
+}
+
+/* Fetch what the reference is missing: fetch(sorted keys) -> values. */
+static int fetch_missing(ioi_seq *seq, PyObject *fetch) {
+    enum { AT_ONCE = 1000 };
+    ioi_seq_sort_missing(seq);
+    const uint8_t *key;
+    size_t len;
+    for (size_t from = 0; ioi_seq_missing(seq, from, &key, &len); from += AT_ONCE) {
+        PyObject *keys = PyList_New(0);
+        for (size_t i = from; keys && i < from + AT_ONCE && ioi_seq_missing(seq, i, &key, &len); i++) {
+            PyObject *object = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)len);
+            if (!object || PyList_Append(keys, object) < 0) Py_CLEAR(keys);
+            Py_XDECREF(object);
+        }
+        PyObject *found = keys ? PyObject_CallOneArg(fetch, keys) : NULL;
+        PyObject *values = found ? PySequence_Fast(found, "fetch returns a sequence") : NULL;
+        Py_XDECREF(found);
+        bool good = values && PySequence_Fast_GET_SIZE(values) == PyList_GET_SIZE(keys);
+        if (values && !good) PyErr_SetString(PyExc_ValueError, "fetch returned another number of values");
+        for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(keys); i++) {
+            const uint8_t *bytes;
+            size_t value_len;
+            good = as_bytes(PySequence_Fast_GET_ITEM(values, i), true, "value", &bytes, &value_len) == 0;
+            PyObject *object = PyList_GET_ITEM(keys, i);
+            if (good)
+                ioi_seq_set_base(seq, (const uint8_t *)PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object), bytes,
+                                 value_len);
+        }
+        Py_XDECREF(values);
+        Py_XDECREF(keys);
+        if (!good) return -1;
+    }
+    return 0;
+}
+
+typedef struct {
+    PyObject *blob; /* bytearray of packed receipts */
+    uint64_t *ends;
+} Packed;
+
+static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
+    Py_ssize_t at = PyByteArray_GET_SIZE(packed->blob);
+    if (PyByteArray_Resize(packed->blob, at + IOI_RECEIPT_HEAD + (Py_ssize_t)(o->output_len + o->error_len)) < 0) return -1;
+    uint8_t *out = (uint8_t *)PyByteArray_AS_STRING(packed->blob) + at;
+    uint32_t head[4] = {o->code, (uint32_t)o->output_len, (uint32_t)o->error_len, 0};
+    uint64_t gas[2] = {o->gas_wanted, o->gas_used};
+    memcpy(out, head, sizeof head);
+    memcpy(out + sizeof head, gas, sizeof gas);
+    if (o->output_len) memcpy(out + IOI_RECEIPT_HEAD, o->output, o->output_len);
+    if (o->error_len) memcpy(out + IOI_RECEIPT_HEAD + o->output_len, o->error, o->error_len);
+    packed->ends[i] = (uint64_t)PyByteArray_GET_SIZE(packed->blob);
+    return 0;
+}
+
+static PyObject *sequential_writes(ioi_seq *seq) {
+    ioi_seq_sort_writes(seq);
+    PyObject *list = PyList_New(0);
+    const uint8_t *key, *value;
+    size_t key_len, len;
+    for (size_t i = 0; list && ioi_seq_write(seq, i, &key, &key_len, &value, &len); i++) {
+        PyObject *k = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)key_len), *v = bytes_or_none(value, len);
+        PyObject *pair = k && v ? PyTuple_Pack(2, k, v) : NULL;
+        if (!pair || PyList_Append(list, pair) < 0) Py_CLEAR(list);
+        Py_XDECREF(k);
+        Py_XDECREF(v);
+        Py_XDECREF(pair);
+    }
+    return list;
+}
+
+/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing) */
+PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"vm", "txs", "limits", "fetch", "height", "time_ns", "proposer", "extra", "parent_root", NULL};
+    PyObject *capsule, *txs_object, *limits_tuple, *fetch;
+    unsigned long long height, time_ns;
+    const char *proposer, *extra, *parent_root;
+    Py_ssize_t proposer_len, extra_len, parent_root_len;
+    ioi_limits limits;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#:run_sequential", names, &capsule, &txs_object,
+                                     &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len,
+                                     &extra, &extra_len, &parent_root, &parent_root_len) ||
+        as_limits(limits_tuple, &limits) < 0)
+        return NULL;
+    const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
+    PyObject *txs = vm ? PySequence_Fast(txs_object, "txs must be a sequence of bytes") : NULL;
+    if (!txs) return NULL;
+    ioi_seq_limits seq_limits = {limits.key_bytes, limits.value_bytes, limits.tx_keys, limits.tx_write_bytes,
+                                 limits.checkpoint_depth};
+    ioi_ctx ctx = {.height = height,
+                   .time_ns = time_ns,
+                   .proposer = (const uint8_t *)proposer,
+                   .extra = (const uint8_t *)extra,
+                   .parent_root = (const uint8_t *)parent_root,
+                   .proposer_len = (size_t)proposer_len,
+                   .extra_len = (size_t)extra_len,
+                   .parent_root_len = (size_t)parent_root_len};
+    size_t n = (size_t)PySequence_Fast_GET_SIZE(txs);
+    ioi_seq *seq = ioi_seq_new(vm, &seq_limits, &ctx);
+    uint32_t *codes = calloc(n + 1, sizeof *codes);
+    PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t))), *result = NULL, *writes = NULL;
+    Packed packed = {PyByteArray_FromStringAndSize(NULL, 0), ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};
+    PyObject *error = Py_NewRef(Py_None);
+    if (!codes || !ends || !packed.blob) {
+        PyErr_NoMemory();
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
+        if (!PyBytes_Check(tx)) {
+            PyErr_Format(PyExc_TypeError, "transaction %zu must be bytes, not %.100s", i, Py_TYPE(tx)->tp_name);
+            goto out;
+        }
+        ioi_seq_hint(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx));
+    }
+    if (fetch_missing(seq, fetch) < 0) goto out;
+    uint64_t from_ns = ioi_now_ns();
+    for (size_t i = 0; i < n; i++) {
+        PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
+        ioi_outcome outcome;
+        while (!ioi_seq_execute(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx), &outcome))
+            if (fetch_missing(seq, fetch) < 0) goto out;
+        codes[i] = outcome.code;
+        if (pack_outcome(&packed, i, &outcome) < 0) goto out;
+        if (i % 1024 == 1023 && PyErr_CheckSignals() < 0) goto out;
+    }
+    if (vm->end_block) {
+        SequentialResults results = {{n, sequential_code, sequential_tx}, txs, codes};
+        ioi_outcome outcome;
+        while (!ioi_seq_end_block(seq, &results.results, &outcome))
+            if (fetch_missing(seq, fetch) < 0) goto out;
+        if (outcome.code)
+            Py_SETREF(error, PyUnicode_DecodeUTF8(outcome.error ? outcome.error : "", (Py_ssize_t)outcome.error_len, "replace"));
+        if (!error) goto out;
+    }
+    uint64_t ns = ioi_now_ns() - from_ns;
+    writes = sequential_writes(seq);
+    PyObject *blob = PyBytes_FromObject(packed.blob);
+    if (writes && blob) result = Py_BuildValue("OOOOK", writes, blob, ends, error, (unsigned long long)ns);
+    Py_XDECREF(blob);
+out:
+    Py_XDECREF(writes);
+    Py_XDECREF(packed.blob);
+    Py_XDECREF(ends);
+    Py_XDECREF(error);
+    free(codes);
+    ioi_seq_free(seq);
+    Py_DECREF(txs);
+    return result;
+}

@@ -1,0 +1,185 @@
+/* ioi_shm.Worker: one worker process's side of the engine. */
+#include "module.h"
+
+static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
+    PyObject *arena;
+    unsigned int id;
+    if (!PyArg_ParseTuple(args, "O!I:Worker", arena_type, &arena, &id)) return NULL;
+    if (id >= IOI_WORKERS_MAX) {
+        PyErr_Format(PyExc_ValueError, "worker ids go from 0 to %d", IOI_WORKERS_MAX - 1);
+        return NULL;
+    }
+    WorkerObject *self = (WorkerObject *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->owner = Py_NewRef(arena);
+    ioi_worker_init(&self->worker, &((ArenaObject *)arena)->arena, id);
+    self->view = ioi_view_new(&self->worker);
+    return (PyObject *)self;
+}
+
+static void worker_dealloc(WorkerObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    ioi_native_free(&self->native);
+    ioi_view_free(self->view);
+    ioi_worker_free(&self->worker);
+    Py_XDECREF(self->capsule);
+    Py_XDECREF(self->owner);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *worker_await(WorkerObject *self, PyObject *argument) {
+    unsigned long long spin_ns = PyLong_AsUnsignedLongLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    bool block;
+    Py_BEGIN_ALLOW_THREADS
+    block = ioi_block_await(self->worker.arena, &self->seen, spin_ns);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(block);
+}
+
+static PyObject *worker_enter(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_worker_enter(&self->worker);
+    ioi_native_enter(&self->native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *worker_leave(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_worker_leave(&self->worker);
+    ioi_block_depart(self->worker.arena);
+    Py_RETURN_NONE;
+}
+
+static PyObject *worker_native(WorkerObject *self, PyObject *args) {
+    PyObject *capsule, *limits_tuple;
+    ioi_limits limits;
+    if (!PyArg_ParseTuple(args, "OO!:native", &capsule, &PyTuple_Type, &limits_tuple)) return NULL;
+    if (as_limits(limits_tuple, &limits) < 0) return NULL;
+    const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
+    if (!vm) return NULL;
+    if (vm->abi != IOI_VM_ABI) {
+        PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u: rebuild it", vm->abi, IOI_VM_ABI);
+        return NULL;
+    }
+    self->view->limits = limits;
+    if (self->capsule != capsule) {
+        Py_XSETREF(self->capsule, Py_NewRef(capsule));
+        ioi_native_free(&self->native);
+        ioi_native_init(&self->native, &self->worker, self->view, vm);
+    }
+    Py_RETURN_NONE;
+}
+
+/* Run until the block is over (None) or base values are missing (their keys, ascending). */
+static PyObject *worker_run(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    if (!self->native.vm) {
+        PyErr_SetString(PyExc_RuntimeError, "no native VM was given");
+        return NULL;
+    }
+    bool more;
+    Py_BEGIN_ALLOW_THREADS
+    more = ioi_native_run(&self->native);
+    Py_END_ALLOW_THREADS
+    if (!more) Py_RETURN_NONE;
+    PyObject *list = PyList_New(self->native.missing_count);
+    for (uint32_t i = 0; list && i < self->native.missing_count; i++) {
+        const ioi_entry *e = self->native.missing[i];
+        PyObject *key = PyBytes_FromStringAndSize((const char *)e->key, e->key_len);
+        if (!key) Py_CLEAR(list);
+        else PyList_SET_ITEM(list, i, key);
+    }
+    return list;
+}
+
+/* The values of the missing keys, in the same order. */
+static PyObject *worker_bring(WorkerObject *self, PyObject *values) {
+    PyObject *fast = PySequence_Fast(values, "values must be a sequence");
+    if (!fast) return NULL;
+    uint32_t count = self->native.missing_count;
+    if (PySequence_Fast_GET_SIZE(fast) != (Py_ssize_t)count) {
+        PyErr_Format(PyExc_ValueError, "%u values were asked for, %zd came", count, PySequence_Fast_GET_SIZE(fast));
+        Py_DECREF(fast);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *bytes;
+        size_t len;
+        if (as_bytes(PySequence_Fast_GET_ITEM(fast, i), true, "value", &bytes, &len) < 0) {
+            Py_DECREF(fast);
+            return NULL;
+        }
+        if (!ioi_mv_set_base(&self->worker.alloc, self->native.missing[i], bytes, (uint32_t)len)) {
+            ioi_stop_block(self->worker.arena, IOI_BLOCK_FULL);
+            break;
+        }
+    }
+    Py_DECREF(fast);
+    Py_RETURN_NONE;
+}
+
+/* (task, tx): what to do next, for a VM in Python. */
+static PyObject *worker_next(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_task task;
+    uint32_t tx = 0;
+    Py_BEGIN_ALLOW_THREADS
+    task = ioi_next(&self->worker, &tx);
+    Py_END_ALLOW_THREADS
+    return Py_BuildValue("iI", (int)task, tx);
+}
+
+static PyObject *worker_run_end(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    return PyLong_FromUnsignedLong(self->worker.run_next < self->worker.run_end ? self->worker.run_end : self->worker.run_next);
+}
+
+static PyObject *worker_transaction(WorkerObject *self, PyObject *argument) {
+    unsigned long tx = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    if (tx >= self->worker.arena->shared->block.n) {
+        PyErr_SetString(PyExc_IndexError, "no such transaction");
+        return NULL;
+    }
+    size_t len;
+    const uint8_t *bytes = ioi_block_tx(self->worker.arena, (uint32_t)tx, &len);
+    return PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)len);
+}
+
+static PyObject *worker_context(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_ctx c = ioi_block_ctx(self->worker.arena, 0);
+    return Py_BuildValue("{sKsKsy#sy#sy#}", "height", c.height, "time_ns", c.time_ns, "proposer", c.proposer,
+                         (Py_ssize_t)c.proposer_len, "extra", c.extra, (Py_ssize_t)c.extra_len, "parent_root",
+                         c.parent_root, (Py_ssize_t)c.parent_root_len);
+}
+
+static PyObject *worker_receipts(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    if (a32_load(&self->worker.sched->commit_idx) != self->worker.n) {
+        PyErr_SetString(PyExc_RuntimeError, "the block is not final yet");
+        return NULL;
+    }
+    return pack_receipts(self->worker.arena, 0, self->worker.n);
+}
+
+static PyObject *worker_fail(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+    ioi_stop_block(self->worker.arena, IOI_BLOCK_ABANDONED);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef worker_methods[] = {
+    {"await_block", CALL(worker_await), METH_O, "Spin so many ns, then sleep until a block starts; False when the pool ends."},
+    {"enter", CALL(worker_enter), METH_NOARGS, "Enter the block."},
+    {"leave", CALL(worker_leave), METH_NOARGS, "Leave the block."},
+    {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits)."},
+    {"run", CALL(worker_run), METH_NOARGS, "Run the native VM; None at the end, or keys whose base is missing."},
+    {"bring", CALL(worker_bring), METH_O, "The committed values of those keys."},
+    {"next", CALL(worker_next), METH_NOARGS, "The next (task, tx) for a VM in Python."},
+    {"run_end", CALL(worker_run_end), METH_NOARGS, "Transactions of the run in hand end here."},
+    {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},
+    {"context", CALL(worker_context), METH_NOARGS, "The block's context."},
+    {"receipts", CALL(worker_receipts), METH_NOARGS, "Packed receipts of the block, in end_block."},
+    {"abandon", CALL(worker_fail), METH_NOARGS, "Stop the block for good reason."},
+    {NULL, NULL, 0, NULL}};
+static PyType_Slot worker_slots[] = {{Py_tp_new, worker_new},
+                                     {Py_tp_dealloc, worker_dealloc},
+                                     {Py_tp_methods, worker_methods},
+                                     {Py_tp_doc, (void *)"Worker(arena, id): one worker process's side of the engine."},
+                                     {0, NULL}};
+PyType_Spec worker_spec = {"ioi_shm._core.Worker", sizeof(WorkerObject), 0, Py_TPFLAGS_DEFAULT, worker_slots};

@@ -44,7 +44,7 @@ class OwnExecutors:
 
     def _make(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
         if workers == 0:
-            return SequentialExecutor(vm, limits)
+            return SequentialExecutor(vm, limits) if vm.native is None else NativeSequentialExecutor(vm, limits)
         from ioi_exec.parallel import ParallelExecutor
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None

@@ -16,7 +16,7 @@ import pytest
 from ioi_exec.cli import main
 
 Cli = Callable[..., Any]
-WORKERS = [0]
+WORKERS = [0, 1, 2, 3, 8]
 
 A, B, P = "aa" * 32, "bb" * 32, "0f" * 32
 GENESIS = {"accounts": {A: {"balance": 1000, "nonce": 0}, B: {"balance": str(1 << 100), "nonce": 3}}}

@@ -12,7 +12,7 @@ from ioi_exec import BlockHeader, ExecutionMachine, Limits, Receipts
 from ioi_exec.files import read_block, read_genesis
 from ioi_exec.vm.payments_reference import PaymentsReference
 
-WORKERS = [0]
+WORKERS = [0, 1, 2, 3, 8]
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "mainnet"
 NUMBERS = sorted((path.name.split(".")[0] for path in FOLDER.glob("*.block.jsonl")), key=int)
 PROPOSER = b"\x0f" * 32

@@ -8,7 +8,7 @@ import pytest
 
 from ioi_exec import ExecutionMachine
 
-WORKERS = [0]
+WORKERS = [0, 1, 2, 3, 8]
 
 Make = Callable[..., ExecutionMachine]
 

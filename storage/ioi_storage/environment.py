@@ -6,6 +6,7 @@ sized once, huge and sparse: resizing a map in use is how LMDB files break.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,9 +61,25 @@ _FULL = (lmdb.MapFullError, lmdb.DiskError, lmdb.MemoryError)
 _BROKEN = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
 
 
-def translate(error: lmdb.Error | OSError, doing: str) -> StorageError:
-    """The error of ours that says what an error of LMDB or the system means."""
-    if isinstance(error, _FULL) or (isinstance(error, OSError) and error.errno == 28):
+_SHORT_WRITE = 1 << 20  # bytes: more than LMDB hands to one write, large values apart
+
+
+def _is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
+    """LMDB reports a write cut short by a full disk as EIO: that is what an EIO on a full disk means.
+
+    Its transaction is undone and its pages, which nothing refers to, are written anew by the next one."""
+    code = error.errno if isinstance(error, OSError) else error.code
+    if isinstance(error, _FULL) or code in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if code != errno.EIO or path is None:
+        return False
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize < _SHORT_WRITE
+
+
+def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) -> StorageError:
+    """The error of ours that says what an error of LMDB or the system means; `path`: the disk it happened on."""
+    if _is_full(error, path):
         return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
     if isinstance(error, _BROKEN):
         return StateCorrupt(f"LMDB finds the file damaged while {doing} ({error}): restore it from a backup")
@@ -72,11 +89,11 @@ def translate(error: lmdb.Error | OSError, doing: str) -> StorageError:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, path: str | None = None) -> Iterator[None]:
     try:
         yield
     except (lmdb.Error, OSError) as error:
-        raise translate(error, doing) from error
+        raise translate(error, doing, path) from error
 
 
 def data_file(path: str) -> str:

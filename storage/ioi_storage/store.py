@@ -71,14 +71,14 @@ class Store(State):
             return cls._create(path, _genesis_writer(tree, meta, genesis, height, header))
 
     @classmethod
-    def _create(cls, path: StrPath | None, writer: Callable[[lmdb.Environment], None]) -> Store:
+    def _create(cls, path: StrPath | None, writer: Callable[[lmdb.Environment, "str | None"], None]) -> Store:
         if path is None:
             return cls._create_in_memory(writer)
         final = os.path.realpath(path)
         with directory.created_beside(final) as (beside, lock_fd):
             env, _ = open_environment(beside, read_only=False)
             try:
-                writer(env)
+                writer(env, beside)
             finally:
                 env.close()
         try:
@@ -89,12 +89,12 @@ class Store(State):
         return cls(final, env, map_size, read_only=False, fds=[lock_fd])
 
     @classmethod
-    def _create_in_memory(cls, writer: Callable[[lmdb.Environment], None]) -> Store:
+    def _create_in_memory(cls, writer: Callable[[lmdb.Environment, "str | None"], None]) -> Store:
         with translated("creating a state in memory"):
             fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
             try:
                 env, map_size = open_memory(fd, read_only=False)
-                writer(env)
+                writer(env, None)
             except BaseException:
                 os.close(fd)
                 raise
@@ -206,7 +206,7 @@ class Store(State):
     def _failed(self, error: lmdb.Error | OSError, doing: str) -> StorageError:
         """What to raise for `error`. After an I/O error LMDB may commit on as if nothing had happened, on pages the
         kernel has dropped: the store closes instead."""
-        ours = translate(error, f"{doing} the state at {self.path}")
+        ours = translate(error, f"{doing} the state at {self.path}", self.path)
         if isinstance(ours, StorageIOError):
             self.close()
         return ours
@@ -260,7 +260,7 @@ class Store(State):
 
 def _genesis_writer(
     tree: str, meta: dict[str, Any], pairs: Iterable[tuple[bytes, bytes]], height: int, header: bytes
-) -> Callable[[lmdb.Environment], None]:
+) -> Callable[[lmdb.Environment, "str | None"], None]:
     """Checks all arguments now; what it returns writes version 0."""
     plugin = tree_named(tree)
     version0 = genesis_module.stage(plugin, pairs)
@@ -269,8 +269,8 @@ def _genesis_writer(
         version0, receipts_root=genesis_module.NO_RECEIPTS, height=height, header=header, transactions=0, failed=0
     )
 
-    def write(env: lmdb.Environment) -> None:
-        with translated("writing version 0"):
+    def write(env: lmdb.Environment, path: str | None) -> None:
+        with translated("writing version 0", path):
             genesis_module.write(env, open_tables(env, create=True), version0, creation, row)
 
     return write

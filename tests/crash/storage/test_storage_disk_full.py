@@ -1,0 +1,70 @@
+"""A full disk: a clear error, the committed state as it was, and the same store goes on once there is room."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ioi_storage import DiskFull, Store
+
+FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", mount], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {done.stderr.strip()}")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_commit_on_a_full_disk(small_disk) -> None:
+    rng = random.Random(1)
+    model: dict[bytes, bytes] = {b"start": b"0"}
+    with Store.create(small_disk / "s", meta={}, genesis=model.items()) as store:
+        filler = small_disk / "filler"
+        filler.write_bytes(bytes(2 * 2**20))
+        full = 0
+        for number in range(60):
+            batch = {b"%d" % rng.randrange(400): rng.randbytes(800) for _ in range(100)}
+            before = store.latest
+            try:
+                store.commit(store.stage(sorted(batch.items())), **FIELDS)
+            except DiskFull as error:
+                assert "make room" in str(error)
+                full += 1
+                assert store.latest == before and not store.closed
+                assert dict(store.scan()) == model
+                if full == 2:
+                    filler.unlink()
+                if full == 6:
+                    break
+            else:
+                model |= batch
+        assert full >= 2
+        latest = store.latest
+        assert latest.version > 0
+    with Store.open(small_disk / "s") as store:
+        assert store.latest == latest and dict(store.scan()) == model
+        assert all(store.get(key, latest.version) == value for key, value in model.items())
+
+
+def test_create_on_a_full_disk(small_disk) -> None:
+    genesis = {b"%d" % i: bytes(1000) for i in range(5000)}
+    with pytest.raises(DiskFull, match="make room"):
+        Store.create(small_disk / "s", meta={}, genesis=genesis.items())
+    assert os.listdir(small_disk) == []
+    Store.create(small_disk / "s", meta={}, genesis=[]).close()

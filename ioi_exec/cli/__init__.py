@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _Parser.as_json = "--json" in given
-    logging.basicConfig(level=logging.WARNING, format="ioi-exec: %(message)s", stream=sys.stderr)
+    # With --json, standard error holds the error object and nothing else.
+    level = logging.ERROR if _Parser.as_json else logging.WARNING
+    logging.basicConfig(level=level, format="ioi-exec: %(message)s", stream=sys.stderr)
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)  # a VM of one's own is found from the working directory
     options = parser().parse_args(given)

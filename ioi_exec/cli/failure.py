@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 import traceback
 
@@ -19,9 +20,6 @@ _RESOURCE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.E
 
 
 def exit_status(error: BaseException) -> int:
-    if isinstance(error, VMFault) and error.__cause__ is not None and not isinstance(error.__cause__, Error):
-        of_cause = exit_status(error.__cause__)
-        return of_cause if of_cause == RESOURCES else FAILED
     if isinstance(error, Error):
         return error.exit_status
     if isinstance(error, MemoryError):
@@ -52,4 +50,7 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool) -> Non
 def _place(error: BaseException) -> str:
     """Where it was raised, so that the author of a VM finds it."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f" (raised at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    if frames:
+        return f" (raised at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})"
+    in_worker = re.findall(r'File "(.+)", line (\d+), in (.+)', str(error))  # its traceback came as text
+    return " (raised at {}:{} in {})".format(*in_worker[-1]) if in_worker else ""

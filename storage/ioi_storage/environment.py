@@ -68,7 +68,7 @@ def _is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
     """LMDB reports a write cut short by a full disk as EIO: that is what an EIO on a full disk means.
 
     Its transaction is undone and its pages, which nothing refers to, are written anew by the next one."""
-    code = error.errno if isinstance(error, OSError) else error.code
+    code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
     if isinstance(error, _FULL) or code in (errno.ENOSPC, errno.EDQUOT):
         return True
     if code != errno.EIO or path is None:

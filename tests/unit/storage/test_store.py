@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -462,3 +463,36 @@ def test_a_scan_does_not_outlive_its_version(store, commit) -> None:
 
 def test_reader_spec_is_json(store) -> None:
     assert json.loads(json.dumps(store.reader_spec())) == store.reader_spec()
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EBADF])
+def test_after_an_io_error_the_store_is_closed(tmp_path, commit, monkeypatch, code) -> None:
+    with create(tmp_path / "s") as store:
+        staged = store.stage([(b"a", b"x")])
+        descriptor = next(
+            int(fd) for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}").endswith("data.mdb")
+        )
+        if code == errno.EBADF:  # a real failure of the real commit: its file cannot be written to
+            saved = os.dup(descriptor)
+            with open(os.devnull, "rb") as null:
+                os.dup2(null.fileno(), descriptor)
+        else:
+
+            def broken(*arguments):
+                error = lmdb.Error("mdb_txn_commit")
+                error.code = code
+                raise error
+
+            monkeypatch.setattr("ioi_storage.commit.write", broken)
+        try:
+            with pytest.raises(StorageIOError):
+                store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
+        finally:
+            if code == errno.EBADF:
+                os.dup2(saved, descriptor)
+                os.close(saved)
+        assert store.closed
+        with pytest.raises(StorageClosed):
+            store.version
+    with Store.open(tmp_path / "s") as store:
+        assert store.version == 0 and store.get(b"a") == b"1"

@@ -35,7 +35,7 @@ def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[
     """The environment in the memfd `fd`. Nothing there outlives its processes, so nothing is synced or locked: whoever
     commits makes sure that no read transaction is open."""
     with translated("opening the state in memory"):
-        return _open(f"/proc/self/fd/{fd}", map_size, subdir=False, readonly=read_only, lock=False, sync=read_only)
+        return _open(f"/proc/self/fd/{fd}", map_size, subdir=False, readonly=read_only, lock=False, sync=False)
 
 
 def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, int]:

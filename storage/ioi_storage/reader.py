@@ -7,7 +7,7 @@ from typing import Any
 
 import lmdb
 
-from .environment import open_environment, open_memory, open_tables, translate
+from .environment import open_environment, open_memory, open_tables, translate, translated
 from .errors import StorageClosed, StorageError
 from .rows import KEY_LIMIT
 from .snapshot import Snapshot
@@ -62,19 +62,33 @@ class Reader:
         """The value of `key`, None if absent. ValueError if no key can look like this."""
         if not 1 <= len(key) <= KEY_LIMIT:
             raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
-        return self._now().get(key)
+        try:
+            return self._now().get(key)
+        except lmdb.Error as error:
+            raise translate(error, "reading") from error
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys` in their order, None where absent. Fastest where the keys ascend."""
-        return self._now().getmulti(keys)
+        try:
+            return self._now().getmulti(keys)
+        except lmdb.Error as error:
+            raise translate(error, "reading") from error
 
     def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Pairs with start <= key < end in key order, until the transaction ends; None is no bound."""
-        return self._now().scan(start, end, reverse)
+        return self._pairs(self._now(), start, end, reverse)
+
+    @staticmethod
+    def _pairs(
+        snapshot: Snapshot, start: bytes | None, end: bytes | None, reverse: bool
+    ) -> Iterator[tuple[bytes, bytes]]:
+        with translated("scanning"):
+            yield from snapshot.scan(start, end, reverse)
 
     def run(self, task: Any) -> Any:
         """One task of a tree's `stage`, on this transaction's version: what `map` returns for it."""
-        return self._tree.run(self._now().nodes, task)
+        with translated("reading the tree"):
+            return self._tree.run(self._now().nodes, task)
 
     def _now(self) -> Snapshot:
         if self._snapshot is None:

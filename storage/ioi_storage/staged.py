@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import _core
 from .rows import KEY_LIMIT, VersionRow, stale_rows, u64
@@ -16,7 +16,7 @@ _STALE_VALUE = b"\1"
 _RECORDS_PER_PIECE = 45  # of 42 bytes: two such rows fit a page
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Staged:
     """What `stage` computed on version `parent_version`. Any number may be staged on one parent, one be committed."""
 
@@ -24,14 +24,14 @@ class Staged:
     root: bytes
     parent_version: int
     parent_root: bytes
-    origin: object  # the State it was staged on
+    origin: object = field(repr=False)  # the State it was staged on
     pointer: bytes  # the tree's own: where its root row is
     writes: int  # of the batch
     keys: int  # in the state after it
-    nodes: list[tuple[bytes, bytes]]  # ascending, as all tables below
-    values: list[tuple[bytes, bytes]]
-    stale: list[tuple[bytes, bytes]]
-    changes: list[tuple[bytes, bytes | None]]  # the writes that changed something, ascending by key
+    nodes: list[tuple[bytes, bytes]] = field(repr=False)  # ascending, as all tables below
+    values: list[tuple[bytes, bytes]] = field(repr=False)
+    stale: list[tuple[bytes, bytes]] = field(repr=False)
+    changes: list[tuple[bytes, bytes | None]] = field(repr=False)  # the writes that changed something, ascending by key
 
 
 def stage(tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Map, origin: object) -> Staged:

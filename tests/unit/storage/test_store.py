@@ -496,3 +496,23 @@ def test_after_an_io_error_the_store_is_closed(tmp_path, commit, monkeypatch, co
             store.version
     with Store.open(tmp_path / "s") as store:
         assert store.version == 0 and store.get(b"a") == b"1"
+
+
+LIMITED = """
+import resource, sys
+from ioi_storage import Reader, Store
+limit = 40 << 30
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+with Store.create(sys.argv[1], meta={}, genesis=[(b"a", b"1")]) as store:
+    store.commit(store.stage([(b"b", b"2")]), receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
+    print(store.get(b"b"), store.reader_spec()["map_size"] < limit)
+with Store.create(None, meta={}, genesis=[(b"a", b"1")]) as store:
+    print(store.get(b"a"))
+"""
+
+
+def test_where_the_address_space_is_limited_the_map_is_smaller(tmp_path) -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path / "s"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("b'2' True\nb'1'\n", "")
+    with Store.open(tmp_path / "s") as store:
+        assert store.version == 1

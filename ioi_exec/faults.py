@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
-from ioi_exec.receipt import CODE_EXCEPTION, Receipt
+from ioi_exec.receipt import CODE_EXCEPTION, DONE, Receipt
 from ioi_exec.vm.revert import Revert, valid_code
 
 # These depend on the machine (free memory, stack depth, disk, installation), so they must not decide a result.
@@ -32,7 +32,7 @@ def failed_receipt(error: BaseException) -> Receipt | None:
 def done_receipt(output: bytes | None, limits: Limits) -> Receipt:
     """The receipt of a transaction that returned `output`. Raises what `failed_receipt` then takes."""
     if output is None:
-        return Receipt()
+        return DONE
     if not isinstance(output, bytes):
         raise TypeError(f"execute returned {type(output).__name__}, not bytes or None")
     if len(output) > limits.output_bytes:

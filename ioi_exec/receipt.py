@@ -47,6 +47,10 @@ class Receipt:
         return head + self.output + error
 
 
+DONE = Receipt()
+_DONE_PACKED = DONE.pack()
+
+
 class Receipts(Sequence[Receipt]):
     """The receipts of a block in order, made into objects only where they are looked at.
 
@@ -127,7 +131,7 @@ class PackedReceipts:
         self._ends = array("Q")
 
     def append(self, receipt: Receipt) -> None:
-        self._blob += receipt.pack()
+        self._blob += _DONE_PACKED if receipt is DONE else receipt.pack()
         self._ends.append(len(self._blob))
 
     def finish(self) -> Receipts:

@@ -15,6 +15,8 @@ from ioi_exec.ranges import key_range, merged, scan_limit, within
 class TxView:
     """The StateView of one transaction. Its writes stay in `writes` until the executor takes them."""
 
+    __slots__ = ("_below", "_limits", "writes", "_write_bytes", "_undo", "_checkpoints", "_scans", "_open", "fault")
+
     def __init__(self, below: Overlay, limits: Limits) -> None:
         self._below = below
         self._limits = limits

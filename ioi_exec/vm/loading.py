@@ -13,7 +13,9 @@ import pickle
 import sys
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
+
+from ioi_shm import payments_vm
 
 from ioi_exec.errors import VMError, VMMismatch
 from ioi_exec.vm import payments_reference
@@ -130,14 +132,7 @@ def _loaded(instance: Any, spec: VMSpec, factory: tuple[type, Args] | None) -> L
 
 
 def _native(name: str) -> object | None:
-    if name != "payments":
-        return None
-    try:
-        import ioi_shm
-    except ImportError:
-        return None
-    make: Callable[[], object] | None = getattr(ioi_shm, "payments_vm", None)
-    return make() if make else None
+    return payments_vm() if name == "payments" else None
 
 
 def _imported(path: str) -> type:

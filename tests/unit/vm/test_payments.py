@@ -17,23 +17,38 @@ from ioi_exec.vm.payments import (
     encode_account,
     encode_transfer,
 )
+from ioi_exec.vm.payments_reference import PaymentsReference
 
 A, B, C, P = (bytes([letter]) * 32 for letter in b"abcp")
 U64, U128 = (1 << 64) - 1, (1 << 128) - 1
 
 
-def machine(workers: int = 0, **accounts: tuple[int, int]) -> ExecutionMachine:
-    genesis = {account_key(name.encode() * 32): encode_account(*held) for name, held in accounts.items()}
-    return ExecutionMachine.create(None, genesis=genesis, workers=workers)
+class Payments:
+    """`payments` in one of its forms: machine(a=(balance, nonce), ...) opens it, run(txs, ...) executes and commits."""
+
+    def __init__(self, vm: Any, workers: int, pools: Any) -> None:
+        self.vm, self.workers, self.pools = vm, workers, pools
+
+    def machine(self, genesis: dict[bytes, bytes] | None = None, **accounts: tuple[int, int]) -> ExecutionMachine:
+        genesis = genesis or {account_key(name.encode() * 32): encode_account(*held) for name, held in accounts.items()}
+        return ExecutionMachine.create(
+            None, self.vm, genesis=genesis, workers=self.workers, pin=False, executors=self.pools.executors()
+        )
+
+    def run(
+        self, txs: list[bytes], header: BlockHeader | None = None, **accounts: tuple[int, int]
+    ) -> tuple[list[str], dict[str, Account]]:
+        """The error texts ("" = done), and every account after."""
+        with self.machine(**accounts) as m:
+            result = m.execute(txs, header)
+            m.commit(result)
+            assert all(r.code == (1 if r.error else 0) and r.output == b"" for r in result.receipts)
+            return [r.error for r in result.receipts], {k[-1:].decode(): decode_account(v) for k, v in m.scan(prefix=b"acct/")}
 
 
-def run(txs: list[bytes], header: BlockHeader | None = None, **accounts: tuple[int, int]) -> tuple[list[str], dict[str, Account]]:
-    """The error texts ("" = done), and every account after."""
-    with machine(**accounts) as m:
-        result = m.execute(txs, header)
-        m.commit(result)
-        assert all(r.code == (1 if r.error else 0) and r.output == b"" for r in result.receipts)
-        return [r.error for r in result.receipts], {k[-1:].decode(): decode_account(v) for k, v in m.scan(prefix=b"acct/")}
+@pytest.fixture(params=[(PaymentsReference, 0), ("payments", 0), ("payments", 1), ("payments", 2)], ids=["python", "c", "c-1", "c-2"])
+def payments(request: pytest.FixtureRequest, ioi_pools: Any) -> Payments:
+    return Payments(*request.param, ioi_pools)
 
 
 def test_the_formats_are_fixed() -> None:
@@ -64,8 +79,8 @@ def test_what_does_not_fit_is_refused(call: Any) -> None:
         call()
 
 
-def test_a_transfer_moves_and_the_fee_leaves() -> None:
-    errors, after = run([encode_transfer(A, B, 10, fee=3, nonce=5)], a=(100, 5))
+def test_a_transfer_moves_and_the_fee_leaves(payments: Payments) -> None:
+    errors, after = payments.run([encode_transfer(A, B, 10, fee=3, nonce=5)], a=(100, 5))
     assert errors == [""] and after == {"a": (87, 6), "b": (10, 0)}
 
 
@@ -85,23 +100,23 @@ def test_a_transfer_moves_and_the_fee_leaves() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_checks_and_their_order(tx: bytes, error: str) -> None:
-    errors, after = run([tx], BlockHeader(height=7), a=(100, 5), c=(U128, 0))
+def test_the_checks_and_their_order(payments: Payments, tx: bytes, error: str) -> None:
+    errors, after = payments.run([tx], BlockHeader(height=7), a=(100, 5), c=(U128, 0))
     assert errors == [error]
     if error:
         assert after == {"a": (100, 5), "c": (U128, 0)}
 
 
-def test_the_last_nonce_cannot_be_used() -> None:
-    assert run([encode_transfer(A, B, 1, nonce=U64)], a=(9, U64))[0] == ["nonce"]
+def test_the_last_nonce_cannot_be_used(payments: Payments) -> None:
+    assert payments.run([encode_transfer(A, B, 1, nonce=U64)], a=(9, U64))[0] == ["nonce"]
 
 
-def test_paying_oneself_costs_the_fee_and_cannot_overflow() -> None:
-    assert run([encode_transfer(A, A, U128 - 1, fee=1, nonce=0)], a=(U128, 0)) == ([""], {"a": (U128 - 1, 1)})
+def test_paying_oneself_costs_the_fee_and_cannot_overflow(payments: Payments) -> None:
+    assert payments.run([encode_transfer(A, A, U128 - 1, fee=1, nonce=0)], a=(U128, 0)) == ([""], {"a": (U128 - 1, 1)})
 
 
-def test_success_writes_both_accounts_even_for_nothing() -> None:
-    with machine(a=(0, 0)) as m:
+def test_success_writes_both_accounts_even_for_nothing(payments: Payments) -> None:
+    with payments.machine(a=(0, 0)) as m:
         assert m.execute([encode_transfer(A, B, 0, nonce=0)]).writes == [
             (account_key(A), encode_account(0, 1)), (account_key(B), encode_account(0, 0)),
         ]
@@ -110,21 +125,21 @@ def test_success_writes_both_accounts_even_for_nothing() -> None:
 FEES = [encode_transfer(A, B, 1, fee=3, nonce=0), encode_transfer(A, B, 10**9, fee=50, nonce=1), encode_transfer(A, B, 1, fee=4, nonce=1)]
 
 
-def test_the_fees_of_what_succeeded_go_to_the_proposer() -> None:
-    assert run(FEES, BlockHeader(proposer=P), a=(100, 0))[1] == {"a": (91, 2), "b": (2, 0), "p": (7, 0)}
-    assert run(FEES, BlockHeader(proposer=A), a=(100, 0))[1] == {"a": (98, 2), "b": (2, 0)}
-    assert run(FEES, BlockHeader(proposer=P), a=(100, 0), p=(5, 8))[1]["p"] == (12, 8)
+def test_the_fees_of_what_succeeded_go_to_the_proposer(payments: Payments) -> None:
+    assert payments.run(FEES, BlockHeader(proposer=P), a=(100, 0))[1] == {"a": (91, 2), "b": (2, 0), "p": (7, 0)}
+    assert payments.run(FEES, BlockHeader(proposer=A), a=(100, 0))[1] == {"a": (98, 2), "b": (2, 0)}
+    assert payments.run(FEES, BlockHeader(proposer=P), a=(100, 0), p=(5, 8))[1]["p"] == (12, 8)
 
 
 @pytest.mark.parametrize("proposer", [None, b"", P[:20], P + b"x"])
-def test_fees_are_burned_without_an_account_to_get_them(proposer: bytes | None) -> None:
-    assert run(FEES, BlockHeader(proposer=proposer), a=(100, 0))[1] == {"a": (91, 2), "b": (2, 0)}
+def test_fees_are_burned_without_an_account_to_get_them(payments: Payments, proposer: bytes | None) -> None:
+    assert payments.run(FEES, BlockHeader(proposer=proposer), a=(100, 0))[1] == {"a": (91, 2), "b": (2, 0)}
 
 
-def test_fees_that_would_overflow_are_burned_and_no_fees_write_nothing() -> None:
-    assert run(FEES, BlockHeader(proposer=P), a=(100, 0), p=(U128 - 6, 0))[1]["p"] == (U128 - 6, 0)
-    assert run(FEES, BlockHeader(proposer=P), a=(100, 0), p=(U128 - 7, 0))[1]["p"] == (U128, 0)
-    assert "p" not in run([encode_transfer(A, B, 1, nonce=0)], BlockHeader(proposer=P), a=(1, 0))[1]
+def test_fees_that_would_overflow_are_burned_and_no_fees_write_nothing(payments: Payments) -> None:
+    assert payments.run(FEES, BlockHeader(proposer=P), a=(100, 0), p=(U128 - 6, 0))[1]["p"] == (U128 - 6, 0)
+    assert payments.run(FEES, BlockHeader(proposer=P), a=(100, 0), p=(U128 - 7, 0))[1]["p"] == (U128, 0)
+    assert "p" not in payments.run([encode_transfer(A, B, 1, nonce=0)], BlockHeader(proposer=P), a=(1, 0))[1]
 
 
 def test_a_genesis_with_broken_accounts_is_refused() -> None:
@@ -167,11 +182,11 @@ def ledger(txs: list[bytes], held: dict[bytes, tuple[int, int]], height: int, pr
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_payments_equal_the_ledger(seed: int) -> None:
+def test_random_payments_equal_the_ledger(payments: Payments, seed: int) -> None:
     rng = random.Random(seed)
     people = [bytes([i]) * 32 for i in range(rng.choice([2, 3, 8]))]
     held = {p: (rng.choice([0, 5, 100, U128, U128 - 3]), rng.choice([0, 0, 7, U64])) for p in people if rng.random() < 0.8}
-    with ExecutionMachine.create(None, genesis={account_key(p): encode_account(*h) for p, h in held.items()}, workers=0) as m:
+    with payments.machine({account_key(p): encode_account(*h) for p, h in held.items()}) as m:
         for height in range(1, 4):
             nonces = {p: held.get(p, (0, 0))[1] for p in people}
             txs = []

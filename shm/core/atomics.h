@@ -31,51 +31,43 @@ static_assert(sizeof(a32) == 4 && sizeof(a64) == 8, "atomics must have the size 
 
 #ifdef IOI_SIM
 void ioi_sim_point(void);
-#define IOI_POINT() ioi_sim_point()
+uint64_t ioi_sim_load(const void *word, uint32_t size);
+void ioi_sim_store(void *word, uint64_t value, uint32_t size);
+void ioi_sim_drain(void);
+#define IOI_LOAD(A, U, p, order) (ioi_sim_point(), (U)ioi_sim_load(p, sizeof(U)))
+#define IOI_STORE(p, v, order) (ioi_sim_point(), ioi_sim_store(p, v, sizeof(v)))
+#define IOI_EXCHANGING() (ioi_sim_point(), ioi_sim_drain())
 #else
-#define IOI_POINT() ((void)0)
+#define IOI_LOAD(A, U, p, order) atomic_load_explicit((A *)p, order)
+#define IOI_STORE(p, v, order) atomic_store_explicit(p, v, order)
+#define IOI_EXCHANGING() ((void)0)
 #endif
 
 #define IOI_DEFINE_ATOMICS(A, U)                                                                   \
-    static inline U A##_load(const A *p) {                                                         \
-        IOI_POINT();                                                                               \
-        return atomic_load_explicit((A *)p, memory_order_acquire);                                 \
-    }                                                                                              \
-    static inline U A##_load_sc(const A *p) {                                                      \
-        IOI_POINT();                                                                               \
-        return atomic_load_explicit((A *)p, memory_order_seq_cst);                                 \
-    }                                                                                              \
-    static inline U A##_load_relaxed(const A *p) {                                                 \
-        IOI_POINT();                                                                               \
-        return atomic_load_explicit((A *)p, memory_order_relaxed);                                 \
-    }                                                                                              \
-    static inline void A##_store(A *p, U v) {                                                      \
-        IOI_POINT();                                                                               \
-        atomic_store_explicit(p, v, memory_order_release);                                         \
-    }                                                                                              \
-    static inline void A##_store_relaxed(A *p, U v) {                                              \
-        IOI_POINT();                                                                               \
-        atomic_store_explicit(p, v, memory_order_relaxed);                                         \
-    }                                                                                              \
+    static inline U A##_load(const A *p) { return IOI_LOAD(A, U, p, memory_order_acquire); }       \
+    static inline U A##_load_sc(const A *p) { return IOI_LOAD(A, U, p, memory_order_seq_cst); }    \
+    static inline U A##_load_relaxed(const A *p) { return IOI_LOAD(A, U, p, memory_order_relaxed); } \
+    static inline void A##_store(A *p, U v) { IOI_STORE(p, v, memory_order_release); }             \
+    static inline void A##_store_relaxed(A *p, U v) { IOI_STORE(p, v, memory_order_relaxed); }     \
     static inline U A##_xchg(A *p, U v) {                                                          \
-        IOI_POINT();                                                                               \
+        IOI_EXCHANGING();                                                                          \
         return atomic_exchange_explicit(p, v, memory_order_seq_cst);                               \
     }                                                                                              \
     static inline bool A##_cas(A *p, U *expected, U v) {                                           \
-        IOI_POINT();                                                                               \
+        IOI_EXCHANGING();                                                                          \
         return atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst,       \
                                                        memory_order_seq_cst);                      \
     }                                                                                              \
     static inline U A##_add(A *p, U v) {                                                           \
-        IOI_POINT();                                                                               \
+        IOI_EXCHANGING();                                                                          \
         return atomic_fetch_add_explicit(p, v, memory_order_seq_cst);                              \
     }                                                                                              \
     static inline U A##_or(A *p, U v) {                                                            \
-        IOI_POINT();                                                                               \
+        IOI_EXCHANGING();                                                                          \
         return atomic_fetch_or_explicit(p, v, memory_order_seq_cst);                               \
     }                                                                                              \
     static inline U A##_and(A *p, U v) {                                                           \
-        IOI_POINT();                                                                               \
+        IOI_EXCHANGING();                                                                          \
         return atomic_fetch_and_explicit(p, v, memory_order_seq_cst);                              \
     }
 

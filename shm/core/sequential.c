@@ -4,10 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SMALL = 32 };
+
+/* Small values lie inside: a reference that allocates for each write would flatter the engine. */
 typedef struct value {
-    uint8_t *bytes; /* NULL = absent */
     size_t len;
+    bool present;
+    union {
+        uint8_t small[SMALL];
+        uint8_t *big;
+    };
 } value;
+
+static const uint8_t *bytes_of(const value *v) { return !v->present ? NULL : v->len <= SMALL ? v->small : v->big; }
+
+static void drop(value *v) {
+    if (v->present && v->len > SMALL) free(v->big);
+}
+
+static value copied(const uint8_t *bytes, size_t len) {
+    value v = {.len = len, .present = true};
+    uint8_t *to = v.small;
+    if (len > SMALL) {
+        to = v.big = malloc(len);
+        assert(to);
+    }
+    if (len) memcpy(to, bytes, len);
+    return v;
+}
 
 typedef struct cell {
     uint8_t *key;
@@ -91,13 +115,6 @@ static size_t find(ioi_seq *seq, const uint8_t *key, size_t len) {
     return seq->count - 1;
 }
 
-static value copied(const uint8_t *bytes, size_t len) {
-    value v = {malloc(len + 1), len};
-    assert(v.bytes);
-    if (len) memcpy(v.bytes, bytes, len);
-    return v;
-}
-
 static int ask(ioi_seq *seq, size_t i) {
     cell *c = &seq->cells[i];
     if (!c->asked) {
@@ -119,10 +136,9 @@ static int op_get(ioi_state *state, ioi_key key, const uint8_t **bytes, size_t *
     ioi_seq *seq = (ioi_seq *)state;
     const cell *c = &seq->cells[key];
     if (!c->known) return ask(seq, key);
-    if (!c->now.bytes) return IOI_ABSENT;
-    *bytes = c->now.bytes;
+    *bytes = bytes_of(&c->now);
     *len = c->now.len;
-    return IOI_OK;
+    return *bytes ? IOI_OK : IOI_ABSENT;
 }
 
 static int op_exists(ioi_state *state, ioi_key key) {
@@ -138,12 +154,12 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
     uint64_t bytes = seq->tx_bytes + v.len + (again ? 0 : c->key_len) - (again ? c->now.len : 0);
     if (c->key_len == 0 || c->key_len > seq->limits.key_bytes || v.len > seq->limits.value_bytes ||
         keys > seq->limits.tx_keys || bytes > seq->limits.tx_write_bytes) {
-        free(v.bytes);
+        drop(&v);
         return IOI_LIMIT;
     }
     /* A value under what was written needs no base: undoing must then make it unknown again. */
     if (!c->known) {
-        free(v.bytes);
+        drop(&v);
         return ask(seq, i);
     }
     seq->changes = grown(seq->changes, &seq->changes_capacity, seq->changes_count + 1, sizeof *seq->changes);
@@ -159,7 +175,7 @@ static int op_put(ioi_state *state, ioi_key key, const uint8_t *bytes, size_t le
     return write_value((ioi_seq *)state, key, copied(bytes, len));
 }
 
-static int op_remove(ioi_state *state, ioi_key key) { return write_value((ioi_seq *)state, key, (value){NULL, 0}); }
+static int op_remove(ioi_state *state, ioi_key key) { return write_value((ioi_seq *)state, key, (value){.present = false}); }
 
 static void undo_to(ioi_seq *seq, size_t count) {
     while (seq->changes_count > count) {
@@ -168,7 +184,7 @@ static void undo_to(ioi_seq *seq, size_t count) {
         bool first = u->stamp != seq->stamp;
         seq->tx_keys -= first;
         seq->tx_bytes -= c->now.len + (first ? c->key_len : 0) - (first ? 0 : u->before.len);
-        free(c->now.bytes);
+        drop(&c->now);
         c->now = u->before;
         c->stamp = u->stamp;
     }
@@ -205,10 +221,10 @@ ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_seq_limits *limits, const ioi_c
 
 void ioi_seq_free(ioi_seq *seq) {
     if (!seq) return;
-    for (size_t i = 0; i < seq->changes_count; i++) free(seq->changes[i].before.bytes);
+    for (size_t i = 0; i < seq->changes_count; i++) drop(&seq->changes[i].before);
     for (size_t i = 0; i < seq->count; i++) {
         free(seq->cells[i].key);
-        free(seq->cells[i].now.bytes);
+        drop(&seq->cells[i].now);
     }
     free(seq->cells);
     free(seq->table);
@@ -219,7 +235,8 @@ void ioi_seq_free(ioi_seq *seq) {
 }
 
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len) {
-    cell *c = &seq->cells[find(seq, key, key_len)];
+    size_t i = find(seq, key, key_len); /* may move the cells */
+    cell *c = &seq->cells[i];
     if (c->known) return;
     c->known = true;
     if (bytes) c->now = copied(bytes, len);
@@ -277,7 +294,7 @@ static bool settle(ioi_seq *seq, int result, const ioi_outcome *outcome) {
     }
     for (size_t i = 0; i < seq->changes_count; i++) {
         seq->cells[seq->changes[i].cell].written = true;
-        free(seq->changes[i].before.bytes);
+        drop(&seq->changes[i].before);
     }
     seq->changes_count = 0;
     return true;
@@ -312,7 +329,7 @@ bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *ke
     const cell *c = &seq->cells[seq->writes[i]];
     *key = c->key;
     *key_len = c->key_len;
-    *bytes = c->now.bytes;
+    *bytes = bytes_of(&c->now);
     *len = c->now.len;
     return true;
 }

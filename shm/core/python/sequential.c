@@ -53,21 +53,27 @@ static int fetch_missing(ioi_seq *seq, PyObject *fetch) {
 }
 
 typedef struct {
-    PyObject *blob; /* bytearray of packed receipts */
+    uint8_t *bytes;
+    size_t used, capacity;
     uint64_t *ends;
 } Packed;
 
 static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
-    Py_ssize_t at = PyByteArray_GET_SIZE(packed->blob);
-    if (PyByteArray_Resize(packed->blob, at + IOI_RECEIPT_HEAD + (Py_ssize_t)(o->output_len + o->error_len)) < 0) return -1;
-    uint8_t *out = (uint8_t *)PyByteArray_AS_STRING(packed->blob) + at;
+    size_t need = IOI_RECEIPT_HEAD + o->output_len + o->error_len;
+    if (packed->capacity - packed->used < need) {
+        packed->capacity = 2 * packed->capacity + need;
+        uint8_t *grown = PyMem_Realloc(packed->bytes, packed->capacity);
+        if (!grown) return PyErr_NoMemory(), -1;
+        packed->bytes = grown;
+    }
+    uint8_t *out = packed->bytes + packed->used;
     uint32_t head[4] = {o->code, (uint32_t)o->output_len, (uint32_t)o->error_len, 0};
     uint64_t gas[2] = {o->gas_wanted, o->gas_used};
     memcpy(out, head, sizeof head);
     memcpy(out + sizeof head, gas, sizeof gas);
     if (o->output_len) memcpy(out + IOI_RECEIPT_HEAD, o->output, o->output_len);
     if (o->error_len) memcpy(out + IOI_RECEIPT_HEAD + o->output_len, o->error, o->error_len);
-    packed->ends[i] = (uint64_t)PyByteArray_GET_SIZE(packed->blob);
+    packed->ends[i] = packed->used += need;
     return 0;
 }
 
@@ -117,9 +123,9 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     ioi_seq *seq = ioi_seq_new(vm, &seq_limits, &ctx);
     uint32_t *codes = calloc(n + 1, sizeof *codes);
     PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t))), *result = NULL, *writes = NULL;
-    Packed packed = {PyByteArray_FromStringAndSize(NULL, 0), ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};
+    Packed packed = {NULL, 0, 0, ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};
     PyObject *error = Py_NewRef(Py_None);
-    if (!codes || !ends || !packed.blob) {
+    if (!codes || !ends) {
         PyErr_NoMemory();
         goto out;
     }
@@ -153,12 +159,12 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     }
     uint64_t ns = ioi_now_ns() - from_ns;
     writes = sequential_writes(seq);
-    PyObject *blob = PyBytes_FromObject(packed.blob);
+    PyObject *blob = PyBytes_FromStringAndSize((const char *)packed.bytes, (Py_ssize_t)packed.used);
     if (writes && blob) result = Py_BuildValue("OOOOK", writes, blob, ends, error, (unsigned long long)ns);
     Py_XDECREF(blob);
 out:
     Py_XDECREF(writes);
-    Py_XDECREF(packed.blob);
+    PyMem_Free(packed.bytes);
     Py_XDECREF(ends);
     Py_XDECREF(error);
     free(codes);

@@ -516,3 +516,28 @@ def test_where_the_address_space_is_limited_the_map_is_smaller(tmp_path) -> None
     assert (done.stdout, done.stderr) == ("b'2' True\nb'1'\n", "")
     with Store.open(tmp_path / "s") as store:
         assert store.version == 1
+
+
+def test_a_file_short_of_pages_nobody_uses_is_whole(tmp_path, commit) -> None:
+    """LMDB counts pages it took and gave back in one transaction, but need not write them: claim some more of those."""
+    path = tmp_path / "s"
+    with create(path, {b"%d" % i: b"x" * 50 for i in range(3000)}) as store:
+        for i in range(4):
+            commit(store, {b"%d" % j: None if j % 2 else b"y" * 9000 for j in range(i * 100, i * 100 + 60)})
+        expected = dict(store.scan())
+    data = bytearray((path / "data.mdb").read_bytes())
+    newest = max((0, 4096), key=lambda at: data[at + 144 : at + 152][::-1])
+    (last_page,) = struct.unpack_from("<Q", data, newest + 136)
+    assert (last_page + 1) * 4096 == len(data)
+    struct.pack_into("<Q", data, newest + 136, last_page + 5)
+    (path / "data.mdb").write_bytes(data)
+    with Store.open(path) as store:
+        assert dict(store.scan()) == expected
+        commit(store, {b"more": b"z" * 20000})
+    with Store.open(path) as store:
+        assert store.get(b"more") == b"z" * 20000 and len(store.get(b"0")) == 9000
+    data[newest + 136 : newest + 144] = struct.pack("<Q", last_page + 5)
+    for lost in (1, 4096, 3 * 4096, len(data) // 2, len(data) - 5 * 4096):
+        (path / "data.mdb").write_bytes(data[: len(data) - lost])
+        with pytest.raises(StateCorrupt, match="truncated"):
+            Store.open(path)

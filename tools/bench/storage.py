@@ -1,4 +1,4 @@
-"""Measures staging and committing: `python -m tools.bench_storage [--keys N] [--block N] [--blocks N] [--path DIR] [--json]`.
+"""Measures staging and committing: `python -m tools.bench storage`.
 
 Blocks update random existing keys of a state; every `--inserts` in a thousand inserts a new one instead. Times are wall
 clock, medians over the blocks, in milliseconds. Without --path the state is made in a temporary directory of the
@@ -19,8 +19,8 @@ from ioi_storage import Store, receipts_merkle_root
 from ioi_storage._core import sha256_backend
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench_storage", description="measure staging and committing of blocks")
+def main(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench storage", description="measure staging and committing of blocks")
     parser.add_argument("--keys", type=int, default=1_000_000, help="keys in the genesis (default 1000000)")
     parser.add_argument("--block", type=int, default=10_000, help="writes a block (default 10000)")
     parser.add_argument("--blocks", type=int, default=20, help="blocks measured (default 20)")
@@ -29,14 +29,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--path", help="directory to put the state into (default: a temporary one here)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     with tempfile.TemporaryDirectory(dir=arguments.path or os.getcwd(), prefix=".bench-") as directory:
         figures = measure(arguments, os.path.join(directory, "state"))
     if arguments.json:
         print(json.dumps(figures))
-        return
+        return 0
     for name, figure in figures.items():
         print(f"{name:>16}  {figure}")
+    return 0
 
 
 def measure(arguments: argparse.Namespace, path: str) -> dict[str, object]:
@@ -86,6 +87,3 @@ def next_batch(rng: random.Random, keys: list[bytes], arguments: argparse.Namesp
         chosen.append(keys[-1])
     return sorted((key, rng.randbytes(arguments.value)) for key in chosen)
 
-
-if __name__ == "__main__":
-    main()

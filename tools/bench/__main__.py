@@ -1,0 +1,29 @@
+"""Benchmarks, each a command of its own:
+
+  python -m tools.bench engine    payments, a VM in Python, empty blocks: 1 and 2 workers against one by one
+  python -m tools.bench core      payments through the C core alone (compiles tools/bench/core.c with $CC, default gcc)
+  python -m tools.bench storage   stage and commit of a block on a large state
+
+Variants alternate within a round, and figures are medians over rounds, so that what else the machine does hits all
+alike. Ratios are taken within a round before their median. Add --json for one JSON object a line, --help for the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Callable
+
+from tools.bench import core, engine, storage
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"engine": engine.main, "core": core.main, "storage": storage.main}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
+    print(__doc__.strip(), file=sys.stdout if arguments and arguments[0] in ("-h", "--help") else sys.stderr)
+    return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""Blocks of random programs, from a seed alone."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from program_vm import Program, key
+
+# Steps and how often they occur in a block of each temper.
+TEMPERS = {
+    "mixed": dict(get=6, exists=3, put=5, derive=6, delete=3, scan=4, open=1, next=2, checkpoint=2, attempt=1, when=4, revert=1, fail=1, misuse=1),
+    "reads": dict(get=12, exists=6, put=1, derive=2, delete=1, scan=3, when=3),
+    "writes": dict(get=2, put=6, derive=10, delete=6, when=2, checkpoint=2),
+    "scans": dict(get=1, derive=6, put=3, delete=5, scan=10, open=3, next=6, when=2),
+    "undo": dict(get=4, derive=6, delete=3, checkpoint=8, attempt=3, when=3, scan=2, fail=2, revert=1),
+    "failing": dict(get=6, derive=6, delete=2, when=4, fail=3, revert=3, misuse=3, attempt=2, scan=1),
+}
+
+
+class Author:
+    """Writes programs over `keys` keys."""
+
+    def __init__(self, rng: random.Random, keys: int, temper: str) -> None:
+        self.rng = rng
+        self.keys = keys
+        self.names = list(TEMPERS[temper])
+        self.weights = list(TEMPERS[temper].values())
+
+    def transaction(self) -> bytes:
+        program = self.program(self.rng.choice((1, 2, 3, 5, 8)), 0)
+        if self.rng.random() < 0.01:
+            program.insert(0, ["undecodable", self.rng.randrange(2)])
+        return json.dumps(program, separators=(",", ":")).encode()
+
+    def program(self, steps: int, depth: int) -> Program:
+        return [self.step(name, depth) for name in self.rng.choices(self.names, self.weights, k=steps)]
+
+    def step(self, name: str, depth: int) -> list[Any]:
+        rng = self.rng
+        if name in ("checkpoint", "attempt", "when", "scan") and depth > 3:
+            name = "get"
+        number = rng.randrange(self.keys) if rng.random() < 0.8 else -1
+        if name in ("get", "exists", "delete"):
+            return [name, number]
+        if name == "put":
+            return [name, number, rng.choice(("", "v", "w", "longer" * 3))]
+        if name == "derive":
+            return [name, number, rng.choice((2, 3, 7))]
+        if name == "scan":
+            body = self.program(rng.choice((1, 2)), depth + 2) if rng.random() < 0.4 else []
+            return [name, self.bounds(), rng.choice((1, 2, 3, 100)), body]
+        if name == "open":
+            return [name, rng.randrange(2), self.bounds()]
+        if name == "next":
+            return [name, rng.randrange(2)]
+        if name == "checkpoint":
+            return [name, self.program(rng.choice((1, 2, 4)), depth + 1), rng.random() < 0.4]
+        if name == "attempt":
+            return [name, self.program(rng.choice((1, 2)), depth + 1)]
+        if name == "when":
+            return [name, rng.choice((2, 2, 3)), self.program(rng.choice((1, 2, 3)), depth + 1), self.program(rng.choice((0, 1)), depth + 1)]
+        if name == "revert":
+            return [name, rng.choice((1, 2, 7, 0))]
+        return [name, rng.randrange(100)]
+
+    def bounds(self) -> dict[str, Any]:
+        rng = self.rng
+        bounds: dict[str, Any] = {}
+        kind = rng.random()
+        if kind < 0.3:
+            bounds["prefix"] = rng.choice(("a", "b", "a0", "", key(rng.randrange(self.keys)).decode()))
+        elif kind < 0.9:
+            if rng.random() < 0.7:
+                bounds["start"] = rng.choice(("", "a", key(rng.randrange(self.keys)).decode(), key(rng.randrange(self.keys)).decode()[:2]))
+            if rng.random() < 0.7:
+                bounds["end"] = rng.choice(("b", "zz", key(rng.randrange(self.keys)).decode(), key(rng.randrange(self.keys)).decode() + "x"))
+        if rng.random() < 0.4:
+            bounds["reverse"] = True
+        if rng.random() < 0.3:
+            bounds["limit"] = rng.choice((0, 1, 2, 5))
+        return bounds
+
+
+def random_state(rng: random.Random, keys: int) -> dict[bytes, bytes]:
+    fullness = rng.choice((0.0, 0.3, 0.9))
+    return {key(i): rng.choice((b"", b"base", b"base%d" % i)) for i in range(keys) if rng.random() < fullness}
+
+
+def random_block(rng: random.Random, keys: int) -> list[bytes]:
+    """2 to 60 transactions. Some blocks repeat one program many times: everything is hot."""
+    size = rng.choice((2, 3, 5, 8, 12, 20, 30, 60))
+    author = Author(rng, keys, rng.choice(list(TEMPERS)))
+    if rng.random() < 0.2:
+        few = [author.transaction() for _ in range(3)]
+        return [rng.choice(few) for _ in range(size)]
+    return [author.transaction() for _ in range(size)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
-from itertools import zip_longest
 from time import perf_counter
 from types import TracebackType
 from typing import Iterable, Iterator
@@ -12,8 +10,7 @@ from typing import Iterable, Iterator
 import ioi_storage
 
 from ioi_exec.base import CommittedState, storage_errors
-from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, StateExists, VersionMissing, VMError
+from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, VersionMissing
 from ioi_exec.executor import Block, OnReceipt
 from ioi_exec.executors import Executors, OwnExecutors
 from ioi_exec.guard import Guard
@@ -21,6 +18,7 @@ from ioi_exec.header import BlockHeader
 from ioi_exec.identity import Identity
 from ioi_exec.info import StateInfo
 from ioi_exec.limits import Limits
+from ioi_exec.opening import StatePath, checked_workers, remembered_vm, reopened
 from ioi_exec.preparation import (
     Genesis,
     block_context,
@@ -34,9 +32,6 @@ from ioi_exec.ranges import key_range, scan_limit
 from ioi_exec.result import BlockResult
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 from ioi_exec.vm.payments import check_genesis
-
-StatePath = str | os.PathLike[str]
-MAX_WORKERS = 256
 
 
 class ExecutionMachine:
@@ -90,7 +85,7 @@ class ExecutionMachine:
         limits = checked_limits(Limits() if limits is None else limits)
         loaded = load_vm(vm, vm_args)
         identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus())
-        workers = _checked_workers(workers)
+        workers = checked_workers(workers)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
             check_genesis(items)
@@ -102,7 +97,7 @@ class ExecutionMachine:
             except ioi_storage.StateExists as error:
                 if path is None or not error.is_state:
                     raise
-                store = _reopened(path, tree, identity, items)
+                store = reopened(path, tree, identity, items)
         return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
 
     @classmethod
@@ -124,7 +119,7 @@ class ExecutionMachine:
         limits: default those that can decide a receipt as they were at creation.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
-        workers = _checked_workers(workers)
+        workers = checked_workers(workers)
         with storage_errors():
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
@@ -137,7 +132,7 @@ class ExecutionMachine:
             elif vm_args is not None:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
             elif not read_only:
-                loaded = _remembered_vm(identity)
+                loaded = remembered_vm(identity)
             return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
         except BaseException:
             store.close()
@@ -192,21 +187,13 @@ class ExecutionMachine:
             raise InputTypeError(f"commit takes what execute returned, not {type(result).__name__}")
         with self._guard.alone("commit"):
             store = self._layers[-1]
-            staged = result.staged
             if result.layer is not store:
                 raise StaleResult("the result was staged by another machine or in another sandbox: execute the block here")
-            with storage_errors():
-                version = store.version
-            if staged.parent_version != version:
-                raise StaleResult(
-                    f"the result was staged on version {staged.parent_version}, the state is at version {version}: "
-                    "execute the block again"
-                )
             if store is self._store and self._store.read_only:
                 raise ReadOnly("the machine was opened read-only: open it without read_only to commit, or use a sandbox")
             with storage_errors():
                 return store.commit(
-                    staged,
+                    result.staged,
                     receipts_root=result.receipts_root,
                     height=result.height,
                     header=result.header.encode(),
@@ -322,46 +309,8 @@ class ExecutionMachine:
 
     def _loaded_vm(self) -> LoadedVM:
         if self._vm is None:
-            self._vm = _remembered_vm(self._identity)
+            self._vm = remembered_vm(self._identity)
         return self._vm
-
-
-def _reopened(
-    path: StatePath, tree: str, identity: Identity, items: list[tuple[bytes, bytes]]
-) -> ioi_storage.Store:
-    """The state that `create` found at its path, if it is what `create` would have made."""
-    store = ioi_storage.Store.open(path)
-    try:
-        there = Identity.from_meta(store.meta)
-        there.vm.check_same(identity.vm)
-        if store.version != 0:
-            raise StateExists(f"{path} holds a state at version {store.version}: open it, or create one elsewhere")
-        if store.tree != tree or there.initial_height != identity.initial_height or there.limits != identity.limits:
-            raise StateExists(f"{path} holds a state with another tree, initial height or limits: create one elsewhere")
-        if any(ours != theirs for ours, theirs in zip_longest(items, store.scan())):
-            raise StateExists(f"{path} holds a state with another genesis: open it, or create one elsewhere")
-        return store
-    except BaseException:
-        store.close()
-        raise
-
-
-def _remembered_vm(identity: Identity) -> LoadedVM:
-    if identity.vm.args is None:
-        raise VMError(f"the state was created with an instance of {identity.vm.name}: pass an equal one as vm=")
-    loaded = load_vm(identity.vm.name, identity.vm.args)
-    identity.vm.check_same(loaded.spec)
-    return loaded
-
-
-def _checked_workers(workers: int | None) -> int:
-    if workers is None:
-        return available_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int):
-        raise InputTypeError(f"workers is {type(workers).__name__}: give an integer, or None for one per core")
-    if not 0 <= workers <= MAX_WORKERS:
-        raise InputError(f"workers is {workers}: give 0 to {MAX_WORKERS}, or None for one per core")
-    return workers
 
 
 def _scanning(items: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:

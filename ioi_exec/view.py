@@ -175,8 +175,6 @@ class Checkpoint:
         view._checkpoints.pop()
         if kind is not None:
             view._roll_back(self._mark)
-        if not view._checkpoints:
-            view._undo.clear()
 
 
 def _check_key(key: bytes) -> None:

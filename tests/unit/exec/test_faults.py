@@ -188,6 +188,39 @@ def test_a_state_that_cannot_be_read_is_no_receipt_whatever_the_vm_catches(tx: b
             SequentialExecutor(vm, Limits()).run(block, BadDisk([machine._store]), None)
 
 
+class Watched(CommittedState):
+    """A committed state that knows how many of its scans are open."""
+
+    scans = 0
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Any:
+        self.scans += 1
+        try:
+            yield from super().scan(start, end, reverse)
+        finally:
+            self.scans -= 1
+
+
+class KeepsScans:
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
+        self.kept.append(state.scan())
+        next(self.kept[-1])
+        if tx == b"fail":
+            raise Revert("no")
+
+
+def test_scans_end_with_their_transaction_even_if_the_vm_keeps_them() -> None:
+    vm = load_vm(KeepsScans())
+    with ExecutionMachine.create(None, KeepsScans(), genesis={b"a": b"1", b"b": b"2"}, workers=0) as machine:
+        base = Watched([machine._store])
+        block = Block([b"done", b"fail"], block_context(decided_header(None, 1), machine.root))
+        SequentialExecutor(vm, Limits()).run(block, base, None)
+        assert base.scans == 0 and len(vm.instance.kept) == 2
+
+
 class Interrupted:
     def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -129,7 +130,12 @@ def test_create_opens_an_equal_state_at_version_0_only(tmp_path: Path) -> None:
     create(path).close()
     with create(path, genesis=list(reversed(GENESIS.items()))) as machine:
         assert machine.version == 0
-    for different in ({"genesis": {b"k": b"1"}}, {"genesis": {}}, {"initial_height": 2}, {"limits": Limits(key_bytes=9)}):
+    others: list[dict[str, Any]] = [
+        *({"genesis": genesis} for genesis in ({b"k": b"0"}, {**GENESIS, b"k": b"1"}, {**GENESIS, b"l": b"0"}, {})),
+        {"initial_height": 2},
+        {"limits": Limits(key_bytes=9)},
+    ]
+    for different in others:
         with pytest.raises(StateExists):
             create(path, **different)
     with pytest.raises(VMMismatch):
@@ -362,6 +368,20 @@ def test_another_thread_at_the_same_time_is_refused(make: Make) -> None:
     thread.start()
     thread.join()
     assert errors[-1] == b"0"  # one after another is fine
+
+
+def test_a_forked_child_cannot_use_it(make: Make) -> None:
+    machine = make(Put, GENESIS)
+    child = os.fork()
+    if child == 0:
+        try:
+            machine.execute([])
+        except MachineBusy as error:
+            os._exit(7 if "fork" in str(error) else 1)
+        except BaseException:
+            pass
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_a_closed_machine_says_so(make: Make) -> None:

@@ -101,6 +101,15 @@ def test_the_state_remembers_name_arguments_and_version(tmp_path: Path) -> None:
         assert machine.execute([b"x"]).receipts[0].output == b"qx"
 
 
+def test_another_version_of_the_same_vm_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state"
+    ExecutionMachine.create(path, NAME, workers=0).close()
+    monkeypatch.setattr(Echo, "version", 2, raising=False)
+    for vm in (None, Echo, Echo()):
+        with pytest.raises(VMMismatch, match="version 2"):
+            ExecutionMachine.open(path, vm=vm, workers=0)
+
+
 def test_a_state_made_with_an_instance_wants_one_again(tmp_path: Path) -> None:
     path = tmp_path / "state"
     ExecutionMachine.create(path, Echo("p"), workers=0).close()

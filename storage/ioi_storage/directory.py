@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from . import lock
 from .environment import data_file, translated
-from .errors import StateExists, StateInUse, StorageIOError
+from .errors import StateExists, StorageError, StorageIOError
 
 
 def refuse_if_taken(path: str) -> None:
@@ -78,8 +78,8 @@ def _make_beside(parent: str, prefix: str) -> tuple[str, int]:
 def _remove_if_abandoned(directory: str) -> None:
     try:
         fd = lock.take(directory)
-    except StateInUse:
-        return
+    except StorageError:
+        return  # its creator lives, or it is none of ours
     shutil.rmtree(directory, ignore_errors=True)
     os.close(fd)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -124,8 +125,32 @@ def test_create_removes_what_a_dead_creator_left_and_nothing_else(tmp_path) -> N
     dead.mkdir()
     (dead / "data.mdb").write_bytes(b"half")
     (tmp_path / ".other.creating-x").mkdir()
+    (tmp_path / ".s.creating-file").write_text("a user's")
     create(tmp_path / "s").close()
-    assert sorted(os.listdir(tmp_path)) == [".other.creating-x", "s"]
+    assert sorted(os.listdir(tmp_path)) == [".other.creating-x", ".s.creating-file", "s"]
+
+
+def test_a_living_creator_is_left_alone(tmp_path) -> None:
+    alive = tmp_path / ".s.creating-alive"
+    alive.mkdir()
+    with open(alive / "LOCK", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        create(tmp_path / "s").close()
+        assert alive.is_dir()
+    (tmp_path / "s").rename(tmp_path / "first")
+    create(tmp_path / "s").close()
+    assert not alive.exists()
+
+
+def test_of_two_creators_one_wins(tmp_path) -> None:
+    def slow_genesis():
+        yield b"a", b"1"
+        create(tmp_path / "s").close()
+
+    with pytest.raises(StateExists) as caught:
+        Store.create(tmp_path / "s", meta={}, genesis=slow_genesis())
+    assert caught.value.is_state
+    assert os.listdir(tmp_path) == ["s"]
 
 
 @pytest.mark.parametrize(
@@ -388,6 +413,12 @@ def test_commit_checks_what_it_records(store) -> None:
             store.commit(staged, **{**good, **bad})
     assert store.version == 0
     assert store.commit(staged, **good) == 1
+
+
+def test_a_batch_may_be_any_sequence(store) -> None:
+    writes = {b"a": b"x", b"b": None, b"c": b"3"}
+    root = store.stage(list(writes.items())).root
+    assert store.stage(tuple(writes.items())).root == store.stage(writes.items()).root == root
 
 
 def test_a_bad_batch_changes_nothing(store) -> None:

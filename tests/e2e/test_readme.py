@@ -1,0 +1,50 @@
+"""What the README shows is run word for word."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+COMMANDS = [code for language, code in BLOCKS if language == "sh" and "ioi-exec init" in code]
+
+
+def run(arguments: list[str], folder: Path) -> str:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_there_is_something_to_run() -> None:
+    assert len(PYTHON) == 3 and len(COMMANDS) == 1
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python(number: int, tmp_path: Path) -> None:
+    code = PYTHON[number]
+    if "def test_" in code:
+        (tmp_path / "test_readme_example.py").write_text(code)
+        assert " passed" in run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], tmp_path)
+        return
+    (tmp_path / "example.py").write_text(code)
+    printed = run([sys.executable, "example.py"], tmp_path)
+    if "Auction" in code:
+        assert printed.splitlines() == [
+            "[b'leading', b'leading', 'too low', b'leading']",
+            "{b'bid/000000000090': b'ada:90', b'money/ada': b'10', b'money/bob': b'80'}",
+        ]
+    else:
+        assert printed.splitlines()[1].startswith("True ") and printed.splitlines()[2].startswith("1 ")
+
+
+def test_command_line(tmp_path: Path) -> None:
+    printed = run(["sh", "-e", "-c", COMMANDS[0]], tmp_path)
+    assert "199" in printed and "payments" in printed

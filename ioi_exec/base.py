@@ -29,6 +29,9 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
 # The system's way of saying that a path is not one to use, rather than that the disk failed.
 _WRONG_PATH = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
+# What py-lmdb (pinned) says when one process opens a state twice, which LMDB forbids even for reading.
+_OPEN_HERE = "is already open in this process"
+
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
@@ -40,6 +43,8 @@ def storage_errors() -> Iterator[None]:
 
 
 def translated(error: ioi_storage.StorageError) -> errors.Error:
+    if _OPEN_HERE in str(error):
+        return errors.StateInUse(f"{error} Use the machine that has it open, or close that one first")
     cause = error.__cause__
     wrong_path = cause is None or (isinstance(cause, OSError) and cause.errno in _WRONG_PATH)
     if isinstance(error, ioi_storage.StorageIOError) and wrong_path:

@@ -1,0 +1,56 @@
+"""A VM in C that is not ours: compiled against the public header, loaded, run at every worker count."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import ioi_shm
+from ioi_exec import ExecutionMachine, VMError
+
+SOURCE = Path(__file__).parent / "native" / "counter.c"
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+
+class CounterVM:
+    def __init__(self, library: str, symbol: str = "ioi_vm_counter") -> None:
+        self._library = library
+        self._symbol = symbol
+
+    def native(self) -> object:
+        return ioi_shm.load_native_vm(self._library, self._symbol)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    made = tmp_path_factory.mktemp("native") / "counter.so"
+    command = ["cc", "-shared", "-fPIC", "-std=c11", "-Wall", "-Werror", f"-I{ioi_shm.include_dir()}", str(SOURCE), "-o", str(made)]
+    subprocess.run(command, check=True)
+    return str(made)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_counts(library: str, workers: int) -> None:
+    txs = [b"k%d" % (i % 7) for i in range(100)] + [b"!x", b"?y", b"z" * 300]
+    with ExecutionMachine.create(None, CounterVM, vm_args=[library], genesis={b"k1": b"\x05"}, workers=workers, pin=False) as machine:
+        assert machine.info.vm.version == "3"
+        result = machine.execute(txs)
+        machine.commit(result)
+        seen = Counter(txs[:100])
+        expected = {key: bytes([times + (5 if key == b"k1" else 0)]) for key, times in seen.items()} | {b"good": bytes([101])}
+        assert dict(machine.scan()) == expected
+    refused, undone, long = result.receipts[100:]
+    assert (refused.code, refused.error, long.code, long.error) == (7, "refused", 7, "limit")
+    assert undone.ok and undone.output == b"\x01" and undone.gas_used == 2
+
+
+def test_a_library_that_is_none(library: str, tmp_path: Path) -> None:
+    with pytest.raises(VMError, match="cannot be loaded"):
+        ExecutionMachine.create(None, CounterVM, vm_args=[str(tmp_path / "missing.so")])
+    with pytest.raises(VMError, match="no_such"):
+        ExecutionMachine.create(None, CounterVM, vm_args=[library, "no_such"])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import lmdb
 
+from . import _core
 from .rows import KEY_LIMIT, corrupt, unseal
 
 
@@ -29,12 +30,15 @@ def get(cursor: lmdb.Cursor[bytes], key: bytes) -> bytes | None:
 
 def getmulti(cursor: lmdb.Cursor[bytes], keys: Sequence[bytes]) -> list[bytes | None]:
     """The values of `keys`; fastest when they ascend."""
-    found = {key: unseal("flat", key, row) for key, row in cursor.getmulti(keys)}
-    if len(found) < len(keys):
-        for key in keys:
-            if key not in found:
+    pairs = cursor.getmulti(keys)
+    values, damaged = _core.unseal_found(keys, pairs)
+    if damaged is not None:
+        raise corrupt("flat", damaged, "its checksum does not match")
+    if len(pairs) < len(keys):
+        for key, value in zip(keys, values):
+            if value is None:
                 _check_gap(cursor, key)
-    return [found.get(key) for key in keys]
+    return values
 
 
 def _check_gap(cursor: lmdb.Cursor[bytes], key: bytes) -> None:

@@ -165,14 +165,14 @@ class Store(State):
         return self._read(lambda snapshot: snapshot.get(key))
 
     def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
-        version = self.latest.version
+        latest = self.latest
         snapshot = Snapshot(self._env, self._tables)
         try:
             for pair in snapshot.scan(start, end, reverse):
                 yield pair
                 self._check()
-                if not self.read_only and self.latest.version != version:
-                    raise StaleStage(f"the state moved from version {version} during a scan: scan again")
+                if self._latest_row is not latest and not self.read_only:
+                    raise StaleStage(f"the state moved from version {latest.version} during a scan: scan again")
         except lmdb.Error as error:
             raise self._failed(error, "scanning") from error
         finally:

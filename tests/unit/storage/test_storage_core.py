@@ -76,6 +76,19 @@ def test_seal_is_xxh3_of_key_and_body_seeded_with_the_key_size() -> None:
     assert _core.unseal(b"k", b"short") is None
 
 
+def test_unseal_found() -> None:
+    keys = [b"a", b"b", b"c", b"c", b"d"]
+    pairs = [(key, _core.seal(key, key * 3)) for key in (b"b", b"c", b"c")]
+    assert _core.unseal_found(keys, pairs) == ([None, b"bbb", b"ccc", b"ccc", None], None)
+    assert _core.unseal_found((), []) == ([], None)
+    assert _core.unseal_found(keys, [pairs[0], (b"c", b"damaged row")])[1] == b"c"
+    for wrong in ([(b"x", b"")], pairs[::-1], pairs * 2):
+        with pytest.raises(ValueError, match="order"):
+            _core.unseal_found(keys, wrong)
+    with pytest.raises(TypeError):
+        _core.unseal_found(keys, [b"ab"])
+
+
 def test_seal_puts_leaves_deletes_out() -> None:
     assert _core.seal_puts([(b"a", b"1"), (b"b", None), (b"c", b"")]) == [
         (b"a", _core.seal(b"a", b"1")),

@@ -50,15 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # With --json, standard error holds the error object and nothing else.
     level = logging.ERROR if _Parser.as_json else logging.WARNING
     logging.basicConfig(level=level, format="ioi-exec: %(message)s", stream=sys.stderr)
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)  # a VM of one's own is found from the working directory
-    options = parser().parse_args(given)
     try:
+        options = parser().parse_args(given)
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)  # a VM of one's own is found from the working directory
         status: int = options.run(options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        report("interrupted: what was committed before stays, nothing else was", "Interrupted", INTERRUPTED, options.json)
+        report("interrupted: what was committed before stays, nothing else was", "Interrupted", INTERRUPTED, _Parser.as_json)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone. Nothing more can be said there, not even at exit.
@@ -66,5 +66,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         status = exit_status(error)
-        report(error, type(error).__name__, status, options.json)
+        report(error, type(error).__name__, status, _Parser.as_json)
         return status

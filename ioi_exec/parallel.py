@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 
-from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena, native_info
+from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
 
 from ioi_exec.errors import Error, ResourceError, StaleResult, StateCorrupt, VMError, VMFault
@@ -84,7 +84,6 @@ class ParallelExecutor:
         self._pool = pool if pool is not None else Pool(workers, pin, limits.arena_bytes)
         self._alone: Pool | None = None  # the single clean worker, while it is needed
         self._setups: dict[Pool, tuple[str, int]] = {}
-        self._has_end_block = bool(native_info(vm.native)["end_block"]) if vm.native is not None else vm.end_block
         self._keys = 0  # of the last block: sizes the next one's index
         self._bytes = 0
 
@@ -136,9 +135,7 @@ class ParallelExecutor:
             return known[1]
         if known is not None:
             pool.forget(known[1])
-        native = self._vm.spec.name if self._vm.native is not None else None
-        payload = None if native is not None else self._vm.payload()
-        number = pool.setup(native, payload, spec, base.inherit_fds(), self._limits)
+        number = pool.setup(self._vm.payload(), spec, base.inherit_fds(), self._limits)
         self._setups[pool] = repr(spec), number
         return number
 
@@ -181,7 +178,7 @@ class ParallelExecutor:
                 txs=block.txs,
                 workers=pool.workers,
                 spins=pool.spins,
-                has_end_block=self._has_end_block,
+                has_end_block=self._vm.end_block,
                 keys=max(2 * len(block.txs), self._keys),
                 setup=setup,
                 parent_version=base.store_version,

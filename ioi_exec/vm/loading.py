@@ -11,16 +11,18 @@ import importlib
 import json
 import pickle
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Mapping, Sequence
 
 from ioi_shm import payments_vm
 
-from ioi_exec.errors import VMError, VMMismatch
-from ioi_exec.vm import payments_reference
+from ioi_shm import native_info
 
-BUILT_IN: Mapping[str, type] = {"payments": payments_reference.PaymentsReference}
+from ioi_exec.errors import VMError, VMMismatch
+from ioi_exec.vm.payments_native import Payments
+
+BUILT_IN: Mapping[str, type] = {"payments": Payments}
 
 Args = Mapping[str, Any] | Sequence[Any]
 """Arguments of a VM's class, as JSON has them: by name, or in order."""
@@ -53,7 +55,7 @@ class VMSpec:
 
 @dataclass(frozen=True)
 class LoadedVM:
-    """A VM ready to execute. native: the PyCapsule of a VM in C, which executors that can use it prefer."""
+    """A VM ready to execute. native: the PyCapsule that its method `native` returned; then `execute` is not used."""
 
     instance: Any
     spec: VMSpec
@@ -119,20 +121,33 @@ def build(cls: type, args: Args) -> Any:
         raise VMError(f"the VM {_name(cls)} cannot be built with the arguments {args!r}: {error}") from error
 
 
-def _loaded(instance: Any, spec: VMSpec, factory: tuple[type, Args] | None) -> LoadedVM:
+def native_of(instance: Any) -> object | None:
+    """The capsule of an instance whose VM is in C (ioi_vm.h); None if it is in Python. Raises VMError."""
+    make = getattr(instance, "native", None)
+    if make is None:
+        return None
+    try:
+        capsule: object = make()
+        native_info(capsule)
+    except Exception as error:
+        raise VMError(f"the native VM of {_name(type(instance))} cannot be loaded: {type(error).__name__}: {error}") from error
+    return capsule
+
+
+def _loaded(instance: object, spec: VMSpec, factory: tuple[type, Args] | None) -> LoadedVM:
+    native = native_of(instance)
+    if native is not None:
+        info = native_info(native)
+        return LoadedVM(instance, replace(spec, version=str(info["version"])), native, end_block=info["end_block"], factory=factory)
     if not callable(getattr(instance, "execute", None)):
-        raise VMError(f"{spec.name} is no VM: it has no method execute(tx, state, ctx)")
+        raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
     present = {}
     for method in ("decode", "keys", "end_block"):
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
         present[method] = found is not None
-    return LoadedVM(instance, spec, _native(spec.name), factory=factory, **present)
-
-
-def _native(name: str) -> object | None:
-    return payments_vm() if name == "payments" else None
+    return LoadedVM(instance, spec, factory=factory, **present)
 
 
 def _imported(path: str) -> type:

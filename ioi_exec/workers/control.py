@@ -20,13 +20,12 @@ MAX_FDS = 8
 class Setup:
     """What a worker needs for the blocks that name `number`: a VM, a state to read, limits.
 
-    payload: of LoadedVM.payload(), or None for the built-in native VM called `native`.
+    payload: of LoadedVM.payload().
     reader_spec: of the store. If it has an "fd", the descriptor travels beside it and gets a new number.
     """
 
     number: int
-    native: str | None
-    payload: bytes | None
+    payload: bytes
     reader_spec: dict[str, Any]
     limits: Any  # ioi_exec.limits.Limits
 

@@ -6,18 +6,16 @@ import traceback
 from typing import Any
 
 import ioi_storage
-from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, Worker, payments_vm
+from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, Worker
 
 from ioi_exec.context import BlockContext
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.faults import done_receipt, failed_receipt
 from ioi_exec.limits import Limits
 from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.vm.loading import load_payload
+from ioi_exec.vm.loading import load_payload, native_of
 from ioi_exec.workers.control import Setup
 from ioi_exec.workers.view import IncarnationEnded, WorkerView
-
-NATIVE = {"payments": payments_vm}
 
 
 class Part:
@@ -39,10 +37,9 @@ class Part:
 class NativePart(Part):
     """The interpreter is entered only where committed values are missing: one sorted batch per run of transactions."""
 
-    def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
+    def __init__(self, setup: Setup, worker: Worker, arena: Arena, capsule: object) -> None:
         super().__init__(setup, worker, arena)
-        assert setup.native is not None
-        self._vm = NATIVE[setup.native]()
+        self._vm = capsule
 
     def run(self) -> None:
         worker, getmulti = self._worker, self.reader.getmulti
@@ -54,10 +51,9 @@ class NativePart(Part):
 class PythonPart(Part):
     """One transaction after another through `VM.execute`."""
 
-    def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
+    def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: Any) -> None:
         super().__init__(setup, worker, arena)
-        assert setup.payload is not None
-        self._vm = load_payload(setup.payload)
+        self._vm = vm
         self._decode = getattr(self._vm, "decode", None)
         self._keys = getattr(self._vm, "keys", None)
         self._broken: Exception | None = None  # why the base could not be read
@@ -172,7 +168,10 @@ class _Raised:
 
 
 def make_part(setup: Setup, worker: Worker, arena: Arena) -> Part:
-    return (NativePart if setup.native is not None else PythonPart)(setup, worker, arena)
+    """Raises what unpickling or building the VM raises."""
+    vm = load_payload(setup.payload)
+    capsule = native_of(vm)
+    return PythonPart(setup, worker, arena, vm) if capsule is None else NativePart(setup, worker, arena, capsule)
 
 
 def _finish(view: WorkerView, receipt: Receipt, fault: bool, fault_text: str) -> None:

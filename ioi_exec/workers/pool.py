@@ -96,10 +96,10 @@ class Pool:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    def setup(self, native: str | None, payload: bytes | None, reader_spec: dict[str, Any], fds: list[int], limits: Any) -> int:
+    def setup(self, payload: bytes, reader_spec: dict[str, Any], fds: list[int], limits: Any) -> int:
         """Tell the workers, and those that come after them, about a VM and a state; the number that blocks name it by."""
         self._numbers += 1
-        setup = Setup(self._numbers, native, payload, reader_spec, limits)
+        setup = Setup(self._numbers, payload, reader_spec, limits)
         self._setups[setup.number] = setup, fds
         if self._memory is not None:
             self._tell(setup, fds)

@@ -6,6 +6,8 @@ of one's own is written against `ioi_vm.h` (see `include_dir`). This package kno
 
 from __future__ import annotations
 
+import ctypes
+import os
 from pathlib import Path
 
 from ioi_shm._core import (
@@ -43,6 +45,7 @@ __all__ = [
     "Worker",
     "die_with_parent",
     "include_dir",
+    "load_native_vm",
     "native_info",
     "payments_vm",
     "receipt_leaves",
@@ -53,3 +56,20 @@ __all__ = [
 def include_dir() -> Path:
     """The folder of `ioi_vm.h`, for compiling native VMs."""
     return Path(__file__).parent / "include"
+
+
+def load_native_vm(library: str | os.PathLike[str], symbol: str = "ioi_vm") -> object:
+    """The capsule of a native VM in a shared library that exports `const ioi_vm SYMBOL`. The library stays loaded.
+
+    Raises OSError if there is no such library, AttributeError if it has no such symbol, ValueError for another ABI.
+    """
+    vm = ctypes.c_char.in_dll(ctypes.CDLL(os.fspath(library)), symbol)
+    make = ctypes.pythonapi.PyCapsule_New
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    capsule: object = make(ctypes.addressof(vm), _CAPSULE_NAME, None)
+    native_info(capsule)
+    return capsule
+
+
+_CAPSULE_NAME = b"ioi_shm.vm"  # IOI_VM_CAPSULE; a capsule keeps the pointer, so it must outlive them all

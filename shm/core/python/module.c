@@ -15,6 +15,10 @@ static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(no
 static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
     if (!vm) return NULL;
+    if (vm->abi != IOI_VM_ABI) {
+        PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u: rebuild it", vm->abi, IOI_VM_ABI);
+        return NULL;
+    }
     return Py_BuildValue("{sIsIszsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "end_block",
                          vm->end_block ? Py_True : Py_False);
 }

@@ -37,7 +37,7 @@ def output(vm: Any, tx: bytes = b"x") -> Any:
 def test_by_name() -> None:
     vm = load_vm("payments")
     assert vm.spec.to_json() == {"name": "payments", "args": {}, "version": "1"}
-    assert vm.decode and vm.keys and vm.end_block
+    assert vm.native is not None and vm.end_block and not vm.decode
 
 
 def test_by_import_path_class_and_instance() -> None:

@@ -1,0 +1,138 @@
+/* The oracle: one transaction after another over plain arrays, copied whole where something may have to be undone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "block_case.h"
+
+typedef struct slot {
+    bool present, written, by_tx;
+    uint32_t len;
+    const uint8_t *bytes; /* in the oracle's arena of bytes: never freed before the end */
+} slot;
+
+typedef struct oracle {
+    world world; /* first */
+    const block_case *c;
+    slot now[KEYS_MAX];
+    slot saved[ORACLE_MARKS_MAX][KEYS_MAX];
+    uint32_t depth;
+    uint8_t **pieces;
+    size_t pieces_count;
+} oracle;
+
+static const uint8_t *keep(oracle *o, const uint8_t *bytes, size_t len) {
+    if ((o->pieces_count & (o->pieces_count - 1)) == 0)
+        o->pieces = realloc(o->pieces, (2 * o->pieces_count + 1) * sizeof *o->pieces);
+    uint8_t *copy = malloc(len + 1);
+    if (len) memcpy(copy, bytes, len);
+    return o->pieces[o->pieces_count++] = copy;
+}
+
+static int get(world *w, uint32_t key, const uint8_t **value, size_t *len) {
+    const slot *s = &((oracle *)w)->now[key];
+    if (!s->present) return IOI_ABSENT;
+    *value = s->bytes;
+    *len = s->len;
+    return IOI_OK;
+}
+
+static int exists(world *w, uint32_t key) { return ((oracle *)w)->now[key].present ? IOI_OK : IOI_ABSENT; }
+
+static int store(oracle *o, uint32_t key, bool present, const uint8_t *value, size_t len) {
+    const ioi_limits *limits = &o->c->limits;
+    if (o->c->key_len[key] > limits->key_bytes || len > limits->value_bytes) return IOI_LIMIT;
+    uint64_t bytes = o->c->key_len[key] + len;
+    uint32_t count = 1;
+    for (uint32_t k = 0; k < o->c->keys; k++)
+        if (k != key && o->now[k].by_tx) {
+            count++;
+            bytes += o->c->key_len[k] + o->now[k].len;
+        }
+    if (count > limits->tx_keys || bytes > limits->tx_write_bytes) return IOI_LIMIT;
+    o->now[key] = (slot){present, true, true, (uint32_t)len, present ? keep(o, value, len) : NULL};
+    return IOI_OK;
+}
+
+static int put(world *w, uint32_t key, const uint8_t *value, size_t len) { return store((oracle *)w, key, true, value, len); }
+static int remove_key(world *w, uint32_t key) { return store((oracle *)w, key, false, NULL, 0); }
+
+static int mark(world *w, uint64_t *mark) {
+    oracle *o = (oracle *)w;
+    if (o->depth >= o->c->limits.checkpoint_depth) return IOI_LIMIT;
+    memcpy(o->saved[o->depth], o->now, sizeof o->now);
+    *mark = o->depth++;
+    return IOI_OK;
+}
+
+static int close_mark(world *w, uint64_t mark, int undo) {
+    oracle *o = (oracle *)w;
+    if (undo) memcpy(o->now, o->saved[mark], sizeof o->now);
+    o->depth = (uint32_t)mark;
+    return IOI_OK;
+}
+
+static int scan(world *w, const key_bounds *b, scan_visit *visit, void *context, bool *complete) {
+    oracle *o = (oracle *)w;
+    slot frozen[KEYS_MAX]; /* own writes as of the call; what lies below does not change anyway */
+    memcpy(frozen, o->now, sizeof frozen);
+    uint32_t met = 0;
+    *complete = false;
+    for (uint32_t i = 0; i < o->c->keys; i++) {
+        uint32_t key = b->reverse ? o->c->keys - 1 - i : i;
+        if (!within(b, key) || !frozen[key].present) continue;
+        int status = visit(context, key, frozen[key].bytes, frozen[key].len);
+        if (status != IOI_OK) return status;
+        if (b->limit && ++met == b->limit) return IOI_OK;
+    }
+    *complete = true;
+    return IOI_OK;
+}
+
+static void opacity(world *w, const char *what, uint32_t key) {
+    (void)w, (void)what, (void)key;
+    abort(); /* the oracle contradicts itself */
+}
+
+static uint32_t code_of(void *context, uint32_t tx) { return ((const block_case *)context)->outcomes[tx].code; }
+
+/* False when the block stops here. */
+static bool execute(oracle *o, block_case *c, uint32_t tx) {
+    slot before[KEYS_MAX];
+    memcpy(before, o->now, sizeof before);
+    for (uint32_t k = 0; k < c->keys; k++) o->now[k].by_tx = false;
+    o->depth = 0;
+    size_t len;
+    const uint8_t *bytes = block_case_tx(c, tx, &len);
+    program_outcome *out = &c->outcomes[tx];
+    program_run(bytes, len, block_case_salt(c, tx, code_of, c), c->keys, &o->world, out);
+    if (out->code || out->fault) memcpy(o->now, before, sizeof before);
+    if (!out->fault && !(tx == c->n && out->code)) return true;
+    c->faulted = true;
+    c->fault_tx = tx;
+    return false;
+}
+
+void oracle_run(block_case *c) {
+    oracle *o = calloc(1, sizeof *o);
+    o->world = (world){get, exists, put, remove_key, mark, close_mark, scan, NULL, opacity};
+    o->c = c;
+    for (uint32_t k = 0; k < c->keys; k++) {
+        const case_value *v = c->has_overlay[k] ? &c->overlay[k] : &c->base[k];
+        o->now[k] = (slot){v->present, false, false, v->len, v->bytes};
+    }
+    bool going = true;
+    for (uint32_t tx = 0; tx < c->n && going; tx++) going = execute(o, c, tx);
+    if (going && c->end_block) execute(o, c, c->n);
+    for (uint32_t k = 0; k < c->keys; k++) {
+        const slot *s = &o->now[k];
+        c->written[k] = s->written;
+        c->final[k] = (case_value){s->present, s->present ? s->len : 0, NULL};
+        if (s->present) {
+            c->final[k].bytes = malloc(s->len + 1);
+            if (s->len) memcpy(c->final[k].bytes, s->bytes, s->len);
+        }
+    }
+    for (size_t i = 0; i < o->pieces_count; i++) free(o->pieces[i]);
+    free(o->pieces);
+    free(o);
+}

@@ -1,0 +1,25 @@
+"""What is in the source tree is in the wheel: the lists of setup.cfg forget nothing."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HOMES = {"ioi_exec": ROOT / "ioi_exec", "ioi_shm": ROOT / "shm" / "ioi_shm", "ioi_storage": ROOT / "storage" / "ioi_storage"}
+
+
+def test_every_package_is_listed() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    there = {
+        ".".join((name, *init.parent.relative_to(home).parts))
+        for name, home in HOMES.items()
+        for init in home.rglob("__init__.py")
+    }
+    assert listed == there
+
+
+def test_every_package_says_it_is_typed() -> None:
+    assert all((home / "py.typed").exists() for home in HOMES.values())

@@ -122,7 +122,9 @@ bool ioi_native_run(ioi_native *native) {
     ioi_view *view = native->view;
     native->missing_count = 0;
     for (;;) {
-        if (!native->pending) {
+        if (native->pending) { /* it stopped midway, and perhaps so has the block: no room for a base value, say */
+            if (!ioi_running(w)) return false;
+        } else {
             native->task = ioi_next(w, &native->tx);
             if (native->task == IOI_TASK_LEAVE) return false;
             native->pending = true;

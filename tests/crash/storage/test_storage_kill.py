@@ -1,4 +1,5 @@
-"""kill -9 at random moments of create and commit: afterwards there is exactly one whole version, none acknowledged is lost.
+"""kill -9 at random moments of create and commit, and before every call that create makes to the system: afterwards there
+is exactly one whole version, and none that was acknowledged is lost.
 
 IOI_STORAGE_KILLS sets how many kills; failures print the seed."""
 
@@ -6,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,3 +106,47 @@ def test_kill_during_create(tmp_path, seed: int) -> None:
     with Store.create(path, meta={}, genesis=genesis().items(), header=header(0)):
         assert os.listdir(tmp_path) == ["state"]
     check_whole(path, 0, Expected())
+
+
+AT_EACH_CALL = """
+import os, signal, sys
+path, fatal = sys.argv[1], int(sys.argv[2])
+sys.path.insert(0, sys.argv[3])
+from storage_writer import genesis, header
+from ioi_storage import Store
+import lmdb
+calls = 0
+
+def counted(function):
+    def call(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return call
+
+for name in ("open", "mkdir", "rename", "fsync", "close", "listdir"):
+    setattr(os, name, counted(getattr(os, name)))
+lmdb.open = counted(lmdb.open)
+Store.create(path, meta={}, genesis=genesis().items(), header=header(0))
+print("created", flush=True)
+"""
+
+
+def test_kill_before_each_call_of_create(tmp_path) -> None:
+    expected = Expected()
+    for fatal in range(1, 100):
+        path = tmp_path / "state"
+        arguments = [sys.executable, "-c", AT_EACH_CALL, path, str(fatal), WRITER.parent]
+        done = subprocess.run(arguments, capture_output=True, text=True)
+        if path.exists():
+            check_whole(path, 0, expected)
+            shutil.rmtree(path)
+        else:
+            assert done.returncode == -signal.SIGKILL, done.stderr
+        if done.returncode == 0:
+            break
+    assert done.stdout == "created\n" and fatal > 10
+    assert os.listdir(tmp_path) == []  # the last creator removed what its predecessors left
+    expected.memory.close()

@@ -117,15 +117,21 @@ bool ioi_ordered_switch_on(ioi_alloc *alloc) {
 }
 
 ioi_entry *ioi_ordered_forward(const ioi_arena *arena, const uint8_t *key, uint32_t len, bool after) {
-    node *before[HEIGHT_MAX];
-    uint64_t next;
+    node *at = head_of(arena);
     if (key) {
+        node *before[HEIGHT_MAX];
         find(arena, key, len, after, before);
-        next = a64_load(&before[0]->next[0]);
-    } else {
-        next = a64_load(&head_of(arena)->next[0]);
+        at = before[0];
     }
-    return next ? entry_of(arena, ioi_at(arena, next)) : NULL;
+    for (uint64_t next; (next = a64_load(&at->next[0]));) {
+        at = ioi_at(arena, next);
+        ioi_entry *e = entry_of(arena, at);
+        if (!key) return e;
+        /* A key linked since may lie in front of what was asked for: a scan must never turn back. */
+        int order = ioi_key_compare(e->key, e->key_len, key, len);
+        if (order > 0 || (order == 0 && !after)) return e;
+    }
+    return NULL;
 }
 
 ioi_entry *ioi_ordered_backward(const ioi_arena *arena, const uint8_t *key, uint32_t len) {

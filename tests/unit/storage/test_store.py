@@ -250,7 +250,7 @@ def test_a_missing_version_row_is_corruption_not_a_missing_version(tmp_path, com
 @pytest.mark.parametrize("key_size", [8, 9])  # the root's row; the rows below it
 def test_a_whole_row_in_a_wrong_place_is_corruption(tmp_path, commit, key_size) -> None:
     """Its checksum is good; only the hashes say that it is not the row that belongs there."""
-    keys = [b"%d" % i for i in range(300)]
+    keys = [b"%03d" % i for i in range(300)]
     with create(tmp_path / "s", {key: b"0" for key in keys}) as store:
         commit(store, {key: b"1" for key in keys})
 
@@ -262,9 +262,9 @@ def test_a_whole_row_in_a_wrong_place_is_corruption(tmp_path, commit, key_size) 
 
     edit(tmp_path / "s", "nodes", swap)
     with Store.open(tmp_path / "s") as store:
-        assert store.get(b"7") == b"1" and store.get(b"7", 0) == b"0"
+        assert store.get(b"007") == b"1" and store.get(b"007", 0) == b"0"
         with pytest.raises(StateCorrupt, match="nodes.*hash"):
-            store.get(b"7", 1)
+            store.get(b"007", 1)
         with pytest.raises(StateCorrupt, match="nodes.*hash"):
             store.stage([(key, b"2") for key in keys])
 

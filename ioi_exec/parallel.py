@@ -29,6 +29,7 @@ FREE_DEATHS = 16
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
 LOOK_NS = 50_000_000  # how often to look whether the workers live, while nothing else wakes this thread
+START_SECONDS = 60.0  # for new processes to come up, on a machine that is busy; no transaction can be blamed for these
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
 
@@ -201,8 +202,10 @@ class ParallelExecutor:
         """Sleep until the workers are through. False: one died, or nothing moved for too long."""
         progress, since = _progress(arena, pool.workers), monotonic()
         look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
+        patience = self._limits.stall_seconds
         for turn in itertools.count():
             if arena.wait(look):
+                pool.up = True
                 return True
             streamed.hand_out(arena)
             if turn % (LOOK_NS // look):
@@ -210,10 +213,11 @@ class ParallelExecutor:
             if pool.dead():
                 # The others may wait for it for ever; but the block may also have been over already.
                 return arena.wait(0)
+            pool.up = pool.up or all(arena.slot(i)["in_block"] for i in range(pool.workers))
             now = _progress(arena, pool.workers)
             if now != progress:
                 progress, since = now, monotonic()
-            elif monotonic() - since > self._limits.stall_seconds:
+            elif monotonic() - since > (patience if pool.up else max(patience, START_SECONDS)):
                 return False
         raise AssertionError("unreachable")
 
@@ -275,7 +279,8 @@ class _Stream:
 
 
 def _progress(arena: Arena, workers: int) -> tuple[int, ...]:
-    return arena.watermark, *(arena.slot(i)["executions"] for i in range(workers))
+    slots = [arena.slot(i) for i in range(workers)]
+    return arena.watermark, *(slot["executions"] + slot["in_block"] for slot in slots)
 
 
 def _culprits(pool: Pool, arena: Arena) -> list[int]:

@@ -78,6 +78,7 @@ class Pool:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._channels: list[socket.socket] = []
         self._memory: SharedArena | None = None
+        self.up = False  # whether all of the present processes have been seen in a block
         self._setups: dict[int, tuple[Setup, list[int]]] = {}
         self._numbers = 0
         self._pid = os.getpid()
@@ -169,6 +170,7 @@ class Pool:
 
     def _start(self) -> None:
         self._pid = os.getpid()
+        self.up = False
         self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
         try:
             _starter.call(self._start_processes)

@@ -1,0 +1,53 @@
+"""What every fault must leave behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Iterator
+
+import psutil
+import pytest
+
+from ioi_exec.executors import SharedPools
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """The live descendants of a process."""
+    return [child for child in psutil.Process(pid).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    """Whether they all end soon: generous, for a machine that is busy."""
+    return not psutil.wait_procs(processes, timeout=30)[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No process, no descriptor, no named shared memory is left by the test."""
+    warm = SharedPools()  # what a process opens once and keeps: the thread that starts workers, imports
+    warm.get(1, False, None).memory
+    warm.close()
+    before = open_files(), set(os.listdir("/dev/shm")), {child.pid for child in workers_of(os.getpid())}
+    yield
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        left = open_files(), set(os.listdir("/dev/shm")), {child.pid for child in workers_of(os.getpid())}
+        if left == before:
+            return
+        time.sleep(0.05)
+    links = sorted(os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.exists())
+    raise AssertionError(f"left behind: {left}, before {before}\n{links}")
+
+
+@pytest.fixture
+def pools(nothing_left: None) -> Iterator[SharedPools]:
+    """Pools of this test alone: it will kill their workers."""
+    pools = SharedPools()
+    yield pools
+    pools.close()

@@ -1,0 +1,152 @@
+"""VMs that kill, hang, stop, or fail only where what they read is stale."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import Any, Iterator
+
+from ioi_exec import StateView, TxContext
+
+
+class Ledger:
+    """Reads and writes a few keys, at its leisure. A transaction is the keys' numbers."""
+
+    def __init__(self, microseconds: int = 200) -> None:
+        self.seconds = microseconds / 1e6
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        total = ctx.tx_index
+        for number in tx:
+            total = (total * 31 + int(state.get(b"k%d" % number) or b"7")) % 1_000_003
+            time.sleep(self.seconds * random.random())
+        state.put(b"k%d" % tx[0], b"%d" % total)
+        return b"%d" % total
+
+
+class Killer(Ledger):
+    """The transaction b"kill" ends its process; if `marker` is a path, only as long as there are fewer than `times` there."""
+
+    def __init__(self, marker: str | None = None, times: int = 1, status: int = 9) -> None:
+        super().__init__()
+        self.marker = marker
+        self.times = times
+        self.status = status
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        if tx == b"kill":
+            if self.marker is None:
+                os._exit(self.status)
+            with open(self.marker, "a+") as file:
+                file.seek(0)
+                if len(file.read()) < self.times:
+                    file.write("x")
+                    file.flush()
+                    os._exit(self.status)
+        return super().execute(tx[:2], state, ctx)
+
+
+class Sleeper(Ledger):
+    """The transaction b"hang" never ends."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        while tx == b"hang":
+            time.sleep(1)
+        return super().execute(tx, state, ctx)
+
+
+class Raiser:
+    """Raises what the transaction names."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        state.put(b"k%d" % (ctx.tx_index % 3), state.get(b"k0") or b"first")
+        time.sleep(0.0005)
+        if tx == b"memory":
+            raise MemoryError
+        if tx == b"recursion":
+            self.execute(tx, state, ctx)
+        if tx == b"file":
+            open("/nowhere/at/all")
+        if tx == b"import":
+            import no_such_module_anywhere  # type: ignore[import-not-found]  # noqa: F401
+        if tx == b"exit":
+            raise SystemExit(3)
+        if tx == b"bug":
+            raise KeyError("bug")
+        return b"fine"
+
+
+def torn(state: StateView) -> Iterator[tuple[bytes, bytes]]:
+    """Two keys that every transaction changes together: read apart, they differ only where something is stale."""
+    while True:
+        left = state.get(b"left") or b"0"
+        time.sleep(random.random() * 0.0005)
+        yield left, state.get(b"right") or b"0"
+
+
+def step(state: StateView, left: bytes, right: bytes) -> bytes:
+    state.put(b"left", b"%d" % (int(left) + 1))
+    state.put(b"right", b"%d" % (int(right) + 1))
+    return left
+
+
+class Invariant:
+    """Raises `error`, by name, where the two keys differ: which no valid incarnation ever sees."""
+
+    def __init__(self, error: str) -> None:
+        self.error = error
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        left, right = next(torn(state))
+        if left != right:
+            if self.error == "_exit":
+                raise BaseException("seen torn")
+            if self.error == "recursion":
+                return self.execute(tx, state, ctx)
+            raise {"assertion": AssertionError, "memory": MemoryError, "os": OSError, "exit": SystemExit}[self.error]("torn")
+        return step(state, left, right)
+
+
+class Loops:
+    """Goes round in circles while the keys differ, in the way named."""
+
+    def __init__(self, way: str) -> None:
+        self.way = way
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        left, right = next(torn(state))
+        while left != right:
+            if self.way == "get":
+                left, right = state.get(b"left") or b"0", state.get(b"right") or b"0"
+            elif self.way == "exists":
+                state.exists(b"left")
+            elif self.way == "put":
+                state.put(b"busy", left)
+            elif self.way == "delete":
+                state.delete(b"busy")
+            elif self.way == "scan":
+                list(state.scan(prefix=b"none"))
+            elif self.way == "checkpoint":
+                with state.checkpoint():
+                    pass
+        return step(state, left, right)
+
+
+class Swallows:
+    """Catches everything, BaseException included, and goes on."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        seen: Any = b"?"
+        for _ in range(1500):  # long enough that the view looks whether it is stale, and stops the incarnation in here
+            try:
+                left, right = next(torn(state)) if seen == b"?" else (state.get(b"left") or b"0", state.get(b"right") or b"0")
+                seen = left
+            except BaseException:
+                seen = b"swallowed"
+        try:
+            state.put(b"left", b"%d" % (int(left) + 1))
+            state.put(b"right", b"%d" % (int(right) + 1))
+        except BaseException:
+            seen = b"swallowed"
+        return bytes(seen)

@@ -1,0 +1,176 @@
+"""Workers killed and stopped in the middle of blocks: the same results, nothing left behind, the guilty named."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from faulty_vms import Killer, Ledger, Sleeper
+
+from ioi_exec import BlockResult, ExecutionMachine, Limits, Receipt, VMFault
+from ioi_exec.executors import SharedPools
+from ioi_exec.workers.pool import Pool
+
+
+def random_txs(rng: random.Random, n: int, keys: int = 6) -> list[bytes]:
+    return [bytes(rng.randrange(keys) for _ in range(rng.choice((1, 2, 3)))) for _ in range(n)]
+
+
+class Assassin:
+    """Sends signals to random workers of a pool, at random moments, while a block runs."""
+
+    def __init__(self, pool: Pool, rng: random.Random, number: int, times: int, within: float) -> None:
+        self._pool = pool
+        self._rng = rng
+        self._number = number
+        self._moments = sorted(rng.random() * within for _ in range(times))
+        self._thread = threading.Thread(target=self._run)
+        self.hits = 0
+
+    def __enter__(self) -> Assassin:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        for moment in self._moments:
+            time.sleep(max(0.0, began + moment - time.monotonic()))
+            processes = list(self._pool._processes)
+            if processes:
+                victim = self._rng.choice(processes)
+                victim.send_signal(self._number)  # a Popen never signals a process that was waited for
+                self.hits += 1
+
+
+def results(machine: ExecutionMachine, txs: list[bytes]) -> tuple[BlockResult, list[tuple[int, Receipt]]]:
+    streamed: list[tuple[int, Receipt]] = []
+    return machine.execute(txs, on_receipt=lambda i, receipt: streamed.append((i, receipt))), streamed
+
+
+def equal(found: BlockResult, expected: BlockResult) -> bool:
+    return (found.state_root, found.receipts_root, found.writes) == (
+        expected.state_root, expected.receipts_root, expected.writes,
+    ) and found.receipts == expected.receipts
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_killed_at_random_moments(pools: SharedPools, workers: int) -> None:
+    hits = retries = 0
+    with ExecutionMachine.create(None, Ledger, workers=workers, pin=False, executors=pools.executors()) as machine:
+        pool = pools.get(workers, False, None)
+        for block in range(15):
+            seed = f"{workers} {block}"
+            rng = random.Random(seed)
+            txs = random_txs(rng, 60)
+            expected = machine.execute(txs, sequential=True)
+            with Assassin(pool, rng, signal.SIGKILL, rng.choice((1, 1, 2, 3)), 0.03) as assassin:
+                result, streamed = results(machine, txs)
+            assert equal(result, expected), f"seed {seed}"
+            assert streamed == list(enumerate(expected.receipts)), f"seed {seed}: in order, each once, across retries"
+            machine.commit(result)
+            hits += assassin.hits
+            retries += result.stats.retries
+    assert hits > 8 and retries > 3, "hardly anything was killed in time: the test tests nothing"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_stopped_workers_are_given_up(pools: SharedPools, workers: int) -> None:
+    retries = 0
+    options: dict[str, Any] = dict(workers=workers, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.2))
+    with ExecutionMachine.create(None, Ledger, **options) as machine:
+        pool = pools.get(workers, False, None)
+        machine.execute([])  # processes that are still starting get more patience
+        for block in range(6):
+            seed = f"stop {workers} {block}"
+            rng = random.Random(seed)
+            txs = random_txs(rng, 60)
+            expected = machine.execute(txs, sequential=True)
+            with Assassin(pool, rng, signal.SIGSTOP, 1, 0.01):
+                result, streamed = results(machine, txs)
+            assert equal(result, expected) and streamed == list(enumerate(expected.receipts)), f"seed {seed}"
+            retries += result.stats.retries
+    assert retries, "nothing was stopped in time: the test tests nothing"
+
+
+def test_killed_between_blocks(pools: SharedPools) -> None:
+    with ExecutionMachine.create(None, Ledger, workers=2, pin=False, executors=pools.executors()) as machine:
+        expected = machine.execute([b"\1\2", b"\2\1"])
+        for process in pools.get(2, False, None)._processes:
+            process.kill()
+            process.wait()
+        result = machine.execute([b"\1\2", b"\2\1"])
+        assert equal(result, expected) and result.stats.mode == "parallel"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("status", [0, 9])
+def test_a_transaction_that_ends_its_process_is_named(pools: SharedPools, workers: int, status: int) -> None:
+    vm_args = {"status": status}
+    with ExecutionMachine.create(None, Killer, vm_args=vm_args, workers=workers, pin=False, executors=pools.executors()) as machine:
+        root = machine.root
+        streamed: list[int] = []
+        with pytest.raises(VMFault, match="transaction 5 ended every worker.*Nothing was staged") as caught:
+            machine.execute([b"\1"] * 5 + [b"kill"] + [b"\2"] * 5, on_receipt=lambda i, receipt: streamed.append(i))
+        assert caught.value.tx_index == 5
+        assert streamed == list(range(len(streamed))) and len(streamed) <= 5
+        assert (machine.version, machine.root) == (0, root)
+        assert machine.execute([b"\1", b"\2"]).failed == 0
+
+
+@pytest.mark.parametrize("times, mode", [(1, "parallel"), (2, "sequential"), (3, "sequential")])
+def test_a_transaction_that_ends_its_process_a_few_times_is_done_at_last(
+    pools: SharedPools, tmp_path: Path, times: int, mode: str
+) -> None:
+    marker = tmp_path / "marker"
+    txs = [b"\1"] * 5 + [b"kill"] + [b"\2"] * 5
+    with ExecutionMachine.create(
+        None, Killer, vm_args={"marker": str(marker), "times": times}, workers=2, pin=False, executors=pools.executors()
+    ) as machine:
+        result, streamed = results(machine, txs)
+        assert marker.read_text() == "x" * times
+        assert (result.stats.retries, result.stats.mode) == (times, mode)
+        assert equal(result, machine.execute(txs, sequential=True)) and streamed == list(enumerate(result.receipts))
+        assert machine.execute([b"\1"] * 9).stats.mode == "parallel"
+
+
+def test_a_transaction_that_hangs_is_named(pools: SharedPools) -> None:
+    options: dict[str, Any] = dict(workers=2, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.3))
+    with ExecutionMachine.create(None, Sleeper, **options) as machine:
+        with pytest.raises(VMFault, match="transaction 3 .*hangs") as caught:
+            machine.execute([b"\1", b"\2", b"\3", b"hang", b"\1", b"\2"])
+        assert caught.value.tx_index == 3
+        assert machine.execute([b"\1", b"\2"]).failed == 0
+
+
+@pytest.fixture
+def dying_starters(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Workers that die before they take any part in a block."""
+    from ioi_exec.workers import pool
+
+    started: list[int] = []
+    start = Pool._start_processes
+
+    def counted(self: Pool) -> None:
+        started.append(1)
+        start(self)
+
+    monkeypatch.setattr(pool, "_BOOT", "import os; os._exit(1)")
+    monkeypatch.setattr(Pool, "_start_processes", counted)
+    yield started
+
+
+def test_workers_that_never_start_are_no_transactions_fault(dying_starters: list[int]) -> None:
+    from ioi_exec import ResourceError
+
+    with ExecutionMachine.create(None, Ledger, workers=2, pin=False) as machine:
+        with pytest.raises(ResourceError, match="died 17 times while no transaction was running"):
+            machine.execute([b"\1", b"\2"])
+    assert len(dying_starters) == 17

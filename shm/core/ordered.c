@@ -149,7 +149,8 @@ ioi_entry *ioi_ordered_backward(const ioi_arena *arena, const uint8_t *key, uint
 
 ioi_entry *ioi_ordered_next(const ioi_arena *arena, const ioi_entry *entry) {
     uint64_t at = a64_load(&entry->ordered);
-    assert(at && "the entry is in the index");
+    /* Linked, but its linker has not noted the node yet. */
+    if (!at) return ioi_ordered_forward(arena, entry->key, entry->key_len, true);
     uint64_t next = a64_load(&((node *)ioi_at(arena, at))->next[0]);
     return next ? entry_of(arena, ioi_at(arena, next)) : NULL;
 }

@@ -82,9 +82,10 @@ typedef struct ioi_sched {
     a32 sleepers;    /* how many sleep on it */
     a32 state;       /* ioi_block_state */
     a32 fault_tx;    /* TxIndex of the fault that stopped the block (n: end_block) */
-    a32 ordered_on;  /* the block scans: written keys go into the ordered index */
     uint32_t tuned_at;      /* the window was last looked at here; the token's holder alone touches these two */
     uint64_t tuned_trouble;
+    /* On a line of its own: every write looks at it, and it changes twice a block at most. */
+    alignas(IOI_LINE) a32 ordered_on; /* the block scans: written keys go into the ordered index */
 } ioi_sched;
 #define IOI_WINDOW_OPEN ((uint32_t)INT32_MAX) /* no limit */
 

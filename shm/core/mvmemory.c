@@ -78,9 +78,8 @@ bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, u
 
 /* ---- read and validate ------------------------------------------------------------------------------------- */
 
-ioi_seen ioi_mv_read(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *word,
-                     uint32_t *writer) {
-    ioi_version *version = ioi_versions_below(arena, entry, position, word);
+ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer) {
+    ioi_version *version = ioi_versions_below(alloc, entry, position, word);
     if (version) {
         *writer = version->position;
         return *word & IOI_ESTIMATE ? IOI_SEEN_ESTIMATE : IOI_SEEN_VERSION;
@@ -94,11 +93,12 @@ static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
     return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;
 }
 
-bool ioi_mv_read_stands(const ioi_arena *arena, const ioi_read *read, uint32_t position) {
-    const ioi_entry *entry = ioi_at(arena, read->entry & ~IOI_PRESENCE);
+bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position) {
+    const ioi_arena *arena = alloc->arena;
+    ioi_entry *entry = ioi_at(arena, read->entry & ~IOI_PRESENCE);
     uint64_t now;
     uint32_t writer;
-    ioi_seen seen = ioi_mv_read(arena, entry, position, &now, &writer);
+    ioi_seen seen = ioi_mv_read(alloc, entry, position, &now, &writer);
     if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;
     if (now == read->word) return true;
     if (ioi_word_present(now) != ioi_word_present(read->word)) return false;
@@ -107,7 +107,8 @@ bool ioi_mv_read_stands(const ioi_arena *arena, const ioi_read *read, uint32_t p
 
 /* A phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are reads
  * and validated as such. */
-static bool range_stands(const ioi_arena *arena, const ioi_range *range, uint32_t position, const ioi_entry_set *seen) {
+static bool range_stands(ioi_alloc *alloc, const ioi_range *range, uint32_t position, const ioi_entry_set *seen) {
+    const ioi_arena *arena = alloc->arena;
     const uint8_t *low = range->low_len == IOI_UNBOUNDED ? NULL : ioi_at(arena, range->low);
     const uint8_t *high = range->high_len == IOI_UNBOUNDED ? NULL : ioi_at(arena, range->high);
     for (ioi_entry *e = ioi_ordered_forward(arena, low, range->low_len, false); e; e = ioi_ordered_next(arena, e)) {
@@ -117,23 +118,23 @@ static bool range_stands(const ioi_arena *arena, const ioi_range *range, uint32_
         }
         if (set_has(seen, ioi_offset(arena, e))) continue;
         uint64_t now;
-        ioi_version *version = ioi_versions_below(arena, e, position, &now);
+        ioi_version *version = ioi_versions_below(alloc, e, position, &now);
         /* No version: the base shows, and the scan met every key of the base as far as it looked. */
         if (version && (ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;
     }
     return true;
 }
 
-bool ioi_mv_validate(const ioi_arena *arena, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch) {
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch) {
     for (uint32_t i = 0; i < inc->reads_count; i++)
-        if (!ioi_mv_read_stands(arena, &inc->reads[i], position)) return false;
+        if (!ioi_mv_read_stands(alloc, &inc->reads[i], position)) return false;
     if (inc->ranges_count == 0) return true;
 
     set_reserve(scratch, inc->reads_count);
     for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, inc->reads[i].entry & ~IOI_PRESENCE);
-    const ioi_range *ranges = ioi_at(arena, inc->ranges);
+    const ioi_range *ranges = ioi_at(alloc->arena, inc->ranges);
     for (uint32_t i = 0; i < inc->ranges_count; i++)
-        if (!range_stands(arena, &ranges[i], position, scratch)) return false;
+        if (!range_stands(alloc, &ranges[i], position, scratch)) return false;
     return true;
 }
 
@@ -151,12 +152,15 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
         if (first) {
             a64_store_relaxed(&entry->next_written, a64_load_relaxed(&slot->written));
             a64_store(&slot->written, ioi_offset(arena, entry));
-            if (!ioi_ordered_written(alloc, entry)) return false;
         }
         uint64_t word =
             ioi_mv_record(alloc, puts[i].bytes ? IOI_VALUE : IOI_DELETED, incarnation, puts[i].bytes, puts[i].len);
         if (!word) return false;
-        if (a64_load_relaxed(&version->cell) == 0) *wrote_new = true;
+        if (a64_load_relaxed(&version->cell) == 0) {
+            *wrote_new = true;
+            /* Not only the key's first writer: that one may be stopped right before it, while this write becomes final. */
+            if (!ioi_ordered_written(alloc, entry)) return false;
+        }
         ioi_versions_set(arena, entry, version, word);
         writes[i] = (ioi_write){ioi_offset(arena, entry), ioi_offset(arena, version)};
     }
@@ -178,14 +182,16 @@ void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted) {
         a64_or(&((ioi_version *)ioi_at(arena, writes[i].version))->cell, IOI_ESTIMATE);
 }
 
-void ioi_mv_seal(const ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
+void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
                  void *context) {
     uint32_t top = arena->shared->block.n + 2;
+    ioi_alloc alloc;
+    ioi_alloc_init(&alloc, arena);
     for (uint32_t w = 0; w < workers; w++)
         for (uint64_t at = a64_load(&arena->shared->slots[w].written); at;) {
             ioi_entry *entry = ioi_at(arena, at);
             uint64_t word;
-            ioi_version *version = ioi_versions_below(arena, entry, top, &word);
+            ioi_version *version = ioi_versions_below(&alloc, entry, top, &word);
             if (version && version->position > 0) {
                 assert(!(word & IOI_ESTIMATE) && "every transaction is final");
                 emit(context, entry, word);

@@ -84,17 +84,16 @@ uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, c
 bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, uint32_t len);
 
 /* What the transaction at `position` sees of a key. */
-ioi_seen ioi_mv_read(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *word,
-                     uint32_t *writer);
+ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer);
 
 /* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else equal values
  * (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `scratch` is needed
  * for ranges: a process-private set, see below. */
 typedef struct ioi_entry_set ioi_entry_set;
-bool ioi_mv_validate(const ioi_arena *arena, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch);
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch);
 
 /* The same for a single read. */
-bool ioi_mv_read_stands(const ioi_arena *arena, const ioi_read *read, uint32_t position);
+bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position);
 
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }
@@ -120,7 +119,7 @@ void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted);
 
 /* The last write of every key written by a transaction of the block (position >= 1), in no order: calls `emit`
  * for each. For the coordinator, after the block is done. */
-void ioi_mv_seal(const ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
+void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
                  void *context);
 
 /* A private set of entries (which belongs to one thread), emptied in O(1). */

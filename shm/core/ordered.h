@@ -3,9 +3,9 @@
  * upper levels are only shortcuts. Nothing is removed: a key whose writes were all withdrawn simply has no live version.
  *
  * Most blocks never scan, so nobody pays until the first scan of a block switches the index on. Whoever writes a key
- * first links its first version node (seq_cst), then looks at `ordered_on`; the scanner raises `ordered_on`
+ * links its version node and counts it (seq_cst), then looks at `ordered_on`; the scanner raises `ordered_on`
  * (seq_cst), then walks the key index and links every written entry. So either the writer sees the flag or the walk
- * sees the writer's version.
+ * sees the writer's version. Every writer of a key does so, before its value shows: the first one may be slow.
  */
 #ifndef IOI_ORDERED_H
 #define IOI_ORDERED_H
@@ -15,7 +15,7 @@
 /* Lay out an empty list; returns its offset, 0 when the arena is full. */
 uint64_t ioi_ordered_create(ioi_alloc *alloc);
 
-/* A key has been written for the first time: put it into the index if the index is on. False when the arena is full. */
+/* A key gets a version: put it into the index if the index is on and it is not there yet. False when the arena is full. */
 bool ioi_ordered_written(ioi_alloc *alloc, ioi_entry *entry);
 
 /* Switch the index on (idempotent): when this returns true, every key written before the call is in it. */

@@ -149,7 +149,7 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
 
 static bool validate(ioi_worker *w, uint32_t tx) {
     count(&w->slot->validations, 1);
-    return ioi_mv_validate(w->arena, ioi_finished(w, tx), tx + 1, w->scratch);
+    return ioi_mv_validate(&w->alloc, ioi_finished(w, tx), tx + 1, w->scratch);
 }
 
 /* ---- the watermark ------------------------------------------------------------------------------------------- */

@@ -112,10 +112,11 @@ static trie *trie_of(const ioi_arena *arena, const ioi_entry *entry) {
     return at ? ioi_at(arena, at) : NULL;
 }
 
-/* The list node of a position, or where it belongs: *link is the slot that holds *older. */
-static ioi_version *list_find(const ioi_arena *arena, ioi_entry *entry, uint32_t position, a64 **link, uint64_t *older) {
+/* The list node of a position, or where it belongs: *link is the slot that holds *older. Adds its steps to *walked. */
+static ioi_version *list_find(const ioi_arena *arena, ioi_entry *entry, uint32_t position, a64 **link, uint64_t *older,
+                              uint32_t *walked) {
     *link = &entry->head;
-    for (;;) {
+    for (;; ++*walked) {
         *older = a64_load(*link);
         if (!*older) return NULL;
         ioi_version *v = ioi_at(arena, *older);
@@ -151,6 +152,7 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
     *first = false;
     a64 *link;
     uint64_t older;
+    uint32_t walked = 0;
     trie *t = trie_of(arena, entry);
     if (t) {
         way *leaf = linked_leaf(arena, t, position);
@@ -159,7 +161,7 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
     }
     /* Even with a trie: this position may have entered the list before it, and not be migrated yet. */
     if (!t || !a32_load(&t->migrated)) {
-        ioi_version *v = list_find(arena, entry, position, &link, &older);
+        ioi_version *v = list_find(arena, entry, position, &link, &older, &walked);
         if (v) return v;
     }
     ioi_version *made = ioi_alloc_bytes(alloc, sizeof *made, 8);
@@ -171,12 +173,11 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
     for (;;) {
         a64_store_relaxed(&made->next, older);
         if (a64_cas(link, &older, ioi_offset(arena, made))) break;
-        ioi_version *v = list_find(arena, entry, position, &link, &older);
+        ioi_version *v = list_find(arena, entry, position, &link, &older, &walked);
         assert(!v && "a position has one owner");
     }
-    uint32_t count = a32_add(&entry->versions, 1) + 1;
-    *first = count == 1;
-    if (count > VERSIONS_IN_LIST && !promote(alloc, entry)) return NULL;
+    *first = a32_add(&entry->versions, 1) == 0;
+    if (walked > WALK_MAX && !promote(alloc, entry)) return NULL;
     /* Look again: a promoter may have walked past before the node stood in the list. Linking twice is harmless. */
     t = trie_of(arena, entry);
     if (t && !trie_link(alloc, t, made)) return NULL;
@@ -198,7 +199,8 @@ void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *nod
     }
 }
 
-ioi_version *ioi_versions_below(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *cell) {
+ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *cell) {
+    const ioi_arena *arena = alloc->arena;
     ioi_version *best = NULL;
     trie *t = trie_of(arena, entry);
     if (t) {
@@ -206,15 +208,18 @@ ioi_version *ioi_versions_below(const ioi_arena *arena, const ioi_entry *entry, 
             if ((*cell = a64_load(&best->cell))) break;
         if (a32_load(&t->migrated)) return best;
     }
-    for (uint64_t at = a64_load(&entry->head); at;) {
+    uint32_t walked = 0;
+    for (uint64_t at = a64_load(&entry->head); at; walked++) {
         ioi_version *v = ioi_at(arena, at);
-        uint64_t word;
-        if (v->position < position && (!best || v->position > best->position) && (word = a64_load(&v->cell))) {
-            *cell = word;
-            return v;
-        }
         if (best && v->position <= best->position) break;
+        uint64_t word;
+        if (v->position < position && (word = a64_load(&v->cell))) {
+            *cell = word;
+            best = v;
+            break;
+        }
         at = a64_load(&v->next);
     }
+    if (walked > WALK_MAX && !t) promote(alloc, entry); /* no room for it: then the next one walks again */
     return best;
 }

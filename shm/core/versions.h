@@ -1,10 +1,11 @@
 /* The versions of one key, by position. A position is TxIndex + 1; position 0 lies under the block (an overlay the
  * coordinator puts there), n + 1 is end_block.
  *
- * Two structures, both insert-only. A short list, newest position first: nearly every key has one or two versions.
- * When the list passes VERSIONS_IN_LIST nodes the key gets a trie beside it: 64-ary bitmaps over the position, so that
- * the highest version below a position costs a few words however many there are (100,000 transactions on one
- * account are a normal block).
+ * Two structures, both insert-only. A list, newest position first: nearly every key has one or two versions, and where there
+ * are many, whoever works in block order finds its place near the head. When somebody had to walk further than WALK_MAX
+ * nodes, the key gets a trie beside the list: 64-ary bitmaps over the position, so that the highest version below a
+ * position costs a few words however many there are (100,000 transactions on one account are a normal block). Counting
+ * steps rather than versions keeps the trie, which takes half a kilobyte where versions lie thin, to the keys that need it.
  *
  * Promotion is one way and needs no lock. The promoter publishes the empty trie (seq_cst), then links every list node
  * into it, then raises `migrated`. An inserter that saw no trie puts its node into the list (seq_cst) and looks again:
@@ -20,7 +21,7 @@
 
 #include "index.h"
 
-enum { VERSIONS_IN_LIST = 12 };
+enum { WALK_MAX = 32 };
 
 typedef struct ioi_version {
     a64 next; /* older, in the list */
@@ -36,7 +37,7 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
 /* Store a cell word: nonzero is live, 0 withdraws. Only the position's owner calls it. */
 void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell);
 
-/* The live version with the highest position below `position`, its cell in *cell; NULL if there is none. */
-ioi_version *ioi_versions_below(const ioi_arena *arena, const ioi_entry *entry, uint32_t position, uint64_t *cell);
+/* The live version with the highest position below `position`, its cell in *cell; NULL if there is none. May promote. */
+ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *cell);
 
 #endif

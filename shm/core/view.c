@@ -222,7 +222,7 @@ static bool in_scanned_range(const struct ioi_view_store *s, const ioi_entry *e)
 static bool gone_stale(ioi_view *v) {
     if (++v->operations % CHECK_EVERY || v->tx >= v->worker->n) return false;
     for (uint32_t i = 0; i < v->store->reads_count; i++)
-        if (!ioi_mv_read_stands(v->worker->arena, &v->store->reads[i], v->position)) return true;
+        if (!ioi_mv_read_stands(&v->worker->alloc, &v->store->reads[i], v->position)) return true;
     return false;
 }
 
@@ -243,7 +243,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
         return IOI_OK;
     }
     uint32_t writer;
-    switch (ioi_mv_read(arena, entry, v->position, word, &writer)) {
+    switch (ioi_mv_read(&v->worker->alloc, entry, v->position, word, &writer)) {
     case IOI_SEEN_ESTIMATE:
         assert(writer >= 1 && writer < v->position);
         v->blocker = writer - 1;

@@ -144,6 +144,8 @@ class ParallelExecutor:
         self, pool: Pool, block: Block, base: BaseState, streamed: _Stream, attempts: _Attempts
     ) -> Outcome | None:
         """Run the block once. None: it must run again, and `attempts` says how."""
+        if pool.dead():  # between two blocks: no block's business
+            pool.kill()
         setup = self._setup(pool, base)
         memory = pool.memory
         arena = memory.arena
@@ -172,8 +174,10 @@ class ParallelExecutor:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
         overlay, context = base.overlay_writes(), block.context
         likely = max(self._bytes, sum(map(len, block.txs)) + GUESS_PER_TRANSACTION * len(block.txs))
-        if likely <= (self._limits.arena_bytes or likely):
-            memory.grow_to(likely)
+        try:
+            memory.grow_to(min(likely, self._limits.arena_bytes or likely))
+        except ArenaExhausted:
+            pass  # it was only a guess
         while True:
             needed = memory.arena.begin(
                 txs=block.txs,

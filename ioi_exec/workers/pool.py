@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from ioi_shm.memory import STEP_BYTES, SharedArena
 from ioi_exec.workers.control import Complaint, Forget, Setup, receive, send
 
 log = logging.getLogger("ioi_exec")
+
+CHANNEL_SECONDS = 10.0  # a worker that takes no message for so long is stopped or stuck: the next block will find out
 
 # The parent's import path as it is, so that workers find what it finds, a VM in the working directory included.
 _BOOT = (
@@ -118,17 +121,11 @@ class Pool:
         """What workers said since last asked."""
         said = []
         for channel in self._channels:
-            channel.setblocking(False)
             try:
-                while True:
-                    channel.recv(1, socket.MSG_PEEK)  # raises while there is nothing
-                    channel.setblocking(True)
+                while select.select([channel], [], [], 0)[0]:
                     said.append(receive(channel)[0])
-                    channel.setblocking(False)
-            except (BlockingIOError, EOFError, OSError):
-                pass
-            finally:
-                channel.setblocking(True)
+            except (EOFError, OSError):
+                continue  # it died; what it said before is kept
         return said
 
     def kill(self) -> None:
@@ -199,6 +196,7 @@ class Pool:
                         start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
                     )
                 )
+            ours.settimeout(CHANNEL_SECONDS)
             self._channels.append(ours)
 
     def _pin_workers(self) -> None:

@@ -22,6 +22,7 @@ from ioi_exec.workers.part import Part, make_part
 
 # Blocks come in rows, and waking a sleeping process takes longer than a small block: look out for the next one a while.
 SPIN_NS = 75_000
+TEXT_MOST = 10_000  # of a complaint: it must fit the socket's buffer, for nobody reads while the block runs
 
 
 class Parts:
@@ -79,7 +80,8 @@ def main(arena_fd: int, arena_size: int, worker_id: int, channel_fd: int, parent
     while worker.await_block(SPIN_NS if spin else 0):
         complaint = take_part(worker, parts, arena)
         if complaint is not None:
-            send(channel, Complaint(worker_id, *complaint))
+            kind, text = complaint
+            send(channel, Complaint(worker_id, kind, text[-TEXT_MOST:]))
             arena.abandon()
         worker.leave()
     os._exit(0)  # nothing of value is left here, and threads of a VM must not hold the process up

@@ -38,7 +38,7 @@ class SharedArena:
             os.ftruncate(self.fd, self.size)
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self.reserved = 0
-            self._reserve(max(initial_bytes, BLOCK_AT + mmap.PAGESIZE))
+            self._reserve(max(min(initial_bytes, limit or initial_bytes), BLOCK_AT + mmap.PAGESIZE))
             self.arena = Arena(self.fd, self.size, self.reserved, os.urandom(32))
         except BaseException:
             os.close(self.fd)

@@ -17,7 +17,7 @@ FLAGS = [
 
 
 def core(name: str, folder: str) -> Extension:
-    """One extension: every C file of `folder`; those that know Python are module.c or in its folder python."""
+    """One extension: every C file of `folder`; those that know Python are in its folder python."""
     return Extension(
         name,
         sources=sorted(glob(f"{folder}/*.c") + glob(f"{folder}/python/*.c")),

@@ -81,6 +81,11 @@ class CommittedState:
         except ioi_storage.StorageError as error:
             raise translated(error) from error
 
+    def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of `keys`, which are within the store's limits and ascend."""
+        with storage_errors():
+            return self._top.getmulti(keys)
+
     def scan(
         self, start: bytes | None, end: bytes | None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Sequence
-
 from ioi_shm import run_sequential
 
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
@@ -25,15 +23,11 @@ class NativeSequentialExecutor:
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         began = perf_counter()
         context = block.context
-
-        def fetch(keys: list[bytes]) -> Sequence[bytes | None]:
-            return [base.get(key) for key in keys]
-
         writes, blob, ends, error, busy_ns = run_sequential(
             self._vm.native,
             block.txs,
             self._limits.of_writes(),
-            fetch,
+            base.getmulti,
             height=context.height,
             time_ns=context.time_ns,
             proposer=context.proposer,

@@ -93,6 +93,10 @@ class OverlayStore(State):
             return self._writes[key]
         return self._base._latest_value(key)
 
+    def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        below = iter(self._base._latest_values([key for key in keys if key not in self._writes]))
+        return [self._writes[key] if key in self._writes else next(below) for key in keys]
+
     def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
         """The base's pairs and our writes, merged; ours win."""
         version = self.version

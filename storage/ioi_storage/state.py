@@ -50,6 +50,9 @@ class State(ABC):
     def _latest_value(self, key: bytes) -> bytes | None: ...
 
     @abstractmethod
+    def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+    @abstractmethod
     def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs: ...
 
     @abstractmethod
@@ -91,6 +94,13 @@ class State(ABC):
         if stored_key != key or value is None or hashlib.sha256(value).digest() != found.value_hash:
             raise corrupt("values", row_key, "it is not the value recorded in the tree")
         return value
+
+    def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The latest values of `keys` in their order, None where absent; fastest where the keys ascend."""
+        self._check()
+        for key in keys:
+            flat.check_key(key)
+        return self._latest_values(keys)
 
     def scan(
         self, start: bytes | None = None, end: bytes | None = None, *, reverse: bool = False, limit: int | None = None

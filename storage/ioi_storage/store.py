@@ -164,6 +164,9 @@ class Store(State):
     def _latest_value(self, key: bytes) -> bytes | None:
         return self._read(lambda snapshot: snapshot.get(key))
 
+    def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return self._read(lambda snapshot: snapshot.getmulti(keys))
+
     def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
         latest = self.latest
         snapshot = Snapshot(self._env, self._tables)

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "jellyfish.h"
-#include "seal.h"
+#include "../jellyfish.h"
+#include "../seal.h"
 
 /* Takes a tuple (bytes, object) apart; the references stay the tuple's. */
 static bool take_apart(PyObject *pair, PyObject **first, PyObject **second) {

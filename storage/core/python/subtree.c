@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "jellyfish.h"
+#include "../jellyfish.h"
 
 enum { STALE_ROW = 1900 }; /* bytes of stale records that go into one row, so that two rows fit a page */
 

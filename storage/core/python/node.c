@@ -1,7 +1,7 @@
 /* Rows of the tree's nodes. */
 #include "module.h"
 
-#include "node.h"
+#include "../node.h"
 
 static bool parse_row(PyObject *row, struct node *node) {
     if (!PyBytes_Check(row)) {

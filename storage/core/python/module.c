@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jellyfish.h"
-#include "merkle.h"
-#include "sha256.h"
+#include "../jellyfish.h"
+#include "../merkle.h"
+#include "../sha256.h"
 
 #define VALUE_MAX ((Py_ssize_t)1 << 31)
 

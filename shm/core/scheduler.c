@@ -85,7 +85,8 @@ static void notify(ioi_sched *sched, uint32_t sleepers) {
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state) {
     ioi_sched *sched = &arena->shared->sched;
     uint32_t running = IOI_BLOCK_RUNNING;
-    if (!a32_cas(&sched->state, &running, state)) return;
+    if (!a32_cas(&sched->state, &running, state) && running == IOI_BLOCK_IDLE) return;
+    /* Also when it was stopped already: whoever did may have died before waking anybody. */
     notify(sched, UINT32_MAX);
     if (state == IOI_BLOCK_DONE) return; /* nobody waits for a final transaction */
     a32 *status = ioi_at(arena, arena->shared->block.status);

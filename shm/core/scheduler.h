@@ -96,7 +96,7 @@ void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc);
 /* Suspend until the aborted transaction `tx` has run again. False if the block stopped instead. */
 bool ioi_wait_for(ioi_worker *w, uint32_t tx);
 
-/* Stop the block (DONE, FULL, FAULT, ABANDONED) and wake everybody; the first to stop it wins. */
+/* Stop the block (DONE, FULL, FAULT, ABANDONED) and wake everybody; the first to stop it says why. */
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state);
 
 static inline bool ioi_running(const ioi_worker *w) { return a32_load_sc(&w->sched->state) == IOI_BLOCK_RUNNING; }

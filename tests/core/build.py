@@ -1,0 +1,127 @@
+"""Compile the C harnesses of this folder against a copy of shm/core.
+
+    python3 tests/core/build.py OUT [PROGRAM ...]        all programs unless some are named
+
+Programs:
+    unit            each part by itself
+    threads         random blocks on threads                                    harness/threads.c
+    threads-asan    the same under AddressSanitizer and UBSan
+    threads-tsan    the same under ThreadSanitizer
+    simulate        random blocks under simulated schedules                     harness/simulate.c
+    unit-asan       the unit tests under AddressSanitizer and UBSan
+
+The simulated core is compiled with small constants (TIGHT), so that a dozen transactions reach what takes thousands in
+production: tries, nodes of the index, solo runs, windows, chunks that run out. Everything else is the shipped source.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checkout's, to compare
+HARNESS = HERE / "harness"
+
+COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c"]
+FLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-D_GNU_SOURCE", "-pthread"]
+ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+TSAN = ["-O1", "-fsanitize=thread", "-Wno-tsan"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One executable: its own sources beside the core's, and how it is compiled."""
+
+    sources: tuple[str, ...]
+    flags: tuple[str, ...]
+    tight: bool = False
+
+
+PROGRAMS = {
+    "threads": Program((*COMMON, "reference.c", "threads.c"), ("-O2",)),
+    "threads-asan": Program((*COMMON, "reference.c", "threads.c"), tuple(ASAN)),
+    "threads-tsan": Program((*COMMON, "reference.c", "threads.c"), tuple(TSAN)),
+    "simulate": Program((*COMMON, "sim.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
+}
+
+# (file, pattern with one group around the number, its replacement)
+TIGHT = [
+    ("arena.h", r"IOI_CHUNK = (32 \* 1024),", "1024"),
+    ("index.c", r"uint32_t bits = (10);", "2"),
+    ("versions.h", r"WALK_MAX = (\d+)", "2"),
+    ("view.c", r"CHECK_EVERY = (\d+)", "7"),
+    ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),
+    ("scheduler.c", r"VALIDATION_BATCH = (\d+),", "2"),
+    ("scheduler.c", r"SOLO_CHECKS = (\d+),", "3"),
+    ("scheduler.c", r"SOLO_FIRST = (\d+),", "3"),
+    ("scheduler.c", r"SOLO_MAX = (\d+),", "12"),
+    ("scheduler.c", r"SOLO_TURNS = (\d+),", "3"),
+    ("scheduler.c", r"PUBLISH_EVERY = (\d+),", "2"),
+    ("scheduler.c", r"TUNE_EVERY = (\d+),", "3"),
+]
+
+
+def copy_core(target: Path) -> Path:
+    """A copy of shm/core and the public header it includes, laid out alike; returns the copy of shm/core."""
+    core = target / "core"
+    include = target / "ioi_shm" / "include"
+    for folder in (core, include):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    for source in SHM.joinpath("core").glob("*.[ch]"):
+        shutil.copy(source, core)
+    for header in SHM.joinpath("ioi_shm", "include").glob("*.h"):
+        shutil.copy(header, include)
+    return core
+
+
+def tighten(core: Path) -> None:
+    """Make the constants of a copy small. Raises ValueError if one is not found: the core has changed, so must TIGHT."""
+    for name, pattern, number in TIGHT:
+        path = core / name
+        text = path.read_text()
+        matches = list(re.finditer(pattern, text))
+        if len(matches) != 1:
+            raise ValueError(f"{name}: {pattern!r} matches {len(matches)} times")
+        start, end = matches[0].span(1)
+        path.write_text(text[:start] + number + text[end:])
+
+
+def compile_program(name: str, core: Path, out: Path, extra: tuple[str, ...] = ()) -> Path:
+    """Compile one program against a copy of the core, already tight if the program wants that."""
+    program = PROGRAMS[name]
+    binary = out / name
+    includes = [f"-I{core}", f"-I{core.parent / 'ioi_shm' / 'include'}", f"-I{HARNESS}"]
+    sources = [str(HARNESS / source) for source in program.sources] + [str(p) for p in sorted(core.glob("*.c"))]
+    subprocess.run(["gcc", *FLAGS, *program.flags, *extra, *includes, *sources, "-o", str(binary)], check=True)
+    return binary
+
+
+def build(name: str, out: Path) -> Path:
+    """Copy the core and compile one program in `out`; returns the binary."""
+    workspace = out / f"{name}.core"
+    core = copy_core(workspace)
+    if PROGRAMS[name].tight:
+        tighten(core)
+    return compile_program(name, core, out)
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments:
+        print(__doc__, file=sys.stderr)
+        return 2
+    out = Path(arguments[0])
+    out.mkdir(parents=True, exist_ok=True)
+    for name in arguments[1:] or PROGRAMS:
+        print(build(name, out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

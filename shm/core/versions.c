@@ -154,13 +154,14 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
     uint64_t older;
     uint32_t walked = 0;
     trie *t = trie_of(arena, entry);
+    bool migrated = t && a32_load(&t->migrated); /* read before the trie, see ioi_versions_below */
     if (t) {
         way *leaf = linked_leaf(arena, t, position);
         uint64_t at = leaf ? a64_load(&leaf->slot[digit(position, 0)]) : 0;
         if (at) return ioi_at(arena, at);
     }
     /* Even with a trie: this position may have entered the list before it, and not be migrated yet. */
-    if (!t || !a32_load(&t->migrated)) {
+    if (!migrated) {
         ioi_version *v = list_find(arena, entry, position, &link, &older, &walked);
         if (v) return v;
     }
@@ -204,9 +205,11 @@ ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t pos
     ioi_version *best = NULL;
     trie *t = trie_of(arena, entry);
     if (t) {
+        /* Before the trie is searched: what it lacked then may stand in the list alone, though it is linked a moment later. */
+        bool migrated = a32_load(&t->migrated);
         for (uint32_t limit = position; (best = trie_below(arena, t, limit)); limit = best->position)
             if ((*cell = a64_load(&best->cell))) break;
-        if (a32_load(&t->migrated)) return best;
+        if (migrated) return best;
     }
     uint32_t walked = 0;
     for (uint64_t at = a64_load(&entry->head); at; walked++) {

@@ -58,7 +58,6 @@ TIGHT = [
     ("view.c", r"CHECK_EVERY = (\d+)", "7"),
     ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),
     ("scheduler.c", r"VALIDATION_BATCH = (\d+),", "2"),
-    ("scheduler.c", r"SOLO_CHECKS = (\d+),", "3"),
     ("scheduler.c", r"SOLO_FIRST = (\d+),", "3"),
     ("scheduler.c", r"SOLO_MAX = (\d+),", "12"),
     ("scheduler.c", r"SOLO_TURNS = (\d+),", "3"),

@@ -77,7 +77,7 @@ static int remove_key(world *w, uint32_t key) {
 
 static int mark(world *w, uint64_t *mark) {
     state_world *x = (state_world *)w;
-    int status = x->state->mark(x->state, mark);
+    int status = TRY(x, x->state->mark(x->state, mark));
     if (status == IOI_OK && x->view && !ioi_view_innermost(x->view, *mark))
         engine_fail(x->engine, "a new checkpoint is not the innermost one");
     return status;

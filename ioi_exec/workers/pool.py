@@ -86,7 +86,7 @@ class Pool:
         self._numbers = 0
         self._pid = os.getpid()
         cores = len(os.sched_getaffinity(0))
-        self.spins = 200 if workers <= cores else 0  # a worker without a core of its own must not spin
+        self.spins = 1000 if workers <= cores else 0  # a worker without a core of its own must not spin
 
     @property
     def memory(self) -> SharedArena:

@@ -82,8 +82,9 @@ typedef struct ioi_sched {
     a32 sleepers;    /* how many sleep on it */
     a32 state;       /* ioi_block_state */
     a32 fault_tx;    /* TxIndex of the fault that stopped the block (n: end_block) */
-    uint32_t tuned_at;      /* the window was last looked at here; the token's holder alone touches these two */
-    uint64_t tuned_trouble;
+    /* How the block goes, as of the last look; the token's holder alone touches these. */
+    uint32_t tuned_at, solo_length;
+    uint64_t tuned_trouble, tuned_ns;
     /* On a line of its own: every write looks at it, and it changes twice a block at most. */
     alignas(IOI_LINE) a32 ordered_on; /* the block scans: written keys go into the ordered index */
 } ioi_sched;

@@ -70,8 +70,9 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
         !(block->ordered = ioi_ordered_create(&alloc)))
         return false;
 
-    memset((void *)&shared->sched, 0, sizeof shared->sched);
-    a32_store(&shared->sched.window, IOI_WINDOW_OPEN);
+    a32_store(&shared->sched.state, IOI_BLOCK_IDLE);
+    a32_store(&shared->sched.commit_idx, 0);
+    a32_store(&shared->sched.ordered_on, 0);
     memset((void *)shared->slots, 0, in->workers * sizeof *shared->slots);
     *ends = ioi_at(arena, block->tx_ends);
     *bytes = ioi_at(arena, block->tx_bytes);
@@ -90,7 +91,7 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
 
 void ioi_block_start(ioi_arena *arena) {
     ioi_shared *shared = arena->shared;
-    a32_store(&shared->sched.state, IOI_BLOCK_RUNNING);
+    ioi_scheduler_start(arena);
     a32_store(&shared->active, shared->block.workers);
     a32_add(&shared->block_seq, 1);
     if (a32_load_sc(&shared->block_sleepers)) ioi_futex_wake(&shared->block_seq, UINT32_MAX);

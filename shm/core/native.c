@@ -37,6 +37,7 @@ void ioi_native_free(ioi_native *native) { free(native->missing); }
 
 void ioi_native_enter(ioi_native *native) {
     native->missing_count = 0;
+    native->left_ns = 0;
     native->hinted_from = native->hinted_to = 0;
     native->pending = false;
 }
@@ -74,6 +75,7 @@ static bool hint_run(ioi_native *native) {
     if (!native->vm->keys || (tx >= native->hinted_from && tx < native->hinted_to)) return false;
     native->hinted_from = tx;
     native->hinted_to = w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
+    ioi_view_begin(native->view, tx); /* what it recorded before is of another transaction, perhaps of another block */
     for (uint32_t t = tx; t < native->hinted_to; t++) {
         size_t len;
         const uint8_t *bytes = ioi_block_tx(w->arena, t, &len);
@@ -117,10 +119,18 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     return native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
 }
 
+/* Fetching is no part of what an execution costs: runs would get short, and so would the batches fetched. */
+static bool leave_for_bases(ioi_native *native) {
+    native->left_ns = ioi_now_ns();
+    return true;
+}
+
 bool ioi_native_run(ioi_native *native) {
     ioi_worker *w = native->worker;
     ioi_view *view = native->view;
     native->missing_count = 0;
+    if (native->left_ns) ioi_untimed(w, native->left_ns);
+    native->left_ns = 0;
     for (;;) {
         if (native->pending) { /* it stopped midway, and perhaps so has the block: no room for a base value, say */
             if (!ioi_running(w)) return false;
@@ -128,14 +138,14 @@ bool ioi_native_run(ioi_native *native) {
             native->task = ioi_next(w, &native->tx);
             if (native->task == IOI_TASK_LEAVE) return false;
             native->pending = true;
-            if (native->task == IOI_TASK_EXECUTE && hint_run(native)) return true;
+            if (native->task == IOI_TASK_EXECUTE && hint_run(native)) return leave_for_bases(native);
         }
         ioi_outcome outcome;
         if (call_vm(native, &outcome) == IOI_STOP) {
             switch (view->stop) {
             case IOI_STOP_BASE:
                 miss(native, view->missing);
-                return true;
+                return leave_for_bases(native);
             case IOI_STOP_ESTIMATE:
                 if (!ioi_wait_for(w, view->blocker)) return false;
                 continue;

@@ -11,6 +11,7 @@ typedef struct ioi_native {
     ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
     uint32_t missing_count, missing_capacity;
     uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */
+    uint64_t left_ns;                /* when the worker left to fetch bases */
     bool pending;                    /* a task is in hand: go on with it */
     ioi_task task;
     uint32_t tx;

@@ -12,14 +12,22 @@ enum {
     OVERTAKE_NS = 20000,    /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
     VALIDATION_BATCH = 8,
     SOLO_NS = 700,          /* cheaper than this and conflicting: one worker alone is faster than two fighting */
-    SOLO_CHECKS = 64,       /* look at the failure rate this often */
     SOLO_FIRST = 256,
     SOLO_MAX = 4096,
     PUBLISH_EVERY = 16,     /* steps of the watermark per shared store */
-    TUNE_EVERY = 64,        /* steps of the watermark per look at the window */
-    SOLO_TURNS = 2000,      /* pauses to let another worker's cheap transaction end */
-    SPIN_PAUSES = 4,        /* pauses per turn of the idle loop */
+    TUNE_EVERY = 32,        /* steps of the watermark per look at how the block goes */
+    SOLO_TURNS = 256,      /* pauses to let another worker's cheap transaction end */
+    SPIN_PAUSES_MAX = 64,   /* pauses between two looks of an idle worker, at most */
 };
+
+void ioi_scheduler_start(ioi_arena *arena) {
+    ioi_sched *sched = &arena->shared->sched;
+    memset((void *)sched, 0, sizeof *sched);
+    sched->solo_length = SOLO_FIRST;
+    sched->tuned_ns = ioi_now_ns();
+    a32_store(&sched->window, IOI_WINDOW_OPEN);
+    a32_store(&sched->state, IOI_BLOCK_RUNNING);
+}
 
 /* ---- worker ------------------------------------------------------------------------------------------------- */
 
@@ -46,8 +54,6 @@ void ioi_worker_enter(ioi_worker *w) {
     w->run_next = w->run_end = 0;
     w->owned = w->fresh = IOI_NO_TX;
     w->token = false;
-    w->checks = w->failures = 0;
-    w->solo_length = SOLO_FIRST;
     w->timed_count = 0;
     w->waited_ns = 0;
     w->entered_ns = ioi_now_ns();
@@ -106,6 +112,12 @@ static void give_back_run(ioi_worker *w) {
     notify(w->sched, 1);
 }
 
+void ioi_untimed(ioi_worker *w, uint64_t since) {
+    uint64_t duration = ioi_now_ns() - since;
+    w->waited_ns += duration;
+    w->timed_from += duration;
+}
+
 bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
     assert(!w->token && "whoever runs at the watermark meets no ESTIMATE");
     give_back_run(w);
@@ -126,7 +138,7 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
         if (!ioi_running(w)) continue; /* stopped between the look above and raising the bit */
         ioi_futex_wait(&w->status[tx], s, 0);
     }
-    w->waited_ns += ioi_now_ns() - from;
+    ioi_untimed(w, from);
     return running;
 }
 
@@ -155,48 +167,58 @@ static bool validate(ioi_worker *w, uint32_t tx) {
 
 /* ---- the watermark ------------------------------------------------------------------------------------------- */
 
-/* Hot keys make herds: every waiter of i wakes and suspends again on i + 1. Then execution may only run a few
- * transactions ahead. Called by the holder of the token; sums are as of a moment ago, which is good enough. */
-static void tune_window(ioi_worker *w, uint32_t watermark) {
+/* How the block goes is looked at every few steps of the watermark, by the holder of the token. Sums over the workers'
+ * slots are as of a moment ago, which is good enough: only speed depends on them. Returns whether to run solo.
+ *
+ * Window: hot keys make herds, every waiter of i waking and suspending again on i + 1. Then execution may only run a
+ * few transactions ahead of the watermark.
+ *
+ * Solo: where transactions conflict and are cheap, two workers mostly fight over cache lines. Where they are dear,
+ * parallelism is of no use if the block moves no faster than one execution after another would. */
+static bool tune(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
     uint32_t steps = watermark - sched->tuned_at;
-    if (steps < TUNE_EVERY) return;
-    uint64_t trouble = 0;
+    if (steps < TUNE_EVERY) return false;
+    uint64_t trouble = 0, now = ioi_now_ns();
     for (uint32_t i = 0; i < w->workers; i++) {
         const ioi_slot *slot = &w->arena->shared->slots[i];
         trouble += a64_load_relaxed(&slot->suspensions) + a64_load_relaxed(&slot->aborts);
     }
-    uint64_t recent = trouble - sched->tuned_trouble;
+    uint64_t recent = trouble - sched->tuned_trouble, elapsed = now - sched->tuned_ns;
     sched->tuned_at = watermark;
     sched->tuned_trouble = trouble;
-    uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers;
+    sched->tuned_ns = now;
+
+    uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers, before = window;
     if (recent > steps / 2)
         window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
     else if (recent < steps / 8)
         window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
-    uint32_t before = a32_load_relaxed(&sched->window);
     a32_store_relaxed(&sched->window, window);
     if (window > before) notify(sched, UINT32_MAX);
+
+    bool useless = w->cost_ns < SOLO_NS || steps * w->cost_ns < elapsed + elapsed / 16;
+    if (w->workers > 1 && recent * 4 > steps && useless) return true;
+    sched->solo_length = SOLO_FIRST;
+    return false;
 }
 
-static bool conflicts_call_for_solo(ioi_worker *w) {
-    if (w->checks < SOLO_CHECKS) return false;
-    bool often = w->failures * 4 > w->checks;
-    w->checks = w->failures = 0;
-    if (w->workers < 2 || w->cost_ns >= SOLO_NS || !often) {
-        w->solo_length = SOLO_FIRST;
-        return false;
-    }
-    return true;
-}
-
+/* From here to solo_until only the holder of the token executes, at the watermark. */
 static void start_solo(ioi_worker *w, uint32_t watermark) {
-    uint32_t until = w->n - watermark < w->solo_length ? w->n : watermark + w->solo_length;
-    if (w->solo_length < SOLO_MAX) w->solo_length *= 2;
-    w->run_next = w->run_end = 0; /* solo goes by the watermark, the rest of the run included */
-    a32_min(&w->sched->execution_idx, watermark);
-    a32_store(&w->sched->solo_until, until);
-    w->token = true;
+    ioi_sched *sched = w->sched;
+    uint32_t length = sched->solo_length, until = w->n - watermark < length ? w->n : watermark + length;
+    if (length < SOLO_MAX) sched->solo_length = 2 * length; /* conflicts that last are looked at less and less often */
+    w->run_next = w->run_end = 0;                            /* the rest of the run is met at the watermark again */
+    a32_min(&sched->execution_idx, watermark);
+    a32_store(&sched->solo_until, until);
+}
+
+static void end_solo(ioi_worker *w, uint32_t watermark) {
+    ioi_sched *sched = w->sched;
+    a32_store(&sched->solo_until, 0);
+    notify(sched, UINT32_MAX);
+    sched->tuned_at = watermark;
+    sched->tuned_ns = ioi_now_ns();
 }
 
 static void publish_watermark(ioi_worker *w, uint32_t watermark) {
@@ -208,13 +230,21 @@ static void publish_watermark(ioi_worker *w, uint32_t watermark) {
     if (watermark < w->n && a32_load_relaxed(&w->sched->window) != IOI_WINDOW_OPEN) notify(w->sched, watermark - before);
 }
 
-static void release_token(ioi_worker *w) {
-    if (a32_load_relaxed(&w->sched->solo_until)) {
-        a32_store(&w->sched->solo_until, 0);
-        notify(w->sched, UINT32_MAX);
+/* One step of the watermark at `h`: true if it moved. */
+static bool finalize(ioi_worker *w, uint32_t h, uint32_t s, bool solo) {
+    if (w->fresh != h && !validate(w, h)) {
+        abort_incarnation(w, h, s);
+        return false;
     }
-    w->token = false;
-    a32_xchg(&w->sched->token, 0);
+    /* Fails only if an early validator judged on stale ground and aborts it: then it runs again. */
+    if (!a32_cas(&w->status[h], &s, s - IOI_EXECUTED + IOI_FINAL)) return false;
+    if (ioi_finished(w, h)->receipt.fault) {
+        a32_store(&w->sched->fault_tx, h);
+        ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
+        return false;
+    }
+    if (solo) count(&w->slot->solo, 1);
+    return true;
 }
 
 /* Move the watermark over all that is executed and valid. Afterwards the worker may own a transaction to execute. */
@@ -232,50 +262,39 @@ static void advance_watermark(ioi_worker *w) {
             if (!a32_cas(&sched->token, &nobody, w->id + 1)) return; /* the holder looks again after letting go */
             h = a32_load_sc(&sched->commit_idx);
         }
-        bool solo = w->token, stuck = false;
+        bool solo = h < a32_load_relaxed(&sched->solo_until), moving = true;
         uint32_t turns = 0;
-        while (h < w->n && !stuck) {
+        while (h < w->n && moving) {
             uint32_t s = a32_load_sc(&w->status[h]);
-            switch (ioi_status_state(s)) {
-            case IOI_EXECUTED:
-                w->checks++;
-                if (w->fresh == h || validate(w, h)) {
-                    /* Fails only if an early validator judged on stale ground and aborts it: then it runs again. */
-                    if (!a32_cas(&w->status[h], &s, s - IOI_EXECUTED + IOI_FINAL)) break;
-                    if (ioi_finished(w, h)->receipt.fault) {
-                        a32_store(&sched->fault_tx, h);
-                        ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
-                        return;
-                    }
-                    if (solo) count(&w->slot->solo, 1);
-                    if (++h % PUBLISH_EVERY == 0) publish_watermark(w, h);
-                } else {
-                    w->failures++;
-                    if (abort_incarnation(w, h, s)) stuck = true;
-                }
-                break;
-            case IOI_READY:
-                if (solo && a32_cas(&w->status[h], &s, s + IOI_EXECUTING)) w->owned = h;
-                stuck = true;
-                break;
-            default:
-                /* Running solo, the rest of another worker's run may still be in the way: it is cheap, let it pass. */
-                if (solo && turns++ < SOLO_TURNS)
-                    ioi_pause();
-                else
-                    stuck = true;
+            uint32_t state = ioi_status_state(s);
+            if (state == IOI_EXECUTED) {
+                moving = finalize(w, h, s, solo);
+                if (moving && ++h % PUBLISH_EVERY == 0) publish_watermark(w, h);
+            } else if (state == IOI_READY && solo) {
+                if (a32_cas(&w->status[h], &s, s + IOI_EXECUTING)) w->owned = h;
+                moving = false;
+            } else {
+                /* Running solo, the rest of another worker's run may still be in the way: often it is cheap. */
+                moving = solo && state != IOI_READY && turns++ < SOLO_TURNS;
+                if (moving) ioi_pause();
             }
-            if (!solo && h < w->n && conflicts_call_for_solo(w)) {
+            if (solo && h >= a32_load_relaxed(&sched->solo_until)) {
+                end_solo(w, h);
+                solo = false;
+            } else if (!solo && h < w->n && tune(w, h)) {
                 start_solo(w, h);
                 solo = true;
             }
-            if (solo && h >= a32_load_relaxed(&sched->solo_until)) break;
         }
         publish_watermark(w, h);
-        if (!solo) tune_window(w, h);
-        if (h == w->n) return; /* the token stays: there is nothing left to finish but the block */
-        if (solo && w->owned != IOI_NO_TX && h < a32_load_relaxed(&sched->solo_until)) return; /* solo goes on */
-        release_token(w);
+        /* At the end there is nothing left to finish but the block. Running solo, the next look is after this execution. */
+        if (h == w->n || !ioi_running(w) || (solo && w->owned != IOI_NO_TX)) {
+            w->token = true;
+            return;
+        }
+        /* Solo goes on with whoever executes the head now: nobody else claims anything. */
+        w->token = false;
+        a32_xchg(&sched->token, 0);
         if (w->owned != IOI_NO_TX) return;
         /* Somebody may have finished the head after our last look and found the token taken: look once more. */
         if (ioi_status_state(a32_load_sc(&w->status[h])) != IOI_EXECUTED) return;
@@ -391,7 +410,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         if (w->owned != IOI_NO_TX) continue;
         if (!ioi_running(w)) break;
         uint32_t watermark = a32_load_sc(&sched->commit_idx);
-        if (watermark == w->n && a32_load_relaxed(&sched->token) == w->id + 1) {
+        if (watermark == w->n && w->token) {
             a32_store_relaxed(&w->slot->current_tx, w->n + 1);
             if (w->arena->shared->block.has_end_block) {
                 *tx = w->n;
@@ -413,8 +432,12 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
             }
         }
         if (idle_from == 0) idle_from = ioi_now_ns();
-        if (idle++ < w->spins) {
-            for (int i = 0; i < SPIN_PAUSES; i++) ioi_pause();
+        /* Each look at the shared words takes their lines away from whoever works: look less and less often, and not at
+         * all while another runs solo. */
+        if (idle < w->spins && !others_solo) {
+            uint32_t pauses = idle < SPIN_PAUSES_MAX ? ++idle : SPIN_PAUSES_MAX;
+            for (uint32_t i = 0; i < pauses; i++) ioi_pause();
+            idle += pauses;
         } else if (!armed) {
             a32_add(&sched->sleepers, 1);
             seq = a32_load_sc(&sched->work_seq);

@@ -60,9 +60,7 @@ typedef struct ioi_worker {
     uint32_t run_next, run_end; /* what is left of the run in hand */
     uint32_t owned;             /* aborted by us and EXECUTING in our name, or IOI_NO_TX */
     uint32_t fresh;             /* started with all lower ones final: valid without looking */
-    bool token;                 /* kept while running solo */
-    uint32_t checks, failures;  /* at the watermark, since the last look at them */
-    uint32_t solo_length;
+    bool token;                 /* kept while running solo, and at the end */
     uint64_t cost_ns;           /* running mean of one execution; kept across blocks, speed depends on it alone */
     uint64_t timed_from;        /* clock at the start of the run in hand */
     uint32_t timed_count;
@@ -71,6 +69,9 @@ typedef struct ioi_worker {
 
 static inline uint32_t ioi_status_state(uint32_t status) { return status & IOI_STATE; }
 static inline uint32_t ioi_status_incarnation(uint32_t status) { return status >> IOI_STATUS_BITS; }
+
+/* A fresh scheduler for the block that was just laid out; workers may enter when this is done. */
+void ioi_scheduler_start(ioi_arena *arena);
 
 /* Once per process; then once per block, before the first task. */
 void ioi_worker_init(ioi_worker *w, ioi_arena *arena, uint32_t id);
@@ -92,6 +93,9 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
 
 /* end_block is done: so is the block. */
 void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc);
+
+/* What the worker did since then was waiting: no part of what executions cost. */
+void ioi_untimed(ioi_worker *w, uint64_t since_ns);
 
 /* Suspend until the aborted transaction `tx` has run again. False if the block stopped instead. */
 bool ioi_wait_for(ioi_worker *w, uint32_t tx);

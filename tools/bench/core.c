@@ -147,7 +147,7 @@ static void worker_process(ioi_arena *arena, uint32_t id) {
 }
 
 static double run_parallel(ioi_arena *arena, uint32_t workers, uint64_t *result, stats *s) {
-    ioi_block_input input = {.n = n, .workers = workers, .spins = 200, .tx_bytes = (uint64_t)n * TRANSFER, .keys = 2ull * n, .height = 1};
+    ioi_block_input input = {.n = n, .workers = workers, .spins = 1000, .tx_bytes = (uint64_t)n * TRANSFER, .keys = 2ull * n, .height = 1};
     uint64_t *ends;
     uint8_t *bytes;
     if (!ioi_block_begin(arena, &input, &ends, &bytes)) abort();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from typing import Any, Sequence
 
 import ioi_storage
 from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, Worker
@@ -33,6 +33,12 @@ class Part:
     def close(self) -> None:
         self.reader.close()
 
+    def _committed(self, keys: list[bytes]) -> Sequence[bytes | None]:
+        """The committed values of some keys, ascending; None also where no key like this can be stored."""
+        if keys[0] and max(map(len, keys)) <= ioi_storage.key_limit:
+            return self.reader.getmulti(keys)
+        return [self.reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None for key in keys]
+
 
 class NativePart(Part):
     """The interpreter is entered only where committed values are missing: one sorted batch per run of transactions."""
@@ -42,10 +48,10 @@ class NativePart(Part):
         self._vm = capsule
 
     def run(self) -> None:
-        worker, getmulti = self._worker, self.reader.getmulti
+        worker = self._worker
         worker.native(self._vm, self._limits.of_writes())
         while (missing := worker.run()) is not None:
-            worker.bring(getmulti(missing))
+            worker.bring(self._committed(missing))
 
 
 class PythonPart(Part):
@@ -143,7 +149,7 @@ class PythonPart(Part):
         try:
             missing = view._hint(keys)
             if missing:
-                view._bring(missing, self.reader.getmulti(missing))
+                view._bring(missing, self._committed(missing))
         except IncarnationEnded:
             pass  # the arena is full, and the block over
         finally:
@@ -152,7 +158,7 @@ class PythonPart(Part):
     def _fetch(self, key: bytes) -> bytes | None:
         """The committed value of a key, for the view. A VM never gets to see why this failed."""
         try:
-            return self.reader.get(key)
+            return self._committed([key])[0]
         except Exception as error:
             self._broken = error
             raise IncarnationEnded from error

@@ -193,8 +193,39 @@ static int stop(ioi_view *v, ioi_stop why) {
     return IOI_STOP;
 }
 
+/* Do the ranges still hold no key beyond those that were read in them? */
+static bool ranges_stand(ioi_view *v) {
+    const struct ioi_view_store *s = v->store;
+    const ioi_arena *arena = v->worker->arena;
+    for (uint32_t i = 0; i < s->ranges_count; i++) {
+        const open_range *r = &s->ranges[i];
+        if (!r->looked) continue;
+        bool from_reached = !r->complete && r->reverse, to_reached = !r->complete && !r->reverse;
+        const uint8_t *low = from_reached ? r->reached : r->low;
+        ioi_entry *e = ioi_ordered_forward(arena, low, from_reached ? r->reached_len : r->low_len, false);
+        for (; e; e = ioi_ordered_next(arena, e)) {
+            if (r->high && ioi_key_compare(e->key, e->key_len, r->high, r->high_len) >= 0) break;
+            if (to_reached && ioi_key_compare(e->key, e->key_len, r->reached, r->reached_len) > 0) break;
+            const known *k = lookup(s, ioi_offset(arena, e));
+            if (k->generation == s->generation && k->read != NONE) continue;
+            uint64_t word;
+            if (ioi_versions_below(&v->worker->alloc, e, v->position, &word) && ioi_word_present(word)) return false;
+        }
+    }
+    return true;
+}
+
+/* A VM fed with stale reads may go round in circles, whatever it does there: look now and then whether they still stand. */
+static bool gone_stale(ioi_view *v) {
+    if (++v->operations % CHECK_EVERY || v->tx >= v->worker->n) return false;
+    for (uint32_t i = 0; i < v->store->reads_count; i++)
+        if (!ioi_mv_read_stands(&v->worker->alloc, &v->store->reads[i], v->position)) return true;
+    return !ranges_stand(v);
+}
+
 int ioi_view_key(ioi_view *v, const uint8_t *bytes, size_t len, ioi_key *key) {
     assert(len <= UINT32_MAX);
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE); /* for a VM in Python that is every read and write */
     uint64_t hash = ioi_hash(v->worker->arena->shared->seed, bytes, (uint32_t)len);
     ioi_entry *entry = ioi_index_intern(&v->worker->alloc, hash, bytes, (uint32_t)len);
     if (!entry) return stop(v, IOI_STOP_FULL);
@@ -215,14 +246,6 @@ static bool in_scanned_range(const struct ioi_view_store *s, const ioi_entry *e)
         }
         return true;
     }
-    return false;
-}
-
-/* A VM fed with stale reads may go round in circles: look now and then whether they still stand. */
-static bool gone_stale(ioi_view *v) {
-    if (++v->operations % CHECK_EVERY || v->tx >= v->worker->n) return false;
-    for (uint32_t i = 0; i < v->store->reads_count; i++)
-        if (!ioi_mv_read_stands(&v->worker->alloc, &v->store->reads[i], v->position)) return true;
     return false;
 }
 
@@ -336,6 +359,7 @@ int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
 
 int ioi_view_mark(ioi_view *v, uint64_t *mark) {
     struct ioi_view_store *s = v->store;
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
     if (s->marks >= v->limits.checkpoint_depth) return over(v, "checkpoint_depth");
     *mark = (uint64_t)s->marks << 32 | s->undos_count;
     s->marks++;
@@ -381,6 +405,7 @@ static uint8_t *copied(const uint8_t *bytes, size_t len) {
 int ioi_view_range_open(ioi_view *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len,
                         bool reverse, uint32_t *range) {
     struct ioi_view_store *s = v->store;
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
     if (!ioi_ordered_switch_on(&v->worker->alloc)) return stop(v, IOI_STOP_FULL);
     s->ranges = grown(s->ranges, &s->ranges_capacity, s->ranges_count + 1, sizeof *s->ranges);
     *range = s->ranges_count++;

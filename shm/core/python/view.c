@@ -118,12 +118,15 @@ static int resolve(ViewObject *self) {
     return -1;
 }
 
-/* Open a key of any length that can exist; `*none` when no such key can hold a value. */
+enum { KEY_READ_MAX = 1024 }; /* longer keys than any store takes: absent without asking */
+
+/* Open a key of any length that can exist; `*none` when no such key can hold a value. The limit is one of writing: the
+ * committed state may hold longer keys, from when the limit was another. */
 static int view_key(ViewObject *self, PyObject *object, bool writing, ioi_key *key, bool *none) {
     const uint8_t *bytes;
     size_t len;
     if (as_bytes(object, false, "key", &bytes, &len) < 0 || unusable(self)) return -1;
-    *none = len == 0 || len > self->view->limits.key_bytes;
+    *none = len == 0 || len > (writing ? self->view->limits.key_bytes : KEY_READ_MAX);
     if (*none) {
         if (!writing) return 0;
         if (len == 0)
@@ -194,7 +197,10 @@ static PyObject *view_delete(ViewObject *self, PyObject *object) { return write_
 static PyObject *view_mark(ViewObject *self, PyObject *Py_UNUSED(none)) {
     if (unusable(self)) return NULL;
     uint64_t mark;
-    if (ioi_view_mark(self->view, &mark) == IOI_LIMIT) {
+    int r;
+    while ((r = ioi_view_mark(self->view, &mark)) == IOI_STOP)
+        if (resolve(self) < 0) return NULL;
+    if (r == IOI_LIMIT) {
         PyErr_Format(self->over, "%s: checkpoints are nested too deep", self->view->limit);
         return NULL;
     }

@@ -150,3 +150,16 @@ class Swallows:
         except BaseException:
             seen = b"swallowed"
         return bytes(seen)
+
+
+class Phantoms:
+    """Every transaction adds a key on two sides, and counts on both until the counts agree."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        left = len(list(state.scan(prefix=b"l")))
+        time.sleep(random.random() * 0.0005)
+        while left != len(list(state.scan(prefix=b"r", reverse=bool(left % 2)))):
+            left = len(list(state.scan(prefix=b"l")))
+        state.put(b"l%03d" % left, b"")
+        state.put(b"r%03d" % left, b"")
+        return b"%d" % left

@@ -175,4 +175,4 @@ class ProgramVM:
         run = Run(state, self.key_count)
         run.do_scan({"prefix": "a", "reverse": bool(failed % 2)}, 5, [])
         state.put(b"end", b"%d failed of %d, saw %x" % (failed, len(ctx.txs), run.seen))
-        state.delete(key(failed % self.key_count))
+        run.do_attempt([["delete", failed % self.key_count]])

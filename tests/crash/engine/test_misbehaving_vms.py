@@ -1,0 +1,89 @@
+"""VMs that fail where they read stale values, catch what they should not, loop, or fail as the machine does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from faulty_vms import Invariant, Loops, Phantoms, Raiser, Swallows
+
+from ioi_exec import BlockResult, ExecutionMachine, Limits, VMFault
+from ioi_exec.executors import SharedPools
+
+PATIENCE = Limits(stall_seconds=600.0)  # a loop that only this ended would outlast the test
+
+
+def equal(found: BlockResult, expected: BlockResult) -> bool:
+    return found.state_root == expected.state_root and found.receipts == expected.receipts
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("name, error", [
+    ("memory", "MemoryError"), ("recursion", "RecursionError"), ("file", "FileNotFoundError"),
+    ("import", "ModuleNotFoundError"), ("exit", "SystemExit"),
+])
+def test_faults_of_the_machine_name_the_lowest_transaction(pools: SharedPools, workers: int, name: str, error: str) -> None:
+    with ExecutionMachine.create(None, Raiser, workers=workers, pin=False, executors=pools.executors()) as machine:
+        root = machine.root
+        txs = [b"fine", b"bug", b"fine", name.encode(), b"fine", b"memory", b"file"]
+        with pytest.raises(VMFault, match=f"transaction 3 stopped the block: {error}") as parallel:
+            machine.execute(txs)
+        with pytest.raises(VMFault, match=f"transaction 3 stopped the block: {error}") as sequential:
+            machine.execute(txs, sequential=True)
+        assert parallel.value.tx_index == sequential.value.tx_index == 3
+        assert error in str(parallel.value.__cause__) and "faulty_vms.py" in str(parallel.value.__cause__)
+        assert (machine.version, machine.root) == (0, root)
+        assert [receipt.error for receipt in machine.execute([b"fine", b"bug"]).receipts] == ["", "KeyError"]
+
+
+def aborted(machine: ExecutionMachine, n: int) -> int:
+    """Blocks of n transactions that all change two keys, until some met stale values; how many incarnations did."""
+    total = 0
+    for _ in range(20):
+        result = machine.execute([b""] * n)
+        assert result.failed == 0, result.receipts[:]
+        assert dict(result.writes) == {b"left": b"%d" % n, b"right": b"%d" % n}
+        total += result.stats.aborts
+        if total > 30:
+            break
+    return total
+
+
+@pytest.mark.parametrize("error", ["assertion", "memory", "os", "exit", "recursion", "_exit"])
+def test_what_is_raised_on_stale_reads_alone_never_shows(pools: SharedPools, error: str) -> None:
+    options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=PATIENCE)
+    with ExecutionMachine.create(None, Invariant, vm_args={"error": error}, **options) as machine:
+        assert aborted(machine, 60), "nothing was stale: the test tests nothing"
+
+
+@pytest.mark.parametrize("way", ["get", "exists", "put", "delete", "scan", "checkpoint"])
+def test_loops_on_stale_reads_end(pools: SharedPools, way: str) -> None:
+    options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=PATIENCE)
+    with ExecutionMachine.create(None, Loops, vm_args={"way": way}, **options) as machine:
+        assert aborted(machine, 60), "nothing was stale: the test tests nothing"
+
+
+def test_loops_on_stale_scans_end(pools: SharedPools) -> None:
+    options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=PATIENCE)
+    with ExecutionMachine.create(None, Phantoms, **options) as machine:
+        stale = 0
+        for _ in range(10):
+            result = machine.execute([b""] * 30)
+            assert [receipt.output for receipt in result.receipts] == [b"%d" % i for i in range(30)]
+            stale += result.stats.aborts
+        assert stale, "nothing was stale: the test tests nothing"
+
+
+def test_loops_without_a_look_at_the_state_are_ended_from_outside(pools: SharedPools) -> None:
+    options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.3))
+    with ExecutionMachine.create(None, Loops, vm_args={"way": "nothing"}, **options) as machine:
+        result = machine.execute([b""] * 20)
+        assert dict(result.writes) == {b"left": b"20", b"right": b"20"}
+
+
+def test_a_vm_that_catches_everything(pools: SharedPools) -> None:
+    options: dict[str, Any] = dict(workers=3, pin=False, executors=pools.executors(), limits=PATIENCE)
+    with ExecutionMachine.create(None, Swallows, **options) as machine:
+        for _ in range(3):
+            result = machine.execute([b""] * 30)
+            assert equal(result, machine.execute([b""] * 30, sequential=True))

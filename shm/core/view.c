@@ -501,7 +501,7 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     inc->reads_count = s->reads_count;
     inc->writes_count = count;
     inc->writes = ioi_offset(alloc->arena, writes);
-    memcpy(inc->reads, s->reads, reads_bytes);
+    if (reads_bytes) memcpy(inc->reads, s->reads, reads_bytes);
     if (!store_ranges(v, inc)) return false;
 
     inc->receipt.code = outcome->code;

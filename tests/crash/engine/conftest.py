@@ -7,24 +7,10 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-import psutil
 import pytest
+from processes import open_files, workers_of
 
 from ioi_exec.executors import SharedPools
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def workers_of(pid: int) -> list[psutil.Process]:
-    """The live descendants of a process."""
-    return [child for child in psutil.Process(pid).children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-
-
-def gone(processes: list[psutil.Process]) -> bool:
-    """Whether they all end soon: generous, for a machine that is busy."""
-    return not psutil.wait_procs(processes, timeout=30)[1]
 
 
 @pytest.fixture(autouse=True)

@@ -194,7 +194,7 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
         window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
     else if (recent < steps / 8)
         window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
-    a32_store_relaxed(&sched->window, window);
+    a32_xchg(&sched->window, window);
     if (window > before) notify(sched, UINT32_MAX);
 
     bool useless = w->cost_ns < SOLO_NS || steps * w->cost_ns < elapsed + elapsed / 16;
@@ -215,7 +215,7 @@ static void start_solo(ioi_worker *w, uint32_t watermark) {
 
 static void end_solo(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
-    a32_store(&sched->solo_until, 0);
+    a32_xchg(&sched->solo_until, 0);
     notify(sched, UINT32_MAX);
     sched->tuned_at = watermark;
     sched->tuned_ns = ioi_now_ns();

@@ -43,7 +43,7 @@ static uint64_t take(ioi_arena *arena, uint64_t bytes) {
 void *ioi_alloc_bytes(ioi_alloc *alloc, uint64_t bytes, uint64_t align) {
     assert(align && (align & (align - 1)) == 0 && align <= IOI_LINE);
     uint64_t at = (alloc->next + align - 1) & ~(align - 1);
-    if (at + bytes > alloc->end || alloc->end == 0) {
+    if (alloc->end == 0 || at > alloc->end || bytes > alloc->end - at) {
         if (bytes > UINT64_MAX / 2) return NULL;
         uint64_t rounded = (bytes + IOI_LINE - 1) & ~(uint64_t)(IOI_LINE - 1);
         if (rounded >= IOI_CHUNK / 4) { /* big: its own piece, the chunk in hand stays */

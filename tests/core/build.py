@@ -3,12 +3,13 @@
     python3 tests/core/build.py OUT [PROGRAM ...]        all programs unless some are named
 
 Programs:
-    unit            each part by itself
+    unit            each part by itself                                         unit/
     threads         random blocks on threads                                    harness/threads.c
     threads-asan    the same under AddressSanitizer and UBSan
     threads-tsan    the same under ThreadSanitizer
     simulate        random blocks under simulated schedules                     harness/simulate.c
     unit-asan       the unit tests under AddressSanitizer and UBSan
+    unit-tsan       the unit tests under ThreadSanitizer
 
 The simulated core is compiled with small constants (TIGHT), so that a dozen transactions reach what takes thousands in
 production: tries, nodes of the index, solo runs, windows, chunks that run out. Everything else is the shipped source.
@@ -28,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checkout's, to compare
 HARNESS = HERE / "harness"
 
+UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "view", "receipts")]
 COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c"]
 FLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-D_GNU_SOURCE", "-pthread"]
 ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -47,6 +49,9 @@ PROGRAMS = {
     "threads": Program((*COMMON, "reference.c", "threads.c"), ("-O2",)),
     "threads-asan": Program((*COMMON, "reference.c", "threads.c"), tuple(ASAN)),
     "threads-tsan": Program((*COMMON, "reference.c", "threads.c"), tuple(TSAN)),
+    "unit": Program((*UNIT, "program.c"), ("-O2",)),
+    "unit-asan": Program((*UNIT, "program.c"), tuple(ASAN)),
+    "unit-tsan": Program((*UNIT, "program.c"), tuple(TSAN)),
     "simulate": Program((*COMMON, "sim.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
 }
 
@@ -96,7 +101,7 @@ def compile_program(name: str, core: Path, out: Path, extra: tuple[str, ...] = (
     """Compile one program against a copy of the core, already tight if the program wants that."""
     program = PROGRAMS[name]
     binary = out / name
-    includes = [f"-I{core}", f"-I{core.parent / 'ioi_shm' / 'include'}", f"-I{HARNESS}"]
+    includes = [f"-I{core}", f"-I{core.parent / 'ioi_shm' / 'include'}", f"-I{HARNESS}", f"-I{HERE / 'unit'}"]
     sources = [str(HARNESS / source) for source in program.sources] + [str(p) for p in sorted(core.glob("*.c"))]
     subprocess.run(["gcc", *FLAGS, *program.flags, *extra, *includes, *sources, "-o", str(binary)], check=True)
     return binary

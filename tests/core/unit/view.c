@@ -1,0 +1,196 @@
+#include "unit.h"
+
+/* A view at transaction 4 of a block whose other transactions are written by hand. */
+typedef struct scene {
+    fixture f;
+    ioi_worker w;
+    ioi_view *v;
+} scene;
+
+static void open_scene(scene *s) {
+    s->f = fixture_block(6, 1, 8 << 20);
+    ioi_worker_init(&s->w, &s->f.arena, 0);
+    ioi_worker_enter(&s->w);
+    s->v = ioi_view_new(&s->w);
+    s->v->limits = (ioi_limits){16, 64, 8, 200, 3};
+    ioi_view_begin(s->v, 4);
+}
+
+static void close_scene(scene *s) {
+    ioi_view_free(s->v);
+    ioi_worker_free(&s->w);
+    fixture_free(&s->f);
+}
+
+static void write_at(scene *s, uint32_t position, const char *key, const char *value) {
+    ioi_put put = {intern(&s->f, &s->f.alloc, key), (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0};
+    ioi_write write;
+    bool wrote_new;
+    CHECK(ioi_mv_publish(&s->f.alloc, s->w.slot, position, 0, &put, 1, NULL, &write, &wrote_new));
+}
+
+static void base(scene *s, const char *key, const char *value) {
+    CHECK(ioi_mv_set_base(&s->f.alloc, intern(&s->f, &s->f.alloc, key), (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0));
+}
+
+static ioi_key key(scene *s, const char *name) {
+    ioi_key k;
+    CHECK(ioi_view_key(s->v, (const uint8_t *)name, strlen(name), &k) == IOI_OK);
+    return k;
+}
+
+static bool gets(scene *s, const char *name, const char *expected) {
+    const uint8_t *value;
+    size_t len;
+    int r = ioi_view_get(s->v, key(s, name), &value, &len);
+    return expected ? r == IOI_OK && len == strlen(expected) && memcmp(value, expected, len) == 0 : r == IOI_ABSENT;
+}
+
+static int put(scene *s, const char *name, const char *value) {
+    return ioi_view_put(s->v, key(s, name), (const uint8_t *)value, value ? strlen(value) : 0);
+}
+
+static void pinning(void) {
+    scene s;
+    open_scene(&s);
+    const uint8_t *value;
+    size_t len;
+    CHECK(ioi_view_get(s.v, key(&s, "a"), &value, &len) == IOI_STOP && s.v->stop == IOI_STOP_BASE);
+    CHECK(s.v->missing == intern(&s.f, &s.f.alloc, "a"));
+    base(&s, "a", "base");
+    base(&s, "b", NULL);
+    CHECK(gets(&s, "a", "base") && gets(&s, "b", NULL));
+    write_at(&s, 2, "a", "new");
+    write_at(&s, 2, "b", "new");
+    CHECK(gets(&s, "a", "base") && gets(&s, "b", NULL)); /* pinned */
+    CHECK(ioi_view_exists(s.v, key(&s, "b")) == IOI_ABSENT);
+    CHECK(put(&s, "a", "own") == IOI_OK && gets(&s, "a", "own"));
+    CHECK(ioi_view_get_below(s.v, key(&s, "a"), &value, &len) == IOI_OK && len == 4);
+    CHECK(put(&s, "a", NULL) == IOI_OK && gets(&s, "a", NULL) && ioi_view_exists(s.v, key(&s, "a")) == IOI_ABSENT);
+    ioi_view_begin(s.v, 4); /* the next incarnation sees what stands now */
+    CHECK(gets(&s, "a", "new") && ioi_view_exists(s.v, key(&s, "b")) == IOI_OK);
+    write_at(&s, 3, "b", NULL);
+    CHECK(ioi_view_exists(s.v, key(&s, "b")) == IOI_OK && gets(&s, "b", "new")); /* by presence first, then by value: the one pinned */
+    write_at(&s, 6, "c", "above");
+    base(&s, "c", "c");
+    CHECK(gets(&s, "c", "c"));
+    close_scene(&s);
+}
+
+static void checkpoints(void) {
+    scene s;
+    open_scene(&s);
+    const char *names[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) base(&s, names[i], "0");
+    uint64_t outer, inner, third, fourth;
+    CHECK(put(&s, "a", "1") == IOI_OK && ioi_view_mark(s.v, &outer) == IOI_OK && ioi_view_innermost(s.v, outer));
+    CHECK(put(&s, "a", "2") == IOI_OK && put(&s, "b", "2") == IOI_OK);
+    CHECK(ioi_view_mark(s.v, &inner) == IOI_OK && !ioi_view_innermost(s.v, outer));
+    CHECK(put(&s, "a", NULL) == IOI_OK && put(&s, "c", "3") == IOI_OK);
+    CHECK(ioi_view_close(s.v, inner, true) == IOI_OK && gets(&s, "a", "2") && gets(&s, "b", "2") && gets(&s, "c", "0"));
+    CHECK(ioi_view_mark(s.v, &inner) == IOI_OK && put(&s, "c", "4") == IOI_OK && ioi_view_close(s.v, inner, false) == IOI_OK);
+    CHECK(gets(&s, "c", "4"));
+    CHECK(ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "a", "1") && gets(&s, "b", "0") && gets(&s, "c", "0"));
+    CHECK(ioi_view_mark(s.v, &outer) == IOI_OK && ioi_view_mark(s.v, &inner) == IOI_OK && ioi_view_mark(s.v, &third) == IOI_OK);
+    CHECK(ioi_view_mark(s.v, &fourth) == IOI_LIMIT && strcmp(s.v->limit, "checkpoint_depth") == 0);
+    CHECK(put(&s, "b", "5") == IOI_OK && ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "b", "0")); /* those inside it too */
+    CHECK(put(&s, "b", "6") == IOI_OK && ioi_view_close(s.v, inner, true) == IOI_OK && gets(&s, "b", "6")); /* already closed */
+    close_scene(&s);
+}
+
+static void limits(void) {
+    scene s;
+    open_scene(&s);
+    char big[80];
+    memset(big, 'x', sizeof big);
+    CHECK(ioi_view_put(s.v, key(&s, "k"), (const uint8_t *)big, 64) == IOI_OK);
+    CHECK(ioi_view_put(s.v, key(&s, "k"), (const uint8_t *)big, 65) == IOI_LIMIT && strcmp(s.v->limit, "value_bytes") == 0);
+    CHECK(put(&s, "sixteen bytes ok", "") == IOI_OK && put(&s, "seventeen bytes no", "") == IOI_LIMIT);
+    CHECK(strcmp(s.v->limit, "key_bytes") == 0 && put(&s, "", "v") == IOI_LIMIT);
+    ioi_view_begin(s.v, 4);
+    uint64_t mark;
+    CHECK(ioi_view_mark(s.v, &mark) == IOI_OK);
+    for (char name[2] = "a"; name[0] < 'a' + 8; name[0]++) CHECK(put(&s, name, "v") == IOI_OK);
+    CHECK(put(&s, "i", "v") == IOI_LIMIT && strcmp(s.v->limit, "tx_keys") == 0 && put(&s, "a", "w") == IOI_OK);
+    CHECK(ioi_view_close(s.v, mark, true) == IOI_OK && put(&s, "i", "v") == IOI_OK); /* what was undone counts no more */
+    CHECK(ioi_view_put(s.v, key(&s, "p"), (const uint8_t *)big, 64) == IOI_OK && ioi_view_put(s.v, key(&s, "q"), (const uint8_t *)big, 64) == IOI_OK);
+    CHECK(ioi_view_put(s.v, key(&s, "r"), (const uint8_t *)big, 64) == IOI_OK); /* 2 + 3 * 65 = 197 of 200 */
+    CHECK(put(&s, "s", "123") == IOI_LIMIT && strcmp(s.v->limit, "tx_write_bytes") == 0 && put(&s, "s", "12") == IOI_OK);
+    CHECK(put(&s, "r", "") == IOI_OK && put(&s, "t", "123") == IOI_OK); /* an overwritten value counts as it stands */
+    close_scene(&s);
+}
+
+/* What a scan saw stays: keys and gaps alike, as far as it looked and no further. */
+static void ranges(void) {
+    scene s;
+    open_scene(&s);
+    uint32_t range;
+    const uint8_t *b = (const uint8_t *)"b", *x = (const uint8_t *)"x";
+    CHECK(ioi_view_range_open(s.v, b, 1, x, 1, false, &range) == IOI_OK);
+    base(&s, "c", "0");
+    write_at(&s, 1, "c", "1");
+    CHECK(gets(&s, "c", "1"));
+    CHECK(ioi_view_range_reached(s.v, range, (const uint8_t *)"m", 1) == IOI_OK);
+    const char *names[] = {"a", "b", "d", "m", "n", "x"};
+    for (int i = 0; i < 6; i++) {
+        base(&s, names[i], NULL);
+        write_at(&s, 2, names[i], "2");
+    }
+    CHECK(gets(&s, "c", "1") && gets(&s, "b", NULL) && gets(&s, "d", NULL) && gets(&s, "m", NULL)); /* pinned absent */
+    CHECK(gets(&s, "a", "2") && gets(&s, "n", "2") && gets(&s, "x", "2"));                          /* not looked at */
+    CHECK(ioi_view_range_reached(s.v, range, NULL, 0) == IOI_OK);
+    write_at(&s, 2, "w", "2");
+    CHECK(gets(&s, "w", NULL) && gets(&s, "n", "2"));
+
+    ioi_view_begin(s.v, 4);
+    CHECK(ioi_view_range_open(s.v, NULL, 0, x, 1, true, &range) == IOI_OK); /* downwards */
+    CHECK(ioi_view_range_reached(s.v, range, (const uint8_t *)"u", 1) == IOI_OK);
+    base(&s, "v", NULL), base(&s, "t", NULL), base(&s, "z", NULL);
+    write_at(&s, 3, "v", "3"), write_at(&s, 3, "t", "3"), write_at(&s, 3, "z", "3");
+    CHECK(gets(&s, "v", NULL) && gets(&s, "t", "3") && gets(&s, "z", "3"));
+
+    /* Own writes as they stand, undone ones left out. */
+    ioi_view_begin(s.v, 4);
+    uint64_t mark;
+    CHECK(put(&s, "o", "1") == IOI_OK && ioi_view_mark(s.v, &mark) == IOI_OK && put(&s, "o", "2") == IOI_OK && put(&s, "p", "1") == IOI_OK);
+    CHECK(put(&s, "q", NULL) == IOI_OK && ioi_view_close(s.v, mark, true) == IOI_OK && put(&s, "r", NULL) == IOI_OK);
+    uint32_t standing = 0;
+    const ioi_entry *entry;
+    const uint8_t *value;
+    size_t len;
+    for (uint32_t i = 0; ioi_view_own(s.v, i, &entry, &value, &len); i++) {
+        if (!entry) continue;
+        standing++;
+        if (entry->key[0] == 'o') CHECK(len == 1 && value[0] == '1');
+        else CHECK(entry->key[0] == 'r' && !value);
+    }
+    CHECK(standing == 2);
+    close_scene(&s);
+}
+
+/* A transaction that goes round on stale reads is stopped. */
+static void staleness(void) {
+    scene s;
+    open_scene(&s);
+    base(&s, "a", "0");
+    CHECK(gets(&s, "a", "0"));
+    for (int i = 0; i < 100000; i++) CHECK(gets(&s, "a", "0")); /* nothing stale: may take as long as it likes */
+    write_at(&s, 2, "a", "1");
+    int turns = 0;
+    ioi_key k = 0;
+    const uint8_t *value;
+    size_t len;
+    do {
+        CHECK(++turns < 100000);
+    } while (ioi_view_key(s.v, (const uint8_t *)"a", 1, &k) != IOI_STOP && ioi_view_get(s.v, k, &value, &len) != IOI_STOP);
+    CHECK(s.v->stop == IOI_STOP_STALE);
+    close_scene(&s);
+}
+
+void test_view(void) {
+    pinning();
+    checkpoints();
+    limits();
+    ranges();
+    staleness();
+}

@@ -11,7 +11,8 @@ typedef struct piece {
 /* Fill an arena from two allocators in turn; every byte handed out once, aligned, inside what is reserved, and the last
  * crumbs are used too. */
 static void fill(uint64_t room, uint64_t *rng, uint32_t longest) {
-    fixture f = fixture_arena(room);
+    fixture f;
+    fixture_arena(&f, room);
     ioi_alloc allocs[2];
     for (int i = 0; i < 2; i++) ioi_alloc_init(&allocs[i], &f.arena);
     static piece pieces[PIECES];
@@ -48,7 +49,8 @@ static void fill(uint64_t room, uint64_t *rng, uint32_t longest) {
 }
 
 static void undo_is_of_the_newest_only(void) {
-    fixture f = fixture_arena(1 << 20);
+    fixture f;
+    fixture_arena(&f, 1 << 20);
     uint8_t *a = ioi_alloc_bytes(&f.alloc, 100, 8), *b = ioi_alloc_bytes(&f.alloc, 100, 8);
     ioi_alloc_undo(&f.alloc, a, 100);
     CHECK(ioi_alloc_bytes(&f.alloc, 8, 8) >= (void *)(b + 100));
@@ -59,7 +61,8 @@ static void undo_is_of_the_newest_only(void) {
 }
 
 static void attach(void) {
-    fixture f = fixture_arena(1 << 16);
+    fixture f;
+    fixture_arena(&f, 1 << 16);
     ioi_arena other;
     CHECK(ioi_arena_attach(&other, f.base, f.size) && other.shared == f.arena.shared);
     CHECK(!ioi_arena_attach(&other, f.base, f.size - 1));
@@ -77,7 +80,8 @@ static void block_room(uint64_t *rng) {
     for (int i = 0; i < 60; i++) {
         ioi_block_input input = {.n = rng_below(rng, 3000), .workers = 1, .tx_bytes = rng_below(rng, 50000), .keys = rng_below(rng, 5000)};
         uint64_t room = ioi_block_room(&input) - IOI_BLOCK_AT;
-        fixture f = fixture_arena(room);
+        fixture f;
+        fixture_arena(&f, room);
         uint64_t *ends;
         uint8_t *bytes;
         CHECK(ioi_block_begin(&f.arena, &input, &ends, &bytes));

@@ -38,7 +38,8 @@ static bool shows(fixture *f, ioi_entry *e, uint32_t position, const char *value
 }
 
 static void publish_and_withdraw(void) {
-    fixture f = fixture_block(8, 1, 4 << 20);
+    fixture f;
+    fixture_block(&f, 8, 1, 4 << 20);
     ioi_entry *a = intern(&f, &f.alloc, "a"), *b = intern(&f, &f.alloc, "b");
     uint64_t word;
     uint32_t writer = 99;
@@ -77,7 +78,8 @@ static bool stands(fixture *f, ioi_entry *e, bool presence, uint64_t seen, uint3
 }
 
 static void validation(void) {
-    fixture f = fixture_block(8, 1, 4 << 20);
+    fixture f;
+    fixture_block(&f, 8, 1, 4 << 20);
     ioi_entry *e = intern(&f, &f.alloc, "e");
     uint64_t base, same, other, deleted, word;
     uint32_t writer;
@@ -146,7 +148,8 @@ static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const 
 }
 
 static void phantoms(void) {
-    fixture f = fixture_block(8, 1, 4 << 20);
+    fixture f;
+    fixture_block(&f, 8, 1, 4 << 20);
     ioi_entry_set *set = ioi_entry_set_new();
     ioi_entry *m = intern(&f, &f.alloc, "m");
     CHECK(ioi_ordered_switch_on(&f.alloc));
@@ -182,7 +185,8 @@ static void emit(void *context, const ioi_entry *e, uint64_t word) {
 }
 
 static void sealing(void) {
-    fixture f = fixture_block(8, 2, 4 << 20);
+    fixture f;
+    fixture_block(&f, 8, 2, 4 << 20);
     CHECK(ioi_block_overlay(&f.alloc, (const uint8_t *)"under", 5, (const uint8_t *)"u", 1)); /* no write of the block */
     ioi_entry *a = intern(&f, &f.alloc, "a"), *b = intern(&f, &f.alloc, "b"), *c = intern(&f, &f.alloc, "c");
     ioi_put puts[] = {put(a, "1"), put(b, "1"), put(c, "1")};

@@ -107,7 +107,8 @@ void test_ordered(void) {
     index_test *t = calloc(1, sizeof *t);
     for (int turn = 0; turn < 4; turn++) { /* one thread, switched on early, late or in the middle */
         make_keys(t, rng);
-        fixture f = fixture_block(4, 4, 16 << 20);
+        fixture f;
+        fixture_block(&f, 4, 4, 16 << 20);
         for (uint32_t i = 0; i < t->count; i++) {
             if (i == t->count * (uint32_t)turn / 3) CHECK(ioi_ordered_switch_on(&f.alloc));
             write_key(&f, &f.alloc, t->key[(i * 7919) % t->count], 1);
@@ -120,7 +121,8 @@ void test_ordered(void) {
     }
     for (int turn = 0; turn < 40; turn++) {
         make_keys(t, rng);
-        fixture f = fixture_block(4, 4, 16 << 20);
+        fixture f;
+        fixture_block(&f, 4, 4, 16 << 20);
         t->f = &f;
         a32_store(&t->done, 0);
         on_threads(THREADS, race, t);

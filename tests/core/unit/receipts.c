@@ -27,7 +27,8 @@ void test_receipts(void) {
     /* Packing: a block whose incarnations are made by hand. */
     uint64_t state = unit_seed, *rng = &state;
     enum { N = 200 };
-    fixture f = fixture_block(N, 1, 8 << 20);
+    fixture f;
+    fixture_block(&f, N, 1, 8 << 20);
     a64 *incarnations = ioi_at(&f.arena, f.arena.shared->block.incarnations);
     for (uint32_t i = 0; i < N; i++) {
         ioi_incarnation *inc = ioi_alloc_bytes(&f.alloc, sizeof *inc, 8);

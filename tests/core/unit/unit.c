@@ -5,27 +5,25 @@
 
 uint64_t unit_seed = 1;
 
-fixture fixture_arena(uint64_t room) {
-    fixture f = {.size = IOI_BLOCK_AT + room};
-    f.base = mmap(NULL, f.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(f.base != MAP_FAILED);
+void fixture_arena(fixture *f, uint64_t room) {
+    f->size = IOI_BLOCK_AT + room;
+    f->base = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(f->base != MAP_FAILED);
     uint64_t seed[4];
     for (int i = 0; i < 4; i++) seed[i] = mix64(unit_seed + (uint64_t)i);
-    ioi_arena_init(&f.arena, f.base, f.size, f.size, seed);
-    ioi_alloc_init(&f.alloc, &f.arena);
-    return f;
+    ioi_arena_init(&f->arena, f->base, f->size, f->size, seed);
+    ioi_alloc_init(&f->alloc, &f->arena);
 }
 
-fixture fixture_block(uint32_t n, uint32_t workers, uint64_t room) {
-    fixture f = fixture_arena(room);
+void fixture_block(fixture *f, uint32_t n, uint32_t workers, uint64_t room) {
+    fixture_arena(f, room);
     ioi_block_input input = {.n = n, .workers = workers, .keys = 1};
     uint64_t *ends;
     uint8_t *bytes;
-    CHECK(ioi_block_begin(&f.arena, &input, &ends, &bytes));
+    CHECK(ioi_block_begin(&f->arena, &input, &ends, &bytes));
     memset(ends, 0, (n + 1) * sizeof *ends);
-    ioi_block_start(&f.arena);
-    ioi_alloc_init(&f.alloc, &f.arena);
-    return f;
+    ioi_block_start(&f->arena);
+    ioi_alloc_init(&f->alloc, &f->arena);
 }
 
 void fixture_free(fixture *f) { munmap(f->base, f->size); }

@@ -31,10 +31,10 @@ typedef struct fixture {
 } fixture;
 
 /* An arena with `room` bytes beyond the header. */
-fixture fixture_arena(uint64_t room);
+void fixture_arena(fixture *f, uint64_t room);
 
 /* The same with a block of n transactions laid out and started. */
-fixture fixture_block(uint32_t n, uint32_t workers, uint64_t room);
+void fixture_block(fixture *f, uint32_t n, uint32_t workers, uint64_t room);
 void fixture_free(fixture *f);
 
 ioi_entry *intern(fixture *f, ioi_alloc *alloc, const char *key);

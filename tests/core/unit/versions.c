@@ -33,7 +33,8 @@ static void set(fixture *f, ioi_alloc *alloc, ioi_entry *e, uint32_t position, u
 
 /* Random writes and withdrawals of a block of n transactions, against the model. */
 static void against_model(uint32_t n, uint32_t writes, uint32_t withdrawn_percent, uint32_t spread, uint64_t *rng) {
-    fixture f = fixture_block(n, 1, 256 << 20);
+    fixture f;
+    fixture_block(&f, n, 1, 256 << 20);
     ioi_entry *e = intern(&f, &f.alloc, "hot");
     model *m = calloc(1, sizeof *m);
     m->top = n + 1;
@@ -54,7 +55,8 @@ static void against_model(uint32_t n, uint32_t writes, uint32_t withdrawn_percen
 
 /* In front of stretches that were all withdrawn, in a trie of every number of levels. */
 static void withdrawn_stretches(uint32_t n) {
-    fixture f = fixture_block(n, 1, 256 << 20);
+    fixture f;
+    fixture_block(&f, n, 1, 256 << 20);
     ioi_entry *e = intern(&f, &f.alloc, "hot");
     for (uint32_t p = 0; p <= n + 1; p++) set(&f, &f.alloc, e, p, 8, NULL);
     for (uint32_t p = 1; p <= n + 1; p++) set(&f, &f.alloc, e, p, 0, NULL);
@@ -115,7 +117,8 @@ static void race_run(void *context, uint32_t thread) {
 }
 
 static void racing(uint32_t n) {
-    fixture f = fixture_block(n, 1, 64 << 20);
+    fixture f;
+    fixture_block(&f, n, 1, 64 << 20);
     race r = {.f = &f, .e = intern(&f, &f.alloc, "hot"), .n = n, .final = calloc(n + STEP + 2, sizeof(uint64_t))};
     for (uint32_t p = 0; p <= n; p += STEP) {
         uint32_t firsts = 0;

@@ -8,7 +8,7 @@ typedef struct scene {
 } scene;
 
 static void open_scene(scene *s) {
-    s->f = fixture_block(6, 1, 8 << 20);
+    fixture_block(&s->f, 6, 1, 8 << 20);
     ioi_worker_init(&s->w, &s->f.arena, 0);
     ioi_worker_enter(&s->w);
     s->v = ioi_view_new(&s->w);

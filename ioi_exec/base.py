@@ -102,6 +102,11 @@ class CommittedState:
         with storage_errors():
             return self._store.inherit_fds()
 
+    def forget_dead_readers(self) -> None:
+        assert isinstance(self._store, ioi_storage.Store)
+        with storage_errors():
+            self._store.reader_check()
+
     def overlay_writes(self) -> dict[bytes, bytes | None]:
         writes: dict[bytes, bytes | None] = {}
         with storage_errors():

@@ -50,6 +50,9 @@ class BaseState(Protocol):
         """What `ioi_storage.Reader` in another process needs to read the store below."""
 
     def inherit_fds(self) -> list[int]: ...
+    def forget_dead_readers(self) -> None:
+        """After workers died: their read transactions would keep old pages in use, and their places taken."""
+
     def overlay_writes(self) -> dict[bytes, bytes | None]:
         """What lies on top of the store below: empty outside a sandbox."""
 

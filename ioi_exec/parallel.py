@@ -84,6 +84,7 @@ class ParallelExecutor:
         self._owns_pool = pool is None
         self._pool = pool if pool is not None else Pool(workers, pin, limits.arena_bytes)
         self._alone: Pool | None = None  # the single clean worker, while it is needed
+        self._starts = 0  # of the pool's workers, as last seen
         self._setups: dict[Pool, tuple[str, int]] = {}
         self._keys = 0  # of the last block: sizes the next one's index
         self._bytes = 0
@@ -112,6 +113,7 @@ class ParallelExecutor:
                 self._alone.kill()
                 self._setups.pop(self._alone, None)
                 self._alone = None
+                self._starts = -1  # it may have left a read transaction open
 
     def close(self) -> None:
         for pool, (_, number) in self._setups.items():
@@ -149,6 +151,9 @@ class ParallelExecutor:
         setup = self._setup(pool, base)
         memory = pool.memory
         arena = memory.arena
+        if pool is self._pool and pool.starts != self._starts:
+            self._starts = pool.starts
+            base.forget_dead_readers()
         self._lay_out(memory, pool, block, base, setup)
         try:
             arena.start()

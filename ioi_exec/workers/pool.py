@@ -82,6 +82,7 @@ class Pool:
         self._channels: list[socket.socket] = []
         self._memory: SharedArena | None = None
         self.up = False  # whether all of the present processes have been seen in a block
+        self.starts = 0  # of processes, all at once: whoever finds it changed knows that the former ones are dead
         self._setups: dict[int, tuple[Setup, list[int]]] = {}
         self._numbers = 0
         self._pid = os.getpid()
@@ -168,6 +169,7 @@ class Pool:
     def _start(self) -> None:
         self._pid = os.getpid()
         self.up = False
+        self.starts += 1
         self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
         try:
             _starter.call(self._start_processes)

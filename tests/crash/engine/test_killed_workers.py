@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import threading
@@ -108,6 +109,20 @@ def test_killed_between_blocks(pools: SharedPools) -> None:
             process.wait()
         result = machine.execute([b"\1\2", b"\2\1"])
         assert equal(result, expected) and result.stats.mode == "parallel"
+
+
+def test_the_dead_hold_no_read_transaction(pools: SharedPools, tmp_path: Path) -> None:
+    """Each would keep old pages of the state in use, and one of LMDB's places for readers taken."""
+    with ExecutionMachine.create(tmp_path / "state", Ledger, workers=3, pin=False, executors=pools.executors()) as machine:
+        for block in range(6):
+            rng = random.Random(block)
+            with Assassin(pools.get(3, False, None), rng, signal.SIGKILL, 3, 0.02):
+                result = machine.execute(random_txs(rng, 60))
+            machine.commit(result)
+            machine.execute([b"\1"] * 3)
+        readers: str = machine._store._env.readers()
+        pids = {int(line.split()[0]) for line in readers.splitlines()[1:]}
+        assert pids <= {os.getpid(), *pools.get(3, False, None).pids}, readers
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checkout's, to compare
 HARNESS = HERE / "harness"
 
-UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "view", "receipts")]
+UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "scheduler", "view", "receipts")]
 COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c"]
 FLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-D_GNU_SOURCE", "-pthread"]
 ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]

@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
         void (*test)(void);
     } tests[] = {
         {"arena", test_arena},       {"index", test_index}, {"versions", test_versions}, {"ordered", test_ordered},
-        {"mvmemory", test_mvmemory}, {"view", test_view},   {"receipts", test_receipts},
+        {"mvmemory", test_mvmemory}, {"scheduler", test_scheduler}, {"view", test_view}, {"receipts", test_receipts},
     };
     if (argc == 3 && strcmp(argv[1], "--seed") == 0) unit_seed = strtoull(argv[2], NULL, 0);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

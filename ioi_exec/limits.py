@@ -64,8 +64,8 @@ class Limits:
         values = asdict(self)
         return {name: values[name] for name in CONSENSUS_LIMITS}
 
-    def of_writes(self) -> tuple[int, int, int, int, int]:
-        """The limits the C core checks while a transaction writes, as it takes them."""
+    def of_transaction(self) -> tuple[int, int, int, int, int, int]:
+        """The limits the C core checks while a transaction executes, as it takes them."""
         u32 = (1 << 32) - 1
         return (
             min(self.key_bytes, u32),
@@ -73,6 +73,7 @@ class Limits:
             min(self.tx_keys, u32),
             self.tx_write_bytes,
             min(self.checkpoint_depth, u32),
+            self.output_bytes,
         )
 
     @classmethod

@@ -26,7 +26,7 @@ class NativeSequentialExecutor:
         writes, blob, ends, error, busy_ns = run_sequential(
             self._vm.native,
             block.txs,
-            self._limits.of_writes(),
+            self._limits.of_transaction(),
             base.getmulti,
             height=context.height,
             time_ns=context.time_ns,

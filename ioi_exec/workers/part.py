@@ -49,7 +49,7 @@ class NativePart(Part):
 
     def run(self) -> None:
         worker = self._worker
-        worker.native(self._vm, self._limits.of_writes())
+        worker.native(self._vm, self._limits.of_transaction())
         while (missing := worker.run()) is not None:
             worker.bring(self._committed(missing))
 
@@ -68,7 +68,7 @@ class PythonPart(Part):
             __slots__ = ()
             scan_base = staticmethod(self.reader.scan)
 
-        self._views = PartView(worker, self._limits.of_writes(), self._fetch, LimitExceeded, IncarnationEnded)
+        self._views = PartView(worker, self._limits.of_transaction(), self._fetch, LimitExceeded, IncarnationEnded)
 
     def run(self) -> None:
         worker = self._worker

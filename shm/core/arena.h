@@ -96,7 +96,7 @@ typedef struct ioi_shared {
     uint64_t seed[4];  /* of the key index, random per arena; no result depends on it */
     alignas(IOI_LINE) a64 reserved;
     alignas(IOI_LINE) a64 bump;
-    alignas(IOI_LINE) a32 block_seq; /* futex of workers between blocks; odd or even, it only counts up */
+    alignas(IOI_LINE) a32 block_seq; /* futex of workers between blocks: counts them */
     a32 block_sleepers;
     a32 shutdown;
     alignas(IOI_LINE) a32 active; /* workers still in the block; futex of the coordinator */

@@ -41,7 +41,7 @@ static bool copy_in(ioi_alloc *alloc, const uint8_t *bytes, size_t len, uint64_t
 bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **ends, uint8_t **bytes) {
     ioi_shared *shared = arena->shared;
     assert(a32_load(&shared->active) == 0 && "no worker is in a block");
-    assert(in->workers >= 1 && in->workers <= IOI_WORKERS_MAX && in->n < UINT32_MAX - 3);
+    assert(in->workers >= 1 && in->workers <= IOI_WORKERS_MAX && in->n <= IOI_TRANSACTIONS_MAX);
     ioi_arena_reset(arena);
     ioi_alloc alloc;
     ioi_alloc_init(&alloc, arena);

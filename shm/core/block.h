@@ -4,6 +4,8 @@
 
 #include "mvmemory.h"
 
+enum { IOI_TRANSACTIONS_MAX = 1 << 28 }; /* of a block; positions have 32 bits, the version tries 5 levels */
+
 typedef struct ioi_block_input {
     uint32_t n, workers, spins;
     bool has_end_block;

@@ -105,18 +105,19 @@ bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
     return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, read->word);
 }
 
-/* A phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are reads
- * and validated as such. */
-static bool range_stands(ioi_alloc *alloc, const ioi_range *range, uint32_t position, const ioi_entry_set *seen) {
+/* Looks for a phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are
+ * reads and validated as such. */
+bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position,
+                         bool (*seen)(const void *context, uint64_t entry), const void *context) {
     const ioi_arena *arena = alloc->arena;
-    const uint8_t *low = range->low_len == IOI_UNBOUNDED ? NULL : ioi_at(arena, range->low);
-    const uint8_t *high = range->high_len == IOI_UNBOUNDED ? NULL : ioi_at(arena, range->high);
-    for (ioi_entry *e = ioi_ordered_forward(arena, low, range->low_len, false); e; e = ioi_ordered_next(arena, e)) {
-        if (high) {
-            int order = ioi_key_compare(e->key, e->key_len, high, range->high_len);
-            if (order > 0 || (order == 0 && !range->high_inclusive)) return true;
+    bool bounded = bounds->high_len != IOI_UNBOUNDED;
+    ioi_entry *e = ioi_ordered_forward(arena, bounds->low_len == IOI_UNBOUNDED ? NULL : bounds->low, bounds->low_len, false);
+    for (; e; e = ioi_ordered_next(arena, e)) {
+        if (bounded) {
+            int order = ioi_key_compare(e->key, e->key_len, bounds->high, bounds->high_len);
+            if (order > 0 || (order == 0 && !bounds->high_inclusive)) return true;
         }
-        if (set_has(seen, ioi_offset(arena, e))) continue;
+        if (seen(context, ioi_offset(arena, e))) continue;
         uint64_t now;
         ioi_version *version = ioi_versions_below(alloc, e, position, &now);
         /* No version: the base shows, and the scan met every key of the base as far as it looked. */
@@ -124,6 +125,8 @@ static bool range_stands(ioi_alloc *alloc, const ioi_range *range, uint32_t posi
     }
     return true;
 }
+
+static bool in_set(const void *set, uint64_t entry) { return set_has(set, entry); }
 
 bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch) {
     for (uint32_t i = 0; i < inc->reads_count; i++)
@@ -133,8 +136,13 @@ bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t posi
     set_reserve(scratch, inc->reads_count);
     for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, inc->reads[i].entry & ~IOI_PRESENCE);
     const ioi_range *ranges = ioi_at(alloc->arena, inc->ranges);
-    for (uint32_t i = 0; i < inc->ranges_count; i++)
-        if (!range_stands(alloc, &ranges[i], position, scratch)) return false;
+    for (uint32_t i = 0; i < inc->ranges_count; i++) {
+        const ioi_range *r = &ranges[i];
+        ioi_bounds bounds = {NULL, NULL, r->low_len, r->high_len, r->high_inclusive};
+        if (r->low_len != IOI_UNBOUNDED) bounds.low = ioi_at(alloc->arena, r->low);
+        if (r->high_len != IOI_UNBOUNDED) bounds.high = ioi_at(alloc->arena, r->high);
+        if (!ioi_mv_range_stands(alloc, &bounds, position, in_set, scratch)) return false;
+    }
     return true;
 }
 

@@ -52,6 +52,13 @@ typedef struct ioi_range {
 } ioi_range;
 #define IOI_UNBOUNDED UINT32_MAX
 
+/* The same with addresses instead of offsets. */
+typedef struct ioi_bounds {
+    const uint8_t *low, *high;
+    uint32_t low_len, high_len;
+    bool high_inclusive;
+} ioi_bounds;
+
 /* What a transaction ends with (DESIGN: receipts). A fault is no receipt: if its incarnation is valid, the block stops. */
 typedef struct ioi_receipt {
     uint32_t code;
@@ -94,6 +101,10 @@ bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t posi
 
 /* The same for a single read. */
 bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position);
+
+/* And for a range: no key in it has a live value now but those of which `seen(context, entry's offset)`. */
+bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position,
+                         bool (*seen)(const void *context, uint64_t entry), const void *context);
 
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }

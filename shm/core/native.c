@@ -160,6 +160,7 @@ bool ioi_native_run(ioi_native *native) {
             assert(!"a VM returned IOI_STOP though no operation did");
         }
         native->pending = false;
+        ioi_bound_outcome(&view->limits, &outcome);
         bool fault = native->task == IOI_TASK_END_BLOCK && outcome.code != 0;
         if (!ioi_view_finish(view, &outcome, fault)) {
             ioi_stop_block(w->arena, IOI_BLOCK_FULL);

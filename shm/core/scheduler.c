@@ -197,7 +197,7 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
     a32_xchg(&sched->window, window);
     if (window > before) notify(sched, UINT32_MAX);
 
-    bool useless = w->cost_ns < SOLO_NS || steps * w->cost_ns < elapsed + elapsed / 16;
+    bool useless = (w->cost_ns && w->cost_ns < SOLO_NS) || steps * w->cost_ns < elapsed + elapsed / 16;
     if (w->workers > 1 && recent * 4 > steps && useless) return true;
     sched->solo_length = SOLO_FIRST;
     return false;
@@ -281,7 +281,7 @@ static void advance_watermark(ioi_worker *w) {
             if (solo && h >= a32_load_relaxed(&sched->solo_until)) {
                 end_solo(w, h);
                 solo = false;
-            } else if (!solo && h < w->n && tune(w, h)) {
+            } else if (!solo && moving && h < w->n && tune(w, h)) { /* moving: the head was not left to anybody */
                 start_solo(w, h);
                 solo = true;
             }

@@ -52,7 +52,7 @@ typedef struct change { /* what a write replaced: enough to put it back */
 struct ioi_seq {
     ioi_state state; /* first */
     const ioi_vm *vm;
-    ioi_seq_limits limits;
+    ioi_limits limits;
     ioi_ctx ctx;
     cell *cells;
     size_t count, capacity;
@@ -199,14 +199,16 @@ static int op_mark(ioi_state *state, uint64_t *mark) {
 
 static int op_close(ioi_state *state, uint64_t mark, int undo) {
     ioi_seq *seq = (ioi_seq *)state;
-    seq->depth = (uint32_t)(mark >> 32);
+    uint32_t depth = (uint32_t)(mark >> 32);
+    if (depth >= seq->depth) return IOI_OK; /* closed with one around it */
+    seq->depth = depth;
     if (undo) undo_to(seq, (uint32_t)mark);
     return IOI_OK;
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_seq_limits *limits, const ioi_ctx *ctx) {
+ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx) {
     ioi_seq *seq = calloc(1, sizeof *seq);
     assert(seq);
     seq->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close};
@@ -287,7 +289,8 @@ static void start(ioi_seq *seq, ioi_outcome *outcome) {
 }
 
 /* Keep the writes of a success; put everything back after a failure or a stop. */
-static bool settle(ioi_seq *seq, int result, const ioi_outcome *outcome) {
+static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
+    if (result != IOI_STOP) ioi_bound_outcome(&seq->limits, outcome);
     if (result == IOI_STOP || outcome->code != 0) {
         undo_to(seq, 0);
         return result != IOI_STOP;

@@ -5,17 +5,11 @@
 
 #include <stdbool.h>
 
-#include "../ioi_shm/include/ioi_vm.h"
-
-typedef struct ioi_seq_limits {
-    uint32_t key_bytes, value_bytes, tx_keys;
-    uint64_t tx_write_bytes;
-    uint32_t checkpoint_depth;
-} ioi_seq_limits;
+#include "limits.h"
 
 typedef struct ioi_seq ioi_seq;
 
-ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_seq_limits *limits, const ioi_ctx *ctx);
+ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx);
 void ioi_seq_free(ioi_seq *seq);
 
 /* A committed value (NULL = absent). */

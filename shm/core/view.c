@@ -5,12 +5,14 @@
 
 #include "ordered.h"
 
+enum { BOUND_MAX = 1 << 20 }; /* bytes of a range's bound that are looked at */
 enum { CHECK_EVERY = 1024 }; /* operations between two looks whether the incarnation is still worth finishing */
 
 typedef struct own_write {
     ioi_entry *entry;
-    const uint8_t *bytes; /* NULL = delete */
-    uint32_t len;
+    const uint8_t *bytes; /* NULL = delete; else in room */
+    uint8_t *room;
+    uint32_t len, capacity;
     bool standing; /* false: undone, nothing written */
 } own_write;
 
@@ -32,7 +34,7 @@ typedef struct known {
 } known;
 enum { NONE = UINT32_MAX };
 
-/* Value bytes live in blocks that are never moved or reused within an incarnation: snapshots of own writes point at them. */
+/* Value bytes live in blocks that are never moved within an incarnation. */
 typedef struct bytes_block {
     struct bytes_block *next;
     size_t used, size;
@@ -55,7 +57,8 @@ struct ioi_view_store {
     bytes_block *blocks;
 };
 
-/* Private memory is small and bounded by the limits; without it nothing can go on, and the pool starts afresh. */
+/* Private memory is bounded by the limits, but for checkpoints, which keep what they may have to put back; without it
+ * nothing can go on, and the pool starts afresh. */
 static void *grown(void *array, uint32_t *capacity, uint32_t needed, size_t size) {
     if (needed <= *capacity) return array;
     uint32_t c = *capacity ? *capacity : 16;
@@ -66,17 +69,21 @@ static void *grown(void *array, uint32_t *capacity, uint32_t needed, size_t size
     return array;
 }
 
-static uint8_t *keep(struct ioi_view_store *s, const uint8_t *bytes, size_t len) {
-    if (!s->blocks || s->blocks->size - s->blocks->used < len) {
-        size_t size = len > 16384 ? len : 16384;
-        bytes_block *made = malloc(sizeof *made + size);
+/* Room for `len` bytes; at least twice as much as the write had, so that growing it over and over stays cheap. */
+static uint8_t *room_for(struct ioi_view_store *s, size_t len, uint32_t had, uint32_t *capacity) {
+    size_t size = len > 2 * (size_t)had ? len : 2 * (size_t)had;
+    if (size > UINT32_MAX) size = UINT32_MAX;
+    if (size == 0) size = 1; /* an empty value has an address too: NULL is a deletion */
+    if (!s->blocks || s->blocks->size - s->blocks->used < size) {
+        size_t block = size > 16384 ? size : 16384;
+        bytes_block *made = malloc(sizeof *made + block);
         assert(made);
-        *made = (bytes_block){s->blocks, 0, size};
+        *made = (bytes_block){s->blocks, 0, block};
         s->blocks = made;
     }
     uint8_t *at = s->blocks->bytes + s->blocks->used;
-    memcpy(at, bytes, len);
-    s->blocks->used += len;
+    s->blocks->used += size;
+    *capacity = (uint32_t)size;
     return at;
 }
 
@@ -84,7 +91,7 @@ static uint8_t *keep(struct ioi_view_store *s, const uint8_t *bytes, size_t len)
 
 static known *lookup(const struct ioi_view_store *s, uint64_t entry) {
     uint32_t mask = s->known_capacity - 1;
-    uint32_t i = (uint32_t)((entry * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & mask;
+    uint32_t i = (uint32_t)((entry * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & mask;
     while (s->known[i].generation == s->generation && s->known[i].entry != entry) i = (i + 1) & mask;
     return &s->known[i];
 }
@@ -169,6 +176,7 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     v->stop = IOI_STOP_NONE;
     v->missing = NULL;
     v->operations = 0;
+    v->next_check = CHECK_EVERY;
     if (++s->generation == 0) { /* wrapped: old marks could look new */
         memset(s->known, 0, s->known_capacity * sizeof *s->known);
         s->generation = 1;
@@ -193,34 +201,41 @@ static int stop(ioi_view *v, ioi_stop why) {
     return IOI_STOP;
 }
 
-/* Do the ranges still hold no key beyond those that were read in them? */
-static bool ranges_stand(ioi_view *v) {
-    const struct ioi_view_store *s = v->store;
-    const ioi_arena *arena = v->worker->arena;
-    for (uint32_t i = 0; i < s->ranges_count; i++) {
-        const open_range *r = &s->ranges[i];
-        if (!r->looked) continue;
-        bool from_reached = !r->complete && r->reverse, to_reached = !r->complete && !r->reverse;
-        const uint8_t *low = from_reached ? r->reached : r->low;
-        ioi_entry *e = ioi_ordered_forward(arena, low, from_reached ? r->reached_len : r->low_len, false);
-        for (; e; e = ioi_ordered_next(arena, e)) {
-            if (r->high && ioi_key_compare(e->key, e->key_len, r->high, r->high_len) >= 0) break;
-            if (to_reached && ioi_key_compare(e->key, e->key_len, r->reached, r->reached_len) > 0) break;
-            const known *k = lookup(s, ioi_offset(arena, e));
-            if (k->generation == s->generation && k->read != NONE) continue;
-            uint64_t word;
-            if (ioi_versions_below(&v->worker->alloc, e, v->position, &word) && ioi_word_present(word)) return false;
-        }
+/* The part of an open range that was looked at. */
+static ioi_bounds looked_at(const open_range *r) {
+    ioi_bounds b = {r->low, r->high, r->low ? r->low_len : IOI_UNBOUNDED, r->high ? r->high_len : IOI_UNBOUNDED, false};
+    if (!r->complete && r->reverse) {
+        b.low = r->reached;
+        b.low_len = r->reached_len;
+    } else if (!r->complete) {
+        b.high = r->reached;
+        b.high_len = r->reached_len;
+        b.high_inclusive = true;
     }
-    return true;
+    return b;
+}
+
+static bool was_read(const void *store, uint64_t entry) {
+    const struct ioi_view_store *s = store;
+    const known *k = lookup(s, entry);
+    return k->generation == s->generation && k->read != NONE;
 }
 
 /* A VM fed with stale reads may go round in circles, whatever it does there: look now and then whether they still stand. */
 static bool gone_stale(ioi_view *v) {
-    if (++v->operations % CHECK_EVERY || v->tx >= v->worker->n) return false;
-    for (uint32_t i = 0; i < v->store->reads_count; i++)
-        if (!ioi_mv_read_stands(&v->worker->alloc, &v->store->reads[i], v->position)) return true;
-    return !ranges_stand(v);
+    const struct ioi_view_store *s = v->store;
+    if (++v->operations < v->next_check || v->tx >= v->worker->n) return false;
+    /* Looking costs as much as was read: so the next look is after as many operations again. */
+    v->next_check = v->operations + (s->reads_count > CHECK_EVERY ? s->reads_count : CHECK_EVERY);
+    if (v->worker->fresh == v->tx) return false; /* all below is final */
+    for (uint32_t i = 0; i < s->reads_count; i++)
+        if (!ioi_mv_read_stands(&v->worker->alloc, &s->reads[i], v->position)) return true;
+    for (uint32_t i = 0; i < s->ranges_count; i++) {
+        if (!s->ranges[i].looked) continue;
+        ioi_bounds bounds = looked_at(&s->ranges[i]);
+        if (!ioi_mv_range_stands(&v->worker->alloc, &bounds, v->position, was_read, s)) return true;
+    }
+    return false;
 }
 
 int ioi_view_key(ioi_view *v, const uint8_t *bytes, size_t len, ioi_key *key) {
@@ -336,7 +351,7 @@ int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
     if (len > v->limits.value_bytes) return over(v, "value_bytes");
 
     known *k = know(s, key);
-    own_write before = {entry, NULL, 0, false};
+    own_write before = {.entry = entry};
     if (k->write != NONE) before = s->writes[k->write];
     uint64_t bytes = s->write_bytes - weight(&before) + entry->key_len + len;
     uint32_t standing = s->standing + !before.standing;
@@ -351,7 +366,14 @@ int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
         s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
         s->undos[s->undos_count++] = (undo){k->write, before};
     }
-    s->writes[k->write] = (own_write){entry, value ? keep(s, value, len) : NULL, (uint32_t)len, true};
+    own_write after = {entry, NULL, before.room, (uint32_t)len, before.capacity, true};
+    if (value && (!after.room || s->marks || len > after.capacity)) /* a checkpoint may have to put the old bytes back */
+        after.room = room_for(s, len, s->marks ? 0 : after.capacity, &after.capacity);
+    if (value) { /* memmove: it may be the very value that `get` handed out */
+        if (len) memmove(after.room, value, len);
+        after.bytes = after.room;
+    }
+    s->writes[k->write] = after;
     s->standing = standing;
     s->write_bytes = bytes;
     return IOI_OK;
@@ -445,6 +467,12 @@ static bool store_bytes(ioi_alloc *alloc, const uint8_t *bytes, size_t len, uint
     return true;
 }
 
+/* A bound of no bytes still needs an address: offset 0 is none. */
+static bool store_bound(ioi_alloc *alloc, const uint8_t *bytes, uint32_t len, uint64_t *at) {
+    if (len == IOI_UNBOUNDED) return true;
+    return len ? store_bytes(alloc, bytes, len, at) : store_bytes(alloc, (const uint8_t *)"", 1, at);
+}
+
 /* The part of each range that was looked at, for validators. */
 static bool store_ranges(ioi_view *v, ioi_incarnation *inc) {
     struct ioi_view_store *s = v->store;
@@ -457,23 +485,11 @@ static bool store_ranges(ioi_view *v, ioi_incarnation *inc) {
     for (uint32_t i = 0; i < s->ranges_count; i++) {
         const open_range *r = &s->ranges[i];
         if (!r->looked) continue;
-        const uint8_t *low = r->low, *high = r->high;
-        uint32_t low_len = r->low ? r->low_len : IOI_UNBOUNDED, high_len = r->high ? r->high_len : IOI_UNBOUNDED;
-        bool inclusive = false;
-        if (!r->complete && r->reverse) {
-            low = r->reached;
-            low_len = r->reached_len;
-        } else if (!r->complete) {
-            high = r->reached;
-            high_len = r->reached_len;
-            inclusive = true;
-        }
+        ioi_bounds bounds = looked_at(r);
         ioi_range *stored = &out[inc->ranges_count++];
-        *stored = (ioi_range){.low_len = low_len, .high_len = high_len, .high_inclusive = inclusive};
-        /* A bound of no bytes still needs an address: offset 0 is none. */
-        if (low_len != IOI_UNBOUNDED && !store_bytes(alloc, low_len ? low : (const uint8_t *)"", low_len ? low_len : 1, &stored->low))
-            return false;
-        if (high_len != IOI_UNBOUNDED && !store_bytes(alloc, high_len ? high : (const uint8_t *)"", high_len ? high_len : 1, &stored->high))
+        *stored = (ioi_range){.low_len = bounds.low_len, .high_len = bounds.high_len, .high_inclusive = bounds.high_inclusive};
+        if (!store_bound(alloc, bounds.low, bounds.low_len, &stored->low) ||
+            !store_bound(alloc, bounds.high, bounds.high_len, &stored->high))
             return false;
     }
     return true;

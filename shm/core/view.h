@@ -10,16 +10,8 @@
 #ifndef IOI_VIEW_H
 #define IOI_VIEW_H
 
-#include "../ioi_shm/include/ioi_vm.h"
+#include "limits.h"
 #include "scheduler.h"
-
-/* Limits on what one transaction may write; zero is not "none" but zero. */
-typedef struct ioi_limits {
-    uint32_t key_bytes, value_bytes;
-    uint32_t tx_keys;         /* distinct keys written */
-    uint64_t tx_write_bytes;  /* sum of key and value lengths of its writes as they stand */
-    uint32_t checkpoint_depth;
-} ioi_limits;
 
 /* Why a view could not go on. */
 typedef enum ioi_stop {
@@ -39,7 +31,7 @@ struct ioi_view {
     ioi_stop stop;
     ioi_entry *missing;
     uint32_t blocker;
-    uint32_t operations; /* of this incarnation: now and then it checks itself */
+    uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
     const char *limit;   /* which limit the last IOI_LIMIT was, for the message */
     struct ioi_view_store *store; /* read set, write buffer, ranges: view.c */
 };
@@ -71,8 +63,8 @@ int ioi_view_range_reached(ioi_view *view, uint32_t range, const uint8_t *key, s
 /* As ioi_view_get, but what the state holds below this transaction, own writes left aside. */
 int ioi_view_get_below(ioi_view *view, ioi_key key, const uint8_t **value, size_t *len);
 
-/* Own writes as they stand, in no order: i counts from 0 until false. *value NULL = deleted. The bytes stay valid
- * for the incarnation, whatever is written later. */
+/* Own writes as they stand, in no order: i counts from 0 until false. *entry NULL = undone, *value NULL = deleted. The
+ * bytes are valid until the next write. */
 bool ioi_view_own(const ioi_view *view, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len);
 
 /* End the incarnation: publish (or drop the writes when code != 0) and tell the scheduler. `fault` marks an outcome

@@ -14,8 +14,8 @@ TASK_LEAVE: int
 WORKERS_MAX: int
 BLOCK_AT: int
 
-_WriteLimits = tuple[int, int, int, int, int]
-"""key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth."""
+_WriteLimits = tuple[int, int, int, int, int, int]
+"""key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes."""
 
 class _Slot(TypedDict):
     current_tx: int  # TxIndex + 1 while a transaction runs, else 0
@@ -80,7 +80,6 @@ class Worker:
     def transaction(self, tx: int, /) -> bytes: ...
     def context(self) -> _Context: ...
     def receipts(self) -> tuple[bytes, bytes]: ...
-    def abandon(self) -> None: ...
 
 class View:
     def __new__(

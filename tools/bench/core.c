@@ -71,7 +71,7 @@ static void base_value(uint8_t value[ACCOUNT]) {
     put_u64(value + 8, 1000000000);
 }
 
-static const ioi_limits LIMITS = {256, 1 << 20, 1 << 16, 16 << 20, 64};
+static const ioi_limits LIMITS = {256, 1 << 20, 1 << 16, 16 << 20, 64, 1 << 20};
 
 /* ---- sequential ------------------------------------------------------------------------------------------------ */
 
@@ -84,8 +84,7 @@ static uint64_t digest(const uint8_t *key, size_t key_len, const uint8_t *value,
 
 static double run_sequential(uint64_t *result) {
     ioi_ctx ctx = {.height = 1};
-    ioi_seq_limits limits = {256, 1 << 20, 1 << 16, 16 << 20, 64};
-    ioi_seq *seq = ioi_seq_new(&ioi_payments, &limits, &ctx);
+    ioi_seq *seq = ioi_seq_new(&ioi_payments, &LIMITS, &ctx);
     uint8_t key[KEY], value[ACCOUNT];
     base_value(value);
     for (uint32_t i = 0; i < accounts; i++) {

@@ -72,6 +72,11 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
     out->txs = PySequence_Fast(txs, "txs must be a sequence of bytes");
     if (!out->txs) return -1;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(out->txs);
+    if (n > IOI_TRANSACTIONS_MAX) {
+        PyErr_Format(PyExc_ValueError, "a block has at most %d transactions", IOI_TRANSACTIONS_MAX);
+        Py_CLEAR(out->txs);
+        return -1;
+    }
     uint64_t total = 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *tx = PySequence_Fast_GET_ITEM(out->txs, i);

@@ -22,12 +22,12 @@ int as_bytes(PyObject *object, bool none, const char *what, const uint8_t **byte
 }
 
 int as_limits(PyObject *tuple, ioi_limits *limits) {
-    unsigned int key, value, keys, depth;
+    unsigned int key, value, keys, depth, output;
     unsigned long long bytes;
-    if (!PyArg_ParseTuple(tuple, "IIIKI;limits: key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth", &key,
-                          &value, &keys, &bytes, &depth))
+    if (!PyArg_ParseTuple(tuple, "IIIKII;limits: key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes",
+                          &key, &value, &keys, &bytes, &depth, &output))
         return -1;
-    *limits = (ioi_limits){key, value, keys, bytes, depth};
+    *limits = (ioi_limits){key, value, keys, bytes, depth, output};
     return 0;
 }
 

@@ -36,7 +36,7 @@ PyObject *bytes_or_none(const uint8_t *bytes, size_t len);
 /* A bytes argument; `none` allows None, which gives NULL. -1 with an exception set. */
 int as_bytes(PyObject *object, bool none, const char *what, const uint8_t **bytes, size_t *len);
 
-/* (key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth). -1 with an exception set. */
+/* (key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes). -1 with an exception set. */
 int as_limits(PyObject *tuple, ioi_limits *limits);
 
 /* Sort a list of keys, or of pairs with distinct keys; takes and returns the reference, NULL on error. */

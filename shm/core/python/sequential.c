@@ -109,8 +109,6 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
     PyObject *txs = vm ? PySequence_Fast(txs_object, "txs must be a sequence of bytes") : NULL;
     if (!txs) return NULL;
-    ioi_seq_limits seq_limits = {limits.key_bytes, limits.value_bytes, limits.tx_keys, limits.tx_write_bytes,
-                                 limits.checkpoint_depth};
     ioi_ctx ctx = {.height = height,
                    .time_ns = time_ns,
                    .proposer = (const uint8_t *)proposer,
@@ -120,7 +118,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
                    .extra_len = (size_t)extra_len,
                    .parent_root_len = (size_t)parent_root_len};
     size_t n = (size_t)PySequence_Fast_GET_SIZE(txs);
-    ioi_seq *seq = ioi_seq_new(vm, &seq_limits, &ctx);
+    ioi_seq *seq = ioi_seq_new(vm, &limits, &ctx);
     uint32_t *codes = calloc(n + 1, sizeof *codes);
     PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t))), *result = NULL, *writes = NULL;
     Packed packed = {NULL, 0, 0, ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};

@@ -158,11 +158,6 @@ static PyObject *worker_receipts(WorkerObject *self, PyObject *Py_UNUSED(none)) 
     return pack_receipts(self->worker.arena, 0, self->worker.n);
 }
 
-static PyObject *worker_fail(WorkerObject *self, PyObject *Py_UNUSED(none)) {
-    ioi_stop_block(self->worker.arena, IOI_BLOCK_ABANDONED);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef worker_methods[] = {
     {"await_block", CALL(worker_await), METH_O, "Spin so many ns, then sleep until a block starts; False when the pool ends."},
     {"enter", CALL(worker_enter), METH_NOARGS, "Enter the block."},
@@ -175,7 +170,6 @@ static PyMethodDef worker_methods[] = {
     {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},
     {"context", CALL(worker_context), METH_NOARGS, "The block's context."},
     {"receipts", CALL(worker_receipts), METH_NOARGS, "Packed receipts of the block, in end_block."},
-    {"abandon", CALL(worker_fail), METH_NOARGS, "Stop the block for good reason."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot worker_slots[] = {{Py_tp_new, worker_new},
                                      {Py_tp_dealloc, worker_dealloc},

@@ -53,7 +53,8 @@ typedef struct ioi_ctx {
 } ioi_ctx;
 
 /* What a transaction ends with. `code` 0 = done; anything else undoes its writes. `output` and `error` (UTF-8) must
- * stay valid until the engine has copied them, which it does before it calls the VM again. */
+ * stay valid until the engine has copied them, which it does before it calls the VM again. An output longer than
+ * Limits.output_bytes fails the transaction; an error is cut after 1,024 bytes. */
 typedef struct ioi_outcome {
     uint32_t code;
     uint64_t gas_wanted, gas_used;

@@ -56,9 +56,8 @@ bool reference_check(engine *e, const block_case *c) {
     if (c->scans || c->faults || c->faulted) return false;
     reference r = {.vm = {{IOI_VM_ABI, 1, "programs", execute, NULL, end_block}, NULL}, .engine = e, .c = c};
     const ioi_limits *l = &c->limits;
-    ioi_seq_limits limits = {l->key_bytes, l->value_bytes, l->tx_keys, l->tx_write_bytes, l->checkpoint_depth};
     ioi_ctx ctx = {.height = c->seed};
-    ioi_seq *seq = ioi_seq_new(&r.vm.vm, &limits, &ctx);
+    ioi_seq *seq = ioi_seq_new(&r.vm.vm, l, &ctx);
     for (uint32_t tx = 0; tx < c->n + c->end_block; tx++) {
         size_t len;
         const uint8_t *bytes = block_case_tx(c, tx, &len);

@@ -14,7 +14,7 @@ static void open_pair(pair *p, uint32_t n, uint64_t cost_ns) {
         ioi_worker_enter(&p->w[i]);
         p->w[i].cost_ns = cost_ns;
         p->v[i] = ioi_view_new(&p->w[i]);
-        p->v[i]->limits = (ioi_limits){16, 64, 8, 200, 3};
+        p->v[i]->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20};
     }
 }
 

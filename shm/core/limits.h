@@ -1,0 +1,30 @@
+/* Limits of one transaction; they can decide a receipt, so the engine and the sequential reference share them. */
+#ifndef IOI_LIMITS_H
+#define IOI_LIMITS_H
+
+#include "../ioi_shm/include/ioi_vm.h"
+
+typedef struct ioi_limits {
+    uint32_t key_bytes, value_bytes;
+    uint32_t tx_keys;        /* distinct keys written */
+    uint64_t tx_write_bytes; /* sum of key and value lengths of its writes as they stand */
+    uint32_t checkpoint_depth;
+    uint32_t output_bytes;
+} ioi_limits;
+
+enum { IOI_CODE_EXCEPTION = 2, IOI_ERROR_BYTES = 1024 };
+
+/* What a native VM returned, within the limits: an output too long fails the transaction, an error text is cut. */
+static inline void ioi_bound_outcome(const ioi_limits *limits, ioi_outcome *outcome) {
+    static const char too_long[] = "LimitExceeded";
+    if (outcome->code != 0) outcome->output_len = 0;
+    if (outcome->output_len > limits->output_bytes) {
+        outcome->code = IOI_CODE_EXCEPTION;
+        outcome->output_len = 0;
+        outcome->error = too_long;
+        outcome->error_len = sizeof too_long - 1;
+    }
+    if (outcome->error_len > IOI_ERROR_BYTES) outcome->error_len = IOI_ERROR_BYTES;
+}
+
+#endif

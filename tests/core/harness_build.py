@@ -1,6 +1,6 @@
 """Compile the C harnesses of this folder against a copy of shm/core.
 
-    python3 tests/core/build.py OUT [PROGRAM ...]        all programs unless some are named
+    python3 tests/core/harness_build.py OUT [PROGRAM ...]        all programs unless some are named
 
 Programs:
     unit            each part by itself                                         unit/

@@ -1,0 +1,203 @@
+"""Planted bugs: each is put into a copy of the core, and some harness must notice.
+
+    python3 tests/core/mutants.py [--quick] [--only NAME ...] [--seconds S] [--jobs N]
+
+A mutant is one replacement in one file. It is caught when `unit`, `simulate` or `threads` (or `threads-tsan`, for what only a
+sanitizer sees) ends with a failure or not at all within the time. One that nobody catches means that a test is missing.
+
+pitfalls.py says which of them stand for which known mistake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import harness_build as build  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` stands once in `file`; `new` takes its place."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    harnesses: tuple[str, ...] = ("unit", "simulate", "threads")
+    quick: bool = False
+
+
+TSAN = ("threads-tsan",)
+
+MUTANTS = [
+    # ---- validation and finality
+    Mutant("skip-final-validation", "scheduler.c", "if (w->fresh != h && !validate(w, h)) {", "if (false) {", quick=True),
+    Mutant("fresh-always", "scheduler.c", "w->fresh = at_watermark ? which : IOI_NO_TX;", "w->fresh = which;"),
+    Mutant("fresh-survives", "scheduler.c", "w->fresh = at_watermark ? which : IOI_NO_TX;", "if (at_watermark) w->fresh = which + 1;"),
+    Mutant(
+        "final-without-compare",
+        "scheduler.c",
+        "if (!a32_cas(&w->status[h], &s, s - IOI_EXECUTED + IOI_FINAL)) return false;",
+        "a32_xchg(&w->status[h], s - IOI_EXECUTED + IOI_FINAL);",
+    ),
+    Mutant("estimate-stands", "mvmemory.c", "if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;", "if (seen == IOI_SEEN_NOTHING) return false;"),
+    Mutant("values-by-length", "mvmemory.c", "return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;", "return x->len == y->len;", quick=True),
+    Mutant("every-read-is-presence", "mvmemory.c", "(read->entry & IOI_PRESENCE) ||", "true ||"),
+    Mutant("presence-keeps-presence", "view.c", "if (!presence) s->reads[k->read].entry &= ~IOI_PRESENCE;", ""),
+    Mutant("absence-is-no-value", "mvmemory.c", "if (ioi_word_present(now) != ioi_word_present(read->word)) return false;", ""),
+    Mutant("failed-transactions-write", "view.c", "bool failed = fault || outcome->code != 0;", "bool failed = fault;"),
+    Mutant("faults-are-receipts", "scheduler.c", "if (ioi_finished(w, h)->receipt.fault) {", "if (false) {"),
+    # ---- aborting and publishing
+    Mutant("no-estimates", "scheduler.c", "ioi_mv_estimate(w->arena, ioi_finished(w, tx));", "", quick=True),
+    Mutant("no-withdrawal", "mvmemory.c", "ioi_versions_set(arena, ioi_at(arena, old[i].entry), version, 0);", "", quick=True),
+    Mutant("abort-drops-the-waited-bit", "scheduler.c", "a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);", "a32_xchg(&w->status[tx], (s & ~(uint32_t)15) + (1u << IOI_STATUS_BITS) + IOI_EXECUTING);"),
+    Mutant("abort-whatever-runs", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;", "a32_xchg(&w->status[tx], s - IOI_EXECUTED + IOI_ABORTING);"),
+    Mutant("owned-not-first", "scheduler.c", "if (w->owned != IOI_NO_TX) {\n            uint32_t which", "if (w->owned != IOI_NO_TX && w->run_next >= w->run_end) {\n            uint32_t which", quick=True),
+    Mutant("relaxed-publish", "versions.c", "uint64_t before = a64_xchg(&node->cell, cell);", "uint64_t before = a64_load_relaxed(&node->cell);\n    a64_store_relaxed(&node->cell, cell);", TSAN),
+    # ---- sleeping and waking
+    Mutant("finish-by-plain-store", "scheduler.c", "uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);", "uint32_t before = a32_load(&w->status[tx]);\n    a32_store(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);", quick=True),
+    Mutant(
+        "finish-by-delayed-store",  # the waiters' bit is taken properly, but the store may pass the look at the token
+        "scheduler.c",
+        "uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);",
+        "uint32_t before = a32_or(&w->status[tx], IOI_WAITED);\n    a32_store(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);",
+    ),
+    Mutant("finish-wakes-nobody", "scheduler.c", "if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);", "(void)before;"),
+    Mutant("finish-wakes-one", "scheduler.c", "if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);", "if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], 1);"),
+    Mutant("no-look-after-the-token", "scheduler.c", "if (ioi_status_state(a32_load_sc(&w->status[h])) != IOI_EXECUTED) return;\n    }", "return;\n    }", quick=True),
+    Mutant("token-by-plain-store", "scheduler.c", "a32_xchg(&sched->token, 0);", "a32_store(&sched->token, 0);"),
+    Mutant("wake-without-a-new-number", "scheduler.c", "a32_add(&sched->work_seq, 1);\n", ""),
+    Mutant("sleep-without-a-last-look", "scheduler.c", "armed = true; /* and one last look around */", "ioi_futex_wait(&sched->work_seq, seq, 0);\n            a32_add(&sched->sleepers, UINT32_MAX);"),
+    Mutant("sleep-uncounted", "scheduler.c", "a32_add(&sched->sleepers, 1);\n", "a32_add(&sched->sleepers, 0);\n"),
+    Mutant("wait-keeps-the-run", "scheduler.c", "give_back_run(w);\n    count(", "count("),
+    Mutant("run-given-back-silently", "scheduler.c", "a32_min(&w->sched->execution_idx, from);\n    notify(w->sched, 1);", "a32_min(&w->sched->execution_idx, from);"),
+    Mutant("waited-by-plain-or", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s | IOI_WAITED)) continue;\n            s |= IOI_WAITED;", "a32_store(&w->status[tx], s | IOI_WAITED);\n            s |= IOI_WAITED;"),
+    Mutant("no-look-at-the-stop", "scheduler.c", "if (!ioi_running(w)) continue; /* stopped between the look above and raising the bit */\n", "", quick=True),
+    Mutant("stop-leaves-the-word", "scheduler.c", "a32_and(&status[tx], ~(uint32_t)IOI_WAITED);", ""),
+    Mutant("stop-wakes-no-waiter", "scheduler.c", "if (a32_load_sc(&status[tx]) & IOI_WAITED) {", "if (false) {"),
+    Mutant("stop-only-once", "scheduler.c", "if (!a32_cas(&sched->state, &running, state) && running == IOI_BLOCK_IDLE) return;", "if (!a32_cas(&sched->state, &running, state)) return;"),
+    Mutant("solo-never-ends", "scheduler.c", "a32_xchg(&sched->solo_until, 0);", ""),
+    Mutant("the-end-lets-go", "scheduler.c", "if (h == w->n || !ioi_running(w)", "if (!ioi_running(w)"),
+    Mutant("empty-blocks-wait", "scheduler.c", "if (w->n != 0) return;", "return;"),
+    Mutant("last-worker-wakes-nobody", "block.c", "if (inside == 1) ioi_futex_wake(&arena->shared->active, UINT32_MAX);", "(void)inside;"),
+    Mutant("native-runs-on", "native.c", "if (!ioi_running(w)) return false;", ""),
+    # ---- versions
+    Mutant("promotion-without-second-look", "versions.c", "if (t && !trie_link(alloc, t, made)) return NULL;", "", quick=True),
+    Mutant("migrated-after-the-search", "versions.c", "bool migrated = a32_load(&t->migrated);\n", "", ("unit", "simulate")),
+    Mutant("node-migrated-after-the-search", "versions.c", "if (!migrated) {\n        ioi_version *v = list_find", "if (!t || !a32_load(&t->migrated)) {\n        ioi_version *v = list_find"),
+    Mutant("migrated-at-once", "versions.c", "for (uint64_t at = a64_load_sc(&entry->head); at;) {\n        ioi_version *v = ioi_at(arena, at);\n        if (!trie_link", "a32_store(&t->migrated, 1);\n    for (uint64_t at = a64_load_sc(&entry->head); at;) {\n        ioi_version *v = ioi_at(arena, at);\n        if (!trie_link"),
+    Mutant("bits-from-the-root", "versions.c", "for (uint32_t level = 0; level < t->levels; level++) set_bit", "for (uint32_t level = t->levels; level-- > 0;) set_bit"),
+    Mutant("bit-without-the-slot", "versions.c", "a64_store(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));", "a64_store_relaxed(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));", TSAN),
+    Mutant("withdrawn-subtree-ends-the-search", "versions.c", "limit = found << (level * WAY_BITS);\n                break;", "return NULL;"),
+    Mutant("withdrawn-counts", "versions.c", "if ((*cell = a64_load(&best->cell))) break;", "{\n                *cell = a64_load(&best->cell);\n                break;\n            }"),
+    Mutant("revived-write-without-its-bit", "versions.c", "if (a64_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);", ""),
+    Mutant("list-insert-by-store", "versions.c", "if (a64_cas(link, &older, ioi_offset(arena, made))) break;", "a64_store(link, ioi_offset(arena, made));\n        break;"),
+    # ---- ranges
+    Mutant("phantoms-pass", "mvmemory.c", "if (version && (ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;", "(void)version;"),
+    Mutant("range-not-recorded", "view.c", "stored = &out[inc->ranges_count++];", "stored = &out[0];"),
+    Mutant("range-end-exclusive", "view.c", "inclusive = true;", "inclusive = false;"),
+    Mutant("gaps-not-pinned", "view.c", "if (s->ranges_count && in_scanned_range(s, entry)) {", "if (false && in_scanned_range(s, entry)) {"),
+    Mutant("reads-not-pinned", "view.c", "if (k->read != NONE) {\n        if (!presence)", "if (k->read != NONE && false) {\n        if (!presence)"),
+    Mutant("only-the-first-writer-links", "mvmemory.c", "if (!ioi_ordered_written(alloc, entry)) return false;", "if (first && !ioi_ordered_written(alloc, entry)) return false;"),
+    Mutant("ordered-on-after-the-walk", "ordered.c", "a32_cas(&sched->ordered_on, &off, 1);", "(void)off;"),
+    Mutant("scans-turn-back", "ordered.c", "if (order > 0 || (order == 0 && !after)) return e;\n    }", "(void)order;\n        return e;\n    }", ("unit", "simulate", "threads")),
+    Mutant("misplaced-key", "ordered.c", "if (order < 0) continue; /* a smaller key came in between */", ""),
+    Mutant("one-key-two-nodes", "ordered.c", "if (order == 0) { /*", "if (false) { /*"),
+    # ---- index and arena
+    Mutant("intern-by-store", "index.c", "if (a64_cas(slot, &word, ioi_offset(arena, made))) return made;", "a64_store(slot, ioi_offset(arena, made));\n        return made;"),
+    Mutant("node-loses-its-entry", "index.c", "a64_store_relaxed(&inner->slot[(e->hash >> shift) & (FANOUT - 1)], word);", ""),
+    Mutant("hash-is-the-key", "index.c", "return e->hash == hash && e->key_len == len && memcmp(e->key, key, len) == 0;", "(void)key;\n    return e->hash == hash && e->key_len == len;"),
+    Mutant("chunks-by-store", "arena.c", "} while (!a64_cas(&shared->bump, &at, at + bytes));", "} while (false);\n    a64_store(&shared->bump, at + bytes);"),
+    Mutant("full-is-ignored", "arena.c", "if (bytes > reserved || at > reserved - bytes) return 0;", "(void)reserved;", ("unit", "simulate", "threads-asan")),
+]
+
+EQUIVALENT = {
+    # Mutations one might expect here, and why no result can show them.
+    "ESTIMATEs marked after the new incarnation is EXECUTING": "the aborting worker executes it only after both; a reader in "
+    "between sees the old value and fails at the watermark, as it would have had it come a moment earlier",
+    "others claim while one runs solo": "solo is a hint for speed: whoever claims still goes through the watermark",
+    "a stale early validator aborts a valid incarnation": "it runs again; the compare-and-swap includes the incarnation, so a "
+    "final transaction is never touched (that part is abort-whatever-runs)",
+}
+
+COMMANDS = {
+    "unit": [],
+    "simulate": ["--seconds", "{seconds}"],
+    "threads": ["--seconds", "{seconds}"],
+    "threads-asan": ["--seconds", "{seconds}"],
+    "threads-tsan": ["--seconds", "{seconds}"],
+}
+
+
+def plant(mutant: Mutant, core: Path) -> None:
+    """Raises ValueError if the core does not hold the mutated text exactly once."""
+    path = core / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: its text stands {text.count(mutant.old)} times in {mutant.file}: bring it up to date")
+    path.write_text(text.replace(mutant.old, mutant.new))
+
+
+def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> str | None:
+    """How the harness noticed, or None."""
+    core = build.copy_core(folder / harness)
+    plant(mutant, core)
+    if build.PROGRAMS[harness].tight:
+        build.tighten(core)
+    binary = build.compile_program(harness, core, folder / harness, ("-Wno-error", "-w"))
+    command = [str(binary), *(part.format(seconds=seconds) for part in COMMANDS[harness])]
+    started = time.monotonic()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds + 45)
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    if done.returncode == 0:
+        return None
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    said = next((line for line in lines if "ThreadSanitizer" in line or "AddressSanitizer" in line), lines[0] if lines else "")
+    return f"{time.monotonic() - started:.1f} s: {said[:110]}"
+
+
+def run(mutant: Mutant, seconds: float) -> tuple[Mutant, str | None, str]:
+    folder = Path(tempfile.mkdtemp(prefix=f"mutant-{mutant.name}-"))
+    try:
+        for harness in mutant.harnesses:
+            noticed = try_harness(mutant, harness, folder, seconds)
+            if noticed is not None:
+                return mutant, harness, noticed
+        return mutant, None, "nobody noticed"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the few that CI runs")
+    parser.add_argument("--only", nargs="*", default=None, help="names")
+    parser.add_argument("--seconds", type=float, default=15, help="time for each harness")
+    parser.add_argument("--jobs", type=int, default=max(1, len(os.sched_getaffinity(0))))
+    options = parser.parse_args(arguments)
+    chosen = [m for m in MUTANTS if (not options.quick or m.quick) and (options.only is None or m.name in options.only)]
+    survivors = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, harness, how in pool.map(lambda m: run(m, options.seconds), chosen):
+            print(f"{mutant.name:36} {harness or 'SURVIVES':14} {how}", flush=True)
+            if harness is None:
+                survivors.append(mutant.name)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught" + (f"; survivors: {', '.join(survivors)}" if survivors else ""))
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

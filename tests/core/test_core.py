@@ -1,0 +1,76 @@
+"""The C core by itself: built and run here, without Python in it.
+
+IOI_CORE_SECONDS   how long the longest campaign runs, the others in proportion (default 60; a night: 36000)
+IOI_CORE_SEED      where the random campaigns begin (default: the clock, printed by whatever fails)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import harness_build
+import mutants
+import pitfalls
+
+SECONDS = float(os.environ.get("IOI_CORE_SECONDS", "60"))
+SEED = int(os.environ.get("IOI_CORE_SEED", str(time.time_ns() // 1_000_000 % 1_000_000_000_000)))
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+def run(name: str, out: Path, *arguments: str) -> str:
+    """Build and run one program; its output. Fails with everything it said."""
+    binary = harness_build.build(name, out)
+    done = subprocess.run([str(binary), *arguments], capture_output=True, text=True, errors="replace", timeout=SECONDS * 2 + 300)
+    assert done.returncode == 0, f"{name} {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def campaign(name: str, out: Path, share: float) -> dict[str, int]:
+    """What a random campaign says it did, by the word behind each number."""
+    said = run(name, out, "--seed", str(SEED), "--seconds", str(SECONDS * share))
+    print(said)
+    return {word: int(number) for number, word in re.findall(r"(\d+) (?:times )?(\w+)", said)}
+
+
+@pytest.mark.parametrize("name", ["unit", "unit-asan", "unit-tsan"])
+def test_parts(name: str, tmp_path: Path) -> None:
+    run(name, tmp_path, "--seed", str(SEED))
+
+
+def test_simulated_schedules(tmp_path: Path) -> None:
+    did = campaign("simulate", tmp_path, 1)
+    for what in ("schedules", "kills", "executions", "aborts", "suspensions", "solo", "full"):
+        assert did[what] > 0, f"the campaign met no {what}: {did}"
+
+
+@pytest.mark.parametrize("name", ["threads", "threads-asan", "threads-tsan"])
+def test_threads(name: str, tmp_path: Path) -> None:
+    did = campaign(name, tmp_path, 0.25)
+    for what in ("blocks", "executions", "aborts", "full"):
+        assert did[what] > 0, f"the campaign met no {what}: {did}"
+
+
+@pytest.mark.parametrize("mutant", [m for m in mutants.MUTANTS if m.quick], ids=lambda m: m.name)
+def test_planted_bug_is_noticed(mutant: mutants.Mutant) -> None:
+    _, harness, how = mutants.run(mutant, seconds=10)
+    assert harness is not None, how
+
+
+def test_every_pitfall_is_covered_by_something_that_exists() -> None:
+    known = {m.name for m in mutants.MUTANTS} | {p.stem for p in Path(__file__).with_name("unit").glob("*.c")} | set(harness_build.PROGRAMS)
+    for pitfall in pitfalls.EVERY:
+        assert pitfall.covered_by and set(pitfall.covered_by) <= known, pitfall
+    assert len({m.name for m in mutants.MUTANTS}) == len(mutants.MUTANTS)
+
+
+def test_every_mutant_still_applies(tmp_path: Path) -> None:
+    for mutant in mutants.MUTANTS:
+        mutants.plant(mutant, harness_build.copy_core(tmp_path))

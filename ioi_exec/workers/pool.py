@@ -44,23 +44,37 @@ class _Starter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pid = 0
-        self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Callable[[], None], Future[None]]] = SimpleQueue()
 
-    def call(self, job: Callable[[], Any]) -> Any:
+    def call(self, job: Callable[[], None]) -> None:
+        """Have the thread do the job. Ctrl-C meanwhile is kept until it is done: a job left half done in another thread
+        would go on starting processes that nobody knows of."""
         with self._lock:
             if self._pid != os.getpid():  # not started yet, or in a forked child, which has no such thread
                 self._pid, self._jobs = os.getpid(), SimpleQueue()
                 threading.Thread(target=self._run, args=(self._jobs,), name="ioi-starter", daemon=True).start()
-        future: Future[Any] = Future()
-        self._jobs.put((job, future))
-        return future.result()
+        future: Future[None] = Future()
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._jobs.put((job, future))  # twice is once
+                future.exception()
+                break
+            except BaseException as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+        future.result()
 
     @staticmethod
-    def _run(jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]]) -> None:
+    def _run(jobs: SimpleQueue[tuple[Callable[[], None], Future[None]]]) -> None:
         while True:
             job, future = jobs.get()
+            if future.done():
+                continue
             try:
-                future.set_result(job())
+                job()
+                future.set_result(None)
             except BaseException as error:
                 future.set_exception(error)
 
@@ -173,13 +187,13 @@ class Pool:
         self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
         try:
             _starter.call(self._start_processes)
+            if self._pin:
+                self._pin_workers()
+            for setup, fds in self._setups.values():
+                self._tell(setup, fds)
         except BaseException:
             self.kill()
             raise
-        if self._pin:
-            self._pin_workers()
-        for setup, fds in self._setups.values():
-            self._tell(setup, fds)
 
     def _start_processes(self) -> None:
         assert self._memory is not None

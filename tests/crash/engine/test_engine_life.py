@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -98,6 +99,23 @@ def test_interrupted_in_execute_the_machine_goes_on(pools: SharedPools) -> None:
         result = machine.execute([b"\1", b"\1"])
         machine.commit(result)
         assert machine.version == 1 and result.failed == 0
+
+
+def test_interrupted_while_workers_start_none_is_lost() -> None:
+    """Another thread starts them: it must not go on unobserved."""
+    interrupted = 0
+    for seed in range(20):
+        with ExecutionMachine.create(None, Ledger, workers=3, pin=False) as machine:
+            timer = threading.Timer(random.Random(seed).random() * 0.015, signal.raise_signal, [signal.SIGINT])
+            try:
+                timer.start()
+                machine.execute([b"\1"] * 3_000)
+            except KeyboardInterrupt:
+                interrupted += 1
+            timer.join()
+            assert machine.execute([b"\1"] * 3).failed == 0
+            assert len(workers_of(os.getpid())) == 3, f"seed {seed}"
+    assert interrupted == 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

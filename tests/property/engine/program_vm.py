@@ -122,7 +122,7 @@ class Run:
             lambda: state.scan(prefix=b"a", end=b"b"),
             lambda: state.scan(limit=-1),
             lambda: state.put(b"long" * 10, b""),
-            lambda: state.put(b"a", b"long" * 400),
+            lambda: state.put(b"a", b"long" * 1000),
             lambda: state.exists("text"),
             lambda: state.get(b""),
             lambda: state.get(b"k" * 600),

@@ -32,8 +32,8 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 )
 # Small enough that programs run into them.
 TIGHT = Limits(key_bytes=32, value_bytes=64, tx_keys=4, tx_write_bytes=60, checkpoint_depth=2, output_bytes=9)
-ROOMY = Limits(key_bytes=32, value_bytes=1300)
-NARROW = Limits(key_bytes=4, value_bytes=1300)  # the state holds longer keys, from before
+ROOMY = Limits(key_bytes=32, value_bytes=2600)
+NARROW = Limits(key_bytes=4, value_bytes=2600)  # the state holds longer keys, from before
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def test_random_blocks_that_outgrow_their_arena(monkeypatch: pytest.MonkeyPatch)
     pools = Pools(initial_bytes=1)
     try:
         for name, rng in rngs(seed_of_run(3), TINY_BLOCKS // BLOCKS_PER_STATE):
-            run_on_one_state(name, rng, pools, BLOCKS_PER_STATE, bulk=100)
+            run_on_one_state(name, rng, pools, BLOCKS_PER_STATE, bulk=200)
             pools.start_afresh()
     finally:
         pools.close()
-    assert sum(full) > TINY_BLOCKS / 4, "hardly any block outgrew its arena: the test tests nothing"
+    assert sum(full) > 20, "hardly any block outgrew its arena: the test tests nothing"

@@ -42,6 +42,11 @@ def storage_errors() -> Iterator[None]:
         raise translated(error) from error
 
 
+def translated_by_name(name: str, text: str) -> errors.Error:
+    """What another process could only say the name and the text of."""
+    return _TRANSLATED.get(name, errors.StateError)(text)
+
+
 def translated(error: ioi_storage.StorageError) -> errors.Error:
     if _OPEN_HERE in str(error):
         return errors.StateInUse(f"{error} Use the machine that has it open, or close that one first")

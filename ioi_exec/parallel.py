@@ -16,7 +16,8 @@ from time import monotonic, perf_counter
 from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
 
-from ioi_exec.errors import Error, ResourceError, StaleResult, StateCorrupt, VMError, VMFault
+from ioi_exec.base import translated_by_name
+from ioi_exec.errors import Error, ResourceError, StaleResult, VMError, VMFault
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
@@ -45,6 +46,7 @@ class WorkerFault(Exception):
 class _Attempts:
     """What went wrong with this block so far."""
 
+    transactions: int
     retries: int = 0
     free_deaths: int = 0
     by_tx: Counter[int] = field(default_factory=Counter)
@@ -65,10 +67,11 @@ class _Attempts:
         counter = self.alone_by_tx if self.alone else self.by_tx
         counter.update(culprits)
         worst, deaths = counter.most_common(1)[0]
+        where = f"transaction {worst}" if worst < self.transactions else "end_block"
         if self.alone and deaths >= DEATHS_BEFORE_FAILURE:
             raise VMFault(
                 worst,
-                f"transaction {worst} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
+                f"{where} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
                 "alone): the VM crashes on it, hangs, or takes more memory than there is. Nothing was staged",
             )
         if not self.alone and deaths >= DEATHS_BEFORE_SEQUENTIAL:
@@ -96,7 +99,7 @@ class ParallelExecutor:
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
         began = perf_counter()
-        attempts = _Attempts()
+        attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt)
         try:
             while True:
@@ -146,16 +149,21 @@ class ParallelExecutor:
         self, pool: Pool, block: Block, base: BaseState, streamed: _Stream, attempts: _Attempts
     ) -> Outcome | None:
         """Run the block once. None: it must run again, and `attempts` says how."""
-        if pool.dead():  # between two blocks: no block's business
+        if pool.busy or pool.dead():  # a block that was interrupted, or a death between two: not this block's business
             pool.kill()
         setup = self._setup(pool, base)
-        memory = pool.memory
+        try:
+            memory = pool.memory
+        except OSError as error:
+            raise ResourceError(f"the workers cannot be started: {error}. Free memory, processes or descriptors") from error
         arena = memory.arena
         if pool is self._pool and pool.starts != self._starts:
             self._starts = pool.starts
             base.forget_dead_readers()
         self._lay_out(memory, pool, block, base, setup)
+        pool.complaints()  # of blocks that were finished all the same
         try:
+            pool.busy = True
             arena.start()
             if not self._watch(pool, arena, streamed):
                 culprits = _culprits(pool, arena)
@@ -165,6 +173,7 @@ class ParallelExecutor:
         except BaseException:  # Ctrl-C, or on_receipt raised: the block is not wanted any more
             pool.kill()
             raise
+        pool.busy = False
         self._bytes = max(self._bytes, arena.used)
         if arena.state == BLOCK_FULL:
             attempts.retries += 1
@@ -257,15 +266,15 @@ class ParallelExecutor:
             fault.__cause__ = WorkerFault(text)
             return fault
         complaints = pool.complaints()
-        kinds = {complaint.kind: complaint.text for complaint in complaints}
+        kinds = {complaint.kind: complaint for complaint in complaints}
         if "setup" in kinds:
-            return VMError(f"a worker cannot load the VM {self._vm.spec.name} or the state: {kinds['setup']}")
+            return VMError(f"a worker cannot load the VM {self._vm.spec.name}: {kinds['setup'].text}")
+        if "storage" in kinds:
+            return translated_by_name(kinds["storage"].error, kinds["storage"].text)
         if "stale" in kinds:
-            return StaleResult(f"{kinds['stale']}: the state moved on; execute the block again")
-        if "state" in kinds:
-            return StateCorrupt(kinds["state"])
+            return StaleResult(f"{kinds['stale'].text}: the state moved on; execute the block again")
         pool.kill()
-        return ResourceError(f"a worker failed: {kinds.get('fault', 'it gave no reason')}")
+        return ResourceError(f"a worker failed: {kinds['fault'].text if 'fault' in kinds else 'it gave no reason'}")
 
 
 class _Stream:

@@ -6,11 +6,14 @@ ends are the same program's, connected by inheritance; nothing that came from ou
 
 from __future__ import annotations
 
+import os
 import pickle
 import socket
 import struct
 from dataclasses import dataclass
 from typing import Any
+
+from ioi_exec.limits import Limits
 
 _HEAD = struct.Struct("<QI")  # length of the message, descriptors attached
 MAX_FDS = 8
@@ -27,7 +30,13 @@ class Setup:
     number: int
     payload: bytes
     reader_spec: dict[str, Any]
-    limits: Any  # ioi_exec.limits.Limits
+    limits: Limits
+
+    def close_fd(self) -> None:
+        """Close the descriptor that came with it, if any and if still open."""
+        fd = self.reader_spec.pop("fd", None)
+        if fd is not None:
+            os.close(fd)
 
 
 @dataclass(frozen=True)
@@ -39,11 +48,16 @@ class Forget:
 
 @dataclass(frozen=True)
 class Complaint:
-    """Why a worker could not do its part of a block. kind: "setup", "stale", "state" or "fault"."""
+    """Why a worker could not do its part of a block.
+
+    kind: "setup" (the VM cannot be loaded), "stale" (the state moved on), "storage" (reading it failed; error is the name
+    of the storage's exception) or "fault" (anything else).
+    """
 
     worker: int
     kind: str
     text: str
+    error: str = ""
 
 
 def send(channel: socket.socket, message: object, fds: list[int] | None = None) -> None:

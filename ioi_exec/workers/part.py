@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 import ioi_storage
 from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, Worker
@@ -23,6 +23,7 @@ class Part:
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
         self.reader = ioi_storage.Reader(setup.reader_spec)
+        setup.close_fd()  # the reader has opened the file for itself
         self._worker = worker
         self._arena = arena
         self._limits: Limits = setup.limits
@@ -66,11 +67,12 @@ class PythonPart(Part):
 
         class PartView(WorkerView):
             __slots__ = ()
-            scan_base = staticmethod(self.reader.scan)
+            scan_base = staticmethod(self._scan)
 
         self._views = PartView(worker, self._limits.of_transaction(), self._fetch, LimitExceeded, IncarnationEnded)
 
     def run(self) -> None:
+        self._broken = None
         worker = self._worker
         context = BlockContext(**worker.context(), block_id=b"")
         decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
@@ -144,7 +146,7 @@ class PythonPart(Part):
         for tx in txs:
             try:
                 keys.extend(self._keys(self._decoded(tx, decoded)))  # type: ignore[misc]
-            except Exception:
+            except BaseException:
                 continue  # a hint; if there is something wrong, execute will say so
         try:
             missing = view._hint(keys)
@@ -159,6 +161,14 @@ class PythonPart(Part):
         """The committed value of a key, for the view. A VM never gets to see why this failed."""
         try:
             return self._committed([key])[0]
+        except Exception as error:
+            self._broken = error
+            raise IncarnationEnded from error
+
+    def _scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        """The committed pairs of a range, for the view; the same about failures."""
+        try:
+            yield from self.reader.scan(start, end, reverse)
         except Exception as error:
             self._broken = error
             raise IncarnationEnded from error

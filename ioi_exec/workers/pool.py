@@ -22,6 +22,7 @@ import psutil
 
 from ioi_shm.memory import STEP_BYTES, SharedArena
 
+from ioi_exec.limits import Limits
 from ioi_exec.workers.control import Complaint, Forget, Setup, receive, send
 
 log = logging.getLogger("ioi_exec")
@@ -79,6 +80,14 @@ class _Starter:
                 future.set_exception(error)
 
 
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
 _starter = _Starter()
 _pin_warned = False
 
@@ -95,6 +104,7 @@ class Pool:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._channels: list[socket.socket] = []
         self._memory: SharedArena | None = None
+        self.busy = False  # a block is under way, or was interrupted: its workers may still be at it
         self.up = False  # whether all of the present processes have been seen in a block
         self.starts = 0  # of processes, all at once: whoever finds it changed knows that the former ones are dead
         self._setups: dict[int, tuple[Setup, list[int]]] = {}
@@ -106,6 +116,8 @@ class Pool:
     @property
     def memory(self) -> SharedArena:
         """The arena; workers are started first if there are none. Raises ArenaExhausted, OSError."""
+        if self._pid != os.getpid():  # in a forked child: the workers are the parent's
+            self._drop()
         if self._memory is None:
             self._start()
         assert self._memory is not None
@@ -115,18 +127,18 @@ class Pool:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    def setup(self, payload: bytes, reader_spec: dict[str, Any], fds: list[int], limits: Any) -> int:
+    def setup(self, payload: bytes, reader_spec: dict[str, Any], fds: list[int], limits: Limits) -> int:
         """Tell the workers, and those that come after them, about a VM and a state; the number that blocks name it by."""
         self._numbers += 1
         setup = Setup(self._numbers, payload, reader_spec, limits)
         self._setups[setup.number] = setup, fds
         if self._memory is not None:
-            self._tell(setup, fds)
+            self._tell_or_kill(setup, fds)
         return setup.number
 
     def forget(self, number: int) -> None:
         if self._setups.pop(number, None) is not None and self._memory is not None and os.getpid() == self._pid:
-            self._tell(Forget(number), [])
+            self._tell_or_kill(Forget(number), [])
 
     def dead(self) -> list[int]:
         """Workers that are no more."""
@@ -136,8 +148,10 @@ class Pool:
         """What workers said since last asked."""
         said = []
         for channel in self._channels:
+            waiting = select.poll()
+            waiting.register(channel, select.POLLIN)
             try:
-                while select.select([channel], [], [], 0)[0]:
+                while waiting.poll(0):
                     said.append(receive(channel)[0])
             except (EOFError, OSError):
                 continue  # it died; what it said before is kept
@@ -145,12 +159,14 @@ class Pool:
 
     def kill(self) -> None:
         """End the workers now and drop the arena. The next use starts afresh. Idempotent."""
-        if os.getpid() == self._pid:
-            for process in self._processes:
-                process.kill()
-            for process in self._processes:
-                process.wait()
-        self._drop()
+        try:
+            if os.getpid() == self._pid:
+                for process in self._processes:
+                    process.kill()
+                for process in self._processes:
+                    process.wait()
+        finally:
+            self._drop()
 
     def close(self) -> None:
         """Let the workers end, or end them. Idempotent."""
@@ -165,6 +181,7 @@ class Pool:
         self._setups.clear()
 
     def _drop(self) -> None:
+        self.busy = False
         self._processes.clear()
         for channel in self._channels:
             channel.close()
@@ -174,11 +191,19 @@ class Pool:
             self._memory = None
 
     def _tell(self, message: object, fds: list[int]) -> None:
-        for channel in self._channels:
+        for channel, process in zip(self._channels, self._processes):
             try:
                 send(channel, message, fds)
             except OSError:
-                pass  # it is dead; whoever waits for it will see
+                process.kill()  # it is dead, or takes no messages, and half of one is worse than none
+
+    def _tell_or_kill(self, message: object, fds: list[int]) -> None:
+        """Interrupted in the middle, a channel holds half a message: start afresh then."""
+        try:
+            self._tell(message, fds)
+        except BaseException:
+            self.kill()
+            raise
 
     def _start(self) -> None:
         self._pid = os.getpid()
@@ -198,6 +223,7 @@ class Pool:
     def _start_processes(self) -> None:
         assert self._memory is not None
         env = {**os.environ, "PYTHONHASHSEED": "0"}
+        output = 2 if _is_open(2) else subprocess.DEVNULL
         for worker in range(self.workers):
             ours, theirs = socket.socketpair()
             with theirs:
@@ -207,7 +233,8 @@ class Pool:
                         [sys.executable, "-c", _BOOT, json.dumps(sys.path), *map(str, arguments)],
                         pass_fds=[self._memory.fd, theirs.fileno()],
                         stdin=subprocess.DEVNULL,
-                        stdout=2,  # a VM that prints must not mix into the engine's own results
+                        stdout=output,  # a VM that prints must not mix into the engine's own results
+                        stderr=output,
                         env=env,
                         start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
                     )

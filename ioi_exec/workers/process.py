@@ -47,7 +47,9 @@ class Parts:
                         self._setups[message.number] = message
                         self._arrived.notify()
                     elif isinstance(message, Forget):
-                        self._setups.pop(message.number, None)
+                        setup = self._setups.pop(message.number, None)
+                        if setup is not None:
+                            setup.close_fd()
                         part = self._made.pop(message.number, None)
                         if part is not None:
                             part.close()
@@ -78,33 +80,37 @@ def main(arena_fd: int, arena_size: int, worker_id: int, channel_fd: int, parent
     parts = Parts(worker, arena)
     threading.Thread(target=parts.listen, args=(channel,), name="ioi-control", daemon=True).start()
     while worker.await_block(SPIN_NS if spin else 0):
-        complaint = take_part(worker, parts, arena)
+        complaint = take_part(worker_id, worker, parts, arena)
         if complaint is not None:
-            kind, text = complaint
-            send(channel, Complaint(worker_id, kind, text[-TEXT_MOST:]))
+            send(channel, complaint)
             arena.abandon()
         worker.leave()
     os._exit(0)  # nothing of value is left here, and threads of a VM must not hold the process up
 
 
-def take_part(worker: Worker, parts: Parts, arena: Arena) -> tuple[str, str] | None:
-    """Work on the block until it is over; (kind, text) of what went wrong with this worker's part."""
-    worker.enter()
+def take_part(worker_id: int, worker: Worker, parts: Parts, arena: Arena) -> Complaint | None:
+    """Work on the block until it is over; what went wrong with this worker's part, if anything."""
+
+    def complaint(kind: str, text: str, error: str = "") -> Complaint:
+        return Complaint(worker_id, kind, text[-TEXT_MOST:], error)
+
     try:
         part = parts.get(arena.setup)
+    except ioi_storage.StorageError as error:
+        return complaint("storage", str(error), type(error).__name__)
     except BaseException as error:
-        return "setup", f"{type(error).__name__}: {error}"
+        return complaint("setup", f"{type(error).__name__}: {error}")
     try:
         version = part.reader.begin()
         try:
             if version != arena.parent_version:
-                return "stale", f"the state is at version {version}, the block builds on version {arena.parent_version}"
+                return complaint("stale", f"the state is at version {version}, the block builds on version {arena.parent_version}")
+            worker.enter()  # only now: until here no transaction is to blame for the time
             part.run()
         finally:
             part.reader.end()
     except ioi_storage.StorageError as error:
-        return "state", str(error)
+        return complaint("storage", str(error), type(error).__name__)
     except BaseException:
-        return "fault", traceback.format_exc()
+        return complaint("fault", traceback.format_exc())
     return None
-

@@ -1,0 +1,65 @@
+"""What goes wrong below a VM is never its receipt, and the engine says what it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ioi_exec import ExecutionMachine, StateCorrupt, StateView, TxContext
+from ioi_exec.executors import SharedPools
+
+WORKERS = [0, 1, 2]
+
+
+class Reader:
+    """A transaction says how it reads; it tries hard not to notice that something is wrong."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        try:
+            found = list(state.scan()) if tx == b"scan" else state.get(b"key-50")
+        except Exception:
+            return b"swallowed"
+        return repr(found).encode()[:8]
+
+
+def flip(path: Path, what: bytes) -> None:
+    """Damage every copy of these bytes in the file."""
+    data = bytearray(path.read_bytes())
+    at, count = data.find(what), 0
+    while at >= 0:
+        data[at] ^= 1
+        count += 1
+        at = data.find(what, at + 1)
+    assert count
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.parametrize("how", [b"scan", b"get"])
+def test_a_damaged_value(tmp_path: Path, workers: int, how: bytes) -> None:
+    genesis = {b"key-%02d" % i: b"value number %02d of the state" % i for i in range(100)}
+    ExecutionMachine.create(tmp_path / "whole", Reader, genesis=genesis, workers=0).close()
+    shutil.copytree(tmp_path / "whole", tmp_path / "damaged")
+    flip(tmp_path / "damaged" / "data.mdb", b"value number 50 of the state")
+    with ExecutionMachine.open(tmp_path / "damaged", vm=Reader, workers=workers, pin=False) as machine:
+        with pytest.raises(StateCorrupt, match="flat"):
+            machine.execute([b"other", how, b"other"])
+        assert machine.version == 0
+        with pytest.raises(StateCorrupt, match="flat"):  # and again: nothing is left of the first time
+            machine.execute([how])
+
+
+def test_states_in_memory_leave_no_descriptor_in_workers() -> None:
+    pools = SharedPools()
+    try:
+        counts = []
+        for _ in range(6):
+            with ExecutionMachine.create(None, Reader, workers=2, pin=False, executors=pools.executors()) as machine:
+                machine.execute([b"get"])
+                counts.append([len(os.listdir(f"/proc/{pid}/fd")) for pid in pools.get(2, False, None).pids])
+        assert counts[1] == counts[-1], counts
+    finally:
+        pools.close()

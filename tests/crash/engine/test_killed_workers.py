@@ -13,8 +13,9 @@ from typing import Any, Iterator
 import pytest
 from faulty_vms import Killer, Ledger, Sleeper
 
-from ioi_exec import BlockResult, ExecutionMachine, Limits, Receipt, VMFault
+from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, Limits, Receipt, VMFault
 from ioi_exec.executors import SharedPools
+from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 from ioi_exec.workers.pool import Pool
 
 
@@ -80,6 +81,30 @@ def test_killed_at_random_moments(pools: SharedPools, workers: int) -> None:
             hits += assassin.hits
             retries += result.stats.retries
     assert hits > 8 and retries > 3, "hardly anything was killed in time: the test tests nothing"
+
+
+def test_native_payments_on_disk_survive_it(pools: SharedPools, tmp_path: Path) -> None:
+    accounts = [i.to_bytes(32, "big") for i in range(50)]
+    genesis = {account_key(account): encode_account(10**9) for account in accounts}
+    nonces = [0] * len(accounts)
+    retries = 0
+    options: dict[str, Any] = dict(workers=3, pin=False, executors=pools.executors())
+    with ExecutionMachine.create(tmp_path / "state", "payments", genesis=genesis, **options) as machine:
+        for block in range(12):
+            rng = random.Random(f"payments {block}")
+            txs = []
+            for _ in range(10_000):
+                sender = rng.randrange(50)
+                txs.append(encode_transfer(accounts[sender], rng.choice(accounts), 1, fee=1, nonce=nonces[sender]))
+                nonces[sender] += 1
+            header = BlockHeader(proposer=accounts[3])
+            expected = machine.execute(txs, header, sequential=True)
+            with Assassin(pools.get(3, False, None), rng, signal.SIGKILL, 1, 0.008):
+                result = machine.execute(txs, header)
+            assert equal(result, expected) and result.failed == 0, f"block {block}"
+            machine.commit(result)
+            retries += result.stats.retries
+    assert retries, "nothing was killed in time: the test tests nothing"
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -113,6 +113,7 @@ static void play_resuming(engine *e, ioi_worker *w, ioi_view *view) {
             if (program_run(bytes, len, salt, e->c->keys, &x->world, &x->outcome) == IOI_STOP) continue;
             ioi_outcome outcome;
             finish(x, IOI_OK, &outcome);
+            ioi_bound_outcome(&view->limits, &outcome); /* as the receipts of VMs in Python are */
             bool fault = x->outcome.fault || (task == IOI_TASK_END_BLOCK && outcome.code);
             if (!ioi_view_finish(view, &outcome, fault)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
             break;

@@ -1,4 +1,5 @@
 /* The oracle: one transaction after another over plain arrays, copied whole where something may have to be undone. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,12 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
     const uint8_t *bytes = block_case_tx(c, tx, &len);
     program_outcome *out = &c->outcomes[tx];
     program_run(bytes, len, block_case_salt(c, tx, code_of, c), c->keys, &o->world, out);
+    if (out->code) out->output_len = 0;
+    if (out->output_len > c->limits.output_bytes) {
+        out->code = 2;
+        out->output_len = 0;
+        out->error_len = (size_t)snprintf(out->error, sizeof out->error, "LimitExceeded");
+    }
     if (out->code || out->fault) memcpy(o->now, before, sizeof before);
     if (!out->fault && !(tx == c->n && out->code)) return true;
     c->faulted = true;

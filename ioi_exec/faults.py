@@ -25,8 +25,8 @@ def failed_receipt(error: BaseException) -> Receipt | None:
     # A subclass may have skipped Revert's constructor or changed its fields: then it is a VM bug like any other.
     code, message = getattr(error, "code", None), getattr(error, "message", None)
     if isinstance(error, Revert) and valid_code(code) and isinstance(message, str):
-        return Receipt(code=int(code), error=message)
-    return Receipt(code=CODE_EXCEPTION, error=type(error).__name__)
+        return Receipt(code=int(code), error=kept_error(message))
+    return Receipt(code=CODE_EXCEPTION, error=kept_error(type(error).__name__))
 
 
 def done_receipt(output: bytes | None, limits: Limits) -> Receipt:

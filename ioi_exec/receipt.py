@@ -40,15 +40,18 @@ class Receipt:
 
     def pack(self) -> bytes:
         """The record `Receipts` is made of."""
-        error = self.error.encode("utf-8", "backslashreplace")
-        if len(error) > ERROR_BYTES:
-            error = error[:ERROR_BYTES].decode("utf-8", "ignore").encode()
+        error = kept_error(self.error).encode()
         head = _RECORD.pack(self.code, len(self.output), len(error), 0, self.gas_wanted, self.gas_used)
         return head + self.output + error
 
 
 DONE = Receipt()
 _DONE_PACKED = DONE.pack()
+
+
+def kept_error(text: str) -> str:
+    """An error text as receipts keep it: at most ERROR_BYTES, and what UTF-8 cannot hold escaped."""
+    return text.encode("utf-8", "backslashreplace")[:ERROR_BYTES].decode("utf-8", "ignore")
 
 
 class Receipts(Sequence[Receipt]):

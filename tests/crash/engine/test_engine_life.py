@@ -18,7 +18,7 @@ import pytest
 from faulty_vms import Ledger
 from processes import gone, workers_of
 
-from ioi_exec import ExecutionMachine, MachineBusy, Receipt
+from ioi_exec import ExecutionMachine, MachineBusy, Receipt, Revert, StateView, TxContext
 from ioi_exec.executors import SharedPools
 
 SLOW_VM = """
@@ -206,6 +206,20 @@ def test_on_receipt_that_raises_stages_nothing(pools: SharedPools) -> None:
         streamed: list[Any] = []
         result = machine.execute([b"\1\2"] * 60, on_receipt=lambda i, receipt: streamed.append((i, receipt, machine.version)))
         assert streamed == [(i, receipt, 0) for i, receipt in enumerate(result.receipts)]
+
+
+class Wordy:
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
+        raise Revert({b"long": "x" * 5_000, b"wide": "\xe9" * 600, b"odd": "\ud800 and \0"}[tx])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_error_texts_are_streamed_as_they_are_kept(pools: SharedPools, workers: int) -> None:
+    with ExecutionMachine.create(None, Wordy, workers=workers, pin=False, executors=pools.executors()) as machine:
+        streamed: list[Receipt] = []
+        result = machine.execute([b"long", b"wide", b"odd"], on_receipt=lambda i, receipt: streamed.append(receipt))
+        assert streamed == list(result.receipts)
+        assert [receipt.error for receipt in streamed] == ["x" * 1024, "\xe9" * 512, "\\ud800 and \0"]
 
 
 def test_machines_take_turns_on_one_pool(pools: SharedPools, tmp_path: Path) -> None:

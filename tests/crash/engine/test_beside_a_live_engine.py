@@ -1,0 +1,51 @@
+"""A read-only machine executes beside an engine that commits: right for one version, or told that the state moved on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ioi_exec import ExecutionMachine, StaleResult
+from ioi_exec.executors import SharedPools
+
+TXS = [b"\1\2", b"\2\1", b"\3"]
+WRITER = f"""
+import sys, time
+from ioi_exec import ExecutionMachine
+with ExecutionMachine.open("state", workers=2, pin=False) as machine:
+    for _ in range(200):
+        result = machine.execute({TXS})
+        machine.commit(result)
+        print(result.version, result.state_root.hex(), flush=True)
+        time.sleep(0.004)
+"""
+
+
+def test_what_is_read_is_one_version_or_stale(pools: SharedPools, tmp_path: Path) -> None:
+    options: dict[str, Any] = dict(workers=2, pin=False, executors=pools.executors())
+    folder = tmp_path / "state"
+    with ExecutionMachine.create(folder, "faulty_vms:Ledger", vm_args={"microseconds": 20}, workers=0):
+        pass
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    writer = subprocess.Popen([sys.executable, "-c", WRITER], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=env)
+    with ExecutionMachine.open(folder, read_only=True, **options) as machine:
+        found: dict[int, bytes] = {}
+        stale = 0
+        while writer.poll() is None:
+            try:
+                result = machine.execute(TXS)  # what the writer executes next: so its root is the one the writer comes to
+                found[result.version] = result.state_root
+            except StaleResult:
+                stale += 1
+        out, _ = writer.communicate(timeout=60)
+        assert writer.returncode == 0
+        lines = [line.split() for line in out.splitlines()]
+        expected = {int(version): bytes.fromhex(root) for version, root in lines}
+        last = machine.execute(TXS)
+        assert last.version == 201 == max(expected) + 1 and last.stats.retries == 0
+        found.pop(201, None)
+        assert found.items() <= expected.items()
+        assert found and stale, (len(found), stale)

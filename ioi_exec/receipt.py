@@ -18,6 +18,11 @@ ERROR_BYTES = 1024
 _RECORD = struct.Struct("<IIIIQQ")
 
 
+def kept_error(text: str) -> str:
+    """An error text as receipts keep it: at most ERROR_BYTES, and what UTF-8 cannot hold escaped."""
+    return text.encode("utf-8", "backslashreplace")[:ERROR_BYTES].decode("utf-8", "ignore")
+
+
 @dataclass(frozen=True)
 class Receipt:
     """The outcome of one transaction.
@@ -47,11 +52,6 @@ class Receipt:
 
 DONE = Receipt()
 _DONE_PACKED = DONE.pack()
-
-
-def kept_error(text: str) -> str:
-    """An error text as receipts keep it: at most ERROR_BYTES, and what UTF-8 cannot hold escaped."""
-    return text.encode("utf-8", "backslashreplace")[:ERROR_BYTES].decode("utf-8", "ignore")
 
 
 class Receipts(Sequence[Receipt]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
-from ioi_exec.receipt import CODE_EXCEPTION, DONE, Receipt
+from ioi_exec.receipt import CODE_EXCEPTION, DONE, Receipt, kept_error
 from ioi_exec.vm.revert import Revert, valid_code
 
 # These depend on the machine (free memory, stack depth, disk, installation), so they must not decide a result.

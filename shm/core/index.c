@@ -50,8 +50,6 @@ static inline a64 *root_slot(const ioi_arena *arena, uint64_t hash) {
     return &root[hash & ((UINT64_C(1) << block->root_bits) - 1)];
 }
 
-void ioi_index_prefetch(const ioi_arena *arena, uint64_t hash) { __builtin_prefetch((const void *)root_slot(arena, hash)); }
-
 static inline bool same_key(const ioi_entry *e, uint64_t hash, const uint8_t *key, uint32_t len) {
     return e->hash == hash && e->key_len == len && memcmp(e->key, key, len) == 0;
 }

@@ -41,9 +41,6 @@ ioi_entry *ioi_index_intern(ioi_alloc *alloc, uint64_t hash, const uint8_t *key,
 /* The entry of a key, or NULL. */
 ioi_entry *ioi_index_find(const ioi_arena *arena, uint64_t hash, const uint8_t *key, uint32_t len);
 
-/* Start fetching the root slot of a hash: worth it a few transactions ahead. */
-void ioi_index_prefetch(const ioi_arena *arena, uint64_t hash);
-
 /* Call `visit` on every entry linked before the call began; stop and return false when it returns false. */
 bool ioi_index_each(const ioi_arena *arena, bool (*visit)(void *, ioi_entry *), void *context);
 

@@ -68,7 +68,7 @@ static int by_key(const void *a, const void *b) {
     return ioi_key_compare(x->key, x->key_len, y->key, y->key_len);
 }
 
-/* One look at all keys of a run: the index's cache misses overlap, and the base is read in one sorted batch. */
+/* One look at all keys of a run, so that the base is read in one sorted batch. */
 static bool hint_run(ioi_native *native) {
     ioi_worker *w = native->worker;
     uint32_t tx = native->tx;

@@ -70,7 +70,7 @@ typedef struct coroutine {
 
 static struct {
     sim_options options;
-    uint64_t rng, steps, clock, lowest;
+    uint64_t rng, steps, exchanges, clock, lowest;
     coroutine all[SIM_COROUTINES_MAX];
     uint32_t count, current;
     machine_context outside;
@@ -86,7 +86,7 @@ static struct {
 void sim_reset(const sim_options *options) {
     sim.options = *options;
     sim.rng = mix64(options->seed ^ 0x73696d);
-    sim.steps = sim.clock = sim.switches = 0;
+    sim.steps = sim.exchanges = sim.clock = sim.switches = 0;
     sim.lowest = 1000;
     sim.count = 0;
     sim.current = NOBODY;
@@ -96,12 +96,15 @@ void sim_reset(const sim_options *options) {
 }
 
 uint64_t sim_steps(void) { return sim.steps; }
+uint64_t sim_exchanges(void) { return sim.exchanges; }
 bool sim_killed(void) { return sim.killed; }
+
+static void drain_all(coroutine *c);
 
 static void entry(void) {
     coroutine *c = &sim.all[sim.current];
     c->run(c->argument);
-    ioi_sim_drain();
+    drain_all(c);
     c->state = DONE;
     sim_yield();
     abort(); /* a coroutine that is done was run again */
@@ -137,9 +140,7 @@ static void drain_oldest(coroutine *c) {
     memmove(c->stores, c->stores + 1, --c->stores_count * sizeof *c->stores);
 }
 
-void ioi_sim_drain(void) {
-    if (sim.current == NOBODY) return;
-    coroutine *c = &sim.all[sim.current];
+static void drain_all(coroutine *c) {
     while (c->stores_count) drain_oldest(c);
 }
 
@@ -194,6 +195,21 @@ void sim_yield(void) {
     go_to(choose());
 }
 
+static void consider_switching(uint64_t moment, bool here) {
+    coroutine *c = &sim.all[sim.current];
+    if (sim.options.pct_depth) {
+        bool change = false;
+        for (uint32_t i = 0; here && i + 1 < sim.options.pct_depth && i < CHANGES_MAX; i++) change |= sim.changes[i] == moment;
+        if (change) c->priority = --sim.lowest;
+        if (change || sim.woken || c->state == KILLED) {
+            sim.woken = false; /* who was woken may have the higher priority */
+            go_to(choose());
+        }
+    } else if (c->state == KILLED || (here && rng_below(&sim.rng, 100) < sim.options.switch_percent)) {
+        go_to(choose());
+    }
+}
+
 void ioi_sim_point(void) {
     if (sim.current == NOBODY) return;
     sim.steps++;
@@ -203,7 +219,7 @@ void ioi_sim_point(void) {
         coroutine *victim = &sim.all[sim.options.victim];
         if (victim->state != DONE) {
             /* What it had stored reaches memory: the processor drains its buffer though the process is gone. */
-            while (victim->stores_count) drain_oldest(victim);
+            drain_all(victim);
             victim->state = KILLED;
             sim.killed = true;
         }
@@ -213,17 +229,15 @@ void ioi_sim_point(void) {
         go_to(NOBODY);
     }
     if (c->stores_count && rng_below(&sim.rng, 100) < sim.options.drain_percent) drain_oldest(c);
-    if (sim.options.pct_depth) {
-        bool change = false;
-        for (uint32_t i = 0; i + 1 < sim.options.pct_depth && i < CHANGES_MAX; i++) change |= sim.changes[i] == sim.steps;
-        if (change) c->priority = --sim.lowest;
-        if (change || sim.woken || c->state == KILLED) {
-            sim.woken = false; /* who was woken may have the higher priority */
-            go_to(choose());
-        }
-    } else if (c->state == KILLED || rng_below(&sim.rng, 100) < sim.options.switch_percent) {
-        go_to(choose());
-    }
+    consider_switching(sim.steps, !sim.options.at_exchanges);
+}
+
+/* Right before an exchange. */
+void ioi_sim_drain(void) {
+    if (sim.current == NOBODY) return;
+    sim.exchanges++;
+    if (sim.options.at_exchanges) consider_switching(sim.exchanges, true);
+    drain_all(&sim.all[sim.current]);
 }
 
 sim_end sim_run(void) {

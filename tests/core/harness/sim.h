@@ -23,9 +23,10 @@ typedef struct sim_options {
     uint64_t seed;
     uint32_t pct_depth;     /* 0: random switches */
     uint32_t switch_percent;
+    bool at_exchanges;      /* switch and change priorities at exchanges alone: most races are between two of them */
     uint32_t drain_percent; /* per step, for the running coroutine's oldest buffered store; 100: no buffering */
     uint32_t clock_step;    /* nanoseconds a step takes */
-    uint64_t steps_guess;   /* PCT: where its change points may lie */
+    uint64_t steps_guess;   /* PCT: where its change points may lie, in steps or exchanges */
     uint64_t step_bound;
     uint32_t victim;        /* killed, that is never run again, at step kill_at; kill_at 0: nobody */
     uint64_t kill_at;
@@ -42,6 +43,7 @@ uint32_t sim_spawn(void (*run)(void *), void *context);
 sim_end sim_run(void);
 
 uint64_t sim_steps(void);
+uint64_t sim_exchanges(void);
 bool sim_killed(void); /* the victim was stopped before its end */
 
 /* Whoever runs gives way: for loops of the tests that wait for something. */

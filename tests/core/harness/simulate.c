@@ -96,13 +96,13 @@ static void expect_all_done(sim_end end) {
 }
 
 static void set_up(schedule *s, uint8_t *base, uint64_t *rng, uint32_t workers, uint64_t room) {
-    static const uint64_t costs[] = {0, 100, 500, 1000, 3000, 50000};
+    static const uint64_t costs[] = {0, 100, 500, 1000, 2000, 3000, 50000};
     engine *e = &s->engine;
     *e = (engine){0};
     e->workers = workers;
     e->spins = rng_chance(rng, 70) ? 0 : 1 + rng_below(rng, 3);
     e->resume_mask = rng_chance(rng, 40) ? 0 : rng_chance(rng, 50) ? ~0u : (uint32_t)rng_next(rng);
-    e->forced_cost = costs[rng_below(rng, 6)];
+    e->forced_cost = costs[rng_below(rng, 7)];
     e->growth = 30 + rng_below(rng, 300);
     e->fail = fail;
     for (uint32_t i = 0; i < s->count; i++)
@@ -175,7 +175,7 @@ static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, tot
     block_case *blocks[BLOCKS_MAX];
     schedule s = {.blocks = blocks, .count = rng_chance(rng, 20) ? 2 : 1};
     for (uint32_t i = 0; i < s.count; i++) blocks[i] = block_case_new(seed * BLOCKS_MAX + i, sizes);
-    uint64_t steps = 1000;
+    uint64_t steps = 1000, exchanges = 200;
     for (current_schedule = 0; current_schedule < SCHEDULES; current_schedule++) {
         uint32_t k = current_schedule;
         sim_options options = {
@@ -184,9 +184,10 @@ static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, tot
             .switch_percent = rng_chance(rng, 50) ? 1 + rng_below(rng, 20) : 50,
             .drain_percent = rng_chance(rng, 40) ? 100 : 1 + rng_below(rng, 60),
             .clock_step = rng_chance(rng, 50) ? 1 : 1 + rng_below(rng, 1000),
-            .steps_guess = steps,
+            .at_exchanges = k != 0 && rng_chance(rng, 50),
             .step_bound = 100 * steps + 2000000,
         };
+        options.steps_guess = options.at_exchanges ? exchanges : steps;
         uint32_t workers = workers_wanted ? workers_wanted : 1 + rng_below(rng, 4) % 4 + (k < 6);
         if (workers > ENGINE_WORKERS_MAX) workers = ENGINE_WORKERS_MAX;
         if (k >= 9)
@@ -194,7 +195,10 @@ static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, tot
         else {
             uint64_t room = rng_chance(rng, 80) ? 1 << 20 : rng_below(rng, 1 << 15);
             uint64_t took = plain_schedule(&s, base, options, rng, workers, room, t);
-            if (k == 0) steps = took;
+            if (k == 0) {
+                steps = took;
+                exchanges = sim_exchanges();
+            }
         }
     }
     for (uint32_t i = 0; i < s.count; i++) block_case_free(blocks[i]);

@@ -82,7 +82,7 @@ typedef struct totals {
 } totals;
 
 static void play_case(uint64_t seed, uint8_t *base, totals *t) {
-    static const uint64_t costs[] = {0, 100, 500, 1000, 3000, 50000};
+    static const uint64_t costs[] = {0, 100, 500, 1000, 2000, 3000, 50000};
     static const uint32_t spins[] = {0, 0, 3, 100};
     static const case_sizes sizes = {400, KEYS_MAX, 40, 5};
     uint64_t state = mix64(seed ^ 0x7468726561647321), *rng = &state;
@@ -91,7 +91,7 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     e.workers = 1 + rng_below(rng, ENGINE_WORKERS_MAX);
     e.spins = spins[rng_below(rng, 4)];
     e.resume_mask = rng_chance(rng, 40) ? 0 : rng_chance(rng, 50) ? ~0u : (uint32_t)rng_next(rng);
-    e.forced_cost = costs[rng_below(rng, 6)];
+    e.forced_cost = costs[rng_below(rng, 7)];
     e.growth = 10 + rng_below(rng, 400);
     e.shake = shake;
     e.spin = spin;

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "limits.h"
+#include "write_limits.h"
 
 typedef struct ioi_seq ioi_seq;
 

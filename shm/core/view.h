@@ -10,7 +10,7 @@
 #ifndef IOI_VIEW_H
 #define IOI_VIEW_H
 
-#include "limits.h"
+#include "write_limits.h"
 #include "scheduler.h"
 
 /* Why a view could not go on. */

@@ -1,6 +1,6 @@
 /* Limits of one transaction; they can decide a receipt, so the engine and the sequential reference share them. */
-#ifndef IOI_LIMITS_H
-#define IOI_LIMITS_H
+#ifndef IOI_WRITE_LIMITS_H
+#define IOI_WRITE_LIMITS_H
 
 #include "../ioi_shm/include/ioi_vm.h"
 

@@ -96,12 +96,13 @@ void ioi_stop_block(ioi_arena *arena, ioi_block_state state) {
     notify(sched, UINT32_MAX);
     if (state == IOI_BLOCK_DONE) return; /* nobody waits for a final transaction */
     a32 *status = ioi_at(arena, arena->shared->block.status);
-    for (uint32_t tx = 0; tx < arena->shared->block.n; tx++)
-        if (a32_load_sc(&status[tx]) & IOI_WAITED) {
-            /* Taking the bit away changes the word, so a waiter just about to sleep on it does not. */
-            a32_and(&status[tx], ~(uint32_t)IOI_WAITED);
-            ioi_futex_wake(&status[tx], UINT32_MAX);
-        }
+    for (uint32_t tx = 0; tx < arena->shared->block.n; tx++) {
+        bool waited = a32_load_sc(&status[tx]) & IOI_WAITED;
+        /* Taking the bit away changes the word, so a waiter just about to sleep on it does not. */
+        if (waited) a32_and(&status[tx], ~(uint32_t)IOI_WAITED);
+        /* After a death all are woken: it may have come between taking a bit away and waking. */
+        if (waited || state == IOI_BLOCK_ABANDONED) ioi_futex_wake(&status[tx], UINT32_MAX);
+    }
 }
 
 static void give_back_run(ioi_worker *w) {

@@ -84,8 +84,9 @@ MUTANTS = [
     Mutant("run-given-back-silently", "scheduler.c", "a32_min(&w->sched->execution_idx, from);\n    notify(w->sched, 1);", "a32_min(&w->sched->execution_idx, from);"),
     Mutant("waited-by-plain-or", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s | IOI_WAITED)) continue;\n            s |= IOI_WAITED;", "a32_store(&w->status[tx], s | IOI_WAITED);\n            s |= IOI_WAITED;"),
     Mutant("no-look-at-the-stop", "scheduler.c", "if (!ioi_running(w)) continue; /* stopped between the look above and raising the bit */\n", "", quick=True),
-    Mutant("stop-leaves-the-word", "scheduler.c", "a32_and(&status[tx], ~(uint32_t)IOI_WAITED);", ""),
-    Mutant("stop-wakes-no-waiter", "scheduler.c", "if (a32_load_sc(&status[tx]) & IOI_WAITED) {", "if (false) {"),
+    Mutant("stop-leaves-the-word", "scheduler.c", "if (waited) a32_and(&status[tx], ~(uint32_t)IOI_WAITED);", ""),
+    Mutant("stop-wakes-no-waiter", "scheduler.c", "if (waited || state == IOI_BLOCK_ABANDONED) ioi_futex_wake(&status[tx], UINT32_MAX);", ""),
+    Mutant("a-death-wakes-only-bits", "scheduler.c", "if (waited || state == IOI_BLOCK_ABANDONED)", "if (waited)"),
     Mutant("stop-only-once", "scheduler.c", "if (!a32_cas(&sched->state, &running, state) && running == IOI_BLOCK_IDLE) return;", "if (!a32_cas(&sched->state, &running, state)) return;"),
     Mutant("solo-never-ends", "scheduler.c", "a32_xchg(&sched->solo_until, 0);", ""),
     Mutant("the-end-lets-go", "scheduler.c", "if (h == w->n || !ioi_running(w)", "if (!ioi_running(w)"),
@@ -94,7 +95,7 @@ MUTANTS = [
     Mutant("native-runs-on", "native.c", "if (!ioi_running(w)) return false;", ""),
     # ---- versions
     Mutant("promotion-without-second-look", "versions.c", "if (t && !trie_link(alloc, t, made)) return NULL;", "", quick=True),
-    Mutant("migrated-after-the-search", "versions.c", "bool migrated = a32_load(&t->migrated);\n", "", ("unit", "simulate")),
+    Mutant("migrated-after-the-search", "versions.c", "if (migrated) return best;", "if (a32_load(&t->migrated)) return best;"),
     Mutant("node-migrated-after-the-search", "versions.c", "if (!migrated) {\n        ioi_version *v = list_find", "if (!t || !a32_load(&t->migrated)) {\n        ioi_version *v = list_find"),
     Mutant("migrated-at-once", "versions.c", "for (uint64_t at = a64_load_sc(&entry->head); at;) {\n        ioi_version *v = ioi_at(arena, at);\n        if (!trie_link", "a32_store(&t->migrated, 1);\n    for (uint64_t at = a64_load_sc(&entry->head); at;) {\n        ioi_version *v = ioi_at(arena, at);\n        if (!trie_link"),
     Mutant("bits-from-the-root", "versions.c", "for (uint32_t level = 0; level < t->levels; level++) set_bit", "for (uint32_t level = t->levels; level-- > 0;) set_bit"),
@@ -184,6 +185,8 @@ def run(mutant: Mutant, seconds: float) -> tuple[Mutant, str | None, str]:
             if noticed is not None:
                 return mutant, harness, noticed
         return mutant, None, "nobody noticed"
+    except subprocess.CalledProcessError:
+        return mutant, None, "does not compile: bring it up to date"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -143,6 +143,8 @@ static void killing_schedule(schedule *s, uint8_t *base, sim_options options, ui
                              uint64_t steps, totals *t) {
     worker contexts[ENGINE_WORKERS_MAX];
     set_up(s, base, rng, workers, 1 << 20);
+    /* Mostly dear transactions: they are validated early, aborted, waited for, which is where a death hurts. */
+    if (rng_chance(rng, 60)) s->engine.forced_cost = rng_chance(rng, 50) ? 3000 : 50000;
     options.victim = rng_below(rng, workers);
     options.kill_at = 1 + rng_next(rng) % steps;
     s->abandon_at = options.kill_at + rng_next(rng) % (2 * steps);

@@ -11,6 +11,8 @@ FLAGS = [
     "-Wall",
     "-Wextra",
     "-Werror=implicit-function-declaration",
+    "-Werror=incompatible-pointer-types",
+    "-Werror=int-conversion",
     "-fvisibility=hidden",
     "-fno-semantic-interposition",
 ]

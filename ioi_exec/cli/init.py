@@ -31,9 +31,10 @@ def run(options: argparse.Namespace) -> int:
     vm_args = _vm_args(options.vm_args)
     with open(options.genesis, "rb") as stream:
         genesis = read_genesis(stream, options.genesis, accounts=options.vm == "payments")
-    machine = ExecutionMachine.create(
-        options.state, options.vm, options.tree, genesis, vm_args=vm_args, initial_height=options.initial_height, workers=0
-    )
+    with vm_may_print():
+        machine = ExecutionMachine.create(
+            options.state, options.vm, options.tree, genesis, vm_args=vm_args, initial_height=options.initial_height, workers=0
+        )
     with machine:
         described_state = {"state": options.state, "keys": len(genesis), **described(machine.info)}
     (print_json if options.json else print_fields)(described_state)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, TypeAlias
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, Iterator, TypeAlias
 
 from ioi_exec.files.strict_json import Malformed, hex_bytes, number
 
@@ -45,3 +46,10 @@ def print_fields(value: dict[str, Any]) -> None:
         if shown is not None and shown != "":
             sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {shown}\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def vm_may_print() -> Iterator[None]:
+    """What a VM prints goes to standard error: standard output is the results' alone."""
+    with redirect_stdout(sys.stderr):
+        yield

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from ioi_exec.cli.describe import block_line, block_object
-from ioi_exec.cli.options import Commands, add_command, hex_value, print_json, whole_number
+from ioi_exec.cli.options import Commands, add_command, hex_value, print_json, vm_may_print, whole_number
 from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
 from ioi_exec.header import BlockHeader
@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("standard input (-) was given twice: it is one block")
     workers = 0 if options.sequential else options.workers
     # A dry run changes nothing, so it may happen beside a live engine.
-    with ExecutionMachine.open(options.state, workers=workers, read_only=options.dry_run) as machine:
+    with vm_may_print():
+        machine = ExecutionMachine.open(options.state, workers=workers, read_only=options.dry_run)
+    with machine:
         with machine.sandbox() if options.dry_run else nullcontext():
             for source, root in zip(options.blocks, expected):
                 _run_block(machine, source, root, options)
@@ -53,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, options: argparse.Namespace) -> None:
     block = _read(machine, source)
-    result = machine.execute(block.txs, _header(block, options))
+    with vm_may_print():
+        result = machine.execute(block.txs, _header(block, options))
     if expected is not None and result.state_root != expected:
         raise Diverged(
             f"{source}: the state root is {result.state_root.hex()}, expected was {expected.hex()}: the block was not committed"

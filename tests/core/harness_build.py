@@ -52,7 +52,7 @@ PROGRAMS = {
     "unit": Program((*UNIT, "program.c"), ("-O2",)),
     "unit-asan": Program((*UNIT, "program.c"), tuple(ASAN)),
     "unit-tsan": Program((*UNIT, "program.c"), tuple(TSAN)),
-    "simulate": Program((*COMMON, "sim.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
+    "simulate": Program((*COMMON, "sim.c", "parts.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
 }
 
 # (file, pattern with one group around the number, its replacement)

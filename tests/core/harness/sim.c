@@ -195,6 +195,14 @@ void sim_yield(void) {
     go_to(choose());
 }
 
+void sim_kill(uint32_t number) {
+    coroutine *victim = &sim.all[number];
+    if (victim->state == DONE) return;
+    drain_all(victim); /* what it had stored reaches memory: the processor drains its buffer though the process is gone */
+    victim->state = KILLED;
+    sim.killed = true;
+}
+
 static void consider_switching(uint64_t moment, bool here) {
     coroutine *c = &sim.all[sim.current];
     if (sim.options.pct_depth) {
@@ -215,15 +223,7 @@ void ioi_sim_point(void) {
     sim.steps++;
     sim.clock += sim.options.clock_step;
     coroutine *c = &sim.all[sim.current];
-    if (sim.steps == sim.options.kill_at) {
-        coroutine *victim = &sim.all[sim.options.victim];
-        if (victim->state != DONE) {
-            /* What it had stored reaches memory: the processor drains its buffer though the process is gone. */
-            drain_all(victim);
-            victim->state = KILLED;
-            sim.killed = true;
-        }
-    }
+    if (sim.steps == sim.options.kill_at) sim_kill(sim.options.victim);
     if (sim.steps > sim.options.step_bound) {
         sim.over = true;
         go_to(NOBODY);

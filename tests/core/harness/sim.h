@@ -46,6 +46,9 @@ uint64_t sim_steps(void);
 uint64_t sim_exchanges(void);
 bool sim_killed(void); /* the victim was stopped before its end */
 
+/* Kill one now, unless it is done. Not the one that runs. */
+void sim_kill(uint32_t victim);
+
 /* Whoever runs gives way: for loops of the tests that wait for something. */
 void sim_yield(void);
 

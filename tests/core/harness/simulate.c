@@ -5,7 +5,7 @@
  * Every seed is one block and SCHEDULES schedules of it: the first at random, then PCT of depth 1 to 4 and more random
  * ones, some with a store buffer, some with a worker killed at a random step. A killed worker never runs again; then the
  * coordinator abandons the block, all others must leave it, what was final must be right, and the block must come out
- * right in a fresh arena. `--seed N --count 1` plays a failure again, step for step.
+ * right in a fresh arena. Beside each block PARTS schedules of single parts (parts.h). `--seed N --count 1` plays a failure again, step for step.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -16,16 +16,17 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "parts.h"
 #include "scheduler.h"
 #include "sim.h"
 #include "wait.h"
 
-enum { ARENA_BYTES = 64 << 20, SCHEDULES = 12, BLOCKS_MAX = 2 };
+enum { ARENA_BYTES = 64 << 20, SCHEDULES = 12, PARTS = 24, BLOCKS_MAX = 2 };
 
 static uint64_t current_seed;
 static uint32_t current_schedule;
 
-static void complain(const char *message) {
+void complain(const char *message) {
     fprintf(stderr, "simulate: %s\nsimulate: failing case: --seed %lu --count 1 (schedule %u of it)\n", message,
             (unsigned long)current_seed, current_schedule);
     sim_print_schedule();
@@ -56,6 +57,8 @@ typedef struct schedule {
     block_case *const *blocks;
     uint32_t count;
     uint64_t abandon_at;
+    uint32_t ambush; /* kill when this many waits have begun; 0: at a random step */
+    uint32_t turns;  /* from there to abandoning */
 } schedule;
 
 typedef struct worker {
@@ -74,6 +77,37 @@ static void run_coordinator(void *context) {
     ioi_block_shutdown(&s->engine.arena);
 }
 
+static uint64_t waits_begun(const schedule *s) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < s->engine.workers; i++)
+        sum += atomic_load_explicit(&s->engine.arena.shared->slots[i].suspensions, memory_order_relaxed);
+    return sum;
+}
+
+/* Just when somebody begins to wait, the worker at the lowest transaction dies, and right after that the block is given up: the
+ * waiter may be anywhere between looking at the word and sleeping on it. */
+static void run_ambush(void *context) {
+    schedule *s = context;
+    const a32 *state = &s->engine.arena.shared->sched.state;
+    while (atomic_load_explicit(state, memory_order_relaxed) == IOI_BLOCK_RUNNING && sim_steps() < s->abandon_at &&
+           waits_begun(s) < s->ambush) {
+        ioi_sim_point();
+        sim_yield();
+    }
+    uint32_t victim = UINT32_MAX, lowest = UINT32_MAX;
+    for (uint32_t i = 0; i < s->engine.workers; i++) {
+        uint32_t tx = atomic_load_explicit(&s->engine.arena.shared->slots[i].current_tx, memory_order_relaxed);
+        if (tx && tx < lowest) {
+            lowest = tx;
+            victim = i;
+        }
+    }
+    if (victim != UINT32_MAX) sim_kill(victim);
+    for (uint32_t i = 0; i < s->turns; i++) sim_yield();
+    ioi_stop_block(&s->engine.arena, IOI_BLOCK_ABANDONED);
+    ioi_block_shutdown(&s->engine.arena);
+}
+
 static void run_abandoner(void *context) {
     schedule *s = context;
     while (sim_steps() < s->abandon_at) {
@@ -87,7 +121,7 @@ static void run_abandoner(void *context) {
 /* ---- one schedule ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct totals {
-    uint64_t cases, schedules, kills, steps, executions, aborts, suspensions, solo, fulls;
+    uint64_t cases, schedules, parts, kills, steps, executions, aborts, suspensions, solo, fulls;
 } totals;
 
 static void expect_all_done(sim_end end) {
@@ -148,13 +182,19 @@ static void killing_schedule(schedule *s, uint8_t *base, sim_options options, ui
     options.victim = rng_below(rng, workers);
     options.kill_at = 1 + rng_next(rng) % steps;
     s->abandon_at = options.kill_at + rng_next(rng) % (2 * steps);
+    s->ambush = rng_chance(rng, 50) ? 1 + rng_below(rng, 3) : 0;
+    s->turns = rng_below(rng, 6);
+    if (s->ambush) {
+        options.kill_at = 0;
+        s->abandon_at = 4 * steps;
+    }
     sim_reset(&options);
     for (uint32_t i = 0; i < workers; i++) {
         contexts[i] = (worker){&s->engine, i};
         sim_spawn(run_worker, &contexts[i]);
     }
     engine_begin(&s->engine, s->blocks[0]);
-    sim_spawn(run_abandoner, s);
+    sim_spawn(s->ambush ? run_ambush : run_abandoner, s);
     expect_all_done(sim_run());
     uint32_t state = a32_load(&s->engine.arena.shared->sched.state);
     if (state == IOI_BLOCK_RUNNING) complain("an abandoned block still runs");
@@ -166,6 +206,27 @@ static void killing_schedule(schedule *s, uint8_t *base, sim_options options, ui
     t->kills += sim_killed();
     options.kill_at = 0;
     plain_schedule(s, base, options, rng, workers, 1 << 20, t); /* never repaired: the block runs again afresh */
+}
+
+static sim_options random_options(uint64_t *rng, bool plain) {
+    return (sim_options){
+        .seed = rng_next(rng),
+        .pct_depth = plain || rng_chance(rng, 50) ? 0 : 1 + rng_below(rng, 4),
+        .switch_percent = rng_chance(rng, 50) ? 1 + rng_below(rng, 20) : 50,
+        .drain_percent = rng_chance(rng, 40) ? 100 : 1 + rng_below(rng, 60),
+        .clock_step = rng_chance(rng, 50) ? 1 : 1 + rng_below(rng, 1000),
+        .at_exchanges = !plain && rng_chance(rng, 50),
+        .step_bound = 2000000,
+    };
+}
+
+static void play_parts(uint8_t *base, uint64_t *rng, totals *t) {
+    for (current_schedule = SCHEDULES; current_schedule < SCHEDULES + PARTS; current_schedule++) {
+        sim_options options = random_options(rng, false);
+        (current_schedule % 2 ? parts_versions : parts_ordered)(base, 1 << 20, options, rng);
+        t->parts++;
+        t->steps += sim_steps();
+    }
 }
 
 static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, totals *t) {
@@ -180,15 +241,8 @@ static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, tot
     uint64_t steps = 1000, exchanges = 200;
     for (current_schedule = 0; current_schedule < SCHEDULES; current_schedule++) {
         uint32_t k = current_schedule;
-        sim_options options = {
-            .seed = rng_next(rng),
-            .pct_depth = k == 0 || rng_chance(rng, 50) ? 0 : 1 + rng_below(rng, 4),
-            .switch_percent = rng_chance(rng, 50) ? 1 + rng_below(rng, 20) : 50,
-            .drain_percent = rng_chance(rng, 40) ? 100 : 1 + rng_below(rng, 60),
-            .clock_step = rng_chance(rng, 50) ? 1 : 1 + rng_below(rng, 1000),
-            .at_exchanges = k != 0 && rng_chance(rng, 50),
-            .step_bound = 100 * steps + 2000000,
-        };
+        sim_options options = random_options(rng, k == 0);
+        options.step_bound = 100 * steps + 2000000;
         options.steps_guess = options.at_exchanges ? exchanges : steps;
         uint32_t workers = workers_wanted ? workers_wanted : 1 + rng_below(rng, 4) % 4 + (k < 6);
         if (workers > ENGINE_WORKERS_MAX) workers = ENGINE_WORKERS_MAX;
@@ -204,6 +258,7 @@ static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, tot
         }
     }
     for (uint32_t i = 0; i < s.count; i++) block_case_free(blocks[i]);
+    play_parts(base, rng, t);
     t->cases++;
 }
 
@@ -237,9 +292,9 @@ int main(int argc, char **argv) {
     double from = seconds_now();
     for (; t.cases < count && (counted || seconds_now() - from < seconds); seed++) play_case(seed, base, workers, &t);
     double took = seconds_now() - from;
-    printf("simulate: ok: %lu cases, %lu schedules (%.0f/s), %lu kills, %lu steps (%.1f M/s), %lu executions, %lu aborts, %lu suspensions, "
+    printf("simulate: ok: %lu cases, %lu schedules (%.0f/s), %lu parts, %lu kills, %lu steps (%.1f M/s), %lu executions, %lu aborts, %lu suspensions, "
            "%lu solo, %lu times full\n",
-           (unsigned long)t.cases, (unsigned long)t.schedules, (double)t.schedules / took, (unsigned long)t.kills,
+           (unsigned long)t.cases, (unsigned long)t.schedules, (double)t.schedules / took, (unsigned long)t.parts, (unsigned long)t.kills,
            (unsigned long)t.steps, (double)t.steps / took / 1e6, (unsigned long)t.executions, (unsigned long)t.aborts,
            (unsigned long)t.suspensions, (unsigned long)t.solo, (unsigned long)t.fulls);
     return 0;

@@ -127,7 +127,30 @@ static void early_validation_aborts_above_the_watermark(void) {
     close_pair(&p);
 }
 
+/* A worker that aborts in the middle of its run executes that first: its next transaction could meet the ESTIMATEs it left
+ * itself, and would wait for ever. */
+static void what_is_owned_comes_before_the_run(void) {
+    pair p;
+    open_pair(&p, 64, 2000);
+    expect_task(&p, 1, 0); /* and stays at it */
+    p.w[0].cost_ns = 2000;
+    uint32_t from = p.w[1].run_end;
+    expect_task(&p, 0, from);
+    CHECK(p.w[0].run_next == from + 1 && p.w[0].run_end > from + 1);
+    read_key(&p, 0, "a");
+    ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1};
+    ioi_write write;
+    bool wrote_new;
+    CHECK(ioi_mv_publish(&p.f.alloc, p.w[1].slot, 1, 0, &put, 1, NULL, &write, &wrote_new));
+    a32_store(&p.w[0].sched->validation_idx, from + 1); /* validation has passed by: it is up to who finishes */
+    finish(&p, 0);
+    expect_task(&p, 0, from);
+    CHECK(p.v[0]->incarnation == 1 && p.w[0].run_next == from + 1);
+    close_pair(&p);
+}
+
 void test_scheduler(void) {
+    what_is_owned_comes_before_the_run();
     an_abort_marks_estimates();
     a_waiting_worker_gives_its_run_back();
     early_validation_aborts_above_the_watermark();

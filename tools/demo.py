@@ -33,19 +33,30 @@ class Bar:
     WIDTH = 32
 
     def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._shown = what, total, -1
+        self._what, self._total, self._done = what, total, 0
         self._on = sys.stderr.isatty()
+        self._draw()
 
-    def show(self, done: int) -> None:
-        filled = self.WIDTH * done // max(self._total, 1)
-        if self._on and filled != self._shown:
-            self._shown = filled
-            sys.stderr.write(f"\r  {self._what:<28} [{'#' * filled}{'.' * (self.WIDTH - filled)}] {100 * done // self._total:3d}%")
-            sys.stderr.flush()
+    def step(self) -> None:
+        self._done += 1
+        self._draw()
+
+    def print(self, line: str) -> None:
+        """A line of output above the bar."""
+        self.clear()
+        print(line, flush=True)
+        self._draw()
 
     def clear(self) -> None:
         if self._on:
-            sys.stderr.write("\r" + " " * (self.WIDTH + 42) + "\r")
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def _draw(self) -> None:
+        if self._on:
+            filled = self.WIDTH * self._done // self._total
+            bar = "#" * filled + "." * (self.WIDTH - filled)
+            sys.stderr.write(f"\r  {self._what} [{bar}] {100 * self._done // self._total:3d}%\033[K")
             sys.stderr.flush()
 
 
@@ -90,7 +101,6 @@ def run_part(
     print(f"\n{title}: {chosen.blocks} blocks of {chosen.transactions:,} transactions on {chosen.accounts:,} accounts")
     began = perf_counter()
     bar = Bar("creating the state", 1)
-    bar.show(0)
     machine = ExecutionMachine.create(path, vm, genesis=load.genesis(), vm_args=vm_args, workers=chosen.workers)
     bar.clear()
     part = Part(title)
@@ -99,29 +109,30 @@ def run_part(
         print(f"  {'version':>7}  {'root':<16}  {'parallel tx/s':>13}  {'one by one':>10}  {'ratio':>6}  {'executions':>10}  {'aborts':>6}  equal")
         header = BlockHeader(proposer=address(0))
         machine.execute([], header)  # starts the workers, which is not what is measured
+        bar = Bar("blocks, each executed in parallel and one by one, and committed", 3 * chosen.blocks)
         for number in range(chosen.blocks):
-            run_block(machine, part, load.block(chosen.transactions), header, parallel_first=number % 2 == 1)
+            run_block(machine, part, load.block(chosen.transactions), header, bar, parallel_first=number % 2 == 1)
+        bar.clear()
     return part
 
 
-def run_block(machine: ExecutionMachine, part: Part, txs: list[bytes], header: BlockHeader, parallel_first: bool) -> None:
-    bar = Bar(f"block {machine.version + 1}", len(txs))
-
+def run_block(
+    machine: ExecutionMachine, part: Part, txs: list[bytes], header: BlockHeader, bar: Bar, parallel_first: bool
+) -> None:
     def timed(sequential: bool) -> tuple[BlockResult, float]:
         began = perf_counter()
         result = machine.execute(txs, header, sequential=sequential)
-        return result, perf_counter() - began
+        seconds = perf_counter() - began
+        bar.step()
+        return result, seconds
 
-    bar.show(0)
     first = timed(sequential=not parallel_first)
-    bar.show(len(txs) // 2)
     second = timed(sequential=parallel_first)
-    bar.show(len(txs))
     (result, parallel), (reference, sequential) = (first, second) if parallel_first else (second, first)
     began = perf_counter()
     machine.commit(result)
     part.commit.append(perf_counter() - began)
-    bar.clear()
+    bar.step()
     same = (result.state_root, result.receipts_root, result.receipts) == (
         reference.state_root, reference.receipts_root, reference.receipts,
     )
@@ -130,7 +141,7 @@ def run_block(machine: ExecutionMachine, part: Part, txs: list[bytes], header: B
     part.sequential.append(sequential)
     part.phases.append(result.stats.seconds)
     n = len(txs)
-    print(
+    bar.print(
         f"  {result.version:>7}  {result.state_root.hex()[:16]}  {n / parallel:>13,.0f}  {n / sequential:>10,.0f}  {sequential / parallel:>5.2f}x"
         f"  {result.stats.executions:>10,}  {result.stats.aborts:>6,}  {'yes' if same else 'NO: ROOTS OR RECEIPTS DIFFER'}"
     )

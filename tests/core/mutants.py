@@ -36,6 +36,7 @@ class Mutant:
     new: str
     harnesses: tuple[str, ...] = ("unit", "simulate", "threads")
     quick: bool = False
+    patience: float = 1  # times the usual, for what needs a rare schedule
 
 
 TSAN = ("threads-tsan",)
@@ -76,19 +77,18 @@ MUTANTS = [
     Mutant("finish-wakes-nobody", "scheduler.c", "if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);", "(void)before;"),
     Mutant("finish-wakes-one", "scheduler.c", "if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);", "if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], 1);"),
     Mutant("no-look-after-the-token", "scheduler.c", "if (ioi_status_state(a32_load_sc(&w->status[h])) != IOI_EXECUTED) return;\n    }", "return;\n    }", quick=True),
-    Mutant("token-by-plain-store", "scheduler.c", "a32_xchg(&sched->token, 0);", "a32_store(&sched->token, 0);"),
+    Mutant("token-by-plain-store", "scheduler.c", "a32_xchg(&sched->token, 0);", "a32_store(&sched->token, 0);", patience=8),
     Mutant("wake-without-a-new-number", "scheduler.c", "a32_add(&sched->work_seq, 1);\n", ""),
     Mutant("sleep-without-a-last-look", "scheduler.c", "armed = true; /* and one last look around */", "ioi_futex_wait(&sched->work_seq, seq, 0);\n            a32_add(&sched->sleepers, UINT32_MAX);"),
     Mutant("sleep-uncounted", "scheduler.c", "a32_add(&sched->sleepers, 1);\n", "a32_add(&sched->sleepers, 0);\n"),
     Mutant("wait-keeps-the-run", "scheduler.c", "give_back_run(w);\n    count(", "count("),
     Mutant("run-given-back-silently", "scheduler.c", "a32_min(&w->sched->execution_idx, from);\n    notify(w->sched, 1);", "a32_min(&w->sched->execution_idx, from);"),
     Mutant("waited-by-plain-or", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s | IOI_WAITED)) continue;\n            s |= IOI_WAITED;", "a32_store(&w->status[tx], s | IOI_WAITED);\n            s |= IOI_WAITED;"),
-    Mutant("no-look-at-the-stop", "scheduler.c", "if (!ioi_running(w)) continue; /* stopped between the look above and raising the bit */\n", "", quick=True),
+    Mutant("no-look-at-the-stop", "scheduler.c", "if (!ioi_running(w)) continue; /* stopped between the look above and raising the bit */\n", ""),
     Mutant("stop-leaves-the-word", "scheduler.c", "if (waited) a32_and(&status[tx], ~(uint32_t)IOI_WAITED);", ""),
     Mutant("stop-wakes-no-waiter", "scheduler.c", "if (waited || state == IOI_BLOCK_ABANDONED) ioi_futex_wake(&status[tx], UINT32_MAX);", ""),
     Mutant("a-death-wakes-only-bits", "scheduler.c", "if (waited || state == IOI_BLOCK_ABANDONED)", "if (waited)"),
     Mutant("stop-only-once", "scheduler.c", "if (!a32_cas(&sched->state, &running, state) && running == IOI_BLOCK_IDLE) return;", "if (!a32_cas(&sched->state, &running, state)) return;"),
-    Mutant("solo-never-ends", "scheduler.c", "a32_xchg(&sched->solo_until, 0);", ""),
     Mutant("the-end-lets-go", "scheduler.c", "if (h == w->n || !ioi_running(w)", "if (!ioi_running(w)"),
     Mutant("empty-blocks-wait", "scheduler.c", "if (w->n != 0) return;", "return;"),
     Mutant("last-worker-wakes-nobody", "block.c", "if (inside == 1) ioi_futex_wake(&arena->shared->active, UINT32_MAX);", "(void)inside;"),
@@ -98,8 +98,12 @@ MUTANTS = [
     Mutant("migrated-after-the-search", "versions.c", "if (migrated) return best;", "if (a32_load(&t->migrated)) return best;"),
     Mutant("node-migrated-after-the-search", "versions.c", "if (!migrated) {\n        ioi_version *v = list_find", "if (!t || !a32_load(&t->migrated)) {\n        ioi_version *v = list_find"),
     Mutant("migrated-at-once", "versions.c", "for (uint64_t at = a64_load_sc(&entry->head); at;) {\n        ioi_version *v = ioi_at(arena, at);\n        if (!trie_link", "a32_store(&t->migrated, 1);\n    for (uint64_t at = a64_load_sc(&entry->head); at;) {\n        ioi_version *v = ioi_at(arena, at);\n        if (!trie_link"),
-    Mutant("bits-from-the-root", "versions.c", "for (uint32_t level = 0; level < t->levels; level++) set_bit", "for (uint32_t level = t->levels; level-- > 0;) set_bit"),
-    Mutant("bit-without-the-slot", "versions.c", "a64_store(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));", "a64_store_relaxed(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));", TSAN),
+    Mutant(
+        "slot-after-its-bit",
+        "versions.c",
+        "    a64_store(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));\n",
+        "    set_bit(leaf, digit(position, 0));\n    a64_store(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));\n",
+    ),
     Mutant("withdrawn-subtree-ends-the-search", "versions.c", "limit = found << (level * WAY_BITS);\n                break;", "return NULL;"),
     Mutant("withdrawn-counts", "versions.c", "if ((*cell = a64_load(&best->cell))) break;", "{\n                *cell = a64_load(&best->cell);\n                break;\n            }"),
     Mutant("revived-write-without-its-bit", "versions.c", "if (a64_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);", ""),
@@ -107,7 +111,6 @@ MUTANTS = [
     # ---- ranges
     Mutant("phantoms-pass", "mvmemory.c", "if (version && (ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;", "(void)version;"),
     Mutant("range-not-recorded", "view.c", "stored = &out[inc->ranges_count++];", "stored = &out[0];"),
-    Mutant("range-end-exclusive", "view.c", "inclusive = true;", "inclusive = false;"),
     Mutant("gaps-not-pinned", "view.c", "if (s->ranges_count && in_scanned_range(s, entry)) {", "if (false && in_scanned_range(s, entry)) {"),
     Mutant("reads-not-pinned", "view.c", "if (k->read != NONE) {\n        if (!presence)", "if (k->read != NONE && false) {\n        if (!presence)"),
     Mutant("only-the-first-writer-links", "mvmemory.c", "if (!ioi_ordered_written(alloc, entry)) return false;", "if (first && !ioi_ordered_written(alloc, entry)) return false;"),
@@ -127,6 +130,12 @@ EQUIVALENT = {
     # Mutations one might expect here, and why no result can show them.
     "ESTIMATEs marked after the new incarnation is EXECUTING": "the aborting worker executes it only after both; a reader in "
     "between sees the old value and fails at the watermark, as it would have had it come a moment earlier",
+    "a trie's bits set from the root down": "a reader that finds nothing below a bit goes on in front of it, as it must for "
+    "withdrawn writes; until the leaf's bit stands the version is simply not linked yet",
+    "the last key a scan reached is left out of its recorded range": "the scan resolved that key first, so it stands in the read "
+    "set and is validated there",
+    "solo_until stays after a solo run, or nobody is told": "it compares with the watermark, which has passed it; those asleep are "
+    "woken by whatever comes next, at the latest by the end, and meanwhile the holder works on",
     "others claim while one runs solo": "solo is a hint for speed: whoever claims still goes through the watermark",
     "a stale early validator aborts a valid incarnation": "it runs again; the compare-and-swap includes the incarnation, so a "
     "final transaction is never touched (that part is abort-whatever-runs)",
@@ -152,6 +161,7 @@ def plant(mutant: Mutant, core: Path) -> None:
 
 def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> str | None:
     """How the harness noticed, or None."""
+    seconds *= mutant.patience
     core = build.copy_core(folder / harness)
     plant(mutant, core)
     if build.PROGRAMS[harness].tight:

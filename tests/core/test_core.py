@@ -60,7 +60,7 @@ def test_threads(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mutant", [m for m in mutants.MUTANTS if m.quick], ids=lambda m: m.name)
 def test_planted_bug_is_noticed(mutant: mutants.Mutant) -> None:
-    _, harness, how = mutants.run(mutant, seconds=10)
+    _, harness, how = mutants.run(mutant, seconds=60)  # most take one; a busy machine may take many
     assert harness is not None, how
 
 

@@ -75,7 +75,7 @@ ALGORITHMS_4_AND_5 = [
     Pitfall(
         "liveness: a blocked worker runs others' work, the lowest transaction waits, a cancel leaves sleepers (Aptos 19643, "
         "cosmos-sdk 25789)",
-        ("owned-not-first", "no-look-at-the-stop", "stop-wakes-no-waiter", "stop-only-once", "native-runs-on", "solo-never-ends"),
+        ("owned-not-first", "no-look-at-the-stop", "stop-wakes-no-waiter", "stop-only-once", "a-death-wakes-only-bits", "native-runs-on"),
         "assert in ioi_wait_for: whoever runs at the watermark meets no ESTIMATE",
     ),
 ]
@@ -103,7 +103,7 @@ PROTOTYPE = [
     ),
     Pitfall(
         "a payload that changes under its readers, nodes that are unlinked",
-        ("relaxed-publish", "bit-without-the-slot", "list-insert-by-store"),
+        ("relaxed-publish", "slot-after-its-bit", "list-insert-by-store"),
         "records are complete before the word that names them, and nothing is unlinked within a block",
     ),
 ]
@@ -111,7 +111,7 @@ PROTOTYPE = [
 OTHERS = [
     Pitfall("validation by transaction index alone, without the incarnation (IOI)", ("values-by-length", "absence-is-no-value")),
     Pitfall("a writer's decision that a key is empty races another's version (IOI)", ("intern-by-store", "list-insert-by-store", "promotion-without-second-look")),
-    Pitfall("scans without a check for phantoms, absent keys unrecorded (IOI)", ("phantoms-pass", "range-not-recorded", "range-end-exclusive", "only-the-first-writer-links", "ordered-on-after-the-walk")),
+    Pitfall("scans without a check for phantoms, absent keys unrecorded (IOI)", ("phantoms-pass", "range-not-recorded", "only-the-first-writer-links", "ordered-on-after-the-walk")),
     Pitfall("a flag of value 0 makes a test always true (pevm 508)", ("every-read-is-presence", "presence-keeps-presence")),
     Pitfall("a full structure blocks its writer for ever, or decides a result (grevm 66)", ("full-is-ignored", "chunks-by-store", "native-runs-on")),
 ]

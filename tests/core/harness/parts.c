@@ -20,6 +20,7 @@ typedef struct part {
     ioi_entry *entry;
     bool fixed[POSITIONS + 2];     /* written before the race, never withdrawn */
     uint64_t cells[POSITIONS + 2]; /* what the race leaves; each written by its position's owner */
+    ioi_version *nodes[POSITIONS + 2];
     ioi_entry *keys[KEYS];
     bool written[KEYS]; /* at least one write is through */
 } part;
@@ -59,6 +60,8 @@ static void write_version(part *p, ioi_alloc *alloc, uint32_t position, uint64_t
     bool first;
     ioi_version *v = ioi_versions_node(alloc, p->entry, position, &first);
     EXPECT(v && v->position == position);
+    EXPECT(!p->nodes[position] || p->nodes[position] == v); /* one node for ever, whatever is promoted meanwhile */
+    p->nodes[position] = v;
     ioi_versions_set(&p->arena, p->entry, v, cell);
     p->cells[position] = cell;
 }

@@ -53,7 +53,7 @@ def test_simulated_schedules(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["threads", "threads-asan", "threads-tsan"])
 def test_threads(name: str, tmp_path: Path) -> None:
-    did = campaign(name, tmp_path, 0.25)
+    did = campaign(name, tmp_path, 1 / 6)
     for what in ("blocks", "executions", "aborts", "full"):
         assert did[what] > 0, f"the campaign met no {what}: {did}"
 

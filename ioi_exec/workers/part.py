@@ -85,7 +85,7 @@ class PythonPart(Part):
                 self._end_block(context)
                 continue
             if self._keys is not None and tx not in hinted:
-                hinted = range(tx, max(tx + 1, worker.run_end()))
+                hinted = range(tx, worker.run_end(tx))
                 self._hint(hinted, decoded)
             while not self._execute(tx, context, decoded) and self._arena.state == BLOCK_RUNNING:
                 pass  # its reads were overtaken while it ran: once more

@@ -74,7 +74,7 @@ static bool hint_run(ioi_native *native) {
     uint32_t tx = native->tx;
     if (!native->vm->keys || (tx >= native->hinted_from && tx < native->hinted_to)) return false;
     native->hinted_from = tx;
-    native->hinted_to = w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
+    native->hinted_to = ioi_run_end(w, tx);
     ioi_view_begin(native->view, tx); /* what it recorded before is of another transaction, perhaps of another block */
     for (uint32_t t = tx; t < native->hinted_to; t++) {
         size_t len;

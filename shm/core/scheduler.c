@@ -11,8 +11,7 @@ enum {
     EARLY_NS = 2000,        /* transactions cheaper than this are not validated before the watermark reaches them */
     OVERTAKE_NS = 20000,    /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
     VALIDATION_BATCH = 8,
-    SOLO_NS = 700,          /* cheaper than this and conflicting: one worker alone is faster than two fighting */
-    SOLO_FIRST = 256,
+    SOLO_FIRST = 128,       /* transactions of a first stretch alone: enough to see how fast that is */
     SOLO_MAX = 4096,
     PUBLISH_EVERY = 16,     /* steps of the watermark per shared store */
     TUNE_EVERY = 32,        /* steps of the watermark per look at how the block goes */
@@ -174,8 +173,8 @@ static bool validate(ioi_worker *w, uint32_t tx) {
  * Window: hot keys make herds, every waiter of i waking and suspending again on i + 1. Then execution may only run a
  * few transactions ahead of the watermark.
  *
- * Solo: where transactions conflict and are cheap, two workers mostly fight over cache lines. Where they are dear,
- * parallelism is of no use if the block moves no faster than one execution after another would. */
+ * Solo: where transactions conflict, one worker alone may be faster than several that fight over cache lines, wake each
+ * other and throw work away. Whether it is, is measured: a step of the watermark now against a step alone. */
 static bool tune(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
     uint32_t steps = watermark - sched->tuned_at;
@@ -198,8 +197,9 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
     a32_xchg(&sched->window, window);
     if (window > before) notify(sched, UINT32_MAX);
 
-    bool useless = (w->cost_ns && w->cost_ns < SOLO_NS) || steps * w->cost_ns < elapsed + elapsed / 16;
-    if (w->workers > 1 && recent * 4 > steps && useless) return true;
+    /* What a step takes alone: as it was the last time, and no more than an execution costs now. */
+    uint64_t alone = w->solo_ns && w->solo_ns < w->cost_ns ? w->solo_ns : w->cost_ns;
+    if (w->workers > 1 && recent * 4 > steps && steps * alone < elapsed + elapsed / 16) return true;
     sched->solo_length = SOLO_FIRST;
     return false;
 }
@@ -216,10 +216,13 @@ static void start_solo(ioi_worker *w, uint32_t watermark) {
 
 static void end_solo(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
+    uint64_t now = ioi_now_ns();
+    /* tune() noted where and when it began. */
+    w->solo_ns = (now - sched->tuned_ns) / (watermark - sched->tuned_at) + 1;
+    sched->tuned_at = watermark;
+    sched->tuned_ns = now;
     a32_xchg(&sched->solo_until, 0);
     notify(sched, UINT32_MAX);
-    sched->tuned_at = watermark;
-    sched->tuned_ns = ioi_now_ns();
 }
 
 static void publish_watermark(ioi_worker *w, uint32_t watermark) {
@@ -227,8 +230,10 @@ static void publish_watermark(ioi_worker *w, uint32_t watermark) {
     if (watermark == before) return;
     assert(watermark > before && "the watermark only rises");
     a32_xchg(&w->sched->commit_idx, watermark);
-    /* A limited window may just have opened for somebody. */
-    if (watermark < w->n && a32_load_relaxed(&w->sched->window) != IOI_WINDOW_OPEN) notify(w->sched, watermark - before);
+    /* A limited window may just have opened for somebody; while one runs solo, for nobody. */
+    if (watermark < w->n && watermark >= a32_load_relaxed(&w->sched->solo_until) &&
+        a32_load_relaxed(&w->sched->window) != IOI_WINDOW_OPEN)
+        notify(w->sched, watermark - before);
 }
 
 /* One step of the watermark at `h`: true if it moved. */
@@ -358,8 +363,9 @@ static void close_timing(ioi_worker *w, uint64_t now) {
 
 static bool claim_run(ioi_worker *w) {
     ioi_sched *sched = w->sched;
-    uint32_t seen = a32_load(&sched->execution_idx), watermark = a32_load(&sched->commit_idx);
-    uint32_t window = a32_load_relaxed(&sched->window);
+    /* seq_cst: this is also the last look before sleeping. */
+    uint32_t seen = a32_load_sc(&sched->execution_idx), watermark = a32_load_sc(&sched->commit_idx);
+    uint32_t window = a32_load_sc(&sched->window);
     uint32_t limit = window < w->n - watermark ? watermark + window : w->n;
     uint32_t from = seen > watermark ? seen : watermark; /* below the watermark nothing is left to claim */
     if (from >= limit) return false;
@@ -371,6 +377,14 @@ static bool claim_run(ioi_worker *w) {
         w->timed_from = ioi_now_ns();
     }
     return true; /* beaten to it: look again */
+}
+
+uint32_t ioi_run_end(const ioi_worker *w, uint32_t tx) {
+    if (w->token) { /* solo */
+        uint32_t until = a32_load_relaxed(&w->sched->solo_until);
+        return until < tx + RUN_MAX ? (until > tx ? until : tx + 1) : tx + RUN_MAX;
+    }
+    return w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
 }
 
 static ioi_task execute(ioi_worker *w, uint32_t *tx, uint32_t which, bool at_watermark) {

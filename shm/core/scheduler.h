@@ -62,6 +62,7 @@ typedef struct ioi_worker {
     uint32_t fresh;             /* started with all lower ones final: valid without looking */
     bool token;                 /* kept while running solo, and at the end */
     uint64_t cost_ns;           /* running mean of one execution; kept across blocks, speed depends on it alone */
+    uint64_t solo_ns;           /* one step of the watermark, the last time this worker ran solo; kept likewise */
     uint64_t timed_from;        /* clock at the start of the run in hand */
     uint32_t timed_count;
     uint64_t entered_ns, waited_ns;
@@ -81,6 +82,9 @@ void ioi_worker_leave(ioi_worker *w);
 
 /* The next thing to do; validates, moves the watermark and waits on the way. */
 ioi_task ioi_next(ioi_worker *w, uint32_t *tx);
+
+/* Where the transactions end that this worker will likely execute after `tx`, which it just got. */
+uint32_t ioi_run_end(const ioi_worker *w, uint32_t tx);
 
 /* The incarnation number of the transaction this worker is executing. */
 uint32_t ioi_incarnation_of(const ioi_worker *w, uint32_t tx);

@@ -127,8 +127,10 @@ static PyObject *worker_next(WorkerObject *self, PyObject *Py_UNUSED(none)) {
     return Py_BuildValue("iI", (int)task, tx);
 }
 
-static PyObject *worker_run_end(WorkerObject *self, PyObject *Py_UNUSED(none)) {
-    return PyLong_FromUnsignedLong(self->worker.run_next < self->worker.run_end ? self->worker.run_end : self->worker.run_next);
+static PyObject *worker_run_end(WorkerObject *self, PyObject *argument) {
+    unsigned long tx = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    return PyLong_FromUnsignedLong(ioi_run_end(&self->worker, (uint32_t)tx));
 }
 
 static PyObject *worker_transaction(WorkerObject *self, PyObject *argument) {
@@ -166,7 +168,7 @@ static PyMethodDef worker_methods[] = {
     {"run", CALL(worker_run), METH_NOARGS, "Run the native VM; None at the end, or keys whose base is missing."},
     {"bring", CALL(worker_bring), METH_O, "The committed values of those keys."},
     {"next", CALL(worker_next), METH_NOARGS, "The next (task, tx) for a VM in Python."},
-    {"run_end", CALL(worker_run_end), METH_NOARGS, "Transactions of the run in hand end here."},
+    {"run_end", CALL(worker_run_end), METH_O, "Where the run ends that begins with this transaction."},
     {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},
     {"context", CALL(worker_context), METH_NOARGS, "The block's context."},
     {"receipts", CALL(worker_receipts), METH_NOARGS, "Packed receipts of the block, in end_block."},

@@ -15,7 +15,7 @@ enum {
     SOLO_MAX = 4096,
     PUBLISH_EVERY = 16,     /* steps of the watermark per shared store */
     TUNE_EVERY = 32,        /* steps of the watermark per look at how the block goes */
-    SOLO_TURNS = 256,      /* pauses to let another worker's cheap transaction end */
+    SOLO_TURNS = 256,       /* pauses to let another worker's cheap transaction end */
     SPIN_PAUSES_MAX = 64,   /* pauses between two looks of an idle worker, at most */
 };
 
@@ -199,7 +199,7 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
 
     /* What a step takes alone: as it was the last time, and no more than an execution costs now. */
     uint64_t alone = w->solo_ns && w->solo_ns < w->cost_ns ? w->solo_ns : w->cost_ns;
-    if (w->workers > 1 && recent * 4 > steps && steps * alone < elapsed + elapsed / 16) return true;
+    if (w->workers > 1 && recent * 4 > steps && alone && steps * alone < elapsed + elapsed / 16) return true;
     sched->solo_length = SOLO_FIRST;
     return false;
 }

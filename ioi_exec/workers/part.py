@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from abc import ABC, abstractmethod
 from typing import Any, Iterator, Sequence
 
 import ioi_storage
@@ -18,7 +19,7 @@ from ioi_exec.workers.control import Setup
 from ioi_exec.workers.view import IncarnationEnded, WorkerView
 
 
-class Part:
+class Part(ABC):
     """What a setup asks of this worker. `run` may be called while `reader` is in a transaction of the parent version."""
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
@@ -28,8 +29,9 @@ class Part:
         self._arena = arena
         self._limits: Limits = setup.limits
 
+    @abstractmethod
     def run(self) -> None:
-        raise NotImplementedError
+        """Work until the block is over."""
 
     def close(self) -> None:
         self.reader.close()

@@ -13,7 +13,7 @@ from ioi_exec.context import BlockContext
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.faults import done_receipt, failed_receipt
 from ioi_exec.limits import Limits
-from ioi_exec.receipt import Receipt, Receipts
+from ioi_exec.receipt import DONE, Receipt, Receipts
 from ioi_exec.vm.loading import load_payload, native_of
 from ioi_exec.workers.control import Setup
 from ioi_exec.workers.view import IncarnationEnded, WorkerView
@@ -97,7 +97,7 @@ class PythonPart(Part):
         view = self._views._begin(tx)
         error_text = ""
         fault = False
-        receipt = Receipt()
+        receipt = DONE
         try:
             output = self._vm.execute(self._decoded(tx, decoded), view, context.of_transaction(tx))
             receipt = done_receipt(output, self._limits)
@@ -125,7 +125,7 @@ class PythonPart(Part):
         if self._broken is not None:
             raise self._broken
         if not view._cut:
-            _finish(view, Receipt(), fault, error_text)
+            _finish(view, DONE, fault, error_text)
 
     def _decoded(self, tx: int, decoded: dict[int, Any]) -> Any:
         """What `decode` made of the transaction; an exception of it is raised anew each time, as `execute`'s own."""
@@ -193,8 +193,8 @@ def make_part(setup: Setup, worker: Worker, arena: Arena) -> Part:
 
 
 def _finish(view: WorkerView, receipt: Receipt, fault: bool, fault_text: str) -> None:
-    packed = receipt.pack()
-    error = fault_text.encode("utf-8", "backslashreplace") if fault else packed[32 + len(receipt.output) :]
+    # The receipt's own text is kept short already, where it was made (faults.py).
+    error = (fault_text if fault else receipt.error).encode("utf-8", "backslashreplace")
     view._finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault)
 
 

@@ -157,17 +157,30 @@ static uint8_t *put_bytes(uint8_t *out, const void *bytes, size_t len) {
     return out + len;
 }
 
+uint8_t *ioi_receipt_pack(uint8_t *out, const ioi_outcome *o) {
+    uint32_t head[4] = {o->code, (uint32_t)o->output_len, (uint32_t)o->error_len, 0};
+    uint64_t gas[2] = {o->gas_wanted, o->gas_used};
+    static_assert(sizeof head + sizeof gas == IOI_RECEIPT_HEAD, "the packed head");
+    out = put_bytes(out, head, sizeof head); /* both supported machines are little endian */
+    out = put_bytes(out, gas, sizeof gas);
+    out = put_bytes(out, o->output, o->output_len);
+    return put_bytes(out, o->error, o->error_len);
+}
+
 void ioi_receipts_pack(const ioi_arena *arena, uint32_t from, uint32_t to, uint8_t *out, uint64_t *ends) {
     uint8_t *start = out;
     for (uint32_t tx = from; tx < to; tx++) {
         const ioi_receipt *r = receipt_of(arena, tx);
-        uint32_t head[4] = {r->code, r->output_len, r->error_len, 0};
-        uint64_t gas[2] = {r->gas_wanted, r->gas_used};
-        static_assert(sizeof head + sizeof gas == IOI_RECEIPT_HEAD, "the packed head");
-        out = put_bytes(out, head, sizeof head); /* both supported machines are little endian */
-        out = put_bytes(out, gas, sizeof gas);
-        if (r->output_len) out = put_bytes(out, ioi_at(arena, r->output), r->output_len);
-        if (r->error_len) out = put_bytes(out, ioi_at(arena, r->error), r->error_len);
+        ioi_outcome outcome = {
+            .code = r->code,
+            .gas_wanted = r->gas_wanted,
+            .gas_used = r->gas_used,
+            .output = r->output_len ? ioi_at(arena, r->output) : NULL,
+            .error = r->error_len ? ioi_at(arena, r->error) : NULL,
+            .output_len = r->output_len,
+            .error_len = r->error_len,
+        };
+        out = ioi_receipt_pack(out, &outcome);
         ends[tx - from] = (uint64_t)(out - start);
     }
 }

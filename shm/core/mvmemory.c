@@ -105,18 +105,20 @@ bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
     return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, read->word);
 }
 
+bool ioi_beyond(const ioi_bounds *bounds, const uint8_t *key, uint32_t len) {
+    if (bounds->high_len == IOI_UNBOUNDED) return false;
+    int order = ioi_key_compare(key, len, bounds->high, bounds->high_len);
+    return order > 0 || (order == 0 && !bounds->high_inclusive);
+}
+
 /* Looks for a phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are
  * reads and validated as such. */
 bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position,
                          bool (*seen)(const void *context, uint64_t entry), const void *context) {
     const ioi_arena *arena = alloc->arena;
-    bool bounded = bounds->high_len != IOI_UNBOUNDED;
     ioi_entry *e = ioi_ordered_forward(arena, bounds->low_len == IOI_UNBOUNDED ? NULL : bounds->low, bounds->low_len, false);
     for (; e; e = ioi_ordered_next(arena, e)) {
-        if (bounded) {
-            int order = ioi_key_compare(e->key, e->key_len, bounds->high, bounds->high_len);
-            if (order > 0 || (order == 0 && !bounds->high_inclusive)) return true;
-        }
+        if (ioi_beyond(bounds, e->key, e->key_len)) return true;
         if (seen(context, ioi_offset(arena, e))) continue;
         uint64_t now;
         ioi_version *version = ioi_versions_below(alloc, e, position, &now);

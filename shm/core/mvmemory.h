@@ -59,6 +59,9 @@ typedef struct ioi_bounds {
     bool high_inclusive;
 } ioi_bounds;
 
+/* Does a key lie behind the upper bound? */
+bool ioi_beyond(const ioi_bounds *bounds, const uint8_t *key, uint32_t len);
+
 /* What a transaction ends with (DESIGN: receipts). A fault is no receipt: if its incarnation is valid, the block stops. */
 typedef struct ioi_receipt {
     uint32_t code;

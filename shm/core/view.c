@@ -251,14 +251,10 @@ int ioi_view_key(ioi_view *v, const uint8_t *bytes, size_t len, ioi_key *key) {
 /* Was the absence of this key seen by a scan? Then it stays absent for this incarnation. */
 static bool in_scanned_range(const struct ioi_view_store *s, const ioi_entry *e) {
     for (uint32_t i = 0; i < s->ranges_count; i++) {
-        const open_range *r = &s->ranges[i];
-        if (!r->looked) continue;
-        if (r->low && ioi_key_compare(e->key, e->key_len, r->low, r->low_len) < 0) continue;
-        if (r->high && ioi_key_compare(e->key, e->key_len, r->high, r->high_len) >= 0) continue;
-        if (!r->complete) {
-            int order = ioi_key_compare(e->key, e->key_len, r->reached, r->reached_len);
-            if (r->reverse ? order < 0 : order > 0) continue;
-        }
+        if (!s->ranges[i].looked) continue;
+        ioi_bounds b = looked_at(&s->ranges[i]);
+        if (b.low_len != IOI_UNBOUNDED && ioi_key_compare(e->key, e->key_len, b.low, b.low_len) < 0) continue;
+        if (ioi_beyond(&b, e->key, e->key_len)) continue;
         return true;
     }
     return false;

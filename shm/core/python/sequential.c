@@ -66,13 +66,7 @@ static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
         if (!grown) return PyErr_NoMemory(), -1;
         packed->bytes = grown;
     }
-    uint8_t *out = packed->bytes + packed->used;
-    uint32_t head[4] = {o->code, (uint32_t)o->output_len, (uint32_t)o->error_len, 0};
-    uint64_t gas[2] = {o->gas_wanted, o->gas_used};
-    memcpy(out, head, sizeof head);
-    memcpy(out + sizeof head, gas, sizeof gas);
-    if (o->output_len) memcpy(out + IOI_RECEIPT_HEAD, o->output, o->output_len);
-    if (o->error_len) memcpy(out + IOI_RECEIPT_HEAD + o->output_len, o->error, o->error_len);
+    ioi_receipt_pack(packed->bytes + packed->used, o);
     packed->ends[i] = packed->used += need;
     return 0;
 }

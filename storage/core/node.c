@@ -118,13 +118,17 @@ void node_hash_step(struct node_queue *queue, const struct node *node, uint16_t 
     }
 }
 
-void node_hash(const struct node *node, uint8_t hash[SHA256_SIZE]) {
+void node_hash_all(const struct node *node, node_hashes hashes) {
     struct node_queue queue;
-    node_hashes hashes;
     queue.count = 0;
     for (unsigned step = 0; step < NODE_HASH_STEPS; step++) {
         node_hash_step(&queue, node, 0xffff, step, hashes);
         node_flush(&queue);
     }
+}
+
+void node_hash(const struct node *node, uint8_t hash[SHA256_SIZE]) {
+    node_hashes hashes;
+    node_hash_all(node, hashes);
     memcpy(hash, hashes[1], SHA256_SIZE);
 }

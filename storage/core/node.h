@@ -76,7 +76,8 @@ void node_hash_step(struct node_queue *queue, const struct node *node, uint16_t 
 
 enum { NODE_HASH_STEPS = 5 };
 
-/* The hash of one node, all steps. */
+/* The hashes of one node, all steps; and the hash of the whole alone. */
+void node_hash_all(const struct node *node, node_hashes hashes);
 void node_hash(const struct node *node, uint8_t hash[SHA256_SIZE]);
 
 #endif

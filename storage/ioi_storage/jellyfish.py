@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from typing import NamedTuple
 
 from . import _core
 from .rows import corrupt, u64
-from .trees import Found, Map, ReadNodes, TreeHead, TreeUpdate, register
+from .trees import Batch, Inner, Leaf, Map, Node, ReadNodes, TreeHead, TreeUpdate, register
 
 PLACEHOLDER = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
 
@@ -43,8 +44,11 @@ class SubtreeResult(NamedTuple):
 class Jellyfish:
     name = "jellyfish"
     empty = TreeHead(PLACEHOLDER, b"")
+    ordered = False
 
-    def stage(self, read: ReadNodes, parent: TreeHead, entries: bytes, version: int, map: Map) -> TreeUpdate:
+    def stage(
+        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map
+    ) -> TreeUpdate:
         old_slots = _root_slots(read, parent)
         groups = _by_top_nibble(entries)
         tasks = [SubtreeTask(old_slots[nibble], group, version) for nibble, group in groups]
@@ -73,18 +77,64 @@ class Jellyfish:
                 raise corrupt("nodes", keys[bad[0]], bad[1])
         return SubtreeResult(*subtree.close())
 
-    def find(self, read: ReadNodes, head: TreeHead, key_hash: bytes) -> Found | None:
+    def place(self, key: bytes) -> bytes:
+        return sha256(key).digest()
+
+    def find(self, read: ReadNodes, head: TreeHead, place: bytes) -> Leaf | None:
         slots: Sequence[bytes | None] = _root_slots(read, head)
-        for depth, nibble in enumerate(_nibbles(key_hash)):
+        path = _nibbles(place)
+        for depth, nibble in enumerate(path):
             slot = slots[nibble]
             if slot is None:
                 return None
             if len(slot) == _LEAF_SIZE:
-                found = Found(int.from_bytes(slot[:8], "big"), slot[40:])
-                return found if slot[8:40] == key_hash else None
-            path = bytes(_nibbles(key_hash)[: depth + 1])
-            slots = _checked_slots(read, slot[:8] + path, slot[8:])
+                return _leaf(slot) if slot[8:40] == place else None
+            slots = _core.node_slots(_checked_row(read, slot[:8] + bytes(path[: depth + 1]), slot[8:]))
         raise corrupt("nodes", head.pointer, "a path goes on below the last nibble")
+
+    def top(self, read: ReadNodes, head: TreeHead) -> Node | None:
+        if not head.pointer:
+            return None
+        top = Inner(head.root, b"", head.pointer, None)
+        left, right = self.split(read, top)
+        for half, other in ((left, right), (right, left)):
+            if isinstance(half, Leaf) and other is None:
+                return half  # the only key: the tree is its leaf
+        return top
+
+    def split(self, read: ReadNodes, inner: Inner) -> tuple[Node | None, Node | None]:
+        row, at = inner.handle or (None, 1)
+        if row is None:
+            assert inner.row is not None
+            key, bytes_ = inner.row, _checked_row(read, inner.row, inner.hash)
+            row = _Row(key[8:], _core.node_slots(bytes_), _core.node_hashes(bytes_))
+        return row.range(2 * at), row.range(2 * at + 1)
+
+
+class _Row(NamedTuple):
+    """A row as the binary tree it stands for: range 1 is all of it, 2i and 2i + 1 are the halves of i, 16 + n is child n."""
+
+    path: bytes
+    slots: tuple[bytes | None, ...]
+    hashes: tuple[bytes, ...]
+
+    def range(self, at: int) -> Node | None:
+        span = 16 >> (at.bit_length() - 1)
+        first = (at * span) % 16
+        children = [slot for slot in self.slots[first : first + span] if slot is not None]
+        if not children:
+            return None
+        if len(children) == 1 and len(children[0]) == _LEAF_SIZE:
+            return _leaf(children[0], self.hashes[at])
+        if span > 1:
+            return Inner(self.hashes[at], b"", None, (self, at))
+        return Inner(self.hashes[at], b"", children[0][:8] + self.path + bytes([first]), None)
+
+
+def _leaf(slot: bytes, hash: bytes | None = None) -> Leaf:
+    if hash is None:
+        hash = sha256(b"JMT::LeafNode" + slot[8:]).digest()
+    return Leaf(hash, slot[8:40], b"", int.from_bytes(slot[:8], "big"), slot[8:40], slot[40:])
 
 
 def _nibbles(key_hash: bytes) -> list[int]:
@@ -92,17 +142,17 @@ def _nibbles(key_hash: bytes) -> list[int]:
 
 
 def _root_slots(read: ReadNodes, head: TreeHead) -> tuple[bytes | None, ...]:
-    return _checked_slots(read, head.pointer, head.root) if head.pointer else _NO_SLOTS
+    return _core.node_slots(_checked_row(read, head.pointer, head.root)) if head.pointer else _NO_SLOTS
 
 
-def _checked_slots(read: ReadNodes, key: bytes, expected: bytes) -> tuple[bytes | None, ...]:
+def _checked_row(read: ReadNodes, key: bytes, expected: bytes) -> bytes:
     (row,) = read([key])
     try:
         if _core.node_hash(row) != expected:
             raise corrupt("nodes", key, "its hash is not the one recorded for it")
-        return _core.node_slots(row)
     except ValueError:
         raise corrupt("nodes", key, "its checksum does not match") from None
+    return row
 
 
 def _by_top_nibble(entries: bytes) -> list[tuple[int, bytes]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import _core
 from .rows import KEY_LIMIT, VersionRow, stale_rows, u64
-from .trees import Effect, Map, ReadNodes, Tree, TreeHead
-
-Batch = Sequence[tuple[bytes, "bytes | None"]]
+from .trees import Batch, Effect, Map, ReadNodes, Tree, TreeHead
 
 _INDEX_WORD = 16  # of struct jf_entry: two hashes come before it
 _STALE_VALUE = b"\1"
@@ -38,7 +35,7 @@ def stage(tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Ma
     """Applies `batch` (ascending by key, unique; None deletes). TypeError or ValueError name the write that is wrong."""
     entries = _core.hash_batch(batch, KEY_LIMIT)
     version = parent.version + 1
-    update = tree.stage(read, TreeHead(parent.root, parent.head), entries, version, map)
+    update = tree.stage(read, TreeHead(parent.root, parent.head), batch, entries, version, map)
     keys = parent.keys + update.effects.count(Effect.INSERTED) - update.effects.count(Effect.DELETED)
     return Staged(
         version=version,

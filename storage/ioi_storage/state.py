@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from . import flat, staged
 from .errors import StaleStage
 from .rows import VersionRow, corrupt, decode_value, value_key
-from .staged import Batch, Staged
-from .trees import Map, Tree, TreeHead
+from .staged import Staged
+from .trees import Batch, Map, Tree, TreeHead
 
 if TYPE_CHECKING:
     from .overlay import OverlayStore
@@ -85,13 +85,12 @@ class State(ABC):
         if version is None:
             return self._latest_value(key)
         row = self.version_row(version)
-        key_hash = hashlib.sha256(key).digest()
-        found = self._tree.find(self._nodes, TreeHead(row.root, row.head), key_hash)
-        if found is None:
+        leaf = self._tree.find(self._nodes, TreeHead(row.root, row.head), self._tree.place(key))
+        if leaf is None:
             return None
-        row_key = value_key(found.version, key_hash)
+        row_key = value_key(leaf.version, leaf.key_hash)
         stored_key, value = decode_value(row_key, self._value_row(row_key))
-        if stored_key != key or value is None or hashlib.sha256(value).digest() != found.value_hash:
+        if stored_key != key or value is None or hashlib.sha256(value).digest() != leaf.value_hash:
             raise corrupt("values", row_key, "it is not the value recorded in the tree")
         return value
 

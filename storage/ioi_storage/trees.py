@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Optional, Protocol, Union
 
 from .errors import UnknownTree
 
 ReadNodes = Callable[[Sequence[bytes]], Sequence[bytes]]
 """Rows of table `nodes` by key, in the order of the keys; raises StateCorrupt if one is missing."""
+
+Batch = Sequence[tuple[bytes, Optional[bytes]]]
+"""(key, value or None to delete)"""
 
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """map(function, tasks): the results in the order of the tasks, wherever they are computed."""
@@ -39,27 +42,60 @@ class Effect:
     DELETED = 3
 
 
-class Found(NamedTuple):
-    """Where the value of a key is."""
+class Leaf(NamedTuple):
+    """A key of the state, as its tree holds it."""
 
-    version: int
+    hash: bytes
+    place: bytes  # what the tree sorts by: the key's hash (Jellyfish), the key (IAVL)
+    meta: bytes  # what the hash covers besides place and value hash: nothing (Jellyfish), version of the node (IAVL)
+    version: int  # of the value's row, which is named by it and key_hash
+    key_hash: bytes
     value_hash: bytes
 
 
+class Inner(NamedTuple):
+    """What covers two keys or more (Jellyfish: or has room for them). Binary, however the rows are cut."""
+
+    hash: bytes
+    meta: bytes  # what the hash covers besides its children: nothing (Jellyfish), height, size and version (IAVL)
+    row: bytes | None  # key of the row that begins here; None: it stands in its parent's row
+    handle: Any  # the tree's own: how to split it
+
+
+Node = Union[Leaf, Inner]
+
+
 class Tree(Protocol):
-    """A state tree: pure, every row it needs is handed to it."""
+    """A state tree: pure, every row it needs is handed to it.
+
+    Whoever looks at a tree as a whole (proofs, snapshots, comparisons, checks) sees a binary tree through `top` and
+    `split`, whatever the rows look like. Every row is checked when read: StateCorrupt names it."""
 
     name: str
     empty: TreeHead
+    ordered: bool  # whether places ascend as keys do
 
-    def stage(self, read: ReadNodes, parent: TreeHead, entries: bytes, version: int, map: Map) -> TreeUpdate:
-        """Apply `entries` (packed struct jf_entry, ascending by key hash, unique); new rows belong to `version`."""
+    def stage(
+        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map
+    ) -> TreeUpdate:
+        """Apply `batch` (ascending by key, unique); new rows belong to `version`.
+
+        entries: the same writes hashed (packed struct jf_entry, ascending by key hash; `index` is the one in batch)."""
 
     def run(self, read: ReadNodes, task: Any) -> Any:
         """One of the tasks that `stage` gives to `map`, for a map that sends them elsewhere."""
 
-    def find(self, read: ReadNodes, head: TreeHead, key_hash: bytes) -> Found | None:
-        """Where the value of a key is in this version, every row on the way checked; None if the key is absent."""
+    def place(self, key: bytes) -> bytes:
+        """Where a key stands in the order of the tree."""
+
+    def find(self, read: ReadNodes, head: TreeHead, place: bytes) -> Leaf | None:
+        """The leaf of a key in this version, None if the key is absent."""
+
+    def top(self, read: ReadNodes, head: TreeHead) -> Node | None:
+        """The whole tree; None if it is empty."""
+
+    def split(self, read: ReadNodes, inner: Inner) -> tuple[Node | None, Node | None]:
+        """The halves of an inner node, the smaller places left; None is an empty half (Jellyfish only)."""
 
 
 _trees: dict[str, Tree] = {}

@@ -22,6 +22,21 @@ static PyObject *py_node_hash(PyObject *self, PyObject *row) {
     return bytes_of(hash, sizeof hash);
 }
 
+static PyObject *py_node_hashes(PyObject *self, PyObject *row) {
+    (void)self;
+    struct node node;
+    if (!parse_row(row, &node)) return NULL;
+    node_hashes hashes;
+    node_hash_all(&node, hashes);
+    PyObject *all = PyTuple_New(32);
+    for (unsigned i = 0; all != NULL && i < 32; i++) {
+        PyObject *hash = bytes_of(hashes[i], i > 0 ? SHA256_SIZE : 0);
+        if (hash == NULL) Py_CLEAR(all);
+        else PyTuple_SET_ITEM(all, i, hash);
+    }
+    return all;
+}
+
 static PyObject *slot_bytes(const struct node *node, unsigned n) {
     if (node->slot[n] == NULL) Py_RETURN_NONE;
     return bytes_of(node->slot[n], node_is_leaf(node, n) ? NODE_LEAF : NODE_INNER);
@@ -77,6 +92,7 @@ static PyObject *py_node_row(PyObject *self, PyObject *slots) {
 
 PyMethodDef node_functions[] = {
     {"node_hash", py_node_hash, METH_O, "node_hash(row) -> its 32-byte hash. ValueError if it is no row."},
+    {"node_hashes", py_node_hashes, METH_O, "node_hashes(row) -> the hashes of its 31 ranges, from index 1 on; see node.h."},
     {"node_slots", py_node_slots, METH_O, "node_slots(row) -> its 16 slots, None where there is no child."},
     {"node_row", py_node_row, METH_O, "node_row(slots) -> the row of 16 slots."},
     {NULL, NULL, 0, NULL},

@@ -113,8 +113,10 @@ class CommittedState:
             self._store.reader_check()
 
     def overlay_writes(self) -> dict[bytes, bytes | None]:
-        writes: dict[bytes, bytes | None] = {}
+        """What workers do not find in the flat table: the writes that lag behind it, and those of the sandboxes."""
+        assert isinstance(self._store, ioi_storage.Store)
         with storage_errors():
+            writes = dict(self._store.lagging())
             for overlay in self._overlays:
                 assert isinstance(overlay, ioi_storage.OverlayStore)
                 writes.update(overlay.writes())

@@ -198,7 +198,7 @@ class ParallelExecutor:
                 workers=pool.workers,
                 spins=pool.spins,
                 has_end_block=self._vm.end_block,
-                keys=max(2 * len(block.txs), self._keys),
+                keys=max(2 * len(block.txs), self._keys) + len(overlay),
                 setup=setup,
                 parent_version=base.store_version,
                 height=context.height,

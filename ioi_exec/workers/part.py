@@ -23,7 +23,7 @@ class Part(ABC):
     """What a setup asks of this worker. `run` may be called while `reader` is in a transaction of the parent version."""
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
-        self.reader = ioi_storage.Reader(setup.reader_spec)
+        self.reader = ioi_storage.Reader(setup.reader_spec, lag=False)  # the coordinator lays it into the arena
         setup.close_fd()  # the reader has opened the file for itself
         self._worker = worker
         self._arena = arena

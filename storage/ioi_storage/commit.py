@@ -6,10 +6,9 @@ a reader of this file understands a version:
     1  nodes     the tree's new rows                appended: their keys begin with the version
     2  values    what was written, by key hash      appended
     3  stale     rows this version no longer needs  appended; deleted later, by pruning, never here
-    4  flat      latest values by raw key           the one table that is updated in place
-    5  versions  the record that makes it a version appended
+    4  versions  the record that makes it a version appended
 
-LMDB syncs the data, then writes and syncs the meta page. When `write` returns, the version is durable.
+The flat table of latest values lags behind (lag.py): updating it in place costs more than all of this. LMDB syncs the data, then writes and syncs the meta page. When `write` returns, the version is durable.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from collections.abc import Sequence
 
 import lmdb
 
-from . import _core
 from .environment import Tables
 from .rows import VersionRow, encode_version
 from .staged import Staged
@@ -32,7 +30,6 @@ def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow
         append(txn, tables, "nodes", staged.nodes)
         append(txn, tables, "values", staged.values)
         append(txn, tables, "stale", staged.stale)
-        write_flat(txn, tables, staged.changes)
         append(txn, tables, "versions", [encode_version(row)])
 
 
@@ -42,11 +39,3 @@ def append(txn: lmdb.Transaction[bytes], tables: Tables, table: str, rows: Rows)
         _, added = cursor.putmulti(rows, append=True)
     if added != len(rows):
         raise lmdb.CorruptedError(f"table {table!r} already holds rows of a later version")
-
-
-def write_flat(txn: lmdb.Transaction[bytes], tables: Tables, changes: list[tuple[bytes, bytes | None]]) -> None:
-    with txn.cursor(tables["flat"]) as cursor:
-        cursor.putmulti(_core.seal_puts(changes))
-        for key, value in changes:
-            if value is None and cursor.set_key(key):
-                cursor.delete()

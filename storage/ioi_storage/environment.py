@@ -25,10 +25,14 @@ _READERS = 1024  # slots for processes reading beside the writer
 Tables = dict[str, "lmdb._Database"]
 
 
-def open_environment(path: str, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:
+def open_environment(
+    path: str, *, read_only: bool, map_size: int = MAP_SIZE, metasync: bool = True
+) -> tuple[lmdb.Environment, int]:
     """The environment in directory `path`, and the map size it got; where the address space is limited, a smaller one."""
     with translated(f"opening the state at {path}"):
-        return _open(path, map_size, subdir=True, readonly=read_only, max_readers=_READERS, mode=0o600)
+        return _open(
+            path, map_size, subdir=True, readonly=read_only, metasync=metasync, max_readers=_READERS, mode=0o600
+        )
 
 
 def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from . import _core, commit, staged
+from . import _core, catchup, commit, marks, staged
 from .environment import Tables
 from .errors import StateCorrupt
 from .rows import Creation, VersionRow, encode_creation, encode_version
@@ -70,10 +70,12 @@ def write(env: lmdb.Environment, tables: Tables, version0: Staged, creation: Cre
                 commit.append(txn, tables, table, chunk)
     for changes in _chunks(version0.changes):
         with env.begin(write=True) as txn:
-            commit.write_flat(txn, tables, changes)
+            catchup.write(txn, tables, changes)
     with env.begin(write=True) as txn:
         commit.append(txn, tables, "creation", [encode_creation(creation)])
         commit.append(txn, tables, "versions", [encode_version(row)])
+        marks.write(txn, tables, marks.FLAT, row.version)
+        marks.write(txn, tables, marks.OLDEST, row.version)
 
 
 def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:

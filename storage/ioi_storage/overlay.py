@@ -64,6 +64,11 @@ class OverlayStore(State):
         self._check()
         return self._versions[-1] if self._versions else self._base_row
 
+    @property
+    def oldest(self) -> int:
+        self._check()
+        return self._base.oldest
+
     def version_row(self, version: int) -> VersionRow:
         self._check()
         above = version - self._base_row.version

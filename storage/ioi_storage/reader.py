@@ -7,17 +7,21 @@ from typing import Any
 
 import lmdb
 
+from . import marks
 from .environment import open_environment, open_memory, open_tables, translate, translated
 from .errors import StorageClosed, StorageError
+from .lag import merged
 from .rows import KEY_LIMIT
 from .snapshot import Snapshot
 from .trees import tree_named
 
 
 class Reader:
-    """Made from `Store.reader_spec()` in another process than the store's."""
+    """Made from `Store.reader_spec()` in another process than the store's.
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    lag: False for a caller who lays `Store.lagging()` over what he reads, which saves reading that from the disk."""
+
+    def __init__(self, spec: dict[str, Any], *, lag: bool = True) -> None:
         map_size = spec["map_size"]
         if "fd" in spec:
             self._env, _ = open_memory(spec["fd"], read_only=True, map_size=map_size)
@@ -26,6 +30,8 @@ class Reader:
         self._tables = open_tables(self._env, create=False)
         self._tree = tree_named(spec["tree"])
         self._snapshot: Snapshot | None = None
+        self._lags = lag
+        self._lagging: dict[bytes, bytes | None] = {}
         self._open = True
 
     def begin(self) -> int:
@@ -35,7 +41,12 @@ class Reader:
             raise StorageClosed("the reader is closed")
         try:
             self._snapshot = Snapshot(self._env, self._tables)
-            return self._snapshot.latest().version
+            version = self._snapshot.latest().version
+            self._lagging = {}
+            if self._lags:
+                for lagging in range(self._snapshot.needed_mark(marks.FLAT) + 1, version + 1):
+                    self._lagging.update(self._snapshot.changes(lagging))
+            return version
         except lmdb.Error as error:
             raise translate(error, "opening a read transaction") from error
 
@@ -63,14 +74,17 @@ class Reader:
         if not 1 <= len(key) <= KEY_LIMIT:
             raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
         try:
-            return self._now().get(key)
+            return self._lagging[key] if key in self._lagging else self._now().get(key)
         except lmdb.Error as error:
             raise translate(error, "reading") from error
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys` in their order, None where absent. Fastest where the keys ascend."""
         try:
-            return self._now().getmulti(keys)
+            if not self._lagging:
+                return self._now().getmulti(keys)
+            below = iter(self._now().getmulti([key for key in keys if key not in self._lagging]))
+            return [self._lagging[key] if key in self._lagging else next(below) for key in keys]
         except lmdb.Error as error:
             raise translate(error, "reading") from error
 
@@ -78,12 +92,13 @@ class Reader:
         """Pairs with start <= key < end in key order, until the transaction ends; None is no bound."""
         return self._pairs(self._now(), start, end, reverse)
 
-    @staticmethod
     def _pairs(
-        snapshot: Snapshot, start: bytes | None, end: bytes | None, reverse: bool
+        self, snapshot: Snapshot, start: bytes | None, end: bytes | None, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
+        lagging = self._lagging
+        keys = sorted((key for key in lagging if (start or b"") <= key and (end is None or key < end)), reverse=reverse)
         with translated("scanning"):
-            yield from snapshot.scan(start, end, reverse)
+            yield from merged(lagging, keys, snapshot.scan(start, end, reverse), reverse)
 
     def run(self, task: Any) -> Any:
         """One task of a tree's `stage`, on this transaction's version: what `map` returns for it."""

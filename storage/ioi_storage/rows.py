@@ -1,13 +1,14 @@
-"""The rows of a state: six LMDB tables, their keys and values. Integers are big endian.
+"""The rows of a state: seven LMDB tables, their keys and values. Integers are big endian.
 
     creation  b"creation"                -> magic 12 | format u32 | JSON                               | seal
     versions  version u64                -> height, counts, root, receipts root, tree head, header     | seal
     nodes     version u64 | path         -> the tree's own layout and checks (Jellyfish: core/node.h)
     values    version u64 | key hash 32  -> kind u8 (1 put, 0 delete) | key size u16 | key | value      | seal
     stale     version u64 | piece u32    -> records of rows that this version no longer needs           | seal
-    flat      key                        -> latest value                                                | seal
+    flat      key                        -> latest value, as of mark `flat`                             | seal
+    marks     name                       -> u64 (marks.py)                                              | seal
 
-Every table but `flat` is append-only: its keys begin with the version, which LMDB writes about ten times faster than
+Every table but the last two is append-only: its keys begin with the version, which LMDB writes about ten times faster than
 keys in any other order. A seal is the xxh3-64 of the row's key and value, so that a row under a wrong key is found too.
 """
 
@@ -20,10 +21,10 @@ from typing import Any, NamedTuple
 from . import _core
 from .errors import FormatMismatch, StateCorrupt
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"ioi-storage\0"
 CREATION_KEY = b"creation"
-TABLES = ("creation", "versions", "nodes", "values", "stale", "flat")
+TABLES = ("creation", "versions", "nodes", "values", "stale", "flat", "marks")
 
 KEY_LIMIT = 511
 

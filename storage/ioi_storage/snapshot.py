@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import lmdb
 
-from . import flat
+from . import catchup, flat, marks
 from .environment import Tables
 from .errors import VersionMissing
 from .rows import CREATION_KEY, Creation, VersionRow, corrupt, decode_creation, decode_version, u64
@@ -19,6 +19,7 @@ class Snapshot:
         self._tables = tables
         self._txn: lmdb.Transaction[bytes] = env.begin()
         self._cursors: dict[str, lmdb.Cursor[bytes]] = {}
+        self._marks: dict[bytes, int | None] = {}
 
     def close(self) -> None:
         for cursor in self._cursors.values():
@@ -38,14 +39,42 @@ class Snapshot:
             raise corrupt("creation", CREATION_KEY, "it is missing")
         return decode_creation(row)
 
+    @property
+    def id(self) -> int:
+        """LMDB's number of the last transaction it sees."""
+        return self._txn.id()
+
+    def mark(self, name: bytes) -> int | None:
+        if name not in self._marks:
+            self._marks[name] = marks.read(self._txn, self._tables, name)
+        return self._marks[name]
+
+    def needed_mark(self, name: bytes) -> int:
+        value = self.mark(name)
+        if value is None:
+            raise corrupt("marks", name, "it is missing")
+        return value
+
+    def changes(self, version: int) -> list[tuple[bytes, bytes | None]]:
+        """What a version wrote."""
+        return catchup.changes_of(self._txn, self._tables, version)
+
     def latest(self) -> VersionRow:
         cursor = self._cursor("versions")
         if not cursor.last():
             raise corrupt("versions", u64(0), "it is missing")
         return decode_version(*cursor.item())
 
+    def root(self, version: int) -> bytes | None:
+        """The root of a version, kept or not; None if nothing of it is there."""
+        row = self._txn.get(u64(version), db=self._tables["versions"])
+        return None if row is None else decode_version(u64(version), row).root
+
     def version_row(self, version: int) -> VersionRow:
-        """VersionMissing if this version was never committed."""
+        """VersionMissing if this version was never committed, or is no longer kept."""
+        oldest = self.needed_mark(marks.OLDEST)
+        if version < oldest:
+            raise VersionMissing(f"version {version} is no longer kept: the oldest is {oldest}")
         row = self._txn.get(u64(version), db=self._tables["versions"])
         if row is not None:
             return decode_version(u64(version), row)
@@ -53,6 +82,8 @@ class Snapshot:
         if version > latest:
             raise VersionMissing(f"version {version} is not committed yet: the latest is {latest}")
         raise corrupt("versions", u64(version), "it is missing")
+
+    # The flat table as it is; what lags behind it is laid over it by whoever reads (lag.py).
 
     def get(self, key: bytes) -> bytes | None:
         return flat.get(self._cursor("flat"), key)

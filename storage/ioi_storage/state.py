@@ -33,9 +33,14 @@ class State(ABC):
     def latest(self) -> VersionRow:
         """The newest committed version."""
 
+    @property
+    @abstractmethod
+    def oldest(self) -> int:
+        """The oldest version that is kept."""
+
     @abstractmethod
     def version_row(self, version: int) -> VersionRow:
-        """What is recorded of a version. VersionMissing if it is not committed."""
+        """What is recorded of a version. VersionMissing if it is not committed, or no longer kept."""
 
     @abstractmethod
     def commit(

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar, Union
 
 import lmdb
 
-from . import commit, directory, lock
+from . import catchup, commit, directory, lock, marks
 from . import genesis as genesis_module
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
 from .errors import StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
+from .lag import Lag, merged
 from .rows import VersionRow
 from .snapshot import Snapshot
 from .staged import Staged, version_row
 from .state import Pairs, State
 from .trees import tree_named
 from .truncation import refuse_if_truncated
+from .upkeep import Upkeep
 
 StrPath = Union[str, "os.PathLike[str]"]
 T = TypeVar("T")
+
+# How far the flat table may lag behind. Small writes wait for more, since a process for their sake is not worth it.
+LAG_VERSIONS = 64
+LAG_WRITES = 100_000  # some 20 MB, and what a state takes to open
+UPKEEP_WRITES = 2_000
+_PATIENCE = 30.0  # seconds
 
 
 class Store(State):
@@ -38,6 +48,9 @@ class Store(State):
         self._open = True
         self._snapshot: Snapshot | None = None
         self._latest_row: VersionRow | None = None
+        self._lag: Lag | None = None  # of the snapshot; of an older one it would be too small
+        self._lag_root = b""  # of its newest version
+        self._upkeep = Upkeep(path, map_size) if path is not None else None
         try:
             self._tables: Tables = open_tables(env, create=False)
             creation = self._read(Snapshot.creation)
@@ -128,6 +141,8 @@ class Store(State):
         if os.getpid() != self._pid:
             return
         self._drop_snapshot()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self._env.close()
         for fd in self._fds:
             os.close(fd)
@@ -161,17 +176,40 @@ class Store(State):
             raise ValueError(f"a version is a number from 0 on, not {version}")
         return self._read(lambda snapshot: snapshot.version_row(version))
 
+    @property
+    def oldest(self) -> int:
+        return self._read(lambda snapshot: snapshot.needed_mark(marks.OLDEST))
+
     def _latest_value(self, key: bytes) -> bytes | None:
-        return self._read(lambda snapshot: snapshot.get(key))
+        try:
+            snapshot, lag = self._now()
+            return lag.values[key] if key in lag.values else snapshot.get(key)
+        except lmdb.Error as error:
+            raise self._failed(error, "reading") from error
 
     def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        return self._read(lambda snapshot: snapshot.getmulti(keys))
+        try:
+            snapshot, lag = self._now()
+            if not lag.values:
+                return snapshot.getmulti(keys)
+            newest = lag.values
+            below = iter(snapshot.getmulti([key for key in keys if key not in newest]))
+            return [newest[key] if key in newest else next(below) for key in keys]
+        except lmdb.Error as error:
+            raise self._failed(error, "reading") from error
 
     def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
-        latest = self.latest
-        snapshot = Snapshot(self._env, self._tables)
         try:
-            for pair in snapshot.scan(start, end, reverse):
+            latest = self.latest
+            # The scan's snapshot may be newer than the one for reads, for which the lag then would be too small.
+            self._drop_snapshot()
+            snapshot = Snapshot(self._env, self._tables)
+        except lmdb.Error as error:
+            raise self._failed(error, "scanning") from error
+        try:
+            lag = self._follow(snapshot)
+            keys = lag.between(start, end, reverse)
+            for pair in merged(lag.share(), keys, snapshot.scan(start, end, reverse), reverse):
                 yield pair
                 self._check()
                 if self._latest_row is not latest and not self.read_only:
@@ -182,6 +220,11 @@ class Store(State):
             if self._open:
                 snapshot.close()
 
+    def lagging(self) -> Mapping[bytes, bytes | None]:
+        """What a Reader made with lag=False does not see: newest writes by key, None a delete."""
+        self._drop_snapshot()  # a newer one may hold more
+        return self._read(lambda snapshot: self._follow(snapshot).values)
+
     def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]:
         return self._read(lambda snapshot: snapshot.nodes(keys))
 
@@ -189,17 +232,34 @@ class Store(State):
         return self._read(lambda snapshot: snapshot.value_row(key))
 
     def _read(self, read: Callable[[Snapshot], T]) -> T:
-        """Reads from the newest snapshot. The writer keeps one from commit to commit; another process cannot know when
-        there is a newer one, so it takes one each time."""
-        self._check()
         try:
-            if self.read_only:
-                self._drop_snapshot()
-            if self._snapshot is None:
-                self._snapshot = Snapshot(self._env, self._tables)
-            return read(self._snapshot)
+            return read(self._now()[0])
         except lmdb.Error as error:
             raise self._failed(error, "reading") from error
+
+    def _now(self) -> tuple[Snapshot, Lag]:
+        """The newest snapshot and its lag. The writer keeps one from commit to commit; another process cannot know when
+        there is a newer one, so it takes one each time."""
+        self._check()
+        if self.read_only:
+            self._drop_snapshot()
+        if self._snapshot is None:
+            self._snapshot = Snapshot(self._env, self._tables)
+            self._lag = self._follow(self._snapshot)
+        assert self._lag is not None
+        return self._snapshot, self._lag
+
+    def _follow(self, snapshot: Snapshot) -> Lag:
+        """The lag, made to fit this snapshot."""
+        flat, latest = snapshot.needed_mark(marks.FLAT), snapshot.latest()
+        lag = self._lag
+        if lag is None or lag.newest < flat or snapshot.root(lag.newest) != self._lag_root:
+            lag = Lag(flat)  # none yet, or too old, or the state was rolled back beside us
+        lag.forget(flat)
+        for version in range(lag.newest + 1, latest.version + 1):
+            lag.add(version, snapshot.changes(version))
+        self._lag, self._lag_root = lag, latest.root
+        return lag
 
     def _drop_snapshot(self) -> None:
         if self._snapshot is not None:
@@ -226,14 +286,51 @@ class Store(State):
         row = version_row(
             staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
         )
-        # A snapshot kept open would keep its pages from being used again.
-        self._drop_snapshot()
         try:
+            self._make_room_in_lag()
+            # A snapshot kept open would keep its pages from being used again.
+            self._drop_snapshot()
             commit.write(self._env, self._tables, staged, row)
         except (lmdb.Error, OSError) as error:
             raise self._failed(error, "committing to") from error
         self._latest_row = row
+        assert self._lag is not None, "there was a snapshot just now"
+        self._lag.add(row.version, staged.changes)
+        self._lag_root = row.root
+        if self._upkeep is None:
+            self.settle()
+        elif self._lag.writes >= UPKEEP_WRITES:
+            self._upkeep.ask(flat=row.version)
         return row.version
+
+    def settle(self) -> None:
+        """Bring the flat table up to the newest version, now. DiskFull, StorageIOError; nothing is lost."""
+        self._check()
+        if self.read_only:
+            raise StorageError(f"the state at {self.path} is open read-only: open it for writing to settle it")
+        if self._upkeep is not None:
+            self._upkeep.stop()  # two that bring it up at once would overwrite new by old
+        self._drop_snapshot()
+        try:
+            _, lag = self._now()
+            self._drop_snapshot()
+            for _ in catchup.steps(partial(self._env.begin, write=True), self._tables, lag.values, lag.newest):
+                pass
+            self._now()  # the lag is forgotten
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, "bringing up the latest values of") from error
+
+    def _make_room_in_lag(self) -> None:
+        """Wait for the upkeep process while it gets on, else do its work."""
+        _, lag = self._now()
+        patience = time.monotonic() + _PATIENCE
+        while lag.versions >= LAG_VERSIONS or lag.writes >= LAG_WRITES:
+            busy = self._upkeep is not None and self._upkeep.alive and lag.writes >= UPKEEP_WRITES
+            if not busy or time.monotonic() > patience:
+                return self.settle()
+            time.sleep(0.002)
+            self._drop_snapshot()
+            _, lag = self._now()
 
     # ---- workers ----
 

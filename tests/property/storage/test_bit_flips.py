@@ -34,6 +34,8 @@ def state(tmp_path_factory) -> tuple[Path, Truth]:
             store.commit(store.stage(sorted(batch.items())), **FIELDS)
             model = {k: v for k, v in {**model, **batch}.items() if v is not None}
             truth.append(dict(model))
+            if store.version == 3:
+                store.settle()  # version 4 lags: its values are read from another table than those before
     return path, truth
 
 

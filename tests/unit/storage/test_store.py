@@ -215,14 +215,14 @@ def put_creation(body: bytes):
 @pytest.mark.parametrize(
     ("body", "error", "text"),
     [
-        (rows.MAGIC + struct.pack(">I", 2) + b"{}", FormatMismatch, "format 2.*format 1"),
+        (rows.MAGIC + struct.pack(">I", rows.FORMAT + 1) + b"{}", FormatMismatch, f"format {rows.FORMAT + 1}.*format {rows.FORMAT}:"),
         (b"something else entirely", StateCorrupt, "no ioi-exec state"),
         (rows.MAGIC, FormatMismatch, "format"),
-        (rows.MAGIC + struct.pack(">I", 1) + b"{", StateCorrupt, "creation"),
-        (rows.MAGIC + struct.pack(">I", 1) + b"[]", StateCorrupt, "creation"),
-        (rows.MAGIC + struct.pack(">I", 1) + b'{"tree":"jellyfish","genesis_root":"x","meta":{}}', StateCorrupt, "creation"),
+        (rows.MAGIC + struct.pack(">I", rows.FORMAT) + b"{", StateCorrupt, "creation"),
+        (rows.MAGIC + struct.pack(">I", rows.FORMAT) + b"[]", StateCorrupt, "creation"),
+        (rows.MAGIC + struct.pack(">I", rows.FORMAT) + b'{"tree":"jellyfish","genesis_root":"x","meta":{}}', StateCorrupt, "creation"),
         (
-            rows.MAGIC + struct.pack(">I", 1) + b'{"tree":"oak","genesis_root":"00","meta":{}}',
+            rows.MAGIC + struct.pack(">I", rows.FORMAT) + b'{"tree":"oak","genesis_root":"00","meta":{}}',
             UnknownTree,
             "'oak'",
         ),

@@ -1,0 +1,67 @@
+"""Bringing up the flat table: the writes of several versions, merged and in key order, in bounded transactions.
+
+The table belongs to no version while it is brought up: some keys are newer than its mark. Nobody sees that, because
+whoever reads lays the writes above the mark over it (lag.py). The mark moves with the last transaction. A crash before
+that loses nothing: table `values` still has the writes, and writing them again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import lmdb
+
+from . import _core, marks
+from .environment import Tables
+from .lag import Changes
+from .rows import corrupt, decode_value, u64
+
+STEP = 2_000  # rows a transaction: some 20 ms, which is how long a commit may have to wait for it
+
+
+def steps(
+    begin: Callable[[], AbstractContextManager[lmdb.Transaction[bytes]]],
+    tables: Tables,
+    values: Mapping[bytes, bytes | None],
+    version: int,
+) -> Iterator[None]:
+    """Writes `values`, the newest of all versions above the mark up to `version`; each next() is one transaction, which
+    `begin` begins."""
+    keys = sorted(values)
+    for first in range(0, max(len(keys), 1), STEP):
+        with begin() as txn:
+            write(txn, tables, [(key, values[key]) for key in keys[first : first + STEP]])
+            if first + STEP >= len(keys):
+                marks.write(txn, tables, marks.FLAT, version)
+        yield
+
+
+def write(txn: lmdb.Transaction[bytes], tables: Tables, changes: Changes) -> None:
+    with txn.cursor(tables["flat"]) as cursor:
+        cursor.putmulti(_core.seal_puts(changes if isinstance(changes, list) else list(changes)))
+        for key, value in changes:
+            if value is None and cursor.set_key(key):
+                cursor.delete()
+
+
+def changes_of(txn: lmdb.Transaction[bytes], tables: Tables, version: int) -> list[tuple[bytes, bytes | None]]:
+    """What a version wrote, read from table `values`; in no order that matters."""
+    changes, prefix = [], u64(version)
+    with txn.cursor(tables["values"]) as cursor:
+        if cursor.set_range(prefix):
+            for row_key, row in cursor.iternext():
+                if row_key[:8] != prefix:
+                    break
+                if len(row_key) != 40:
+                    raise corrupt("values", row_key, "its key has the wrong size")
+                changes.append(decode_value(row_key, row))
+    return changes
+
+
+def load(txn: lmdb.Transaction[bytes], tables: Tables, versions: Sequence[int]) -> dict[bytes, bytes | None]:
+    """The newest writes of consecutive versions."""
+    values: dict[bytes, bytes | None] = {}
+    for version in versions:
+        values.update(changes_of(txn, tables, version))
+    return values

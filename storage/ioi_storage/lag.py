@@ -1,0 +1,95 @@
+"""The writes that the flat table does not hold yet.
+
+A commit appends rows and leaves the flat table, whose random updates cost more than all the rest, as it is. What it
+wrote is kept in memory until the table is brought up (catchup.py), and is in table `values` for whoever has no memory
+of it: a state just opened, a reader beside.
+
+    versions     .. 7   8 | 9   10          mark `flat` of a snapshot = 8
+                  flat    |  lag            a reader of that snapshot needs the writes of 9 and 10
+
+The rule that makes reading right while another process brings the table up: a lag holds all writes above the mark of
+the snapshot it is read with. Those it holds besides do no harm, for they are the newest; so the mark that counts is the
+one of the snapshot, never the one the table has by now.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+
+Changes = Sequence[tuple[bytes, "bytes | None"]]
+
+
+class Lag:
+    """Newest writes by key; None is a delete. `newest`: the highest version in it, or that of the flat table."""
+
+    def __init__(self, flat: int) -> None:
+        self.flat = flat  # versions up to here are not in it
+        self._changes: list[Changes] = []  # of version flat + 1, flat + 2, ...
+        self.values: dict[bytes, bytes | None] = {}
+        self._shared = False
+        self._sorted: list[bytes] | None = None
+        self.writes = 0  # of all versions, those to one key counted each
+
+    @property
+    def newest(self) -> int:
+        return self.flat + len(self._changes)
+
+    @property
+    def versions(self) -> int:
+        return len(self._changes)
+
+    def add(self, version: int, changes: Changes) -> None:
+        assert version == self.newest + 1, "versions come one after another"
+        self._changes.append(changes)
+        self.writes += len(changes)
+        if self._shared:
+            self.values, self._shared = dict(self.values), False
+        self.values.update(changes)
+        self._sorted = None
+
+    def share(self) -> Mapping[bytes, bytes | None]:
+        """The values as they are now, which stay as they are."""
+        self._shared = True
+        return self.values
+
+    def forget(self, flat: int) -> None:
+        """Drop the versions that a snapshot with this mark holds in its flat table."""
+        if flat <= self.flat:
+            return
+        self._changes = self._changes[flat - self.flat :]
+        self.flat = flat
+        self.writes = sum(map(len, self._changes))
+        values: dict[bytes, bytes | None] = {}
+        for changes in self._changes:
+            values.update(changes)
+        self.values, self._shared = values, False
+        self._sorted = None
+
+    def between(self, start: bytes | None, end: bytes | None, reverse: bool) -> list[bytes]:
+        """The keys with start <= key < end, in the order asked for."""
+        if self._sorted is None:
+            self._sorted = sorted(self.values)
+        low = bisect_left(self._sorted, start or b"")
+        high = len(self._sorted) if end is None else bisect_left(self._sorted, end)
+        keys = self._sorted[low:high]
+        return keys[::-1] if reverse else keys
+
+
+def merged(
+    values: Mapping[bytes, bytes | None], keys: Sequence[bytes], below: Iterator[tuple[bytes, bytes]], reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """Pairs of `below` with those of `keys` laid over them, in key order; a value of None hides the key."""
+    ours, pair = iter(keys), next(below, None)
+    for key in ours:
+        while pair is not None and (pair[0] > key if reverse else pair[0] < key):
+            yield pair
+            pair = next(below, None)
+        if pair is not None and pair[0] == key:
+            pair = next(below, None)
+        value = values[key]
+        if value is not None:
+            yield key, value
+    while pair is not None:
+        yield pair
+        pair = next(below, None)

@@ -1,0 +1,35 @@
+"""Marks: what is true of a state as a whole and changes without a new version. Table `marks`: name -> u64 | seal.
+
+    flat      the flat table holds every write up to this version; those of later versions lag behind (lag.py)
+    oldest    the oldest version that can be read; what only older ones needed is being deleted
+    rollback  there only while a rollback is unfinished: the version it goes back to
+"""
+
+from __future__ import annotations
+
+import lmdb
+
+from .environment import Tables
+from .rows import corrupt, seal, u64, unseal
+
+FLAT = b"flat"
+OLDEST = b"oldest"
+ROLLBACK = b"rollback"
+
+
+def read(txn: lmdb.Transaction[bytes], tables: Tables, name: bytes) -> int | None:
+    row = txn.get(name, db=tables["marks"])
+    if row is None:
+        return None
+    body = unseal("marks", name, row)
+    if len(body) != 8:
+        raise corrupt("marks", name, "wrong size")
+    return int.from_bytes(body, "big")
+
+
+def write(txn: lmdb.Transaction[bytes], tables: Tables, name: bytes, value: int | None) -> None:
+    """None removes it."""
+    if value is None:
+        txn.delete(name, db=tables["marks"])
+    else:
+        txn.put(name, seal(name, u64(value)), db=tables["marks"])

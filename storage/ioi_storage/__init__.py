@@ -11,6 +11,7 @@ from ._core import merkle_root as receipts_merkle_root
 from .errors import (
     DiskFull,
     FormatMismatch,
+    RollbackUnfinished,
     StaleStage,
     StateCorrupt,
     StateExists,
@@ -37,6 +38,7 @@ __all__ = [
     "Jellyfish",
     "OverlayStore",
     "Reader",
+    "RollbackUnfinished",
     "StaleStage",
     "Staged",
     "State",

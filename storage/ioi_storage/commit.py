@@ -8,6 +8,8 @@ a reader of this file understands a version:
     3  stale     rows this version no longer needs  appended; deleted later, by pruning, never here
     4  versions  the record that makes it a version appended
 
+    5  marks     the oldest version kept, where it moves
+
 The flat table of latest values lags behind (lag.py): updating it in place costs more than all of this. LMDB syncs the data, then writes and syncs the meta page. When `write` returns, the version is durable.
 """
 
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 
 import lmdb
 
+from . import marks
 from .environment import Tables
 from .rows import VersionRow, encode_version
 from .staged import Staged
@@ -24,13 +27,15 @@ from .staged import Staged
 Rows = Sequence[tuple[bytes, bytes]]
 
 
-def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow) -> None:
-    """Raises what LMDB raises; then nothing is written."""
+def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow, oldest: int | None) -> None:
+    """oldest: None leaves it. Raises what LMDB raises; then nothing is written."""
     with env.begin(write=True) as txn:
         append(txn, tables, "nodes", staged.nodes)
         append(txn, tables, "values", staged.values)
         append(txn, tables, "stale", staged.stale)
         append(txn, tables, "versions", [encode_version(row)])
+        if oldest is not None:
+            marks.write(txn, tables, marks.OLDEST, oldest)
 
 
 def append(txn: lmdb.Transaction[bytes], tables: Tables, table: str, rows: Rows) -> None:

@@ -39,6 +39,10 @@ class VersionMissing(StorageError):
     """The state does not hold this version."""
 
 
+class RollbackUnfinished(StorageError):
+    """A rollback of this state was interrupted, or is under way in another process."""
+
+
 class StaleStage(StorageError):
     """A staged batch no longer fits the state it was staged on."""
 

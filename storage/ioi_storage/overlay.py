@@ -19,6 +19,8 @@ class OverlayStore(State):
         base._check()
         self._base = base
         self._tree = base._tree
+        self._lineage = object()
+        self._base_lineage = base._lineage
         self._base_row = base.latest
         self._versions: list[VersionRow] = []
         self._rows: dict[bytes, bytes] = {}  # of tables nodes and values; their keys differ in length or version
@@ -48,7 +50,7 @@ class OverlayStore(State):
         if not self._open:
             raise StorageClosed("the overlay is closed: open another")
         self._base._check()
-        if self._base.latest.version != self._base_row.version:
+        if self._base.latest.version != self._base_row.version or self._base._lineage is not self._base_lineage:
             raise StaleStage(
                 f"the state below the overlay moved from version {self._base_row.version} to {self._base.version}: "
                 "open another overlay"

@@ -13,11 +13,14 @@ from .rows import CREATION_KEY, Creation, VersionRow, corrupt, decode_creation, 
 
 
 class Snapshot:
-    """Reads a state as of its opening, until `close`."""
+    """Reads a state as of its opening, until `close`.
 
-    def __init__(self, env: lmdb.Environment, tables: Tables) -> None:
+    txn: a write transaction to look into, which `close` leaves open."""
+
+    def __init__(self, env: lmdb.Environment, tables: Tables, txn: lmdb.Transaction[bytes] | None = None) -> None:
         self._tables = tables
-        self._txn: lmdb.Transaction[bytes] = env.begin()
+        self._own = txn is None
+        self._txn: lmdb.Transaction[bytes] = env.begin() if txn is None else txn
         self._cursors: dict[str, lmdb.Cursor[bytes]] = {}
         self._marks: dict[bytes, int | None] = {}
 
@@ -25,7 +28,8 @@ class Snapshot:
         for cursor in self._cursors.values():
             cursor.close()
         self._cursors.clear()
-        self._txn.abort()
+        if self._own:
+            self._txn.abort()
 
     def _cursor(self, table: str) -> lmdb.Cursor[bytes]:
         cursor = self._cursors.get(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from . import flat, staged
 from .errors import StaleStage
 from .rows import VersionRow, corrupt, decode_value, value_key
 from .staged import Staged
-from .trees import Batch, Map, Tree, TreeHead
+from .trees import Batch, Leaf, Map, ReadNodes, Tree, TreeHead
 
 if TYPE_CHECKING:
     from .overlay import OverlayStore
@@ -25,7 +25,7 @@ class State(ABC):
     """A committed state with all its versions."""
 
     _tree: Tree
-
+    _lineage: object  # another one after a rollback: a version then may be there again, but not the same
     # What is stored where is theirs:
 
     @property
@@ -89,15 +89,7 @@ class State(ABC):
         flat.check_key(key)
         if version is None:
             return self._latest_value(key)
-        row = self.version_row(version)
-        leaf = self._tree.find(self._nodes, TreeHead(row.root, row.head), self._tree.place(key))
-        if leaf is None:
-            return None
-        row_key = value_key(leaf.version, leaf.key_hash)
-        stored_key, value = decode_value(row_key, self._value_row(row_key))
-        if stored_key != key or value is None or hashlib.sha256(value).digest() != leaf.value_hash:
-            raise corrupt("values", row_key, "it is not the value recorded in the tree")
-        return value
+        return value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The latest values of `keys` in their order, None where absent; fastest where the keys ascend."""
@@ -125,7 +117,7 @@ class State(ABC):
         the write that is wrong."""
         self._check()
         pairs = batch if isinstance(batch, list) else list(batch)
-        return staged.stage(self._tree, self._nodes, self.latest, pairs, map, self)
+        return staged.stage(self._tree, self._nodes, self.latest, pairs, map, self._lineage)
 
     def overlay(self) -> OverlayStore:
         """A state on top of this one that leaves it untouched."""
@@ -134,10 +126,27 @@ class State(ABC):
         return OverlayStore(self)
 
     def _check_staged(self, staged: Staged) -> None:
-        if staged.origin is not self:
-            raise StaleStage("this batch was staged on another state: stage it on this one")
+        if staged.origin is not self._lineage:
+            raise StaleStage("this batch was staged on another state, or before a rollback: stage it anew")
         latest = self.latest
         if (staged.parent_version, staged.parent_root) != (latest.version, latest.root):
             raise StaleStage(
                 f"this batch was staged on version {staged.parent_version}, the state is at {latest.version}: stage it anew"
             )
+
+
+def value_in(
+    tree: Tree, read: ReadNodes, value_row: Callable[[bytes], bytes], row: VersionRow, key: bytes
+) -> bytes | None:
+    """The value of `key` in the version recorded by `row`, every row on the way checked."""
+    leaf = tree.find(read, TreeHead(row.root, row.head), tree.place(key))
+    return None if leaf is None else value_of(leaf, value_row)[1]
+
+
+def value_of(leaf: Leaf, value_row: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+    """(key, value) of a leaf, checked against it."""
+    row_key = value_key(leaf.version, leaf.key_hash)
+    key, value = decode_value(row_key, value_row(row_key))
+    if hashlib.sha256(key).digest() != leaf.key_hash or value is None or hashlib.sha256(value).digest() != leaf.value_hash:
+        raise corrupt("values", row_key, "it is not the value recorded in the tree")
+    return key, value

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, Union
 
 import lmdb
 
-from . import catchup, commit, directory, lock, marks
+from . import catchup, commit, directory, lock, marks, prune, rollback
 from . import genesis as genesis_module
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
-from .errors import StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
+from .errors import RollbackUnfinished, StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
 from .lag import Lag, merged
 from .rows import VersionRow
 from .snapshot import Snapshot
 from .staged import Staged, version_row
-from .state import Pairs, State
+from .state import Pairs, State, value_in
 from .trees import tree_named
 from .truncation import refuse_if_truncated
 from .upkeep import Upkeep
@@ -30,17 +30,21 @@ T = TypeVar("T")
 LAG_VERSIONS = 64
 LAG_WRITES = 100_000  # some 20 MB, and what a state takes to open
 UPKEEP_WRITES = 2_000
+_RECORDS = 45  # of stale rows in a row of table `stale`, about
 _PATIENCE = 30.0  # seconds
 
 
 class Store(State):
     """An open state. Made by `create` or `open`; a context manager. For one thread at a time, in one process.
 
+    keep: how many of the newest versions are kept, from the next commit on; None: all. Older ones are pruned beside it.
     path: absolute, None in memory. tree: its name. meta: what `create` was given. genesis_root: 32 bytes."""
 
     def __init__(self, path: str | None, env: lmdb.Environment, map_size: int, *, read_only: bool, fds: list[int]) -> None:
         self.path = path
         self.read_only = read_only
+        self.keep: int | None = None
+        self._lineage = object()
         self._env = env
         self._map_size = map_size
         self._fds = fds  # the lock, or the memory; closed with the store
@@ -49,12 +53,15 @@ class Store(State):
         self._snapshot: Snapshot | None = None
         self._latest_row: VersionRow | None = None
         self._lag: Lag | None = None  # of the snapshot; of an older one it would be too small
+        self._prunable = 0  # records of stale rows that upkeep was not asked to delete yet
         self._lag_root = b""  # of its newest version
         self._upkeep = Upkeep(path, map_size) if path is not None else None
         try:
             self._tables: Tables = open_tables(env, create=False)
-            creation = self._read(Snapshot.creation)
+            creation = self._look(Snapshot.creation)
             self._tree = tree_named(creation.tree)
+            if not read_only:
+                self._finish_rollback()
             self.tree = creation.tree
             self.genesis_root = creation.genesis_root
             self.meta = creation.meta
@@ -237,6 +244,17 @@ class Store(State):
         except lmdb.Error as error:
             raise self._failed(error, "reading") from error
 
+    def _look(self, read: Callable[[Snapshot], T]) -> T:
+        """From a snapshot of its own, without the lag."""
+        try:
+            snapshot = Snapshot(self._env, self._tables)
+            try:
+                return read(snapshot)
+            finally:
+                snapshot.close()
+        except lmdb.Error as error:
+            raise self._failed(error, "reading") from error
+
     def _now(self) -> tuple[Snapshot, Lag]:
         """The newest snapshot and its lag. The writer keeps one from commit to commit; another process cannot know when
         there is a newer one, so it takes one each time."""
@@ -251,6 +269,11 @@ class Store(State):
 
     def _follow(self, snapshot: Snapshot) -> Lag:
         """The lag, made to fit this snapshot."""
+        if snapshot.mark(marks.ROLLBACK) is not None:
+            raise RollbackUnfinished(
+                f"the state at {self.path} is being rolled back to version {snapshot.mark(marks.ROLLBACK)}: wait for that, or, "
+                "if nobody is at it, open it once for writing, which finishes it"
+            )
         flat, latest = snapshot.needed_mark(marks.FLAT), snapshot.latest()
         lag = self._lag
         if lag is None or lag.newest < flat or snapshot.root(lag.newest) != self._lag_root:
@@ -279,35 +302,126 @@ class Store(State):
     def commit(
         self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
     ) -> int:
-        self._check()
-        if self.read_only:
-            raise StorageError(f"the state at {self.path} is open read-only: open it for writing to commit")
+        self._check_writable("commit")
         self._check_staged(staged)
         row = version_row(
             staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
         )
         try:
             self._make_room_in_lag()
+            oldest = self._next_oldest(row.version)
             # A snapshot kept open would keep its pages from being used again.
             self._drop_snapshot()
-            commit.write(self._env, self._tables, staged, row)
+            commit.write(self._env, self._tables, staged, row, oldest)
         except (lmdb.Error, OSError) as error:
             raise self._failed(error, "committing to") from error
         self._latest_row = row
         assert self._lag is not None, "there was a snapshot just now"
         self._lag.add(row.version, staged.changes)
         self._lag_root = row.root
+        if oldest is not None:
+            self._prunable += _RECORDS * len(staged.stale)
+        self._keep_up(row.version, oldest)
+        return row.version
+
+    def _keep_up(self, version: int, oldest: int | None) -> None:
         if self._upkeep is None:
             self.settle()
-        elif self._lag.writes >= UPKEEP_WRITES:
-            self._upkeep.ask(flat=row.version)
-        return row.version
+            if oldest is not None:
+                self._run("pruning", prune.steps(self._begin, self._tables), None)
+            return
+        if self._lag is not None and self._lag.writes >= UPKEEP_WRITES:
+            self._upkeep.ask(flat=version)
+        if oldest is not None and self._prunable >= UPKEEP_WRITES:
+            self._upkeep.ask(prune=oldest)
+            self._prunable = 0
+
+    def _next_oldest(self, version: int) -> int | None:
+        """What mark `oldest` becomes with this version; None: stays."""
+        if self.keep is None:
+            return None
+        oldest = version - self.keep + 1
+        return oldest if oldest > self.oldest else None
+
+    @property
+    def _begin(self) -> Callable[[], Any]:
+        return partial(self._env.begin, write=True)
+
+    def _check_writable(self, to: str) -> None:
+        self._check()
+        if self.read_only:
+            raise StorageError(f"the state at {self.path} is open read-only: open it for writing to {to}")
+
+    def _run(self, doing: str, steps: Iterator[int], progress: Callable[[int], None] | None) -> int:
+        """Takes all steps; returns how many rows they touched."""
+        rows = 0
+        try:
+            while True:
+                self._drop_snapshot()  # in memory nobody may read while somebody writes; on disk it would keep pages
+                count = next(steps, None)
+                if count is None:
+                    return rows
+                rows += count
+                if progress is not None:
+                    progress(rows)
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, doing) from error
+
+    def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
+        """Keep the newest `keep` versions and delete what only older ones needed, now; returns how many rows went.
+
+        progress(rows deleted so far) is called between the transactions and may raise: what is left goes with the next
+        prune. Beside it, `keep` of an open store prunes as versions come. ValueError, DiskFull, StorageIOError."""
+        self._check_writable("prune it")
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, the newest version, not {keep}")
+        oldest = max(self.oldest, self.version - keep + 1)
+        self.settle()
+        self._drop_snapshot()
+        try:
+            with self._begin() as txn:
+                marks.write(txn, self._tables, marks.OLDEST, oldest)
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, "pruning") from error
+        self._prunable = 0
+        return self._run("pruning", prune.steps(self._begin, self._tables), progress)
+
+    def rollback(self, version: int) -> None:
+        """Go back to `version`, exactly, as if later ones had never been; results staged before no longer fit.
+
+        Once begun it cannot be called off: interrupted, it is finished when the state is next opened for writing.
+        VersionMissing if the version is not kept; DiskFull, StorageIOError."""
+        self._check_writable("roll it back")
+        self.version_row(version)
+        if version == self.version:
+            return
+        if self._upkeep is not None:
+            self._upkeep.stop()
+        self._drop_snapshot()
+        try:
+            rollback.intend(self._begin, self._tables, version)
+        except (lmdb.Error, OSError) as error:
+            raise self._failed(error, "rolling back") from error
+        self._finish_rollback()
+
+    def _finish_rollback(self) -> None:
+        version = self._look(lambda snapshot: snapshot.mark(marks.ROLLBACK))
+        if version is None:
+            return
+        self._lineage, self._latest_row, self._lag = object(), None, None
+        row = self._look(lambda snapshot: snapshot.version_row(version))
+
+        def values_at(txn: lmdb.Transaction[bytes], keys: list[bytes]) -> list[tuple[bytes, bytes | None]]:
+            view = Snapshot(self._env, self._tables, txn)
+            values = [(key, value_in(self._tree, view.nodes, view.value_row, row, key)) for key in keys]
+            view.close()
+            return values
+
+        self._run("rolling back", rollback.steps(self._begin, self._tables, version, values_at), None)
 
     def settle(self) -> None:
         """Bring the flat table up to the newest version, now. DiskFull, StorageIOError; nothing is lost."""
-        self._check()
-        if self.read_only:
-            raise StorageError(f"the state at {self.path} is open read-only: open it for writing to settle it")
+        self._check_writable("settle it")
         if self._upkeep is not None:
             self._upkeep.stop()  # two that bring it up at once would overwrite new by old
         self._drop_snapshot()

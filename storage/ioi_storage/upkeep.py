@@ -5,7 +5,7 @@ turns at each row are slower than either alone. The process writes in bounded tr
 its turn (LMDB has one write lock for all processes). It is told what to do by JSON lines on its standard input:
 
     {"flat": 12}       bring the flat table up to version 12
-    {"prune": 100}     delete what only versions below 100 needed (100 is the mark `oldest` already)
+    {"prune": 100}     delete what only versions below 100, which is the mark `oldest` already, needed
 
 and ends when that closes. It may be killed at any moment. In each transaction it looks whether its parent still lives,
 so that nothing of it is left once another process can have opened the state.
@@ -25,7 +25,7 @@ from typing import Any, Optional
 
 import lmdb
 
-from . import catchup, marks
+from . import catchup, marks, prune
 from .environment import Tables, open_environment, open_tables
 from .errors import StorageIOError
 
@@ -33,7 +33,7 @@ _PATIENCE = 60.0  # seconds it may take to finish a transaction
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ioi_storage.upkeep import main; main(*sys.argv[2:])"
 
 Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
-Job = Callable[[lmdb.Environment, Begin, Tables, int], Iterator[None]]
+Job = Callable[[lmdb.Environment, Begin, Tables, int], Iterator[Any]]
 
 
 class Upkeep:
@@ -94,7 +94,11 @@ def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int)
         yield from catchup.steps(begin, tables, values, version)
 
 
-JOBS: dict[str, Job] = {"flat": _catch_up}
+def _prune(env: lmdb.Environment, begin: Begin, tables: Tables, oldest: int) -> Iterator[int]:
+    return prune.steps(begin, tables)
+
+
+JOBS: dict[str, Job] = {"flat": _catch_up, "prune": _prune}
 
 
 class _Orders:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ioi_exec.info import StateInfo
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
+    from ioi_exec.past import PastState
     from ioi_exec.receipt import Receipt, Receipts
     from ioi_exec.result import BlockResult, Stats
     from ioi_exec.vm.protocol import VM, StateView
@@ -50,6 +51,7 @@ _HOMES = {
     "info": "StateInfo",
     "limits": "Limits",
     "machine": "ExecutionMachine",
+    "past": "PastState",
     "receipt": "Receipt Receipts",
     "result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
@@ -71,6 +73,7 @@ __all__ = [
     "Limits",
     "MachineBusy",
     "MachineClosed",
+    "PastState",
     "ReadOnly",
     "Receipt",
     "Receipts",

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateInfo:
-    """header: of the last block, None at version 0. Roots have 32 bytes. What follows `version` is of that version."""
+    """oldest: the oldest version kept. header: of the last block, None at version 0. Roots have 32 bytes. What follows `version` is of that version."""
 
     tree: str
     vm: VMSpec
     initial_height: int
     genesis_root: bytes
+    oldest: int
     version: int
     height: int
     header: BlockHeader | None
@@ -30,12 +31,13 @@ class StateInfo:
     failed: int
 
     @classmethod
-    def of(cls, tree: str, genesis_root: bytes, identity: Identity, row: VersionRow) -> StateInfo:
+    def of(cls, tree: str, genesis_root: bytes, identity: Identity, oldest: int, row: VersionRow) -> StateInfo:
         return cls(
             tree,
             identity.vm,
             identity.initial_height,
             genesis_root,
+            oldest,
             row.version,
             row.height,
             BlockHeader.decode(row.header) if row.version else None,

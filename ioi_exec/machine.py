@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from time import perf_counter
 from types import TracebackType
-from typing import Iterable, Iterator
+from typing import Callable, Iterable, Iterator
 
 import ioi_storage
 
@@ -18,7 +18,8 @@ from ioi_exec.header import BlockHeader
 from ioi_exec.identity import Identity
 from ioi_exec.info import StateInfo
 from ioi_exec.limits import Limits
-from ioi_exec.opening import StatePath, checked_workers, remembered_vm, reopened
+from ioi_exec.opening import StatePath, checked_keep, checked_workers, remembered_vm, reopened
+from ioi_exec.past import PastState
 from ioi_exec.preparation import (
     Genesis,
     block_context,
@@ -72,6 +73,7 @@ class ExecutionMachine:
         pin: bool = True,
         limits: Limits | None = None,
         executors: Executors | None = None,
+        keep: int | None = None,
     ) -> ExecutionMachine:
         """Create a state, durable at version 0 on return. path None: in memory.
 
@@ -79,10 +81,12 @@ class ExecutionMachine:
         vm: a name ("payments"), "package.module:Class", a class, or an instance. vm_args: for the class, as JSON has them.
         workers: processes; None: one per core this process may use; 0: none, one by one in this process.
         pin: keep each worker on a core of its own. executors: where
-        blocks are executed, to share workers with other machines; default: workers of its own.
+        blocks are executed, to share workers with other machines; default: workers of its own. keep: how many of the newest
+        versions stay readable; older ones are pruned beside the blocks to come. None: all of them.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
         limits = checked_limits(Limits() if limits is None else limits)
+        keep = checked_keep(keep)
         loaded = load_vm(vm, vm_args)
         identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus())
         workers = checked_workers(workers)
@@ -98,6 +102,7 @@ class ExecutionMachine:
                 if path is None or not error.is_state:
                     raise
                 store = reopened(path, tree, identity, items)
+        store.keep = keep
         return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
 
     @classmethod
@@ -112,14 +117,15 @@ class ExecutionMachine:
         pin: bool = True,
         limits: Limits | None = None,
         executors: Executors | None = None,
+        keep: int | None = None,
     ) -> ExecutionMachine:
         """Open a state. Its VM and tree are remembered; vm is needed only where the VM cannot be imported by name.
 
         read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
-        limits: default those that can decide a receipt as they were at creation.
+        limits: default those that can decide a receipt as they were at creation. keep: as for `create`.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
-        workers = checked_workers(workers)
+        workers, keep = checked_workers(workers), checked_keep(keep)
         with storage_errors():
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
@@ -133,6 +139,7 @@ class ExecutionMachine:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
             elif not read_only:
                 loaded = remembered_vm(identity)
+            store.keep = keep
             return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
         except BaseException:
             store.close()
@@ -208,9 +215,8 @@ class ExecutionMachine:
         if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
             raise InputTypeError(f"get: the version is {type(version).__name__}: give an integer")
         with self._guard.reading("get"), storage_errors():
-            newest = self._layers[-1].version
-            if version is not None and not 0 <= version <= newest:
-                raise VersionMissing(f"there is no version {version}: the state has versions 0 to {newest}")
+            if version is not None:
+                self._check_version(version)
             if not 0 < len(key) <= ioi_storage.key_limit:
                 return None
             return self._layers[-1].get(key, version)
@@ -223,8 +229,13 @@ class ExecutionMachine:
         prefix: bytes | None = None,
         reverse: bool = False,
         limit: int | None = None,
+        version: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
-        """The committed (key, value) pairs in key order, `end` exclusive; the same rules as in a VM."""
+        """The committed (key, value) pairs in key order, `end` exclusive; the same rules as in a VM.
+
+        version: None is the newest; on Jellyfish, which sorts by the hashes of keys, an earlier one is an InputError."""
+        if version is not None:
+            self.info_at(version)
         try:
             start, end = key_range(start, end, prefix)
             limit = scan_limit(limit)
@@ -233,8 +244,58 @@ class ExecutionMachine:
         except ValueError as error:
             raise InputError(str(error)) from None
         with self._guard.reading("scan"), storage_errors():
-            items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit)
+            items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit, version=version)
         return _scanning(items)
+
+    def at(self, version: int) -> PastState:
+        """A read-only view of a committed version. Raises VersionMissing."""
+        self.info_at(version)
+        return PastState(self, version)
+
+    def info_at(self, version: int) -> StateInfo:
+        """`info` as it was at a version. Raises VersionMissing."""
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise InputTypeError(f"the version is {type(version).__name__}: give an integer")
+        with self._guard.reading("info_at"), storage_errors():
+            self._check_version(version)
+            row = self._layers[-1].version_row(version)
+            return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, row)
+
+    def _check_version(self, version: int) -> None:
+        newest = self._layers[-1].version
+        if not 0 <= version <= newest:
+            oldest = self._layers[-1].oldest
+            raise VersionMissing(f"there is no version {version}: the state has versions {oldest} to {newest}")
+
+    def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
+        """Keep the newest `keep` versions, delete what only older ones needed, and return how many rows went.
+
+        progress(rows deleted so far) may raise to stop: what is left goes with the next prune. The newest version, and
+        every kept one, stays exactly as it is. Raises InputError, ReadOnly, ResourceError."""
+        if checked_keep(keep) is None:
+            raise InputError("prune: say how many versions to keep")
+        with self._changing("prune") as store, storage_errors():
+            return store.prune(keep, progress)
+
+    def rollback(self, version: int) -> None:
+        """Go back to a kept version, as if the later ones had never been. Staged results no longer fit.
+
+        Not undone by an interruption: the next `open` finishes it. Raises VersionMissing, ReadOnly, ResourceError."""
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise InputTypeError(f"rollback: the version is {type(version).__name__}: give an integer")
+        with self._changing("rollback") as store, storage_errors():
+            self._check_version(version)
+            store.rollback(version)
+
+    @contextmanager
+    def _changing(self, what: str) -> Iterator[ioi_storage.Store]:
+        """The store, for what changes more than a commit does."""
+        with self._guard.alone(what):
+            if len(self._layers) > 1:
+                raise MachineBusy(f"{what} was called in a sandbox: leave it first")
+            if self._store.read_only:
+                raise ReadOnly(f"the machine was opened read-only: open it without read_only to {what}")
+            yield self._store
 
     @contextmanager
     def sandbox(self) -> Iterator[ExecutionMachine]:
@@ -278,6 +339,12 @@ class ExecutionMachine:
             return self._layers[-1].version
 
     @property
+    def oldest(self) -> int:
+        """The oldest version that can still be read."""
+        with self._guard.reading("oldest"), storage_errors():
+            return self._layers[-1].oldest
+
+    @property
     def root(self) -> bytes:
         """The state root of the current version, 32 bytes."""
         with self._guard.reading("root"), storage_errors():
@@ -287,7 +354,7 @@ class ExecutionMachine:
     def info(self) -> StateInfo:
         """What is remembered about the state and its current version."""
         with self._guard.reading("info"), storage_errors():
-            return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].latest)
+            return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, self._layers[-1].latest)
 
     @property
     def workers(self) -> int:

@@ -45,6 +45,15 @@ def remembered_vm(identity: Identity) -> LoadedVM:
     return loaded
 
 
+def checked_keep(keep: int | None) -> int | None:
+    """How many versions to keep. Raises InputTypeError, InputError."""
+    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int)):
+        raise InputTypeError(f"keep is {type(keep).__name__}: give an integer, or None to keep every version")
+    if keep is not None and keep < 1:
+        raise InputError(f"keep is {keep}: give at least 1, the newest version, or None to keep every version")
+    return keep
+
+
 def checked_workers(workers: int | None) -> int:
     """How many worker processes to use. Raises InputTypeError, InputError."""
     if workers is None:

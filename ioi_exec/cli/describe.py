@@ -13,6 +13,7 @@ def described(info: StateInfo) -> dict[str, Any]:
     header = info.header
     return {
         "version": info.version,
+        "oldest_version": info.oldest,
         "height": written(info.height),
         "state_root": info.state_root.hex(),
         "receipts_root": info.receipts_root.hex(),

@@ -21,6 +21,7 @@ from .errors import (
     StorageError,
     StorageIOError,
     UnknownTree,
+    UnorderedTree,
     VersionMissing,
 )
 from .jellyfish import Jellyfish  # registers itself
@@ -51,6 +52,7 @@ __all__ = [
     "StorageIOError",
     "Store",
     "UnknownTree",
+    "UnorderedTree",
     "VersionMissing",
     "VersionRow",
     "key_limit",

@@ -35,6 +35,10 @@ class UnknownTree(StorageError):
     """No tree of this name is known here."""
 
 
+class UnorderedTree(StorageError):
+    """Asked for an order of keys that the tree of this state does not keep."""
+
+
 class VersionMissing(StorageError):
     """The state does not hold this version."""
 

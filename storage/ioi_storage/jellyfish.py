@@ -110,6 +110,13 @@ class Jellyfish:
             row = _Row(key[8:], _core.node_slots(bytes_), _core.node_hashes(bytes_))
         return row.range(2 * at), row.range(2 * at + 1)
 
+    def middle(self, read: ReadNodes, inner: Inner) -> bytes:
+        row, at = inner.handle or (None, 1)
+        path = row.path if row is not None else (inner.row or b"")[8:]
+        # The prefix that all places of the right half share, as bits: the path, the range within the row, a one.
+        bits = "".join(f"{nibble:04b}" for nibble in path) + f"{at:b}"[1:] + "1"
+        return int(bits.ljust(256, "0"), 2).to_bytes(32, "big")
+
 
 class _Row(NamedTuple):
     """A row as the binary tree it stands for: range 1 is all of it, 2i and 2i + 1 are the halves of i, 16 + n is child n."""

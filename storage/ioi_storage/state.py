@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from . import flat, staged
-from .errors import StaleStage
+from . import flat, staged, walk
+from .errors import StaleStage, UnorderedTree
 from .rows import VersionRow, corrupt, decode_value, value_key
 from .staged import Staged
 from .trees import Batch, Leaf, Map, ReadNodes, Tree, TreeHead
@@ -99,15 +99,34 @@ class State(ABC):
         return self._latest_values(keys)
 
     def scan(
-        self, start: bytes | None = None, end: bytes | None = None, *, reverse: bool = False, limit: int | None = None
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+        version: int | None = None,
     ) -> Pairs:
-        """Latest pairs with start <= key < end in the order of the raw keys; None is no bound, start >= end is empty.
+        """Pairs with start <= key < end in the order of the raw keys; None is no bound, start >= end is empty.
 
-        Lazy. If the state moves on meanwhile, the scan raises StaleStage rather than mix two versions."""
+        version: None is the latest; an earlier one needs a tree that keeps keys in order (UnorderedTree). Lazy. If the
+        state moves on meanwhile, a scan of the latest raises StaleStage rather than mix two versions."""
         self._check()
         if limit is not None and limit < 0:
             raise ValueError(f"limit must not be negative, not {limit}")
-        return islice(self._latest_pairs(start, end, reverse), limit)
+        if version is None or version == self.version:
+            return islice(self._latest_pairs(start, end, reverse), limit)
+        row = self.version_row(version)
+        if not self._tree.ordered:
+            raise UnorderedTree(
+                f"version {version} cannot be scanned: tree {self._tree.name!r} keeps keys in the order of their hashes, only the "
+                f"latest version ({self.version}) can be; read single keys, or keep the state on a tree in key order (iavl)"
+            )
+        return islice(self._pairs_at(row, start, end, reverse), limit)
+
+    def _pairs_at(self, row: VersionRow, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+        for leaf in walk.leaves(self._tree, self._nodes, TreeHead(row.root, row.head), start, end, reverse):
+            yield value_of(leaf, self._value_row)
 
     def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
         """Compute the next version without writing it.

@@ -97,6 +97,9 @@ class Tree(Protocol):
     def split(self, read: ReadNodes, inner: Inner) -> tuple[Node | None, Node | None]:
         """The halves of an inner node, the smaller places left; None is an empty half (Jellyfish only)."""
 
+    def middle(self, read: ReadNodes, inner: Inner) -> bytes:
+        """What parts the halves: places below it are left, all others right."""
+
 
 _trees: dict[str, Tree] = {}
 

@@ -1,0 +1,59 @@
+"""What the commands that look after a state share. They need no virtual machine, so they work on the store itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Iterator
+
+from ioi_storage import Store
+
+from ioi_exec.base import storage_errors
+from ioi_exec.errors import InputError
+
+
+@contextmanager
+def opened_store(options: argparse.Namespace, *, read_only: bool) -> Iterator[Store]:
+    with storage_errors():
+        with Store.open(options.state, read_only=read_only) as store:
+            yield store
+
+
+def add_yes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--yes", action="store_true", help="do it; without this it says what it would do, and stops (exit 2)")
+
+
+def confirmed(options: argparse.Namespace, what: str) -> None:
+    """Raises InputError unless --yes was given."""
+    if not options.yes:
+        raise InputError(f"{what}: add --yes to do it")
+
+
+class Progress:
+    """One line on standard error that is written over, on a terminal; now and then a line elsewhere, none with --json."""
+
+    def __init__(self, what: str, options: argparse.Namespace) -> None:
+        self._what = what
+        self._quiet = options.json
+        self._tty = sys.stderr.isatty()
+        self._pause = 0.1 if self._tty else 5.0
+        self._last = time.monotonic()
+        self._shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._shown and self._tty:
+            print(file=sys.stderr)
+
+    def __call__(self, done: int, of: int | None = None) -> None:
+        if self._quiet or time.monotonic() < self._last + self._pause:
+            return
+        self._last, self._shown = time.monotonic(), True
+        text = f"{done:,} {self._what}" if of is None else f"{done:,} of {of:,} {self._what}"
+        print(f"\r{text} " if self._tty else text, end="" if self._tty else "\n", file=sys.stderr, flush=True)
+

@@ -1,0 +1,112 @@
+"""Earlier versions: looked at, pruned, gone back to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from ioi_exec import (
+    ExecutionMachine,
+    InputError,
+    InputTypeError,
+    MachineBusy,
+    ReadOnly,
+    StaleResult,
+    StateView,
+    TxContext,
+    VersionMissing,
+)
+
+Make = Callable[..., ExecutionMachine]
+
+
+class Put:
+    """A transaction is `key=value`; no value deletes."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
+        key, _, value = tx.partition(b"=")
+        if value:
+            state.put(key, value)
+        else:
+            state.delete(key)
+
+
+def commit(machine: ExecutionMachine, *txs: bytes) -> bytes:
+    result = machine.execute(txs)
+    machine.commit(result)
+    return result.state_root
+
+
+@pytest.fixture
+def machine(make: Make) -> ExecutionMachine:
+    machine = make(Put, {b"a": b"0"})
+    for number in range(1, 6):
+        commit(machine, b"a=%d" % number, b"k%d=x" % number)
+    return machine
+
+
+def test_at(machine: ExecutionMachine) -> None:
+    past = machine.at(2)
+    assert (past.version, past.height, past.get(b"a"), past.get(b"k3")) == (2, 2, b"2", None)
+    assert past.root == past.info.state_root != machine.root and past.info.version == 2
+    with pytest.raises(InputError, match="version 2 cannot be scanned.*hashes"):
+        past.scan()
+    assert list(machine.at(5).scan(prefix=b"k", limit=1)) == [(b"k1", b"x")]
+    for version in (-1, 6):
+        with pytest.raises(VersionMissing, match="versions 0 to 5"):
+            machine.at(version)
+    with pytest.raises(InputTypeError):
+        machine.at("2")  # type: ignore[arg-type]
+
+
+def test_prune(machine: ExecutionMachine) -> None:
+    past, root = machine.at(1), machine.root
+    assert machine.prune(2) > 0 and machine.prune(2) == 0
+    assert machine.oldest == 4 == machine.info.oldest and machine.root == root
+    assert machine.get(b"a", 4) == b"4"
+    for look in (lambda: past.get(b"a"), lambda: machine.get(b"a", 3), lambda: machine.rollback(3)):
+        with pytest.raises(VersionMissing, match="oldest is 4"):
+            look()
+    for wrong in (0, -1, None):
+        with pytest.raises(InputError):
+            machine.prune(wrong)  # type: ignore[arg-type]
+
+
+def test_keep(make: Make) -> None:
+    machine = make(Put, {b"a": b"0"}, keep=3)
+    for number in range(1, 9):
+        commit(machine, b"a=%d" % number)
+        assert machine.oldest == max(0, number - 2)
+    assert [machine.get(b"a", version) for version in (6, 7, 8)] == [b"6", b"7", b"8"]
+    with pytest.raises(InputError, match="keep is 0"):
+        make(Put, {}, keep=0)
+
+
+def test_rollback(machine: ExecutionMachine, make: Make) -> None:
+    twin = make(Put, {b"a": b"0"})
+    for number in (1, 2):
+        commit(twin, b"a=%d" % number, b"k%d=x" % number)
+    staged = machine.execute([b"a=9"])
+    machine.rollback(2)
+    assert (machine.version, machine.root, dict(machine.scan())) == (2, twin.root, dict(twin.scan()))
+    with pytest.raises(StaleResult):
+        machine.commit(staged)
+    assert commit(machine, b"other=1", b"k1=") == commit(twin, b"other=1", b"k1=")
+    assert machine.info.height == 3
+
+
+def test_not_in_a_sandbox_nor_read_only(machine: ExecutionMachine, tmp_path: Path) -> None:
+    with machine.sandbox():
+        assert machine.at(3).get(b"a") == b"3"
+        commit(machine, b"a=sand")
+        assert machine.at(6).get(b"a") == b"sand"
+        for change in (lambda: machine.rollback(1), lambda: machine.prune(1)):
+            with pytest.raises(MachineBusy, match="sandbox"):
+                change()
+    ExecutionMachine.create(tmp_path / "s", Put, genesis={}, workers=0).close()
+    with ExecutionMachine.open(tmp_path / "s", vm=Put, read_only=True, workers=0) as beside:
+        for change in (lambda: beside.rollback(0), lambda: beside.prune(1)):
+            with pytest.raises(ReadOnly):
+                change()

@@ -30,10 +30,11 @@ from .reader import Reader
 from .rows import KEY_LIMIT as key_limit
 from .rows import VersionRow
 from .staged import Staged
-from .state import State
+from .state import Change, State
 from .store import Store
 
 __all__ = [
+    "Change",
     "DiskFull",
     "FormatMismatch",
     "Jellyfish",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from .errors import StaleStage, StorageClosed, VersionMissing
 from .rows import VersionRow
 from .staged import Staged, version_row
-from .state import Pairs, State
+from .state import Pairs, Rows, State
 
 
 class OverlayStore(State):
@@ -146,3 +147,13 @@ class OverlayStore(State):
 
     def _value_row(self, key: bytes) -> bytes:
         return self._rows.get(key) or self._base._value_row(key)
+
+    @contextmanager
+    def _walking(self) -> Iterator[Rows]:
+        version = self.version
+
+        def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
+            self._check_unmoved(version)
+            return self._nodes(keys)
+
+        yield Rows(nodes, self._value_row)

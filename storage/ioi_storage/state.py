@@ -6,10 +6,11 @@ import builtins
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from . import flat, staged, walk
+from . import diff, flat, staged, walk
 from .errors import StaleStage, UnorderedTree
 from .rows import VersionRow, corrupt, decode_value, value_key
 from .staged import Staged
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
     from .overlay import OverlayStore
 
 Pairs = Iterator[tuple[bytes, bytes]]
+
+
+class Change(NamedTuple):
+    """A key whose value is not the same in two versions; None where it is absent."""
+
+    key: bytes
+    old: Optional[bytes]
+    new: Optional[bytes]
+
+
+class Rows(NamedTuple):
+    """Rows by key as one transaction sees them, for whoever walks over many."""
+
+    nodes: ReadNodes
+    value: Callable[[bytes], bytes]
 
 
 class State(ABC):
@@ -65,6 +81,10 @@ class State(ABC):
 
     @abstractmethod
     def _value_row(self, key: bytes) -> bytes: ...
+
+    @abstractmethod
+    def _walking(self) -> AbstractContextManager[Rows]:
+        """All kept versions as of now, in one view until it is left. StaleStage where that cannot be while others commit."""
 
     @abstractmethod
     def _check(self) -> None:
@@ -125,8 +145,32 @@ class State(ABC):
         return islice(self._pairs_at(row, start, end, reverse), limit)
 
     def _pairs_at(self, row: VersionRow, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
-        for leaf in walk.leaves(self._tree, self._nodes, TreeHead(row.root, row.head), start, end, reverse):
-            yield value_of(leaf, self._value_row)
+        with self._walking() as rows:
+            for leaf in walk.leaves(self._tree, rows.nodes, TreeHead(row.root, row.head), start, end, reverse):
+                yield value_of(leaf, rows.value)
+
+    def pairs(self, version: int | None = None) -> Pairs:
+        """All pairs of a version (None: the latest) in the order of its tree, each checked against it: by key, or by the
+        hash of the key (Jellyfish). Lazy; a store on disk may move on meanwhile, others raise StaleStage."""
+        self._check()
+        return self._pairs_at(self.latest if version is None else self.version_row(version), None, None, False)
+
+    def diff(self, old: int, new: int) -> Iterator[Change]:
+        """The keys whose values are not the same in two kept versions, in the order of the tree; lazy, as `pairs`.
+
+        Costs what changed, not what is there. Either version may be the earlier one."""
+        self._check()
+        return self._diff(self.version_row(old), self.version_row(new))
+
+    def _diff(self, old: VersionRow, new: VersionRow) -> Iterator[Change]:
+        heads = TreeHead(old.root, old.head), TreeHead(new.root, new.head)
+        with self._walking() as rows:
+            for before, after in diff.leaves(self._tree, rows.nodes, *heads):
+                if before is not None and after is not None and before.value_hash == after.value_hash:
+                    continue  # written again, or its leaf moved
+                pairs = [None if leaf is None else value_of(leaf, rows.value) for leaf in (before, after)]
+                ((key, _), *_) = filter(None, pairs)
+                yield Change(key, *(None if pair is None else pair[1] for pair in pairs))
 
     def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
         """Compute the next version without writing it.

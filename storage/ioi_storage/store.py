@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, Union
 
@@ -18,7 +19,7 @@ from .lag import Lag, merged
 from .rows import VersionRow
 from .snapshot import Snapshot
 from .staged import Staged, version_row
-from .state import Pairs, State, value_in
+from .state import Pairs, Rows, State, value_in
 from .trees import tree_named
 from .truncation import refuse_if_truncated
 from .upkeep import Upkeep
@@ -237,6 +238,34 @@ class Store(State):
 
     def _value_row(self, key: bytes) -> bytes:
         return self._read(lambda snapshot: snapshot.value_row(key))
+
+    @contextmanager
+    def _walking(self) -> Iterator[Rows]:
+        latest = self.latest
+        try:
+            snapshot = Snapshot(self._env, self._tables)
+
+            def check() -> None:
+                self._check()
+                # In memory a commit takes the pages from under whoever reads.
+                if self.path is None and self._latest_row is not latest:
+                    raise StaleStage(f"the state moved from version {latest.version} during a walk over it: walk again")
+
+            def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
+                check()
+                return snapshot.nodes(keys)
+
+            def value(key: bytes) -> bytes:
+                check()
+                return snapshot.value_row(key)
+
+            try:
+                yield Rows(nodes, value)
+            finally:
+                if self._open:
+                    snapshot.close()
+        except lmdb.Error as error:
+            raise self._failed(error, "reading") from error
 
     def _read(self, read: Callable[[Snapshot], T]) -> T:
         try:

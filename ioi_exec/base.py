@@ -21,6 +21,7 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "UnorderedTree": errors.InputError,
     "VersionMissing": errors.VersionMissing,
     "RollbackUnfinished": errors.StateInUse,
+    "RootMismatch": errors.Diverged,
     "StaleStage": errors.StaleResult,
     "StorageClosed": errors.MachineClosed,
     "DiskFull": errors.ResourceError,

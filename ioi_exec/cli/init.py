@@ -28,7 +28,7 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    vm_args = _vm_args(options.vm_args)
+    vm_args = vm_args_value(options.vm_args)
     with open(options.genesis, "rb") as stream:
         genesis = read_genesis(stream, options.genesis, accounts=options.vm == "payments")
     with vm_may_print():
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _vm_args(text: str | None) -> dict[str, Any] | list[Any] | None:
+def vm_args_value(text: str | None) -> dict[str, Any] | list[Any] | None:
     if text is None:
         return None
     try:

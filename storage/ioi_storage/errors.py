@@ -51,6 +51,10 @@ class StaleStage(StorageError):
     """A staged batch no longer fits the state it was staged on."""
 
 
+class RootMismatch(StorageError):
+    """What was handed in has another root than it should have."""
+
+
 class DiskFull(StorageError):
     """No room on the disk, in the map or in memory. The committed state is as it was; the store stays open."""
 

@@ -14,7 +14,7 @@ import lmdb
 from . import catchup, commit, directory, lock, marks, prune, rollback
 from . import genesis as genesis_module
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
-from .errors import RollbackUnfinished, StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
+from .errors import RollbackUnfinished, RootMismatch, StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
 from .lag import Lag, merged
 from .rows import VersionRow
 from .snapshot import Snapshot
@@ -83,13 +83,18 @@ class Store(State):
         genesis: Iterable[tuple[bytes, bytes]],
         height: int = 0,
         header: bytes = b"",
+        root: bytes | None = None,
     ) -> Store:
         """A new state at version 0, durable on return, open for writing.
 
         path: absent or an empty directory, else StateExists; None keeps the state in memory. meta: JSON-able, the
-        caller's own. genesis: (key, value) in any order; a key twice is a ValueError."""
+        caller's own. genesis: (key, value) in any order; a key twice is a ValueError. root: what the root must be, else
+        RootMismatch and no state."""
+        if path is not None:
+            with translated(f"creating a state at {path}"):  # before the genesis is read, which may take long
+                directory.refuse_if_taken(os.path.realpath(path))
         with genesis_module.no_garbage_collection():
-            return cls._create(path, _genesis_writer(tree, meta, genesis, height, header))
+            return cls._create(path, _genesis_writer(tree, meta, genesis, height, header, root))
 
     @classmethod
     def _create(cls, path: StrPath | None, writer: Callable[[lmdb.Environment, "str | None"], None]) -> Store:
@@ -502,11 +507,18 @@ class Store(State):
 
 
 def _genesis_writer(
-    tree: str, meta: dict[str, Any], pairs: Iterable[tuple[bytes, bytes]], height: int, header: bytes
+    tree: str,
+    meta: dict[str, Any],
+    pairs: Iterable[tuple[bytes, bytes]],
+    height: int,
+    header: bytes,
+    root: bytes | None,
 ) -> Callable[[lmdb.Environment, "str | None"], None]:
     """Checks all arguments now; what it returns writes version 0."""
     plugin = tree_named(tree)
     version0 = genesis_module.stage(plugin, pairs)
+    if root is not None and version0.root != root:
+        raise RootMismatch(f"these keys have the root {version0.root.hex()}, expected was {root.hex()}: no state was created")
     creation = genesis_module.creation_record(plugin, version0, meta)
     row = version_row(
         version0, receipts_root=genesis_module.NO_RECEIPTS, height=height, header=header, transactions=0, failed=0

@@ -1,0 +1,104 @@
+"""ioi-exec load: a new state from a dump."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import contextmanager
+from typing import BinaryIO, Iterator
+
+import ioi_storage
+
+from ioi_exec.base import storage_errors
+from ioi_exec.cli.describe import described
+from ioi_exec.cli.init import vm_args_value
+from ioi_exec.cli.maintenance import Progress
+from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, vm_may_print, whole_number
+from ioi_exec.errors import Error, InputError, VMError
+from ioi_exec.files.dump import DumpHead, DumpReader
+from ioi_exec.identity import Identity
+from ioi_exec.limits import Limits
+from ioi_exec.machine import ExecutionMachine
+from ioi_exec.preparation import checked_initial_height
+from ioi_exec.vm.loading import VMSpec, load_vm
+from ioi_exec.vm.payments import check_genesis
+
+_EPILOG = """The new state is at version 0; the next block's height follows the dump's. On jellyfish its root must be the dump's, else
+nothing is created (exit 5). The root of an iavl tree also depends on the versions its keys were written in, which a dump
+does not hold, so there it may differ, and is shown. To have a state as it was, with its root, use snapshot and restore."""
+
+
+def register(commands: Commands) -> None:
+    command = add_command(commands, "load", "Create a state at version 0 from a dump.", _EPILOG)
+    command.add_argument("dump", metavar="FILE", help="what ioi-exec dump wrote; - is standard input")
+    command.add_argument("--vm", help="another VM than the dump's: payments, or package.module:Class of your own")
+    command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
+    command.add_argument("--tree", help="another kind of Merkle tree than the dump's")
+    command.add_argument(
+        "--initial-height", type=whole_number, metavar="N", help="height of the first block (default: the one after the dump's)"
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.vm_args is not None and options.vm is None:
+        raise InputError("--vm-args was given without --vm: give both, or neither to have the dump's")
+    with _input(options.dump) as (stream, name):
+        reader = DumpReader(stream, name)
+        head = reader.head
+        limits = Limits.remembered(head.limits)
+        vm = _vm(options, head)
+        initial_height = checked_initial_height(head.height + 1 if options.initial_height is None else options.initial_height)
+        tree = options.tree or head.tree
+        # On other trees the root is not a function of the pairs alone.
+        root = head.root if tree == head.tree and tree == "jellyfish" else None
+        with Progress("keys", options) as progress, storage_errors():
+            try:
+                ioi_storage.Store.create(
+                    options.state,
+                    tree=tree,
+                    meta=Identity(vm, initial_height, limits.consensus()).to_meta(),
+                    genesis=_checked(reader, limits, vm, progress),
+                    height=initial_height - 1,
+                    root=root,
+                ).close()
+            except ValueError as error:
+                raise error if isinstance(error, Error) else InputError(f"{name}: {error}") from None  # a key twice
+    with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
+        shown = {
+            "state": options.state, "keys": head.keys, "dump_root": head.root.hex(), **described(machine.info),
+        }
+    if shown["state_root"] != shown["dump_root"]:
+        why = "another tree" if tree != head.tree else f"{tree} hashes the versions in which keys were written, which a dump does not hold"
+        print(f"ioi-exec: the state root differs from the dump's: {why}", file=sys.stderr)
+    (print_json if options.json else print_fields)(shown)
+    return 0
+
+
+def _checked(reader: DumpReader, limits: Limits, vm: VMSpec, progress: Progress) -> Iterator[tuple[bytes, bytes]]:
+    for count, pair in enumerate(reader.pairs(limits), 1):
+        if vm.name == "payments":
+            check_genesis([pair])
+        if count % 1000 == 0:
+            progress(count, reader.head.keys)
+        yield pair
+
+
+def _vm(options: argparse.Namespace, head: DumpHead) -> VMSpec:
+    if options.vm is None and head.vm.args is None:
+        raise VMError(f"the dump's state was created with an instance of {head.vm.name}: say which VM with --vm")
+    with vm_may_print():
+        if options.vm is not None:
+            return load_vm(options.vm, vm_args_value(options.vm_args)).spec
+        spec = load_vm(head.vm.name, head.vm.args).spec
+    head.vm.check_same(spec)
+    return spec
+
+
+@contextmanager
+def _input(name: str) -> Iterator[tuple[BinaryIO, str]]:
+    if name == "-":
+        yield sys.stdin.buffer, "standard input"
+    else:
+        with open(name, "rb") as stream:
+            yield stream, name

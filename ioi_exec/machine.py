@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Callable, Iterable, Iterator
 
 import ioi_storage
+from ioi_storage import RangeProof
 
 from ioi_exec.base import CommittedState, storage_errors
 from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, VersionMissing
@@ -246,6 +247,38 @@ class ExecutionMachine:
         with self._guard.reading("scan"), storage_errors():
             items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit, version=version)
         return _scanning(items)
+
+    def prove(self, *keys: bytes, version: int | None = None) -> bytes:
+        """The proof of what every one of `keys` is in a version (None: the newest), its value or absent.
+
+        `ioi_storage.verify` verifies it against the state root, without a state. Raises VersionMissing, InputError."""
+        for key in keys:
+            if not isinstance(key, bytes):
+                raise InputTypeError(f"prove: the key is {type(key).__name__}: give bytes")
+        if not keys:
+            raise InputError("prove: give at least one key")
+        with self._proving(version) as layer:
+            return layer.prove(keys, version)
+
+    def prove_range(
+        self, start: bytes | None = None, end: bytes | None = None, *, version: int | None = None, limit: int | None = None
+    ) -> RangeProof:
+        """All pairs from `start` to `end` (exclusive; None: no bound), and the proof that there are no others.
+
+        The order is the tree's: on IAVL that of keys; on Jellyfish that of key hashes, which start and end then are
+        (32 bytes). limit: at most so many pairs; `end` of the result says where it stopped."""
+        with self._proving(version) as layer:
+            return layer.prove_range(start, end, version=version, limit=limit)
+
+    @contextmanager
+    def _proving(self, version: int | None) -> Iterator[ioi_storage.State]:
+        with self._guard.reading("prove"), storage_errors():
+            if version is not None:
+                self._check_version(version)
+            try:
+                yield self._layers[-1]
+            except ValueError as error:
+                raise InputError(f"prove: {error}") from None
 
     def at(self, version: int) -> PastState:
         """A read-only view of a committed version. Raises VersionMissing."""

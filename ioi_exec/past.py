@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
+from ioi_storage import RangeProof
+
 from ioi_exec.info import StateInfo
 
 if TYPE_CHECKING:
@@ -34,6 +36,14 @@ class PastState:
 
     def get(self, key: bytes) -> bytes | None:
         return self._machine.get(key, self.version)
+
+    def prove(self, *keys: bytes) -> bytes:
+        return self._machine.prove(*keys, version=self.version)
+
+    def prove_range(
+        self, start: bytes | None = None, end: bytes | None = None, *, limit: int | None = None
+    ) -> RangeProof:
+        return self._machine.prove_range(start, end, version=self.version, limit=limit)
 
     def scan(
         self,

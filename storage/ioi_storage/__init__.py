@@ -27,6 +27,7 @@ from .errors import (
 )
 from .jellyfish import Jellyfish  # registers itself
 from .overlay import OverlayStore
+from .prove import RangeProof
 from .reader import Reader
 from .rows import KEY_LIMIT as key_limit
 from .rows import VersionRow
@@ -40,6 +41,7 @@ __all__ = [
     "FormatMismatch",
     "Jellyfish",
     "OverlayStore",
+    "RangeProof",
     "Reader",
     "RollbackUnfinished",
     "RootMismatch",

@@ -106,16 +106,16 @@ class Jellyfish:
         row, at = inner.handle or (None, 1)
         if row is None:
             assert inner.row is not None
-            key, bytes_ = inner.row, _checked_row(read, inner.row, inner.hash)
-            row = _Row(key[8:], _core.node_slots(bytes_), _core.node_hashes(bytes_))
+            row = _row(read, inner.row, inner.hash)
         return row.range(2 * at), row.range(2 * at + 1)
 
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
         row, at = inner.handle or (None, 1)
         path = row.path if row is not None else (inner.row or b"")[8:]
-        # The prefix that all places of the right half share, as bits: the path, the range within the row, a one.
-        bits = "".join(f"{nibble:04b}" for nibble in path) + f"{at:b}"[1:] + "1"
-        return int(bits.ljust(256, "0"), 2).to_bytes(32, "big")
+        # The bits that all places of the right half begin with: the path, the range within the row, a one.
+        level = at.bit_length() - 1
+        bits = int(path.hex()[1::2] or "0", 16) << level | at - (1 << level)
+        return ((bits << 1 | 1) << (255 - 4 * len(path) - level)).to_bytes(32, "big")
 
 
 class _Row(NamedTuple):
@@ -150,6 +150,17 @@ def _nibbles(key_hash: bytes) -> list[int]:
 
 def _root_slots(read: ReadNodes, head: TreeHead) -> tuple[bytes | None, ...]:
     return _core.node_slots(_checked_row(read, head.pointer, head.root)) if head.pointer else _NO_SLOTS
+
+
+def _row(read: ReadNodes, key: bytes, expected: bytes) -> _Row:
+    (row,) = read([key])
+    try:
+        hashes = _core.node_hashes(row)
+    except ValueError:
+        raise corrupt("nodes", key, "its checksum does not match") from None
+    if hashes[1] != expected:
+        raise corrupt("nodes", key, "its hash is not the one recorded for it")
+    return _Row(key[8:], _core.node_slots(row), hashes)
 
 
 def _checked_row(read: ReadNodes, key: bytes, expected: bytes) -> bytes:

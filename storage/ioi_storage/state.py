@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from . import diff, flat, staged, walk
+from . import diff, flat, prove, staged, walk
 from .errors import StaleStage, UnorderedTree
+from .prove import RangeProof
 from .rows import VersionRow, corrupt, decode_value, value_key
 from .staged import Staged
 from .trees import Batch, Leaf, Map, ReadNodes, Tree, TreeHead
@@ -171,6 +172,32 @@ class State(ABC):
                 pairs = [None if leaf is None else value_of(leaf, rows.value) for leaf in (before, after)]
                 ((key, _), *_) = filter(None, pairs)
                 yield Change(key, *(None if pair is None else pair[1] for pair in pairs))
+
+    def prove(self, keys: Iterable[bytes], version: int | None = None) -> bytes:
+        """The proof of what each of `keys` is, its value or absent, in `version` (None: the latest): for verify.py."""
+        self._check()
+        listed = list(keys)
+        for key in listed:
+            flat.check_key(key)
+        row = self.latest if version is None else self.version_row(version)
+        return prove.prove(self._tree, self._nodes, TreeHead(row.root, row.head), listed)
+
+    def prove_range(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        version: int | None = None,
+        limit: int | None = None,
+    ) -> RangeProof:
+        """All pairs with start <= place < end and the proof of it; None is no bound. A place is what the tree sorts by:
+        on Jellyfish a key hash, on IAVL a key."""
+        self._check()
+        row = self.latest if version is None else self.version_row(version)
+        head = TreeHead(row.root, row.head)
+        return prove.prove_range(
+            self._tree, self._nodes, head, start, end, limit, lambda leaf: value_of(leaf, self._value_row)
+        )
 
     def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
         """Compute the next version without writing it.

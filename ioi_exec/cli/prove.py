@@ -1,0 +1,72 @@
+"""ioi-exec prove: a proof of what keys are, for somebody who has the root alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ioi_storage import State
+
+from ioi_exec.cli.maintenance import opened_store
+from ioi_exec.cli.options import Commands, add_command, hex_value, whole_number
+from ioi_exec.errors import InputError
+from ioi_exec.vm.payments import ADDRESS_BYTES, account_key
+
+_EPILOG = """The proof is one JSON object on standard output: version, root, tree, the keys with their values (null: absent) and the
+proof itself in hex. Whoever verifies it (ioi-exec verify) must know the root from elsewhere."""
+
+
+def register(commands: Commands) -> None:
+    command = add_command(commands, "prove", "Print a proof of what keys are.", _EPILOG)
+    command.add_argument("keys", metavar="KEY", nargs="*", type=hex_value, help="keys in hex, there or absent")
+    command.add_argument("--account", action="store_true", help="KEY is the address of an account of payments")
+    command.add_argument("--version", type=whole_number, metavar="N", help="as of version N (default: the newest)")
+    command.add_argument(
+        "--range",
+        nargs=2,
+        type=_bound,
+        metavar=("START", "END"),
+        help="instead of keys: all pairs from START to END (exclusive; hex, - for no bound), with nothing left out. On iavl "
+        "these are keys, on jellyfish key hashes",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if bool(options.keys) == bool(options.range):
+        raise InputError("prove: give keys, or --range START END")
+    keys = [_account(key) if options.account else key for key in options.keys]
+    with opened_store(options, read_only=True) as store:
+        row = store.latest if options.version is None else store.version_row(options.version)
+        shown = {"version": row.version, "root": row.root.hex(), "tree": store.tree}
+        try:
+            shown |= _range(store, row.version, options.range) if options.range else _keys(store, row.version, keys)
+        except ValueError as error:
+            raise InputError(f"prove: {error}") from None
+    print(json.dumps(shown))
+    return 0
+
+
+def _bound(text: str) -> bytes | None:
+    return None if text == "-" else hex_value(text)
+
+
+def _account(address: bytes) -> bytes:
+    if len(address) != ADDRESS_BYTES:
+        raise InputError(f"--account: an address has {ADDRESS_BYTES} bytes ({2 * ADDRESS_BYTES} hex digits), not {len(address)}")
+    return account_key(address)
+
+
+def _keys(store: State, version: int, keys: list[bytes]) -> dict[str, object]:
+    values = [(key, store.get(key, version)) for key in keys]
+    pairs = [{"key": key.hex(), "value": None if value is None else value.hex()} for key, value in values]
+    return {"keys": pairs, "proof": store.prove(keys, version).hex()}
+
+
+def _range(store: State, version: int, bounds: list[bytes | None]) -> dict[str, object]:
+    proven = store.prove_range(*bounds, version=version)
+    return {
+        "range": [None if bound is None else bound.hex() for bound in (proven.start, proven.end)],
+        "keys": [{"key": key.hex(), "value": value.hex()} for key, value in proven.pairs],
+        "proof": proven.proof.hex(),
+    }

@@ -1,0 +1,119 @@
+"""Making proofs. What a proof is, and how it is encoded, stands in verify.py."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from . import walk
+from .trees import Leaf, Node, ReadNodes, Tree, TreeHead
+from .verify import CLAIMED, EMPTY, FORMAT, INNER, OTHER, STUB
+
+
+class RangeProof(NamedTuple):
+    """All pairs with start <= place < end, and the proof of that; None is no bound."""
+
+    start: bytes | None
+    end: bytes | None
+    pairs: list[tuple[bytes, bytes]]
+    proof: bytes
+
+
+def prove(tree: Tree, read: ReadNodes, head: TreeHead, keys: Iterable[bytes]) -> bytes:
+    """The proof of what each of `keys` is in this version: its value, or absent."""
+    asked = sorted(set(map(tree.place, keys)))
+    if not asked:
+        raise ValueError("there is nothing to prove: give at least one key")
+    shown = set(asked)
+    if tree.ordered:
+        for place in asked:
+            shown.update(_around(tree, read, head, place, place))
+    return _encoded(tree, read, head, sorted(shown), None, set(asked).__contains__)
+
+
+def prove_range(
+    tree: Tree,
+    read: ReadNodes,
+    head: TreeHead,
+    start: bytes | None,
+    end: bytes | None,
+    limit: int | None,
+    pair_of: Callable[[Leaf], tuple[bytes, bytes]],
+) -> RangeProof:
+    """start and end are places. With a limit, `end` of the result is where it stopped."""
+    if start is not None and end is not None and start >= end:
+        raise ValueError("the range is empty: its start must be below its end")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
+    leaves: list[Leaf] = []
+    for leaf in walk.leaves(tree, read, head, start, end):
+        if len(leaves) == limit:
+            end = leaf.place
+            break
+        leaves.append(leaf)
+    pairs = [pair_of(leaf) for leaf in leaves]
+    inside = {leaf.place for leaf in leaves}
+    if tree.ordered:
+        shown = sorted(inside.union(_around(tree, read, head, start, end)))
+        return RangeProof(start, end, pairs, _encoded(tree, read, head, shown, None, inside.__contains__))
+    span = (start or b"", end)
+    return RangeProof(start, end, pairs, _encoded(tree, read, head, [], span, inside.__contains__))
+
+
+def _around(tree: Tree, read: ReadNodes, head: TreeHead, start: bytes | None, end: bytes | None) -> list[bytes]:
+    """The places of the leaves before `start` and from `end` on; none where `start` itself is there and is `end`."""
+    after = next(walk.leaves(tree, read, head, start=end), None) if end is not None else None
+    if after is not None and after.place == start:
+        return []
+    before = next(walk.leaves(tree, read, head, end=start, reverse=True), None) if start is not None else None
+    return [leaf.place for leaf in (before, after) if leaf is not None]
+
+
+def _encoded(
+    tree: Tree,
+    read: ReadNodes,
+    head: TreeHead,
+    shown: Sequence[bytes],
+    span: tuple[bytes, bytes | None] | None,
+    claimed: Callable[[bytes], bool],
+) -> bytes:
+    """shown: places to go to, ascending; span: places of which all is to be seen; claimed: whether the verifier has it."""
+    out = bytearray([FORMAT])
+
+    def emit(node: Node | None, first: int, last: int, low: bytes, high: bytes | None) -> None:
+        if node is None:
+            out.append(EMPTY)
+            return
+        overlaps = span is not None and (high is None or span[0] < high) and (span[1] is None or low < span[1])
+        if first == last and not overlaps:
+            out.append(STUB)
+            out.extend(node.hash)
+        elif isinstance(node, Leaf):
+            _leaf(tree, out, node, claimed(node.place))
+        else:
+            out.append(INNER)
+            out.extend(node.meta)
+            middle = tree.middle(read, node)
+            at = bisect_left(shown, middle, first, last)
+            left, right = tree.split(read, node)
+            emit(left, first, at, low, middle)
+            emit(right, at, last, middle, high)
+
+    emit(tree.top(read, head), 0, len(shown), b"", None)
+    return bytes(out)
+
+
+def _leaf(tree: Tree, out: bytearray, leaf: Leaf, claimed: bool) -> None:
+    out.append(CLAIMED if claimed else OTHER)
+    out.extend(leaf.meta[2:])  # height 0 and size 1 go without saying
+    if claimed:
+        return
+    if tree.ordered:
+        size = len(leaf.place)
+        while size > 127:
+            out.append(size & 127 | 128)
+            size >>= 7
+        out.append(size)
+    out.extend(leaf.place)
+    out.extend(leaf.value_hash)

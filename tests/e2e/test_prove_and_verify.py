@@ -1,0 +1,66 @@
+"""`ioi-exec prove` and `verify`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(params=["jellyfish"])
+def state(request: pytest.FixtureRequest, cli: Cli, tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "genesis.json").write_text(json.dumps({"state": {f"{i:04x}": "aa" * (i % 3) for i in range(40)}}))
+    (tmp_path / "vm.py").write_text("class Nop:\n    def execute(self, tx, state, ctx):\n        state.put(tx, b'1')\n")
+    (tmp_path / "block").write_text('{"tx": "0001"}\n{"tx": "ffff"}\n')
+    cli("init", "state", "--genesis", "genesis.json", "--vm", "vm:Nop", "--tree", request.param)
+    cli("run", "state", "block", "--workers", 0)
+    return cli("info", "state", "--json").object
+
+
+def test_keys(cli: Cli, state: dict[str, Any], tmp_path: Path) -> None:
+    trusted = ["--root", state["state_root"], "--tree", state["tree"]]
+    proven = cli("prove", "state", "0001", "0002", "1234").object
+    assert [pair["value"] for pair in proven["keys"]] == ["31", "aaaa", None]
+    (tmp_path / "proof").write_text(json.dumps(proven))
+    assert cli("verify", "proof", *trusted, "--json").object == {"verified": True, "keys": 3, "root": state["state_root"]}
+    cli("verify", "-", *trusted, "--key", "0001", "--value", "31", stdin=json.dumps(proven))
+    cli("verify", "proof", *trusted, "--key", "1234", "--absent")
+    for claim in (["0001", "--value", "32"], ["0001", "--absent"], ["1234", "--value", "31"], ["77", "--absent"]):
+        refused = cli("verify", "proof", *trusted, "--key", *claim, "--json", status=1)
+        assert refused.object["verified"] is False and "claims something else" in refused.object["reason"]
+    other = "iavl" if state["tree"] == "jellyfish" else "jellyfish"
+    cli("verify", "proof", "--root", state["state_root"], "--tree", other, status=1)
+    assert "another state" in cli("verify", "proof", "--root", "00" * 32, "--tree", state["tree"], status=1).err
+    (tmp_path / "forged").write_text(json.dumps({**proven, "keys": [{**proven["keys"][0], "value": "ff"}, *proven["keys"][1:]]}))
+    cli("verify", "forged", *trusted, status=1)
+
+
+def test_versions_and_ranges(cli: Cli, state: dict[str, Any], tmp_path: Path) -> None:
+    trusted = ["--root", state["genesis_root"], "--tree", state["tree"]]
+    old = cli("prove", "state", "0001", "--version", 0).object
+    assert old["root"] == state["genesis_root"] and old["keys"] == [{"key": "0001", "value": "aa"}]
+    cli("verify", "-", *trusted, stdin=json.dumps(old))
+    whole = cli("prove", "state", "--range", "-", "-", "--version", 0).object
+    assert len(whole["keys"]) == 40
+    cli("verify", "-", *trusted, stdin=json.dumps(whole))
+    cli("verify", "-", *trusted, stdin=json.dumps({**whole, "keys": whole["keys"][1:]}), status=1)
+    bounds = ("40" + "00" * 31, "80" + "00" * 31) if state["tree"] == "jellyfish" else ("0004", "0009")
+    some = cli("prove", "state", "--range", *bounds, "--version", 0).object
+    assert 0 < len(some["keys"]) < 40
+    cli("verify", "-", *trusted, stdin=json.dumps(some))
+
+
+def test_rubbish(cli: Cli, state: dict[str, Any], tmp_path: Path) -> None:
+    trusted = ["--root", state["state_root"], "--tree", state["tree"]]
+    for text in ("", "[]", "{}", '{"keys": 1, "proof": ""}', '{"keys": [], "proof": "0x"}', '{"keys": [{"key": "00"}], "proof": ""}'):
+        assert cli("verify", "-", *trusted, stdin=text, status=2).err
+    cli("verify", "-", *trusted, stdin='{"keys": [], "proof": "0101"}', status=1)
+    cli("verify", "nothing", *trusted, status=2)
+    for wrong in (["0001", "--range", "-", "-"], [], ["--range", "05", "04"], ["--range", "x", "-"], ["0001", "--version", 9], ["xyz"]):
+        cli("prove", "state", *wrong, status=2)
+    cli("verify", "-", "--root", "00", "--tree", "iavl", stdin="{}", status=2)
+    cli("verify", "-", *trusted, "--key", "00", stdin="{}", status=2)

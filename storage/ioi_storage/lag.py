@@ -26,7 +26,8 @@ class Lag:
     def __init__(self, flat: int) -> None:
         self.flat = flat  # versions up to here are not in it
         self._changes: list[Changes] = []  # of version flat + 1, flat + 2, ...
-        self.values: dict[bytes, bytes | None] = {}
+        self._values: dict[bytes, bytes | None] = {}
+        self._merged = 0  # how many of _changes are in _values
         self._shared = False
         self._sorted: list[bytes] | None = None
         self.writes = 0  # of all versions, those to one key counted each
@@ -39,19 +40,27 @@ class Lag:
     def versions(self) -> int:
         return len(self._changes)
 
+    @property
+    def values(self) -> Mapping[bytes, bytes | None]:
+        """Merged when first asked for: a commit does not wait for it, and what is forgotten before costs nothing."""
+        if self._merged < len(self._changes):
+            if self._shared:
+                self._values, self._shared = dict(self._values), False
+            for changes in self._changes[self._merged :]:
+                self._values.update(changes)
+            self._merged, self._sorted = len(self._changes), None
+        return self._values
+
     def add(self, version: int, changes: Changes) -> None:
         assert version == self.newest + 1, "versions come one after another"
         self._changes.append(changes)
         self.writes += len(changes)
-        if self._shared:
-            self.values, self._shared = dict(self.values), False
-        self.values.update(changes)
-        self._sorted = None
 
     def share(self) -> Mapping[bytes, bytes | None]:
         """The values as they are now, which stay as they are."""
+        values = self.values
         self._shared = True
-        return self.values
+        return values
 
     def forget(self, flat: int) -> None:
         """Drop the versions that a snapshot with this mark holds in its flat table."""
@@ -60,16 +69,13 @@ class Lag:
         self._changes = self._changes[flat - self.flat :]
         self.flat = flat
         self.writes = sum(map(len, self._changes))
-        values: dict[bytes, bytes | None] = {}
-        for changes in self._changes:
-            values.update(changes)
-        self.values, self._shared = values, False
-        self._sorted = None
+        self._values, self._merged, self._shared, self._sorted = {}, 0, False, None
 
     def between(self, start: bytes | None, end: bytes | None, reverse: bool) -> list[bytes]:
         """The keys with start <= key < end, in the order asked for."""
+        values = self.values
         if self._sorted is None:
-            self._sorted = sorted(self.values)
+            self._sorted = sorted(values)
         low = bisect_left(self._sorted, start or b"")
         high = len(self._sorted) if end is None else bisect_left(self._sorted, end)
         keys = self._sorted[low:high]

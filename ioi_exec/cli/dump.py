@@ -21,7 +21,7 @@ tree: by key (iavl), or by the hash of the key (jellyfish). `ioi-exec load` make
 def register(commands: Commands) -> None:
     command = add_command(commands, "dump", "Write a whole version of a state as JSON lines.", _EPILOG)
     command.add_argument("--version", type=whole_number, metavar="N", help="as of version N (default: the newest)")
-    command.add_argument("-o", "--output", metavar="FILE", help="write to FILE, which is there whole or not at all (default: standard output)")
+    command.add_argument("-o", "--output", metavar="FILE", help="a file, which will be whole or not there (default: standard output)")
     command.set_defaults(run=run)
 
 

@@ -50,10 +50,11 @@ class Progress:
         if self._shown and self._tty:
             print(file=sys.stderr)
 
-    def __call__(self, done: int, of: int | None = None) -> None:
+    def __call__(self, done: int, of: int | None = None, what: str | None = None) -> None:
         if self._quiet or time.monotonic() < self._last + self._pause:
             return
         self._last, self._shown = time.monotonic(), True
-        text = f"{done:,} {self._what}" if of is None else f"{done:,} of {of:,} {self._what}"
-        print(f"\r{text} " if self._tty else text, end="" if self._tty else "\n", file=sys.stderr, flush=True)
+        what = what or self._what
+        text = f"{done:,} {what}" if of is None else f"{done:,} of {of:,} {what}"
+        print(f"\r{text}\033[K" if self._tty else text, end="" if self._tty else "\n", file=sys.stderr, flush=True)
 

@@ -8,6 +8,7 @@ Knows nothing of transactions or execution. Errors derive from StorageError.
 """
 
 from ._core import merkle_root as receipts_merkle_root
+from .checking import Checked, check
 from .errors import (
     DiskFull,
     FormatMismatch,
@@ -25,6 +26,7 @@ from .errors import (
     UnorderedTree,
     VersionMissing,
 )
+from .examine import Finding
 from .jellyfish import Jellyfish  # registers itself
 from .overlay import OverlayStore
 from .prove import RangeProof
@@ -37,7 +39,9 @@ from .store import Store
 
 __all__ = [
     "Change",
+    "Checked",
     "DiskFull",
+    "Finding",
     "FormatMismatch",
     "Jellyfish",
     "OverlayStore",
@@ -60,6 +64,7 @@ __all__ = [
     "UnorderedTree",
     "VersionMissing",
     "VersionRow",
+    "check",
     "key_limit",
     "receipts_merkle_root",
 ]

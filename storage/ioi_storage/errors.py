@@ -24,7 +24,13 @@ class StateInUse(StorageError):
 
 
 class StateCorrupt(StorageError):
-    """Bytes on the disk are not what was written. Names the row."""
+    """Bytes on the disk are not what was written. Names the row: table, its key, and what is wrong, where known."""
+
+    def __init__(self, message: str, *, table: str | None = None, row: bytes | None = None, why: str | None = None) -> None:
+        super().__init__(message)
+        self.table = table
+        self.row = row
+        self.why = why or message
 
 
 class FormatMismatch(StorageError):

@@ -44,7 +44,8 @@ def show(table: str, key: bytes) -> str:
 
 
 def corrupt(table: str, key: bytes, why: str) -> StateCorrupt:
-    return StateCorrupt(f"{show(table, key)} is corrupt: {why}; restore this state from a backup or another node")
+    message = f"{show(table, key)} is corrupt: {why}; restore this state from a backup or another node"
+    return StateCorrupt(message, table=table, row=key, why=why)
 
 
 seal = _core.seal

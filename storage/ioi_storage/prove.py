@@ -42,7 +42,10 @@ def prove_range(
     pair_of: Callable[[Leaf], tuple[bytes, bytes]],
 ) -> RangeProof:
     """start and end are places. With a limit, `end` of the result is where it stopped."""
-    if start is not None and end is not None and start >= end:
+    for bound in (start, end):
+        if bound is not None and not tree.ordered and len(bound) != 32:
+            raise ValueError(f"a range of tree {tree.name!r} lies between key hashes of 32 bytes, this bound has {len(bound)}")
+    if end is not None and end <= (start or (b"" if tree.ordered else bytes(32))):
         raise ValueError("the range is empty: its start must be below its end")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")

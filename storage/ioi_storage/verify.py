@@ -38,6 +38,8 @@ class InvalidProof(ValueError):
 
 def verify_existence(root: bytes, tree: str, key: bytes, value: bytes, proof: bytes) -> None:
     """`key` has this value in the state with this root."""
+    if value is None:  # or it would prove that there is none
+        raise InvalidProof("no value is claimed: verify_absence is for keys that are not there")
     verify_many(root, tree, {key: value}, proof)
 
 
@@ -70,10 +72,12 @@ def verify_range(
     place = _place_of(tree)
     claims = [Claim(place(key), key, value) for key, value in pairs]
     claims.sort(key=lambda claim: claim.place)
+    if any(claim.value is None for claim in claims):
+        raise InvalidProof("a pair has no value")
     for bound in (start, end):
         if bound is not None and tree == "jellyfish" and len(bound) != 32:
             raise InvalidProof(f"a bound of a range of key hashes has 32 bytes, not {len(bound)}")
-    if start is not None and end is not None and start >= end:
+    if end is not None and end <= (start or (bytes(32) if tree == "jellyfish" else b"")):
         raise InvalidProof("the range is empty: its start must be below its end")
     for claim in claims:
         if (start is not None and claim.place < start) or (end is not None and claim.place >= end):
@@ -132,6 +136,23 @@ def _place_of(tree: str):  # type: ignore[no-untyped-def]
 # ---- reading a proof, and hashing it on the way ----
 
 
+class _Inner(NamedTuple):
+    """An inner node that is not complete yet."""
+
+    meta: bytes  # as it is hashed
+    low: int  # Jellyfish: the places of its right half; IAVL: its height and its size
+    high: int
+    first: int  # of the items below
+
+
+class _Half(NamedTuple):
+    """A subtree that is complete; height and size of IAVL, where it is shown."""
+
+    hash: bytes
+    height: Optional[int]
+    size: Optional[int]
+
+
 class _Reader:
     def __init__(self, proof: bytes, claims: List[Claim]) -> None:
         self.proof = proof
@@ -146,6 +167,40 @@ class _Reader:
             raise InvalidProof("the proof is cut off")
         taken, self.at = self.proof[self.at : end], end
         return taken
+
+    def top(self) -> bytes:
+        """The root that the proof leads to. No recursion, so that no proof is too deep for a caller."""
+        unfinished: List[Tuple[_Inner, Optional[_Half]]] = []  # inner nodes, each with its left half once that is done
+        while True:
+            kind = self.byte()
+            if kind == INNER:
+                unfinished.append((self.inner(), None))
+                continue
+            half = self.outer(kind, alone=not unfinished)
+            while unfinished:
+                inner, left = unfinished.pop()
+                if left is None:
+                    unfinished.append((inner, half))
+                    self.right(inner)
+                    break
+                half = self.join(inner, left, half)
+            else:
+                return half.hash
+
+    def inner(self) -> _Inner:
+        """An inner node begins; what follows is its left half."""
+        raise NotImplementedError
+
+    def right(self, inner: _Inner) -> None:
+        """What follows is the right half of `inner`."""
+        raise NotImplementedError
+
+    def join(self, inner: _Inner, left: _Half, right: _Half) -> _Half:
+        raise NotImplementedError
+
+    def outer(self, kind: int, alone: bool) -> _Half:
+        """What is no inner node. alone: it is the whole tree."""
+        raise NotImplementedError
 
     def byte(self) -> int:
         return self.take(1)[0]
@@ -176,27 +231,32 @@ class _Reader:
 
 
 class _Jellyfish(_Reader):
-    def top(self) -> bytes:
-        return self.node(0, _END)
+    low, high = 0, _END  # the places that can be in what follows
 
-    def node(self, low: int, high: int) -> bytes:
-        kind = self.byte()
-        if kind == INNER:
-            if high - low == 1:
-                raise InvalidProof("a path is longer than a key hash")
-            self.inners.append((low, high))
-            middle = (low + high) // 2
-            left = self.node(low, middle)
-            return sha256(b"JMT::IntrnalNode" + left + self.node(middle, high)).digest()
+    def inner(self) -> _Inner:
+        if self.high - self.low == 1:
+            raise InvalidProof("a path is longer than a key hash")
+        self.inners.append((self.low, self.high))
+        middle, high = (self.low + self.high) // 2, self.high
+        self.high = middle
+        return _Inner(b"", middle, high, 0)
+
+    def right(self, inner: _Inner) -> None:
+        self.low, self.high = inner.low, inner.high
+
+    def join(self, inner: _Inner, left: _Half, right: _Half) -> _Half:
+        return _Half(sha256(b"JMT::IntrnalNode" + left.hash + right.hash).digest(), None, None)
+
+    def outer(self, kind: int, alone: bool) -> _Half:
         if kind == EMPTY:
-            self.items.append(Item(EMPTY, b"", low, high))
-            return PLACEHOLDER
+            self.items.append(Item(EMPTY, b"", self.low, self.high))
+            return _Half(PLACEHOLDER, None, None)
         if kind == STUB:
             hash_ = self.take(32)
             if hash_ == PLACEHOLDER:
                 raise InvalidProof("an empty half is shown as a subtree")
-            self.items.append(Item(STUB, b"", low, high))
-            return hash_
+            self.items.append(Item(STUB, b"", self.low, self.high))
+            return _Half(hash_, None, None)
         if kind == CLAIMED:
             claim = self.claim()
             place, value_hash = claim.place, sha256(claim.value).digest()
@@ -204,31 +264,42 @@ class _Jellyfish(_Reader):
             place, value_hash = self.take(32), self.take(32)
         else:
             raise InvalidProof(f"there is no kind {kind} of node")
-        if not low <= int.from_bytes(place, "big") < high:
+        if not self.low <= int.from_bytes(place, "big") < self.high:
             raise InvalidProof("a leaf is not where its key hash belongs")
-        self.items.append(Item(kind, place, low, high))
-        return sha256(b"JMT::LeafNode" + place + value_hash).digest()
+        self.items.append(Item(kind, place, self.low, self.high))
+        return _Half(sha256(b"JMT::LeafNode" + place + value_hash).digest(), None, None)
 
 
 class _Iavl(_Reader):
-    def top(self) -> bytes:
-        if self.proof[self.at :] == bytes([EMPTY]):
-            self.at += 1
-            return EMPTY_IAVL
-        return self.node(MAX_HEIGHT + 1)[0]
+    below = MAX_HEIGHT + 1  # what follows is lower
 
-    def node(self, below: int) -> Tuple[bytes, Optional[int], Optional[int]]:
-        """(hash, height, size) of a node lower than `below`; height and size are not known of a subtree not shown."""
-        kind = self.byte()
-        if kind == INNER:
-            return self.inner(below)
+    def inner(self) -> _Inner:
+        (height, coded_height), (size, coded_size), (_, coded_version) = self.positive(), self.positive(), self.positive()
+        if not 1 <= height < self.below:
+            raise InvalidProof("a node is higher than the one above it, or no higher than a leaf")
+        self.below = height
+        return _Inner(coded_height + coded_size + coded_version, height, size, len(self.items))
+
+    def right(self, inner: _Inner) -> None:
+        self.below = inner.low
+
+    def join(self, inner: _Inner, left: _Half, right: _Half) -> _Half:
+        meta, height, size, first = inner
+        self.inners.append((first, len(self.items)))
+        if left.height is not None and right.height is not None and height != 1 + max(left.height, right.height):
+            raise InvalidProof("a node has not the height of its halves and one")
+        if left.size is not None and right.size is not None and size != left.size + right.size:
+            raise InvalidProof("a node has not the size of its halves")
+        return _Half(sha256(meta + b"\x20" + left.hash + b"\x20" + right.hash).digest(), height, size)
+
+    def outer(self, kind: int, alone: bool) -> _Half:
+        if kind == EMPTY and alone:
+            return _Half(EMPTY_IAVL, None, None)
         if kind == STUB:
             self.items.append(Item(STUB, b"", 0, 0))
-            return self.take(32), None, None
+            return _Half(self.take(32), None, None)
         if kind not in (CLAIMED, OTHER):
             raise InvalidProof(f"there is no kind {kind} of node here")
-        if below < 1:
-            raise InvalidProof("a leaf is where none can be")
         _, version = self.positive()
         if kind == CLAIMED:
             claim = self.claim()
@@ -239,22 +310,7 @@ class _Iavl(_Reader):
                 raise InvalidProof("a key is too long")
             key, value_hash = self.take(size), self.take(32)
         self.items.append(Item(kind, key, 0, 0))
-        return sha256(b"\0\2" + version + _varint(len(key)) + key + b"\x20" + value_hash).digest(), 0, 1
-
-    def inner(self, below: int) -> Tuple[bytes, Optional[int], Optional[int]]:
-        (height, coded_height), (size, coded_size), (_, coded_version) = self.positive(), self.positive(), self.positive()
-        if not 1 <= height < below:
-            raise InvalidProof("a node is higher than the one above it, or no higher than a leaf")
-        first = len(self.items)
-        left, left_height, left_size = self.node(height)
-        right, right_height, right_size = self.node(height)
-        self.inners.append((first, len(self.items)))
-        if left_height is not None and right_height is not None and height != 1 + max(left_height, right_height):
-            raise InvalidProof("a node has not the height of its halves and one")
-        if left_size is not None and right_size is not None and size != left_size + right_size:
-            raise InvalidProof("a node has not the size of its halves")
-        meta = coded_height + coded_size + coded_version
-        return sha256(meta + b"\x20" + left + b"\x20" + right).digest(), height, size
+        return _Half(sha256(b"\0\2" + version + _varint(len(key)) + key + b"\x20" + value_hash).digest(), 0, 1)
 
 
 def _varint(value: int) -> bytes:

@@ -3,6 +3,7 @@
     flat      the flat table holds every write up to this version; those of later versions lag behind (lag.py)
     oldest    the oldest version that can be read; what only older ones needed is being deleted
     rollback  there only while a rollback is unfinished: the version it goes back to
+    rollbacks how many there were, absent if none: a version seen before the last one may be another by now
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .rows import corrupt, seal, u64, unseal
 FLAT = b"flat"
 OLDEST = b"oldest"
 ROLLBACK = b"rollback"
+ROLLBACKS = b"rollbacks"
 
 
 def read(txn: lmdb.Transaction[bytes], tables: Tables, name: bytes) -> int | None:

@@ -1,6 +1,7 @@
 """Rollback: going back to an earlier version, as if the later ones had never been.
 
     1  the intent     mark `rollback` = the version; whoever opens the state from now on goes on with it
+                      mark `rollbacks` counts it, for readers beside that remember later versions
     2  flat           every key that a later version wrote gets the value it had
     3  rows           of later versions are deleted; in most tables they are the last ones
     4  the end        mark `flat` is at most the version, mark `rollback` goes, in one transaction
@@ -30,6 +31,7 @@ ValuesAt = Callable[["lmdb.Transaction[bytes]", "list[bytes]"], "list[tuple[byte
 def intend(begin: Begin, tables: Tables, version: int) -> None:
     with begin() as txn:
         marks.write(txn, tables, marks.ROLLBACK, version)
+        marks.write(txn, tables, marks.ROLLBACKS, (marks.read(txn, tables, marks.ROLLBACKS) or 0) + 1)
 
 
 def steps(begin: Begin, tables: Tables, version: int, values_at: ValuesAt) -> Iterator[int]:

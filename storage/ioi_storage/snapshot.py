@@ -69,11 +69,6 @@ class Snapshot:
             raise corrupt("versions", u64(0), "it is missing")
         return decode_version(*cursor.item())
 
-    def root(self, version: int) -> bytes | None:
-        """The root of a version, kept or not; None if nothing of it is there."""
-        row = self._txn.get(u64(version), db=self._tables["versions"])
-        return None if row is None else decode_version(u64(version), row).root
-
     def version_row(self, version: int) -> VersionRow:
         """VersionMissing if this version was never committed, or is no longer kept."""
         oldest = self.needed_mark(marks.OLDEST)

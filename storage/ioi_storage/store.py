@@ -55,7 +55,7 @@ class Store(State):
         self._latest_row: VersionRow | None = None
         self._lag: Lag | None = None  # of the snapshot; of an older one it would be too small
         self._prunable = 0  # records of stale rows that upkeep was not asked to delete yet
-        self._lag_root = b""  # of its newest version
+        self._lag_rollbacks: int | None = None  # mark `rollbacks` when it was made
         self._upkeep = Upkeep(path, map_size) if path is not None else None
         try:
             self._tables: Tables = open_tables(env, create=False)
@@ -308,14 +308,16 @@ class Store(State):
                 f"the state at {self.path} is being rolled back to version {snapshot.mark(marks.ROLLBACK)}: wait for that, or, "
                 "if nobody is at it, open it once for writing, which finishes it"
             )
-        flat, latest = snapshot.needed_mark(marks.FLAT), snapshot.latest()
+        flat, latest, rollbacks = snapshot.needed_mark(marks.FLAT), snapshot.latest(), snapshot.mark(marks.ROLLBACKS)
         lag = self._lag
-        if lag is None or lag.newest < flat or snapshot.root(lag.newest) != self._lag_root:
-            lag = Lag(flat)  # none yet, or too old, or the state was rolled back beside us
+        if lag is None or lag.newest < flat or rollbacks != self._lag_rollbacks:
+            # None yet, or too old, or of versions that were rolled back beside us. Roots would not tell: the same one
+            # may have been come to again by other writes.
+            lag = Lag(flat)
         lag.forget(flat)
         for version in range(lag.newest + 1, latest.version + 1):
             lag.add(version, snapshot.changes(version))
-        self._lag, self._lag_root = lag, latest.root
+        self._lag, self._lag_rollbacks = lag, rollbacks
         return lag
 
     def _drop_snapshot(self) -> None:
@@ -352,7 +354,6 @@ class Store(State):
         self._latest_row = row
         assert self._lag is not None, "there was a snapshot just now"
         self._lag.add(row.version, staged.changes)
-        self._lag_root = row.root
         if oldest is not None:
             self._prunable += _RECORDS * len(staged.stale)
         self._keep_up(row.version, oldest)

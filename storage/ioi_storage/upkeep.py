@@ -7,7 +7,9 @@ its turn (LMDB has one write lock for all processes). It is told what to do by J
     {"flat": 12}       bring the flat table up to version 12
     {"prune": 100}     delete what only versions below 100, which is the mark `oldest` already, needed
 
-and ends when that closes. It may be killed at any moment. In each transaction it looks whether its parent still lives,
+    {"end": 0}         end; closing the input is not enough, for a forked child of the parent may have it open too
+
+and ends with its parent. It may be killed at any moment. In each transaction it looks whether its parent still lives,
 so that nothing of it is left once another process can have opened the state.
 """
 
@@ -30,6 +32,7 @@ from .environment import Tables, open_environment, open_tables
 from .errors import StorageIOError
 
 _PATIENCE = 60.0  # seconds it may take to finish a transaction
+_LOOK = 5.0  # seconds between looks whether the parent lives, while there is nothing to do
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ioi_storage.upkeep import main; main(*sys.argv[2:])"
 
 Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
@@ -72,6 +75,7 @@ class Upkeep:
             return
         assert process.stdin is not None
         try:
+            process.stdin.write(b'{"end": 0}\n')
             process.stdin.close()
         except OSError:
             pass  # it is gone already
@@ -108,16 +112,18 @@ class _Orders:
         self.jobs: dict[str, int] = {}
         self._rest = b""
 
-    def read(self, wait: bool) -> None:
-        """Takes in what has come. SystemExit when nothing more will come."""
-        while wait or select.select([0], [], [], 0)[0]:
-            wait = False
+    def read(self, patience: float) -> None:
+        """Takes in what has come, or comes within so many seconds. SystemExit when nothing more will come."""
+        while select.select([0], [], [], patience)[0]:
+            patience = 0
             got = os.read(0, 65536)
             if not got:
                 raise SystemExit(0)
             *lines, self._rest = (self._rest + got).split(b"\n")
             for line in lines:
                 self.jobs.update(json.loads(line))
+            if "end" in self.jobs:
+                raise SystemExit(0)
 
 
 def main(path: str, map_size: str, parent: str) -> None:
@@ -126,16 +132,34 @@ def main(path: str, map_size: str, parent: str) -> None:
     env, _ = open_environment(path, read_only=False, map_size=int(map_size), metasync=False)
     tables = open_tables(env, create=False)
 
+    def check_parent() -> None:
+        if os.getppid() != int(parent):
+            raise SystemExit(0)
+
     @contextmanager
     def begin() -> Iterator[Any]:
         with env.begin(write=True) as txn:
-            if os.getppid() != int(parent):
-                raise SystemExit(0)
+            check_parent()
             yield txn
 
+    def start(name: str, version: int) -> Iterator[Any]:
+        return JOBS[name](env, begin, tables, version)
+
     orders = _Orders()
+    running: dict[str, Iterator[Any]] = {}
     while True:
-        orders.read(wait=not orders.jobs)
-        for name in [name for name in JOBS if name in orders.jobs]:
-            for _ in JOBS[name](env, begin, tables, orders.jobs.pop(name)):
-                orders.read(wait=False)
+        orders.read(patience=0 if running or orders.jobs else _LOOK)
+        check_parent()
+        take_turn(orders.jobs, running, start)
+
+
+def take_turn(orders: dict[str, int], running: dict[str, Iterator[Any]], start: Callable[[str, int], Iterator[Any]]) -> None:
+    """One step of the first of JOBS that has something to do: commits may come to wait for the flat table, for nothing
+    else, so that pruning lets it go first."""
+    for name in JOBS:
+        if name not in running and name in orders:
+            running[name] = start(name, orders.pop(name))
+        if name in running:
+            if next(running[name], "over") == "over":
+                del running[name]
+            return

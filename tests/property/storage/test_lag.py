@@ -1,7 +1,8 @@
-"""The flat table lags behind, and nobody sees it: random commits, reads and catch-ups against a dict.
+"""The flat table lags behind, and nobody sees it: random commits, reads, catch-ups, prunes and rollbacks against a dict.
 
-Catching up is cut into single transactions, between which everybody reads: the writer, a store beside it, a reader in
-mid-transaction, an overlay. IOI_STORAGE_SEEDS histories.
+Catching up is cut into single transactions, between which everybody reads: the writer, an overlay, and in processes of
+their own a read-only store and a reader, which keep what they remember from one look to the next.
+IOI_STORAGE_SEEDS histories.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -66,67 +69,111 @@ class CatchUp:
         self.steps = iter(())
 
 
+class Onlooker:
+    """onlooker.py, run as a process; LMDB must not be opened twice by one."""
+
+    def __init__(self, mode: str) -> None:
+        script = Path(__file__).with_name("onlooker.py")
+        self._process = subprocess.Popen([sys.executable, script, mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, command: str, argument: Any = None) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps([command, argument]).encode() + b"\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, "the onlooker died, its traceback is on stderr"
+        return json.loads(answer)
+
+    def check(self, version: int, model: Model, rng: random.Random) -> None:
+        keys = sorted(rng.sample(KEYS, 12))
+        found = self.ask("look", [key.hex() for key in keys])
+        values = [model[key].hex() if key in model else None for key in keys]
+        pairs = [[key.hex(), value.hex()] for key, value in sorted(model.items())]
+        assert found == {"version": version, "get": values, "getmulti": values, "scan": pairs, "reverse": pairs[::-1]}
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def onlookers() -> Iterator[tuple[Onlooker, Onlooker]]:
+    beside, reader = Onlooker("store"), Onlooker("reader")
+    yield beside, reader
+    beside.close()
+    reader.close()
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_random_histories(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_histories(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, onlookers: tuple[Onlooker, Onlooker]
+) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr(store_module, "LAG_VERSIONS", rng.choice([2, 5, 64]))
     monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**9)  # no process: this test is it
     path = tmp_path / "state"
-    model: Model = {key: rng.randbytes(3) for key in KEYS[::2]}
-    store = Store.create(path, meta={}, genesis=model.items())
+    models: list[Model] = [{key: rng.randbytes(3) for key in KEYS[::2]}]
+    blocks: list[dict[bytes, bytes | None]] = [{}]  # blocks[v] made models[v]
+    store = Store.create(path, meta={}, genesis=models[0].items())
     work = CatchUp(path, monkeypatch)
+    beside, reader = onlookers
+    beside.ask("open", str(path))
+    reader.ask("open", store.reader_spec())
+    reader.ask("begin")
+    begun = (0, models[0])  # what the reader's transaction sees
     lagged = 0
+
+    def commit(writes: dict[bytes, bytes | None]) -> None:
+        store.commit(store.stage(sorted(writes.items())), **FIELDS)
+        models.append(apply(models[-1], writes))
+        blocks.append(writes)
+
     for _ in range(60):
         turn = rng.random()
         if turn < 0.3:
-            writes = random_writes(rng)
-            store.commit(store.stage(sorted(writes.items())), **FIELDS)
-            model = apply(model, writes)
-        elif turn < 0.7:
+            commit(random_writes(rng))
+        elif turn < 0.65:
             lagged += bool(store.lagging())
             work.step(store)
-        elif turn < 0.75:
+        elif turn < 0.7:
             store.settle()
             assert not store.lagging()
-        elif turn < 0.8:
+        elif turn < 0.75:
             store.close()  # in the middle, as if killed
-            with Store.open(path, read_only=True) as beside:
-                check(beside, model, rng)
-            reader_over(path, model, rng)
             store = Store.open(path)
-        elif turn < 0.85:
+        elif turn < 0.8:
+            store.prune(rng.randint(1, 5))
+        elif turn < 0.87:
+            version = rng.randint(store.oldest, store.version)
+            store.rollback(version)
+            again = blocks[version + 1 :]
+            del models[version + 1 :], blocks[version + 1 :]
+            for writes in again if rng.random() < 0.5 else []:  # the roots are those from before; the marks are not
+                commit(writes)
+        elif turn < 0.92:
             writes = random_writes(rng)
             with store.overlay() as overlay:
                 overlay.commit(overlay.stage(sorted(writes.items())), **FIELDS)
-                check(overlay, apply(model, writes), rng)
-        check(store, model, rng)
+                check(overlay, apply(models[-1], writes), rng)
+        check(store, models[-1], rng)
+        if rng.random() < 0.6:
+            beside.check(store.version, models[-1], rng)
+        reader.check(*begun, rng)
+        if rng.random() < 0.4:
+            reader.ask("begin")
+            begun = (store.version, models[-1])
     assert lagged, "no read was made while anything lagged"
+    beside.ask("close")
+    reader.ask("close")
+    reader_over(path, models[-1], rng, store)
+
+
+def reader_over(path: Path, model: Model, rng: random.Random, store: Store) -> None:
+    """What workers do: the flat table as it is, and the lag that the store hands out laid over it."""
+    spec, newest = json.loads(json.dumps(store.reader_spec())), dict(store.lagging())
     store.close()
-
-
-def reader_over(path: Path, model: Model, rng: random.Random) -> None:
-    with Store.open(path) as store:
-        spec = json.loads(json.dumps(store.reader_spec()))
-    with Reader(spec) as reader:
-        reader.begin()
-        check_reader(reader, model, rng)
-    with Store.open(path) as store:
-        newest = dict(store.lagging())
     with Reader(spec, lag=False) as reader:
         reader.begin()
-        flat = dict(reader.scan(None, None))
-        assert apply(flat, newest) == model
-
-
-def check_reader(reader: Reader, model: Model, rng: random.Random) -> None:
-    for key in rng.sample(KEYS, 6):
-        assert reader.get(key) == model.get(key)
-    keys = sorted(rng.sample(KEYS, 12))
-    assert reader.getmulti(keys) == [model.get(key) for key in keys]
-    for reverse in (False, True):
-        assert list(reader.scan(KEYS[3], KEYS[30], reverse)) == [
-            (k, v) for k, v in sorted(model.items(), reverse=reverse) if KEYS[3] <= k < KEYS[30]
-        ]
+        assert apply(dict(reader.scan(None, None)), newest) == model
 
 
 def test_an_open_scan_is_not_disturbed_by_catching_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,3 +247,59 @@ def test_versions_come_one_after_another() -> None:
     assert (lagging.values, lagging.flat, lagging.newest, lagging.writes) == ({b"a": None}, 4, 5, 1)
 
 
+def test_a_store_beside_sees_through_a_rollback(tmp_path: Path, onlookers: tuple[Onlooker, Onlooker]) -> None:
+    """The same blocks again give the same roots, while the flat table has fewer of them than before."""
+    rng, beside = random.Random(1), onlookers[0]
+    model = {key: b"old" for key in KEYS}
+    with Store.create(tmp_path / "state", meta={}, genesis=model.items()) as store:
+        beside.ask("open", str(tmp_path / "state"))
+        writes = [{key: b"new"} for key in KEYS[:12]]
+        for number, write in enumerate(writes):
+            if number == 10:
+                store.settle()
+            store.commit(store.stage(list(write.items())), **FIELDS)
+            model |= write
+        beside.check(12, model, rng)
+        store.rollback(5)
+        for write in writes[5:]:
+            store.commit(store.stage(list(write.items())), **FIELDS)
+        assert store._read(lambda snapshot: snapshot.mark(marks.FLAT)) == 5
+        beside.check(12, model, rng)
+        beside.ask("close")
+
+
+def test_closing_does_not_wait_for_forked_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    store = Store.create(tmp_path / "state", meta={}, genesis=[])
+    store.commit(store.stage([(b"key", b"value")]), **FIELDS)
+    blocked, release = os.pipe()
+    child = os.fork()
+    if child == 0:  # has a copy of the pipe by which the process gets its orders
+        os.close(release)
+        os.read(blocked, 1)
+        os._exit(0)
+    os.close(blocked)
+    try:
+        monkeypatch.setattr(upkeep, "_PATIENCE", 20.0)
+        begin = time.monotonic()
+        store.close()
+        assert time.monotonic() - begin < 10
+    finally:
+        os.close(release)
+        os.waitpid(child, 0)
+
+
+def test_pruning_lets_the_flat_table_go_first() -> None:
+    done = []
+
+    def start(name: str, version: int) -> Iterator[None]:
+        for step in range(2):
+            done.append((name, version, step))
+            yield
+
+    orders, running = {"prune": 7}, {}  # type: ignore[var-annotated]
+    upkeep.take_turn(orders, running, start)
+    orders["flat"] = 9
+    while orders or running:
+        upkeep.take_turn(orders, running, start)
+    assert done == [("prune", 7, 0), ("flat", 9, 0), ("flat", 9, 1), ("prune", 7, 1)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import islice
 from typing import Any
 
 from ioi_storage import Reader, Store
@@ -31,6 +32,7 @@ def look(state: Any, version: int, keys: list[bytes]) -> dict[str, Any]:
 
 def main(mode: str) -> None:
     state: Any = None
+    scan: Any = None
     version = 0
     for line in sys.stdin:
         command, argument = json.loads(line)
@@ -43,7 +45,11 @@ def main(mode: str) -> None:
             version = state.begin()
         elif command == "look":
             answer = look(state, state.version if mode == "store" else version, [bytes.fromhex(key) for key in argument])
+        elif command == "scan":  # the next pairs of one scan, which stays open over other commands
+            scan = state.scan() if scan is None else scan
+            answer = pairs(islice(scan, argument))
         elif command == "close":
+            scan = None
             state.close()
             state = None
         print(json.dumps(answer), flush=True)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 import ioi_storage.store as store_module
-from ioi_storage import Reader, Store, catchup, lag, marks, upkeep
+from ioi_storage import Reader, Store, catchup, lag, marks, prune, upkeep
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "30"))
 KEYS = [b"k%02d" % i for i in range(40)]
@@ -49,24 +49,29 @@ def apply(model: Model, writes: dict[bytes, bytes | None]) -> Model:
     return {key: value for key, value in {**model, **writes}.items() if value is not None}
 
 
-class CatchUp:
-    """What the upkeep process does, one transaction at a call, by a second environment of the same file."""
+class Work:
+    """What the upkeep process does, one transaction at a call, on the store's own environment: LMDB must not be opened
+    twice by one process."""
 
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(catchup, "STEP", 5)
+        monkeypatch.setattr(prune, "STEP", 5)
         monkeypatch.setattr(upkeep.Upkeep, "stop", lambda _: self.stop())
-        self.path = path
-        self.steps: Iterator[None] = iter(())
+        self.orders: dict[str, int] = {}
+        self.running: dict[str, Iterator[Any]] = {}
 
-    def step(self, store: Store) -> None:
-        """On the store's own environment: LMDB must not be opened twice by one process."""
-        if next(self.steps, "over") == "over":
-            begin = partial(store._env.begin, write=True)
-            self.steps = upkeep.JOBS["flat"](store._env, begin, store._tables, store.version)
+    def step(self, store: Store, job: str) -> None:
+        self.orders[job] = {"flat": store.version, "prune": store.oldest}[job]
+
+        def start(name: str, version: int) -> Iterator[Any]:
+            return upkeep.JOBS[name](store._env, partial(store._env.begin, write=True), store._tables, version)
+
+        upkeep.take_turn(self.orders, self.running, start)
 
     def stop(self) -> None:
-        """As a store does before it catches up itself: two at once would overwrite new values by old ones."""
-        self.steps = iter(())
+        """As a store does before it does such work itself: two at once would overwrite new values by old ones."""
+        self.orders.clear()
+        self.running.clear()
 
 
 class Onlooker:
@@ -114,7 +119,7 @@ def test_random_histories(
     models: list[Model] = [{key: rng.randbytes(3) for key in KEYS[::2]}]
     blocks: list[dict[bytes, bytes | None]] = [{}]  # blocks[v] made models[v]
     store = Store.create(path, meta={}, genesis=models[0].items())
-    work = CatchUp(path, monkeypatch)
+    work = Work(monkeypatch)
     beside, reader = onlookers
     beside.ask("open", str(path))
     reader.ask("open", store.reader_spec())
@@ -133,14 +138,18 @@ def test_random_histories(
             commit(random_writes(rng))
         elif turn < 0.65:
             lagged += bool(store.lagging())
-            work.step(store)
+            work.step(store, rng.choice(["flat", "prune"]))
         elif turn < 0.7:
             store.settle()
             assert not store.lagging()
         elif turn < 0.75:
+            keep = store.keep
             store.close()  # in the middle, as if killed
             store = Store.open(path)
+            store.keep = keep
         elif turn < 0.8:
+            store.keep = rng.choice([None, 1, 1, 4])
+        elif turn < 0.82:
             store.prune(rng.randint(1, 5))
         elif turn < 0.87:
             version = rng.randint(store.oldest, store.version)
@@ -242,7 +251,7 @@ def test_versions_come_one_after_another() -> None:
         lagging.add(6, [])
     before = lagging.share()
     lagging.add(5, [(b"a", None)])
-    assert before == {b"a": b"1", b"b": None} and lagging.values == {b"a": None, b"b": None}
+    assert lagging.values == {b"a": None, b"b": None} and before == {b"a": b"1", b"b": None}
     lagging.forget(4)
     assert (lagging.values, lagging.flat, lagging.newest, lagging.writes) == ({b"a": None}, 4, 5, 1)
 
@@ -265,6 +274,27 @@ def test_a_store_beside_sees_through_a_rollback(tmp_path: Path, onlookers: tuple
             store.commit(store.stage(list(write.items())), **FIELDS)
         assert store._read(lambda snapshot: snapshot.mark(marks.FLAT)) == 5
         beside.check(12, model, rng)
+        beside.ask("close")
+
+
+def test_an_open_scan_beside_stays_at_its_version(tmp_path: Path, onlookers: tuple[Onlooker, Onlooker]) -> None:
+    """Even while the same store, between two pairs, reads what was committed since."""
+    rng, beside = random.Random(1), onlookers[0]
+    model = {key: b"old" for key in KEYS}
+    with Store.create(tmp_path / "state", meta={}, genesis=model.items()) as store:
+        store.commit(store.stage([(key, b"new") for key in KEYS[::2]]), **FIELDS)
+        model |= {key: b"new" for key in KEYS[::2]}
+        beside.ask("open", str(tmp_path / "state"))
+        seen = beside.ask("scan", 3)
+        then = model
+        for value in (None, b"newest"):
+            store.commit(store.stage([(key, value) for key in KEYS[::4]]), **FIELDS)
+            model = apply(model, {key: value for key in KEYS[::4]})
+            beside.check(store.version, model, rng)
+            seen += beside.ask("scan", 7)
+        store.settle()
+        seen += beside.ask("scan", len(KEYS))
+        assert seen == [[key.hex(), value.hex()] for key, value in sorted(then.items())]
         beside.ask("close")
 
 

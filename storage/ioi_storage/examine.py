@@ -32,7 +32,6 @@ from .snapshot import Snapshot
 from .trees import Inner, Leaf, Node, Tree, TreeHead, tree_named
 
 _BATCH = 500  # leaves whose rows are read together
-_MARKS = (marks.FLAT, marks.OLDEST, marks.ROLLBACK)
 
 
 class Finding(NamedTuple):
@@ -184,7 +183,7 @@ class _Examination:
     def _marks(self) -> dict[bytes, int | None]:
         values: dict[bytes, int | None] = {}
         for key, _ in self._rows("marks"):
-            if key not in _MARKS:
+            if key not in marks.NAMES:
                 self.found("marks", key, "there is no such mark")
                 continue
             with self._noting():

@@ -17,6 +17,7 @@ FLAT = b"flat"
 OLDEST = b"oldest"
 ROLLBACK = b"rollback"
 ROLLBACKS = b"rollbacks"
+NAMES = (FLAT, OLDEST, ROLLBACK, ROLLBACKS)
 
 
 def read(txn: lmdb.Transaction[bytes], tables: Tables, name: bytes) -> int | None:

@@ -1,37 +1,90 @@
-/* The way up: which nodes remain, their hashes, and the rows to write. */
+/* The way up: which nodes remain and what their rows hold, then their hashes. */
 #include <assert.h>
 #include <string.h>
 
 #include "stage.h"
 
-/* A changed node that covers fewer than two keys has no row: what is left of it moves into its parent. */
-static bool collapses(const struct work *work) {
-    const struct node *node = &work->node;
-    return node->children == 0 || (node->children == node->leaves && (node->children & (node->children - 1)) == 0);
+static bool new_row(struct jf_stage *stage, struct work *work) {
+    work->ref = pool_take(&stage->pool, NODE_INNER);
+    if (work->ref == NULL) return false;
+    slot_set_version(work->ref, stage->version);
+    node_set_ref(&work->parent->node, work->nibble, work->ref); /* the hash follows */
+    return true;
 }
 
-static bool hand_up(struct jf_stage *stage, struct work *work) {
-    const uint8_t *slot = NULL;
-    bool leaf = false;
-    if (work->keep) {
-        uint8_t *inner = pool_take(&stage->pool, NODE_INNER);
-        if (inner == NULL) return false;
-        slot_set_version(inner, stage->version);
-        memcpy(inner + 8, work->hashes[1], SHA256_SIZE);
-        slot = inner;
-    } else if (work->node.children != 0) {
-        slot = work->node.slot[__builtin_ctz(work->node.children)];
-        leaf = true;
+static bool fit(struct jf_stage *stage, struct work *work);
+
+/* Gives the leaves of child n a row of their own. */
+static bool move_out(struct jf_stage *stage, struct work *parent, unsigned n) {
+    const uint8_t *leaves = parent->node.slot[n];
+    size_t count = parent->node.count[n];
+    struct work *work = stage_work(stage, parent, n, slot_key_hash(leaves));
+    if (work == NULL) return false;
+    for (size_t begin = 0, end; begin < count; begin = end) {
+        unsigned next = node_nibble(slot_key_hash(leaves + begin * NODE_LEAF), work->depth);
+        for (end = begin + 1; end < count; end++) {
+            if (node_nibble(slot_key_hash(leaves + end * NODE_LEAF), work->depth) != next) break;
+        }
+        node_set_leaves(&work->node, next, leaves + begin * NODE_LEAF, end - begin);
     }
-    node_set(&work->parent->node, work->nibble, slot, leaf);
+    work->dirty = 0xffff;
+    return fit(stage, work) && new_row(stage, work);
+}
+
+/* A node holds its leaves flat if it has room for all of them: half a row of leaves in every node on the way up would
+ * cost more to rewrite than the rows below it that it saves. */
+static bool fit(struct jf_stage *stage, struct work *work) {
+    struct node *node = &work->node;
+    if (node->refs == 0 && node_size(node) <= node_room(work->depth)) return true;
+    while (node->groups != 0) {
+        if (!move_out(stage, work, (unsigned)__builtin_ctz(node->groups))) return false;
+    }
+    return true;
+}
+
+/* What becomes of a node that changed. Once it covers fewer than two keys it has no row: what is left moves up. */
+static bool shape(struct jf_stage *stage, struct work *work) {
+    struct node *node = &work->node;
     work->parent->dirty |= (uint16_t)(1u << work->nibble);
+    if (node->refs == 0 && node->groups == 0 && (node->singles & (node->singles - 1)) == 0) {
+        const uint8_t *leaf = node->singles != 0 ? node->slot[__builtin_ctz(node->singles)] : NULL;
+        node_set_leaves(&work->parent->node, work->nibble, leaf, leaf != NULL);
+    } else if (!fit(stage, work) || !new_row(stage, work)) {
+        return false;
+    }
     return work->old_version == NO_ROW ||
            stage_stale(stage, JF_STALE_NODE, work->old_version, work->key_hash, work->depth);
 }
 
+/* Nodes of one depth do not depend on each other. */
+static bool hash_level(struct jf_stage *stage, const struct list *level) {
+    for (size_t i = 0; i < level->count;) {
+        struct work *together[TOGETHER];
+        struct digest digests[TOGETHER];
+        size_t count = 0;
+        for (; i < level->count && count < TOGETHER; i++) {
+            struct work *work = level->at[i];
+            if (work->ref == NULL) continue;
+            bool anew = work->old_version == NO_ROW;
+            together[count] = work;
+            digests[count++] =
+                node_hash_ranges(&stage->rounds, &work->node, work->depth, work->dirty, anew, work->hashes);
+        }
+        if (!rounds_run(&stage->rounds)) return false;
+        for (size_t j = 0; j < count; j++) {
+            struct work *work = together[j];
+            assert(digests[j].at == work->hashes[1]);
+            memcpy(work->ref + 8, digests[j].at, SHA256_SIZE);
+            if (stage->crown != NULL)
+                crown_put(stage->crown, work->depth, work->key_hash, stage->version, &work->node, work->hashes);
+        }
+    }
+    return true;
+}
+
 /* Parent before children, children by nibble: ascending by path. */
 static bool collect(struct jf_stage *stage, struct work *work) {
-    if (work->keep && !list_add(&stage->rows, work)) return false;
+    if (work->ref != NULL && !list_add(&stage->rows, work)) return false;
     for (unsigned n = 0; n < 16; n++) {
         if (work->child[n] != NULL && !collect(stage, work->child[n])) return false;
     }
@@ -40,17 +93,17 @@ static bool collect(struct jf_stage *stage, struct work *work) {
 
 enum jf_result jf_close(struct jf_stage *stage) {
     assert(stage->wanted.count == 0 && stage->rows.count == 0);
-    for (unsigned depth = NODE_DEPTHS; depth > stage->top.depth; depth--) {
+    struct work *top = &stage->top;
+    for (unsigned depth = NODE_DEPTHS; depth > top->depth; depth--) {
         const struct list *level = &stage->levels[depth];
-        for (size_t i = 0; i < level->count; i++) {
+        for (size_t i = 0; i < level->count; i++) { /* what is moved out goes to deeper levels, and is finished there */
             struct work *work = level->at[i];
-            work->keep = work->dirty != 0 && !collapses(work);
-        }
-        stage_hash(level, false);
-        for (size_t i = 0; i < level->count; i++) {
-            struct work *work = level->at[i];
-            if (work->dirty != 0 && !hand_up(stage, work)) return JF_MEMORY;
+            if (work->dirty != 0 && !shape(stage, work)) return JF_MEMORY;
         }
     }
-    return collect(stage, &stage->top) ? JF_OK : JF_MEMORY;
+    if (top->node.groups != 0 && !move_out(stage, top, (unsigned)__builtin_ctz(top->node.groups))) return JF_MEMORY;
+    for (unsigned depth = NODE_DEPTHS; depth > top->depth; depth--) {
+        if (!hash_level(stage, &stage->levels[depth])) return JF_MEMORY;
+    }
+    return collect(stage, top) ? JF_OK : JF_MEMORY;
 }

@@ -5,105 +5,72 @@
 
 #include "stage.h"
 
-static struct work *add_work(struct jf_stage *stage, struct work *parent, unsigned nibble, const uint8_t *key_hash) {
-    struct work *work = pool_take(&stage->pool, sizeof *work);
-    if (work == NULL) return NULL;
-    memset(work, 0, offsetof(struct work, hashes));
-    work->parent = parent;
-    work->key_hash = key_hash;
-    work->old_version = NO_ROW;
-    work->depth = (uint8_t)(parent->depth + 1);
-    work->nibble = (uint8_t)nibble;
-    assert(work->depth < NODE_DEPTHS);
-    parent->child[nibble] = work;
-    return list_add(&stage->levels[work->depth], work) ? work : NULL;
+static uint8_t *add_leaves(uint8_t *to, const uint8_t *leaves, size_t count) {
+    memcpy(to, leaves, count * NODE_LEAF);
+    return to + count * NODE_LEAF;
 }
 
-static void change(struct work *work, unsigned nibble, const uint8_t *slot, bool leaf) {
-    node_set(&work->node, nibble, slot, leaf);
-    work->dirty |= (uint16_t)(1u << nibble);
-}
-
-/* Makes child `nibble` of `parent` cover exactly `leaves` (slots, ascending by key hash). */
-static bool grow(struct jf_stage *stage, struct work *parent, unsigned nibble, const uint8_t **leaves, size_t count) {
-    if (count < 2) {
-        change(parent, nibble, count == 1 ? leaves[0] : NULL, true);
+/* The leaf that entry `i` leaves behind is added at *to: `old` (its key's leaf so far, or NULL), a new one, or none. */
+static bool apply(struct jf_stage *stage, size_t i, const uint8_t *old, uint8_t **to) {
+    const struct jf_entry *entry = &stage->entries[i];
+    if (entry->is_put ? old != NULL && memcmp(entry->value_hash, slot_value_hash(old), SHA256_SIZE) == 0 : old == NULL) {
+        if (old != NULL) *to = add_leaves(*to, old, 1);
         return true;
     }
-    struct work *work = add_work(stage, parent, nibble, slot_key_hash(leaves[0]));
-    if (work == NULL) return false;
-    for (size_t begin = 0, end; begin < count; begin = end) {
-        unsigned next = node_nibble(slot_key_hash(leaves[begin]), work->depth);
-        for (end = begin + 1; end < count; end++) {
-            if (node_nibble(slot_key_hash(leaves[end]), work->depth) != next) break;
-        }
-        if (!grow(stage, work, next, leaves + begin, end - begin)) return false;
+    stage->effects[i] = !entry->is_put ? JF_DELETED : old != NULL ? JF_UPDATED : JF_INSERTED;
+    if (old != NULL && !stage_stale(stage, JF_STALE_VALUE, slot_version(old), entry->key_hash, SHA256_SIZE)) return false;
+    if (entry->is_put) {
+        slot_set_version(*to, stage->version);
+        memcpy(*to + 8, entry->key_hash, 2 * SHA256_SIZE);
+        *to += NODE_LEAF;
     }
     return true;
 }
 
-static const uint8_t *new_leaf(struct jf_stage *stage, const struct jf_entry *entry) {
-    uint8_t *slot = pool_take(&stage->pool, NODE_LEAF);
-    if (slot == NULL) return NULL;
-    slot_set_version(slot, stage->version);
-    memcpy(slot + 8, entry->key_hash, 2 * SHA256_SIZE);
-    return slot;
-}
-
-/* The leaf that entry `i` leaves behind: `old` (its key's leaf so far, or NULL), a new one, or NULL. */
-static bool apply(struct jf_stage *stage, size_t i, const uint8_t *old, const uint8_t **leaf) {
-    const struct jf_entry *entry = &stage->entries[i];
-    *leaf = old;
-    if (entry->is_put ? old != NULL && memcmp(entry->value_hash, slot_value_hash(old), SHA256_SIZE) == 0 : old == NULL)
-        return true;
-    stage->effects[i] = !entry->is_put ? JF_DELETED : old != NULL ? JF_UPDATED : JF_INSERTED;
-    if (old != NULL && !stage_stale(stage, JF_STALE_VALUE, slot_version(old), slot_key_hash(old), SHA256_SIZE))
-        return false;
-    *leaf = entry->is_put ? new_leaf(stage, entry) : NULL;
-    return *leaf != NULL || !entry->is_put;
-}
-
-/* Entries [begin, end) meet a place without a row: nothing, or the one leaf `old`. */
-static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, const uint8_t *old, size_t begin,
-                   size_t end) {
-    const uint8_t **leaves = malloc((end - begin + 1) * sizeof *leaves);
+/* Entries [begin, end) meet a child without a row: its leaves and theirs are merged. */
+static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, size_t begin, size_t end) {
+    const uint8_t *old = work->node.slot[nibble];
+    size_t rest = work->node.count[nibble];
+    uint8_t *leaves = pool_take(&stage->pool, (rest + end - begin) * NODE_LEAF), *to = leaves;
     if (leaves == NULL) return false;
-    size_t count = 0;
-    bool changed = false, ok = true;
-    const uint8_t *rest = old; /* until its place among the entries is found */
-    for (size_t i = begin; ok && i < end; i++) {
-        int order = rest != NULL ? memcmp(slot_key_hash(rest), stage->entries[i].key_hash, SHA256_SIZE) : 1;
-        if (order < 0) leaves[count++] = rest;
-        const uint8_t *leaf;
-        ok = apply(stage, i, order == 0 ? rest : NULL, &leaf);
-        if (order <= 0) rest = NULL;
-        if (ok && leaf != NULL) leaves[count++] = leaf;
+    bool changed = false;
+    for (size_t i = begin; i < end; i++) {
+        int order = 1;
+        for (; rest > 0; rest--, old += NODE_LEAF) {
+            order = memcmp(slot_key_hash(old), stage->entries[i].key_hash, SHA256_SIZE);
+            if (order >= 0) break;
+            to = add_leaves(to, old, 1);
+        }
+        bool same = rest > 0 && order == 0;
+        if (!apply(stage, i, same ? old : NULL, &to)) return false;
+        if (same) rest--, old += NODE_LEAF;
         changed |= stage->effects[i] != JF_NOTHING;
     }
-    if (rest != NULL) leaves[count++] = rest;
-    if (ok && changed) ok = grow(stage, work, nibble, leaves, count);
-    free(leaves);
-    return ok;
+    if (!changed) return true;
+    if (rest > 0) to = add_leaves(to, old, rest);
+    node_set_leaves(&work->node, nibble, leaves, (size_t)(to - leaves) / NODE_LEAF);
+    work->dirty |= (uint16_t)(1u << nibble);
+    return true;
 }
 
 /* Sends the entries of `work` on to its children. */
 static bool route(struct jf_stage *stage, struct work *work) {
     for (size_t begin = work->begin, end; begin < work->end; begin = end) {
         unsigned nibble = node_nibble(stage->entries[begin].key_hash, work->depth);
-        for (end = begin + 1; end < work->end; end++) {
-            if (node_nibble(stage->entries[end].key_hash, work->depth) != nibble) break;
-        }
-        const uint8_t *slot = work->node.slot[nibble];
-        if (slot == NULL || node_is_leaf(&work->node, nibble)) {
-            if (!settle(stage, work, nibble, slot, begin, end)) return false;
+        end = stage_run(stage, begin, work->end, work->depth);
+        if (!(work->node.refs >> nibble & 1)) {
+            if (!settle(stage, work, nibble, begin, end)) return false;
             continue;
         }
-        struct work *child = add_work(stage, work, nibble, stage->entries[begin].key_hash);
-        if (child == NULL || !list_add(&stage->wanted, child)) return false;
-        child->old_version = slot_version(slot);
-        child->expected = slot_inner_hash(slot);
+        struct work *child = stage_work(stage, work, nibble, stage->entries[begin].key_hash);
+        if (child == NULL) return false;
+        child->old_version = slot_version(work->node.slot[nibble]);
+        child->expected = work->node.hash[nibble];
         child->begin = (uint32_t)begin;
         child->end = (uint32_t)end;
+        bool known = stage->crown != NULL && crown_get(stage->crown, child->depth, child->key_hash, child->old_version,
+                                                       child->expected, &child->node, child->hashes);
+        if (known ? !route(stage, child) : !list_add(&stage->wanted, child)) return false;
     }
     return true;
 }
@@ -131,12 +98,12 @@ static bool good_batch(unsigned depth, const struct jf_entry *entries, size_t co
 }
 
 enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slot, bool leaf,
-                       const struct jf_entry *entries, size_t count, uint64_t version) {
+                       const struct jf_entry *entries, size_t count, uint64_t version, struct crown *crown) {
     *out = NULL;
     if (!good_batch(depth, entries, count)) return JF_BAD_BATCH;
     struct jf_stage *stage = calloc(1, sizeof *stage);
     if (stage == NULL) return JF_MEMORY;
-    size_t slot_size = leaf ? NODE_LEAF : NODE_INNER;
+    rounds_open(&stage->rounds);
     struct jf_entry *own = pool_take(&stage->pool, count * sizeof *own);
     uint8_t *own_slot = pool_take(&stage->pool, NODE_LEAF);
     stage->effects = pool_take(&stage->pool, count);
@@ -148,15 +115,19 @@ enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slo
     memset(stage->effects, JF_NOTHING, count);
     stage->count = count;
     stage->version = version;
+    stage->crown = crown != NULL && crown_take(crown) ? crown : NULL;
     struct work *top = &stage->top;
     top->depth = (uint8_t)(depth - 1);
     top->key_hash = own[0].key_hash;
     top->end = (uint32_t)count;
-    if (slot != NULL) node_set(&top->node, node_nibble(own[0].key_hash, depth - 1), memcpy(own_slot, slot, slot_size), leaf);
+    unsigned nibble = node_nibble(own[0].key_hash, depth - 1);
+    if (slot != NULL && leaf) node_set_leaves(&top->node, nibble, memcpy(own_slot, slot, NODE_LEAF), 1);
+    if (slot != NULL && !leaf) node_set_ref(&top->node, nibble, memcpy(own_slot, slot, NODE_INNER));
     if (!route(stage, top)) {
         jf_free(stage);
         return JF_MEMORY;
     }
+    sort_wanted(stage);
     *out = stage;
     return JF_OK;
 }
@@ -164,25 +135,51 @@ enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slo
 enum jf_result jf_feed(struct jf_stage *stage, size_t i, const uint8_t *row, size_t size) {
     assert(i < stage->wanted.count);
     struct work *work = stage->wanted.at[i];
-    uint8_t *own = size <= NODE_MAX ? pool_take(&stage->pool, size + 1) : NULL;
-    if (own == NULL) return size <= NODE_MAX ? JF_MEMORY : JF_BAD_ROW;
-    memcpy(own, row, size);
-    return node_parse(&work->node, own, size) ? JF_OK : JF_BAD_ROW;
+    return node_parse(&work->node, row, size) ? JF_OK : JF_BAD_ROW;
+}
+
+/* A hash that must come out as it is recorded, of row `row`. */
+struct check {
+    struct digest digest;
+    const uint8_t *expected;
+    size_t row;
+};
+
+/* Checks rows [first, end): their own hashes, and those of the groups that entries go to. */
+static enum jf_result check_rows(struct jf_stage *stage, const struct list *level, size_t first, size_t end, size_t *bad) {
+    struct check checks[TOGETHER * 17];
+    size_t count = 0;
+    for (size_t i = first; i < end; i++) {
+        struct work *work = level->at[i];
+        checks[count++] =
+            (struct check){node_hash_ranges(&stage->rounds, &work->node, work->depth, 0, true, work->hashes), work->expected, i};
+        for (size_t begin = work->begin, next; begin < work->end; begin = next) {
+            unsigned n = node_nibble(stage->entries[begin].key_hash, work->depth);
+            next = stage_run(stage, begin, work->end, work->depth);
+            if (!(work->node.groups >> n & 1)) continue;
+            struct digest group =
+                node_hash_leaves(&stage->rounds, work->node.slot[n], work->node.count[n], 4u * (work->depth + 1u), NULL);
+            checks[count++] = (struct check){group, work->node.hash[n], i};
+        }
+    }
+    if (!rounds_run(&stage->rounds)) return JF_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        *bad = checks[i].row;
+        if (memcmp(checks[i].digest.at, checks[i].expected, SHA256_SIZE) != 0) return JF_BAD_HASH;
+    }
+    return JF_OK;
 }
 
 enum jf_result jf_descend(struct jf_stage *stage, size_t *bad) {
     struct list level = stage->wanted;
     enum jf_result result = JF_OK;
-    stage_hash(&level, true);
-    for (size_t i = 0; i < level.count && result == JF_OK; i++) {
-        const struct work *work = level.at[i];
-        *bad = i;
-        if (memcmp(work->hashes[1], work->expected, SHA256_SIZE) != 0) result = JF_BAD_HASH;
-    }
-    if (result != JF_OK) return result;
     stage->wanted = (struct list){0};
-    for (size_t i = 0; i < level.count && result == JF_OK; i++) {
-        if (!route(stage, level.at[i])) result = JF_MEMORY;
+    for (size_t first = 0; first < level.count && result == JF_OK; first += TOGETHER) {
+        size_t end = level.count - first < TOGETHER ? level.count : first + TOGETHER;
+        result = check_rows(stage, &level, first, end, bad);
+        for (size_t i = first; i < end && result == JF_OK; i++) {
+            if (!route(stage, level.at[i])) result = JF_MEMORY;
+        }
     }
     free(level.at);
     sort_wanted(stage);

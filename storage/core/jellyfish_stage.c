@@ -17,6 +17,20 @@ bool list_add(struct list *list, void *item) {
     return true;
 }
 
+struct work *stage_work(struct jf_stage *stage, struct work *parent, unsigned nibble, const uint8_t *key_hash) {
+    struct work *work = pool_take(&stage->pool, sizeof *work);
+    if (work == NULL) return NULL;
+    memset(work, 0, offsetof(struct work, hashes));
+    work->parent = parent;
+    work->key_hash = key_hash;
+    work->old_version = NO_ROW;
+    work->depth = (uint8_t)(parent->depth + 1);
+    work->nibble = (uint8_t)nibble;
+    assert(work->depth < NODE_DEPTHS);
+    parent->child[nibble] = work;
+    return list_add(&stage->levels[work->depth], work) ? work : NULL;
+}
+
 bool stage_stale(struct jf_stage *stage, uint8_t kind, uint64_t version, const uint8_t *key_hash, unsigned size) {
     struct stale *stale = pool_take(&stage->pool, sizeof *stale);
     if (stale == NULL) return false;
@@ -24,18 +38,11 @@ bool stage_stale(struct jf_stage *stage, uint8_t kind, uint64_t version, const u
     return list_add(&stage->stales, stale);
 }
 
-void stage_hash(const struct list *works, bool all) {
-    struct node_queue queue;
-    queue.count = 0;
-    for (unsigned step = 0; step < NODE_HASH_STEPS; step++) {
-        for (size_t i = 0; i < works->count; i++) {
-            struct work *work = works->at[i];
-            if (!all && !work->keep) continue;
-            uint16_t dirty = all || work->old_version == NO_ROW ? 0xffff : work->dirty;
-            node_hash_step(&queue, &work->node, dirty, step, work->hashes);
-        }
-        node_flush(&queue);
-    }
+size_t stage_run(const struct jf_stage *stage, size_t begin, size_t end, unsigned depth) {
+    unsigned nibble = node_nibble(stage->entries[begin].key_hash, depth);
+    size_t at = begin + 1;
+    while (at < end && node_nibble(stage->entries[at].key_hash, depth) == nibble) at++;
+    return at;
 }
 
 void jf_free(struct jf_stage *stage) {
@@ -44,12 +51,14 @@ void jf_free(struct jf_stage *stage) {
     free(stage->wanted.at);
     free(stage->rows.at);
     free(stage->stales.at);
+    if (stage->crown != NULL) crown_release(stage->crown);
+    rounds_free(&stage->rounds);
     pool_free(&stage->pool);
     free(stage);
 }
 
 static size_t write_path(const uint8_t *key_hash, unsigned depth, uint8_t *path) {
-    for (unsigned d = 0; d < depth; d++) path[d] = node_nibble(key_hash, d);
+    for (unsigned d = 0; d < depth; d++) path[d] = (uint8_t)node_nibble(key_hash, d);
     return depth;
 }
 
@@ -67,9 +76,10 @@ size_t jf_wanted_key(const struct jf_stage *stage, size_t i, uint8_t key[JF_KEY_
 }
 
 const uint8_t *jf_slot(const struct jf_stage *stage, bool *leaf) {
-    unsigned nibble = node_nibble(stage->entries[0].key_hash, stage->top.depth);
-    *leaf = node_is_leaf(&stage->top.node, nibble);
-    return stage->top.node.slot[nibble];
+    const struct node *node = &stage->top.node;
+    assert(node->groups == 0);
+    *leaf = node->singles != 0;
+    return node->slot[node_nibble(stage->entries[0].key_hash, stage->top.depth)];
 }
 
 size_t jf_rows(const struct jf_stage *stage) { return stage->rows.count; }
@@ -79,7 +89,12 @@ size_t jf_row_key(const struct jf_stage *stage, size_t i, uint8_t key[JF_KEY_MAX
     return row_key(stage->rows.at[i], stage->version, key);
 }
 
-size_t jf_row(const struct jf_stage *stage, size_t i, uint8_t row[NODE_MAX]) {
+size_t jf_row_size(const struct jf_stage *stage, size_t i) {
+    assert(i < stage->rows.count);
+    return node_size(&((const struct work *)stage->rows.at[i])->node);
+}
+
+size_t jf_row(const struct jf_stage *stage, size_t i, uint8_t *row) {
     assert(i < stage->rows.count);
     return node_write(&((const struct work *)stage->rows.at[i])->node, row);
 }

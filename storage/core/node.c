@@ -5,130 +5,233 @@
 
 #include "xxh3.h"
 
-/* Tag and two hashes are 77 or 80 bytes: with padding, two SHA-256 blocks either way. */
-enum { TAG_LEAF = 13, TAG_INNER = 16 };
-static const uint8_t leaf_tag[TAG_LEAF + 1] = "JMT::LeafNode";
-static const uint8_t inner_tag[TAG_INNER + 1] = "JMT::IntrnalNode";
-const uint8_t node_placeholder[SHA256_SIZE] = {
-    'S', 'P', 'A', 'R', 'S', 'E', '_', 'M', 'E', 'R', 'K', 'L', 'E', '_', 'P', 'L',
-    'A', 'C', 'E', 'H', 'O', 'L', 'D', 'E', 'R', '_', 'H', 'A', 'S', 'H', '_', '_',
-};
+enum { KIND_NONE = 0, KIND_REF = 255 };
 
 static uint64_t load_be64(const uint8_t *p) {
-    uint64_t x = 0;
-    for (unsigned i = 0; i < 8; i++) x = x << 8 | p[i];
-    return x;
+    uint64_t x;
+    memcpy(&x, p, 8);
+    return __builtin_bswap64(x);
 }
 
 static void store_be64(uint8_t *p, uint64_t x) {
-    for (unsigned i = 8; i-- > 0; x >>= 8) p[i] = (uint8_t)x;
+    x = __builtin_bswap64(x);
+    memcpy(p, &x, 8);
 }
 
 uint64_t slot_version(const uint8_t *slot) { return load_be64(slot); }
 
 void slot_set_version(uint8_t *slot, uint64_t version) { store_be64(slot, version); }
 
-void node_set(struct node *node, unsigned nibble, const uint8_t *slot, bool leaf) {
-    uint16_t bit = (uint16_t)(1u << nibble);
-    node->slot[nibble] = slot;
-    node->children = slot != NULL ? node->children | bit : node->children & (uint16_t)~bit;
-    node->leaves = slot != NULL && leaf ? node->leaves | bit : node->leaves & (uint16_t)~bit;
+static void forget(struct node *node, uint16_t bit) {
+    node->refs &= (uint16_t)~bit;
+    node->singles &= (uint16_t)~bit;
+    node->groups &= (uint16_t)~bit;
 }
 
-bool node_parse(struct node *node, const uint8_t *row, size_t size) {
+void node_set_leaves(struct node *node, unsigned n, const uint8_t *leaves, size_t count) {
+    uint16_t bit = (uint16_t)(1u << n);
+    forget(node, bit);
+    if (count == 1) node->singles |= bit;
+    if (count > 1) node->groups |= bit;
+    node->count[n] = (uint32_t)count;
+    node->slot[n] = count > 0 ? leaves : NULL;
+    node->hash[n] = NULL;
+}
+
+void node_set_ref(struct node *node, unsigned n, const uint8_t *slot) {
+    uint16_t bit = (uint16_t)(1u << n);
+    forget(node, bit);
+    node->refs |= bit;
+    node->count[n] = 0;
+    node->slot[n] = slot;
+    node->hash[n] = slot_inner_hash(slot);
+}
+
+size_t node_leaves(const struct node *node) {
+    size_t count = 0;
+    for (unsigned n = 0; n < 16; n++) count += node->count[n];
+    return count;
+}
+
+static bool bit_of(const uint8_t *leaf, unsigned bit) { return slot_key_hash(leaf)[bit / 8] >> (7 - bit % 8) & 1; }
+
+static bool ascending(const uint8_t *leaves, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        const uint8_t *leaf = leaves + i * NODE_LEAF;
+        if (memcmp(slot_key_hash(leaf - NODE_LEAF), slot_key_hash(leaf), SHA256_SIZE) >= 0) return false;
+    }
+    return true;
+}
+
+bool node_leaves_good(const uint8_t *leaves, size_t count, unsigned bit) {
+    if (bit >= 8 * SHA256_SIZE || !ascending(leaves, count)) return false;
+    const uint8_t *last = leaves + (count > 0 ? count - 1 : 0) * NODE_LEAF;
+    for (unsigned i = 0; count > 0 && i < bit; i++) {
+        if (bit_of(leaves, i) != bit_of(last, i)) return false;
+    }
+    return true;
+}
+
+/* Bytes of a child of this kind. */
+static size_t child_size(uint8_t kind) {
+    if (kind == KIND_REF) return NODE_INNER;
+    return (size_t)kind * NODE_LEAF + (kind > 1 ? SHA256_SIZE : 0);
+}
+
+/* Takes child n at `child`. */
+static void point_child(struct node *node, unsigned n, uint8_t kind, const uint8_t *child) {
+    if (kind == KIND_REF) {
+        node_set_ref(node, n, child);
+    } else if (kind > 1) {
+        node_set_leaves(node, n, child + SHA256_SIZE, kind);
+        node->hash[n] = child;
+    } else {
+        node_set_leaves(node, n, child, kind);
+    }
+}
+
+void node_point(struct node *node, const uint8_t *row) {
     memset(node, 0, sizeof *node);
+    const uint8_t *child = row + NODE_HEADER;
+    for (unsigned n = 0; n < 16; n++) {
+        point_child(node, n, row[n], child);
+        child += child_size(row[n]);
+    }
+}
+
+static bool good(const uint8_t *row, size_t size) {
     if (size < NODE_HEADER + NODE_CHECKSUM) return false;
     size -= NODE_CHECKSUM;
     if (load_be64(row + size) != xxh3(row, size, 0)) return false;
-    node->children = (uint16_t)(row[0] << 8 | row[1]);
-    node->leaves = (uint16_t)(row[2] << 8 | row[3]);
-    if ((node->leaves & ~node->children) != 0) return false;
     size_t at = NODE_HEADER;
     for (unsigned n = 0; n < 16; n++) {
-        if (!(node->children >> n & 1)) continue;
-        node->slot[n] = row + at;
-        at += node_is_leaf(node, n) ? NODE_LEAF : NODE_INNER;
+        const uint8_t *child = row + at;
+        at += child_size(row[n]);
         if (at > size) return false;
+        if (row[n] > 1 && row[n] != KIND_REF && !ascending(child + SHA256_SIZE, row[n])) return false;
     }
     return at == size;
 }
 
-size_t node_write(const struct node *node, uint8_t *row) {
-    row[0] = (uint8_t)(node->children >> 8), row[1] = (uint8_t)node->children;
-    row[2] = (uint8_t)(node->leaves >> 8), row[3] = (uint8_t)node->leaves;
+bool node_parse(struct node *node, const uint8_t *row, size_t size) {
+    if (good(row, size)) {
+        node_point(node, row);
+        return true;
+    }
+    memset(node, 0, sizeof *node);
+    return false;
+}
+
+size_t node_size(const struct node *node) {
+    size_t refs = (size_t)__builtin_popcount(node->refs), groups = (size_t)__builtin_popcount(node->groups);
+    return NODE_HEADER + refs * NODE_INNER + groups * SHA256_SIZE + node_leaves(node) * NODE_LEAF + NODE_CHECKSUM;
+}
+
+static size_t lay_out(const struct node *node, uint8_t *row) {
     size_t at = NODE_HEADER;
     for (unsigned n = 0; n < 16; n++) {
+        bool ref = node->refs >> n & 1;
+        assert(node->count[n] < KIND_REF);
+        row[n] = ref ? KIND_REF : (uint8_t)node->count[n];
         if (node->slot[n] == NULL) continue;
-        size_t size = node_is_leaf(node, n) ? NODE_LEAF : NODE_INNER;
+        if (node->groups >> n & 1) {
+            memcpy(row + at, node->hash[n], SHA256_SIZE);
+            at += SHA256_SIZE;
+        }
+        size_t size = ref ? NODE_INNER : (size_t)node->count[n] * NODE_LEAF;
+        assert(at + size + NODE_CHECKSUM <= NODE_MAX);
         memcpy(row + at, node->slot[n], size);
         at += size;
     }
+    return at;
+}
+
+void node_lay_out(const struct node *node, uint8_t *row) { lay_out(node, row); }
+
+size_t node_write(const struct node *node, uint8_t *row) {
+    size_t at = lay_out(node, row);
     store_be64(row + at, xxh3(row, at, 0));
     return at + NODE_CHECKSUM;
 }
 
-void node_flush(struct node_queue *queue) {
-    sha256_two_blocks((const uint8_t(*)[SHA256_TWO_BLOCKS])queue->message, queue->digest, queue->count);
-    queue->count = 0;
-}
-
-/* Queues H(tag | first | second) for `digest`. The inputs are copied: only digests of this flush are out of bounds. */
-static void enqueue(struct node_queue *queue, const uint8_t *tag, size_t tag_size, const uint8_t *first,
-                    const uint8_t *second, uint8_t *digest) {
-    if (queue->count == sizeof queue->digest / sizeof *queue->digest) node_flush(queue);
-    uint8_t *message = queue->message[queue->count];
-    memcpy(message, tag, tag_size);
-    memcpy(message + tag_size, first, SHA256_SIZE);
-    memcpy(message + tag_size + SHA256_SIZE, second, SHA256_SIZE);
-    sha256_pad(message, tag_size + 2 * SHA256_SIZE);
-    queue->digest[queue->count++] = digest;
-}
-
-static void child_hashes(struct node_queue *queue, const struct node *node, uint16_t dirty, node_hashes hashes) {
-    for (unsigned n = 0; n < 16; n++) {
-        if (!(dirty >> n & 1)) continue;
-        const uint8_t *slot = node->slot[n];
-        uint8_t *hash = hashes[16 + n];
-        if (slot == NULL) memcpy(hash, node_placeholder, SHA256_SIZE);
-        else if (!node_is_leaf(node, n)) memcpy(hash, slot_inner_hash(slot), SHA256_SIZE);
-        else enqueue(queue, leaf_tag, TAG_LEAF, slot_key_hash(slot), slot_value_hash(slot), hash);
+struct digest node_hash_leaves(struct rounds *rounds, const uint8_t *leaves, size_t count, unsigned bit, uint8_t *out) {
+    if (count == 0) return rounds_nothing();
+    if (count == 1) return rounds_leaf(rounds, slot_key_hash(leaves), NULL);
+    assert(bit < 8 * SHA256_SIZE); /* the keys ascend, so they differ somewhere */
+    size_t low = 0, high = count; /* the first leaf whose bit is set */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (bit_of(leaves + middle * NODE_LEAF, bit)) high = middle;
+        else low = middle + 1;
     }
+    struct digest left = node_hash_leaves(rounds, leaves, low, bit + 1, NULL);
+    struct digest right = node_hash_leaves(rounds, leaves + low * NODE_LEAF, count - low, bit + 1, NULL);
+    /* Two keys on one side are more than one: a join is always made. */
+    return rounds_join(rounds, left, right, out);
 }
 
-void node_hash_step(struct node_queue *queue, const struct node *node, uint16_t dirty, unsigned step,
-                    node_hashes hashes) {
-    assert(step < NODE_HASH_STEPS);
-    if (step == 0) {
-        child_hashes(queue, node, dirty, hashes);
-        return;
+static struct digest hash_child(struct rounds *rounds, struct node *node, unsigned n, unsigned depth, bool dirty,
+                                uint8_t *hash) {
+    uint16_t bit = (uint16_t)(1u << n);
+    if (node->singles & bit) return rounds_leaf(rounds, slot_key_hash(node->slot[n]), hash);
+    if (node->groups & bit && (dirty || node->hash[n] == NULL)) {
+        struct digest digest = node_hash_leaves(rounds, node->slot[n], node->count[n], 4 * (depth + 1), hash);
+        node->hash[n] = hash;
+        return digest;
     }
-    unsigned width = 1u << step, first = 16 >> step;
-    for (unsigned i = first; i < 2 * first; i++) {
-        uint32_t range = ((1u << width) - 1) << ((i - first) * width);
-        if (!(dirty & range)) continue;
-        uint32_t there = node->children & range;
-        bool single = there != 0 && (there & (there - 1)) == 0;
-        if (there == 0) {
-            memcpy(hashes[i], node_placeholder, SHA256_SIZE);
-        } else if (single && (node->leaves & there) != 0) {
-            memcpy(hashes[i], hashes[16 + __builtin_ctz(there)], SHA256_SIZE);
-        } else {
-            enqueue(queue, inner_tag, TAG_INNER, hashes[2 * i], hashes[2 * i + 1], hashes[i]);
+    return node->slot[n] != NULL ? (struct digest){node->hash[n], 0, 2} : rounds_nothing();
+}
+
+struct ranges {
+    struct rounds *rounds;
+    struct node *node;
+    uint8_t (*hashes)[SHA256_SIZE];
+    unsigned depth;
+    uint16_t dirty;
+    bool anew;
+};
+
+static struct digest hash_range(const struct ranges *r, unsigned i) {
+    if (i >= 16) {
+        unsigned n = i - 16;
+        return hash_child(r->rounds, r->node, n, r->depth, r->dirty >> n & 1, r->hashes[i]);
+    }
+    unsigned level = 31u - (unsigned)__builtin_clz(i), width = 16u >> level, first = i * width - 16;
+    uint32_t range = ((1u << width) - 1) << first;
+    const struct node *node = r->node;
+    if (!r->anew && !(r->dirty & range)) {
+        uint32_t single = node->singles & range, more = (node->refs | node->groups) & range;
+        if (more != 0 || (single & (single - 1)) != 0) return (struct digest){r->hashes[i], 0, 2};
+    }
+    struct digest left = hash_range(r, 2 * i);
+    return rounds_join(r->rounds, left, hash_range(r, 2 * i + 1), r->hashes[i]);
+}
+
+struct digest node_hash_ranges(struct rounds *rounds, struct node *node, unsigned depth, uint16_t dirty, bool anew,
+                               node_hashes hashes) {
+    struct ranges ranges = {rounds, node, hashes, depth, dirty, anew};
+    return hash_range(&ranges, 1);
+}
+
+bool node_hash_all(const struct node *node, node_hashes hashes) {
+    struct rounds rounds;
+    rounds_open(&rounds);
+    struct node copy = *node; /* no group is hashed, for all have the hash they record */
+    node_hash_ranges(&rounds, &copy, 0, 0, true, hashes);
+    bool ok = rounds_run(&rounds);
+    rounds_free(&rounds);
+    for (unsigned i = 31; i >= 1; i--) { /* what had nothing to hash */
+        unsigned n = i - 16;
+        if (i >= 16) {
+            if (node->slot[n] == NULL) memcpy(hashes[i], placeholder, SHA256_SIZE);
+            else if (node->hash[n] != NULL) memcpy(hashes[i], node->hash[n], SHA256_SIZE);
+            continue;
         }
+        unsigned level = 31u - (unsigned)__builtin_clz(i), width = 16u >> level;
+        uint32_t range = ((1u << width) - 1) << (i * width - 16), single = node->singles & range;
+        if ((node->refs | node->groups) & range || (single & (single - 1)) != 0) continue;
+        if (single == 0) memcpy(hashes[i], placeholder, SHA256_SIZE);
+        else memcpy(hashes[i], hashes[16 + __builtin_ctz(single)], SHA256_SIZE);
     }
-}
-
-void node_hash_all(const struct node *node, node_hashes hashes) {
-    struct node_queue queue;
-    queue.count = 0;
-    for (unsigned step = 0; step < NODE_HASH_STEPS; step++) {
-        node_hash_step(&queue, node, 0xffff, step, hashes);
-        node_flush(&queue);
-    }
-}
-
-void node_hash(const struct node *node, uint8_t hash[SHA256_SIZE]) {
-    node_hashes hashes;
-    node_hash_all(node, hashes);
-    memcpy(hash, hashes[1], SHA256_SIZE);
+    return ok;
 }

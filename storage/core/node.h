@@ -1,15 +1,15 @@
-/* A node of the Jellyfish tree as it is stored, and its hash (penumbra jmt 0.12, src/node_type.rs).
+/* A node of the Jellyfish tree as it is stored (penumbra jmt 0.12, src/node_type.rs, has other rows and the same hashes).
  *
- * A node covers all keys whose hash begins with its path (0..63 nibbles) and has up to 16 children, one per next nibble.
- * A child that covers one key is a leaf and lives in this node's row; a child that covers more has a row of its own.
+ * A node covers all keys whose hash begins with its path (0..63 nibbles) and has 16 children, one per next nibble. Where
+ * they are few, the leaves below a child stand flat in this node's row; else the child has a row of its own.
  *
- *   row    children u16 BE (bit n: child n is there) | leaves u16 BE (of those, which are leaves) | slots, ascending
+ *   row    kind u8 x 16 (of child n: 0 no key, 255 a row of its own, else its number of leaves) | children, ascending
  *          | XXH3-64 of all that, u64 BE (the hash of a node does not cover the versions)
- *   slot   inner: version u64 BE of the child's row | hash 32                               = 40 bytes
- *          leaf:  version u64 BE of the value's row | key hash 32 | value hash 32           = 72 bytes
+ *   child  with a row: the slot: version u64 BE of that row | hash 32                            = 40 bytes
+ *          one key:    the leaf: version u64 BE of the value's row | key hash 32 | value hash 32 = 72 bytes
+ *          more keys:  the group: hash 32 | leaves, ascending by key hash                        = 32 + 72 n bytes
  *
- * Hash of a range of keys, so that the 16-way rows leave no trace in it:
- *   no key: the placeholder; one key: H("JMT::LeafNode" | key hash | value hash); else H("JMT::IntrnalNode" | left | right).
+ * A row and its key fill at most half a page of LMDB.
  */
 #ifndef IOI_NODE_H
 #define IOI_NODE_H
@@ -18,66 +18,71 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rounds.h"
 #include "sha256.h"
 
 enum {
-    NODE_HEADER = 4,
+    NODE_HEADER = 16,
     NODE_INNER = 40,
     NODE_LEAF = 72,
     NODE_CHECKSUM = 8,
-    NODE_MAX = NODE_HEADER + 16 * NODE_LEAF + NODE_CHECKSUM,
+    NODE_MAX = 2022, /* 2038 less LMDB's 8 and the version of the row key; see node_room */
     NODE_DEPTHS = 64, /* nibbles of a key hash */
 };
 
-extern const uint8_t node_placeholder[SHA256_SIZE]; /* the hash of no keys */
-
 struct node {
-    uint16_t children, leaves; /* bit n: nibble n; leaves is a subset */
-    const uint8_t *slot[16];   /* NULL where there is no child; pointers into memory the node does not own */
+    uint16_t refs, singles, groups; /* bit n: what child n is, at most one of these */
+    uint32_t count[16];             /* leaves of child n; 0 of one with a row */
+    const uint8_t *slot[16];        /* its slot, or its leaves; NULL: no key. Memory the node does not own */
+    const uint8_t *hash[16];        /* of a ref or a group, as recorded */
 };
 
 /* Hashes of the 31 aligned ranges of a node: [1] all, [2i] and [2i+1] the halves of [i], [16+n] child n. */
 typedef uint8_t node_hashes[32][SHA256_SIZE];
 
-static inline uint8_t node_nibble(const uint8_t *key_hash, unsigned depth) {
+static inline unsigned node_nibble(const uint8_t *key_hash, unsigned depth) {
     return depth % 2 == 0 ? key_hash[depth / 2] >> 4 : key_hash[depth / 2] & 15;
 }
 
-static inline bool node_is_leaf(const struct node *node, unsigned nibble) { return node->leaves >> nibble & 1; }
-
-/* What differs between the two kinds of slot. */
+/* The parts of slots and leaves. */
 static inline const uint8_t *slot_inner_hash(const uint8_t *slot) { return slot + 8; }
-static inline const uint8_t *slot_key_hash(const uint8_t *slot) { return slot + 8; }
-static inline const uint8_t *slot_value_hash(const uint8_t *slot) { return slot + 8 + SHA256_SIZE; }
+static inline const uint8_t *slot_key_hash(const uint8_t *leaf) { return leaf + 8; }
+static inline const uint8_t *slot_value_hash(const uint8_t *leaf) { return leaf + 8 + SHA256_SIZE; }
 uint64_t slot_version(const uint8_t *slot);
 void slot_set_version(uint8_t *slot, uint64_t version);
 
-/* Replaces child `nibble`; slot NULL removes it. */
-void node_set(struct node *node, unsigned nibble, const uint8_t *slot, bool leaf);
+/* Replaces child n. `count` leaves (none: no key), whose hash is unknown as yet; or a row of its own. */
+void node_set_leaves(struct node *node, unsigned n, const uint8_t *leaves, size_t count);
+void node_set_ref(struct node *node, unsigned n, const uint8_t *slot);
 
-/* Reads a row; the slots point into it. False if it is no row. */
+/* How many leaves stand in the row. */
+size_t node_leaves(const struct node *node);
+
+/* Reads a row; the slots point into it. False, and a node without keys, if it is no row. */
 bool node_parse(struct node *node, const uint8_t *row, size_t size);
 
-/* Writes the row; returns its size, at most NODE_MAX. */
+/* How long the row of a node is, how long that of a node at this depth may be, and the row: at most NODE_MAX bytes. */
+size_t node_size(const struct node *node);
+static inline size_t node_room(unsigned depth) { return (size_t)NODE_MAX - depth; }
 size_t node_write(const struct node *node, uint8_t *row);
 
-/* Messages waiting to be hashed together. Whoever needs a digest flushes first. */
-struct node_queue {
-    size_t count;
-    uint8_t message[64][SHA256_TWO_BLOCKS];
-    uint8_t *digest[64];
-};
+/* The same without the checksum, for memory: node_size bytes are enough. */
+void node_lay_out(const struct node *node, uint8_t *row);
+void node_point(struct node *node, const uint8_t *row);
 
-void node_flush(struct node_queue *queue);
+/* Whether leaves ascend and agree in their first `bit` bits. */
+bool node_leaves_good(const uint8_t *leaves, size_t count, unsigned bit);
 
-/* Step 0..4 of hashing a node: the children's own hashes, then ranges of 2, 4, 8 and all 16. Only ranges that touch
- * `dirty` are done anew. Flush between the steps of a node; nodes do not depend on each other. */
-void node_hash_step(struct node_queue *queue, const struct node *node, uint16_t dirty, unsigned step, node_hashes hashes);
+/* Adds the hashing of `count` leaves that agree in their first `bit` bits; `out` gets the digest unless there is one
+ * key or none. */
+struct digest node_hash_leaves(struct rounds *rounds, const uint8_t *leaves, size_t count, unsigned bit, uint8_t *out);
 
-enum { NODE_HASH_STEPS = 5 };
+/* Adds the hashing of a node at `depth`. Only ranges that touch `dirty` are done anew: of groups in it the leaves are
+ * hashed, and node->hash will be there; all else is taken from hashes[1..15], or what the row records. */
+struct digest node_hash_ranges(struct rounds *rounds, struct node *node, unsigned depth, uint16_t dirty, bool anew,
+                               node_hashes hashes);
 
-/* The hashes of one node, all steps; and the hash of the whole alone. */
-void node_hash_all(const struct node *node, node_hashes hashes);
-void node_hash(const struct node *node, uint8_t hash[SHA256_SIZE]);
+/* The hashes of one node, all of them; false if there is no memory. Of ranges with one key it is that key's. */
+bool node_hash_all(const struct node *node, node_hashes hashes);
 
 #endif

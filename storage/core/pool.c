@@ -1,9 +1,10 @@
 #include "pool.h"
 
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { CHUNK = 256 * 1024 };
+enum { CHUNK = 256 * 1024, SPARE = 64 /* chunks kept: 16 MiB, what a large batch takes for one subtree */ };
 
 struct pool_chunk {
     struct pool_chunk *next;
@@ -11,11 +12,42 @@ struct pool_chunk {
     alignas(16) unsigned char bytes[];
 };
 
+static struct {
+    atomic_flag lock;
+    struct pool_chunk *chunks;
+    size_t count;
+} spare = {ATOMIC_FLAG_INIT, NULL, 0};
+
+static void lock_spare(void) {
+    while (atomic_flag_test_and_set_explicit(&spare.lock, memory_order_acquire)) { /* held for a few instructions */
+    }
+}
+
+static void unlock_spare(void) { atomic_flag_clear_explicit(&spare.lock, memory_order_release); }
+
+static struct pool_chunk *spare_take(void) {
+    lock_spare();
+    struct pool_chunk *chunk = spare.chunks;
+    if (chunk != NULL) spare.chunks = chunk->next, spare.count--;
+    unlock_spare();
+    return chunk;
+}
+
+/* False: there are enough. */
+static int spare_give(struct pool_chunk *chunk) {
+    lock_spare();
+    int taken = spare.count < SPARE;
+    if (taken) chunk->next = spare.chunks, spare.chunks = chunk, spare.count++;
+    unlock_spare();
+    return taken;
+}
+
 void *pool_take(struct pool *pool, size_t size) {
     size = (size + 15) & ~(size_t)15;
     if (pool->chunks == NULL || pool->chunks->size - pool->used < size) {
         size_t room = size > CHUNK ? size : CHUNK;
-        struct pool_chunk *chunk = malloc(sizeof *chunk + room);
+        struct pool_chunk *chunk = room == CHUNK ? spare_take() : NULL;
+        if (chunk == NULL) chunk = malloc(sizeof *chunk + room);
         if (chunk == NULL) return NULL;
         chunk->next = pool->chunks;
         chunk->size = room;
@@ -29,9 +61,18 @@ void *pool_take(struct pool *pool, size_t size) {
 
 void pool_free(struct pool *pool) {
     while (pool->chunks != NULL) {
-        struct pool_chunk *next = pool->chunks->next;
-        free(pool->chunks);
-        pool->chunks = next;
+        struct pool_chunk *chunk = pool->chunks;
+        pool->chunks = chunk->next;
+        if (chunk->size != CHUNK || !spare_give(chunk)) free(chunk);
     }
+    pool->used = 0;
+}
+
+void pool_clear(struct pool *pool) {
+    struct pool_chunk *kept = pool->chunks;
+    if (kept == NULL) return;
+    struct pool rest = {kept->next, 0};
+    pool_free(&rest);
+    kept->next = NULL;
     pool->used = 0;
 }

@@ -14,6 +14,11 @@ struct pool { /* all zero = empty */
 /* `size` bytes aligned to 16, not cleared; NULL if there is no memory. */
 void *pool_take(struct pool *pool, size_t size);
 
+/* Some of the memory is kept for the next pool of whatever thread: fetching it from the system and clearing it costs
+ * more than a batch does with it. */
 void pool_free(struct pool *pool);
+
+/* Empties the pool for more of the same. */
+void pool_clear(struct pool *pool);
 
 #endif

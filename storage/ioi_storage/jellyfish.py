@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from . import _core
 from .rows import corrupt, u64
@@ -23,6 +23,12 @@ from .trees import Batch, Inner, Leaf, Map, Node, ReadNodes, TreeHead, TreeUpdat
 PLACEHOLDER = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
 
 _LEAF_SIZE = 72
+_REF_SIZE = 40
+MEMORY = 128 << 20
+"""Bytes of a state's first levels kept in memory, by each process that stages: all rows of a million keys."""
+
+Buffer = Union[bytes, memoryview]
+
 _NO_SLOTS: tuple[bytes | None, ...] = (None,) * 16
 
 
@@ -35,9 +41,11 @@ class SubtreeTask(NamedTuple):
 
 
 class SubtreeResult(NamedTuple):
+    """What a task gives; plain bytes, for the same reason."""
+
     slot: bytes | None
-    rows: list[tuple[bytes, bytes]]
-    stale: list[bytes]
+    rows: Buffer  # packed, see _core.Rows
+    stale: Buffer  # packed pieces, without keys
     effects: bytes
 
 
@@ -46,31 +54,36 @@ class Jellyfish:
     empty = TreeHead(PLACEHOLDER, b"")
     ordered = False
 
+    def memory(self) -> _core.Crown:
+        return _core.Crown(MEMORY)
+
     def stage(
-        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map
+        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map,
+        memory: _core.Crown | None,
     ) -> TreeUpdate:
         old_slots = _root_slots(read, parent)
         groups = _by_top_nibble(entries)
         tasks = [SubtreeTask(old_slots[nibble], group, version) for nibble, group in groups]
-        results: list[SubtreeResult] = list(map(partial(self.run, read), tasks))
+        results: list[SubtreeResult] = list(map(partial(self.run, read, memory), tasks))
         slots = list(old_slots)
         for (nibble, _), result in zip(groups, results):
             slots[nibble] = result.slot
         effects = b"".join(result.effects for result in results)
         if not any(effects):
             return TreeUpdate(parent, [], [], effects)
-        rows = [row for result in results for row in result.rows]
-        stale = [piece for result in results for piece in result.stale]
+        rows = [result.rows for result in results]
+        stale = [piece for _, piece in _core.Rows([result.stale for result in results])]
         if parent.pointer:
             stale.append(b"\0" + parent.pointer + b"\0")
         if not any(slots):
-            return TreeUpdate(self.empty, rows, stale, effects)
+            return TreeUpdate(self.empty, _core.Rows(rows), stale, effects)
         root_row = _core.node_row(slots)
         pointer = u64(version)
-        return TreeUpdate(TreeHead(_core.node_hash(root_row), pointer), [(pointer, root_row), *rows], stale, effects)
+        rows.insert(0, _core.packed_row(pointer, root_row))
+        return TreeUpdate(TreeHead(_core.node_hash(root_row), pointer), _core.Rows(rows), stale, effects)
 
-    def run(self, read: ReadNodes, task: SubtreeTask) -> SubtreeResult:
-        subtree = _core.Subtree(1, task.slot, task.entries, task.version)
+    def run(self, read: ReadNodes, memory: _core.Crown | None, task: SubtreeTask) -> SubtreeResult:
+        subtree = _core.Subtree(1, task.slot, task.entries, task.version, memory)
         while keys := subtree.wanted():
             bad = subtree.feed(read(keys))
             if bad is not None:
@@ -82,14 +95,18 @@ class Jellyfish:
 
     def find(self, read: ReadNodes, head: TreeHead, place: bytes) -> Leaf | None:
         slots: Sequence[bytes | None] = _root_slots(read, head)
-        path = _nibbles(place)
+        path, key = _nibbles(place), head.pointer
         for depth, nibble in enumerate(path):
             slot = slots[nibble]
             if slot is None:
                 return None
             if len(slot) == _LEAF_SIZE:
                 return _leaf(slot) if slot[8:40] == place else None
-            slots = _core.node_slots(_checked_row(read, slot[:8] + bytes(path[: depth + 1]), slot[8:]))
+            if len(slot) > _LEAF_SIZE:
+                group = _checked_group(key, slot, depth + 1)
+                return next((_leaf(leaf) for leaf in _leaves(group) if leaf[8:40] == place), None)
+            key = slot[:8] + bytes(path[: depth + 1])
+            slots = _core.node_slots(_checked_row(read, key, slot[8:]))
         raise corrupt("nodes", head.pointer, "a path goes on below the last nibble")
 
     def top(self, read: ReadNodes, head: TreeHead) -> Node | None:
@@ -103,6 +120,8 @@ class Jellyfish:
         return top
 
     def split(self, read: ReadNodes, inner: Inner) -> tuple[Node | None, Node | None]:
+        if isinstance(inner.handle, _Group):
+            return inner.handle.halves()
         row, at = inner.handle or (None, 1)
         if row is None:
             assert inner.row is not None
@@ -110,8 +129,10 @@ class Jellyfish:
         return row.range(2 * at), row.range(2 * at + 1)
 
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
+        if isinstance(inner.handle, _Group):
+            return inner.handle.middle()
         row, at = inner.handle or (None, 1)
-        path = row.path if row is not None else (inner.row or b"")[8:]
+        path = (row.key if row is not None else inner.row or b"")[8:]
         # The bits that all places of the right half begin with: the path, the range within the row, a one.
         level = at.bit_length() - 1
         bits = int(path.hex()[1::2] or "0", 16) << level | at - (1 << level)
@@ -121,7 +142,7 @@ class Jellyfish:
 class _Row(NamedTuple):
     """A row as the binary tree it stands for: range 1 is all of it, 2i and 2i + 1 are the halves of i, 16 + n is child n."""
 
-    path: bytes
+    key: bytes
     slots: tuple[bytes | None, ...]
     hashes: tuple[bytes, ...]
 
@@ -135,7 +156,49 @@ class _Row(NamedTuple):
             return _leaf(children[0], self.hashes[at])
         if span > 1:
             return Inner(self.hashes[at], b"", None, (self, at))
-        return Inner(self.hashes[at], b"", children[0][:8] + self.path + bytes([first]), None)
+        if len(children[0]) == _REF_SIZE:
+            return Inner(self.hashes[at], b"", children[0][:8] + self.key[8:] + bytes([first]), None)
+        depth = len(self.key) - 8 + 1
+        return Inner(self.hashes[at], b"", None, _Group(_checked_group(self.key, children[0], depth), 4 * depth))
+
+
+class _Group(NamedTuple):
+    """Leaves that stand flat in a row and agree in their first `bit` bits."""
+
+    leaves: bytes
+    bit: int
+
+    def halves(self) -> tuple[Node | None, Node | None]:
+        leaves = _leaves(self.leaves)
+        byte, mask = 8 + self.bit // 8, 0x80 >> self.bit % 8
+        left = sum(not leaf[byte] & mask for leaf in leaves) * _LEAF_SIZE
+        return self._half(self.leaves[:left]), self._half(self.leaves[left:])
+
+    def middle(self) -> bytes:
+        shift = 255 - self.bit
+        first = int.from_bytes(self.leaves[8:40], "big") >> shift
+        return ((first | 1) << shift).to_bytes(32, "big")
+
+    def _half(self, leaves: bytes) -> Node | None:
+        if not leaves:
+            return None
+        if len(leaves) == _LEAF_SIZE:
+            return _leaf(leaves)
+        return Inner(_core.leaves_hash(leaves, self.bit + 1), b"", None, _Group(leaves, self.bit + 1))
+
+
+def _leaves(group: bytes) -> list[bytes]:
+    return [group[at : at + _LEAF_SIZE] for at in range(0, len(group), _LEAF_SIZE)]
+
+
+def _checked_group(key: bytes, slot: bytes, depth: int) -> bytes:
+    """The leaves of a group at `depth`; its row vouches for its hash alone."""
+    try:
+        if _core.leaves_hash(slot[32:], 4 * depth) == slot[:32]:
+            return slot[32:]
+    except ValueError:
+        pass
+    raise corrupt("nodes", key, "a hash in it is not that of the leaves beside it")
 
 
 def _leaf(slot: bytes, hash: bytes | None = None) -> Leaf:
@@ -160,7 +223,7 @@ def _row(read: ReadNodes, key: bytes, expected: bytes) -> _Row:
         raise corrupt("nodes", key, "its checksum does not match") from None
     if hashes[1] != expected:
         raise corrupt("nodes", key, "its hash is not the one recorded for it")
-    return _Row(key[8:], _core.node_slots(row), hashes)
+    return _Row(key, _core.node_slots(row), hashes)
 
 
 def _checked_row(read: ReadNodes, key: bytes, expected: bytes) -> bytes:

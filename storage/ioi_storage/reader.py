@@ -30,6 +30,8 @@ class Reader:
         self._tables = open_tables(self._env, create=False)
         self._tree = tree_named(spec["tree"])
         self._snapshot: Snapshot | None = None
+        self._memory: Any = None  # of the tree
+        self._rollbacks: int | None = None  # mark `rollbacks` when it was made
         self._lags = lag
         self._lagging: dict[bytes, bytes | None] = {}
         self._open = True
@@ -102,8 +104,12 @@ class Reader:
 
     def run(self, task: Any) -> Any:
         """One task of a tree's `stage`, on this transaction's version: what `map` returns for it."""
+        snapshot = self._now()
         with translated("reading the tree"):
-            return self._tree.run(self._now().nodes, task)
+            rollbacks = snapshot.mark(marks.ROLLBACKS)
+            if self._memory is None or rollbacks != self._rollbacks:
+                self._memory, self._rollbacks = self._tree.memory(), rollbacks
+            return self._tree.run(snapshot.nodes, self._memory, task)
 
     def _now(self) -> Snapshot:
         if self._snapshot is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import _core
 from .rows import KEY_LIMIT, VersionRow, stale_rows, u64
-from .trees import Batch, Effect, Map, ReadNodes, Tree, TreeHead
+from .trees import Batch, Effect, Map, ReadNodes, Rows, Tree, TreeHead
 
 _INDEX_WORD = 16  # of struct jf_entry: two hashes come before it
 _STALE_VALUE = b"\1"
@@ -25,17 +26,19 @@ class Staged:
     pointer: bytes  # the tree's own: where its root row is
     writes: int  # of the batch
     keys: int  # in the state after it
-    nodes: list[tuple[bytes, bytes]] = field(repr=False)  # ascending, as all tables below
-    values: list[tuple[bytes, bytes]] = field(repr=False)
-    stale: list[tuple[bytes, bytes]] = field(repr=False)
+    nodes: Rows = field(repr=False)
+    values: Rows = field(repr=False)
+    stale: Rows = field(repr=False)
     changes: list[tuple[bytes, bytes | None]] = field(repr=False)  # the writes that changed something, ascending by key
 
 
-def stage(tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Map, origin: object) -> Staged:
+def stage(
+    tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Map, origin: object, memory: Any = None
+) -> Staged:
     """Applies `batch` (ascending by key, unique; None deletes). TypeError or ValueError name the write that is wrong."""
     entries = _core.hash_batch(batch, KEY_LIMIT)
     version = parent.version + 1
-    update = tree.stage(read, TreeHead(parent.root, parent.head), batch, entries, version, map)
+    update = tree.stage(read, TreeHead(parent.root, parent.head), batch, entries, version, map, memory)
     keys = parent.keys + update.effects.count(Effect.INSERTED) - update.effects.count(Effect.DELETED)
     return Staged(
         version=version,
@@ -47,7 +50,7 @@ def stage(tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Ma
         writes=len(batch),
         keys=keys,
         nodes=update.rows,
-        values=_core.value_rows(version, entries, update.effects, batch),
+        values=_core.Rows([_core.value_rows(version, entries, update.effects, batch)]),
         stale=stale_rows(version, update.stale + _tombstones(version, entries, update.effects)),
         changes=_changes(entries, update.effects, batch),
     )

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from . import diff, flat, prove, staged, walk
 from .errors import StaleStage, UnorderedTree
@@ -43,6 +43,8 @@ class State(ABC):
 
     _tree: Tree
     _lineage: object  # another one after a rollback: a version then may be there again, but not the same
+    _memory: Any = None  # of the tree (Tree.memory), for this lineage
+
     # What is stored where is theirs:
 
     @property
@@ -207,7 +209,7 @@ class State(ABC):
         the write that is wrong."""
         self._check()
         pairs = batch if isinstance(batch, list) else list(batch)
-        return staged.stage(self._tree, self._nodes, self.latest, pairs, map, self._lineage)
+        return staged.stage(self._tree, self._nodes, self.latest, pairs, map, self._lineage, self._memory)
 
     def overlay(self) -> OverlayStore:
         """A state on top of this one that leaves it untouched."""

@@ -64,6 +64,8 @@ class Store(State):
             if not read_only:
                 self._finish_rollback()
             self.tree = creation.tree
+            if not read_only:  # another process may roll back a state that is only read here
+                self._memory = self._tree.memory()
             self.genesis_root = creation.genesis_root
             self.meta = creation.meta
             self._read(Snapshot.latest)
@@ -444,6 +446,7 @@ class Store(State):
         if version is None:
             return
         self._lineage, self._latest_row, self._lag = object(), None, None
+        self._memory = self._tree.memory()
         row = self._look(lambda snapshot: snapshot.version_row(version))
 
         def values_at(txn: lmdb.Transaction[bytes], keys: list[bytes]) -> list[tuple[bytes, bytes | None]]:

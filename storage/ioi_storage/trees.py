@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Optional, Protocol, Union
 
 from .errors import UnknownTree
@@ -12,6 +12,9 @@ ReadNodes = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 Batch = Sequence[tuple[bytes, Optional[bytes]]]
 """(key, value or None to delete)"""
+
+Rows = Collection[tuple[bytes, bytes]]
+"""Rows of a table by key, ascending. May be lazy: made anew each time they are looked at."""
 
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """map(function, tasks): the results in the order of the tasks, wherever they are computed."""
@@ -28,7 +31,7 @@ class TreeUpdate(NamedTuple):
     """What applying a batch gives. Nothing is written yet."""
 
     head: TreeHead
-    rows: list[tuple[bytes, bytes]]  # of table `nodes`, ascending by key
+    rows: Rows  # of table `nodes`
     stale: list[bytes]  # records of rows no longer needed: kind u8 | version u64 | size u8 | path or key hash
     effects: bytes  # one Effect an entry of the batch, in the order of its key hashes
 
@@ -75,14 +78,18 @@ class Tree(Protocol):
     empty: TreeHead
     ordered: bool  # whether places ascend as keys do
 
+    def memory(self) -> Any:
+        """What the tree may keep of one state from batch to batch, so as not to read it again; None if nothing."""
+
     def stage(
-        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map
+        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map, memory: Any
     ) -> TreeUpdate:
         """Apply `batch` (ascending by key, unique); new rows belong to `version`.
 
-        entries: the same writes hashed (packed struct jf_entry, ascending by key hash; `index` is the one in batch)."""
+        entries: the same writes hashed (packed struct jf_entry, ascending by key hash; `index` is the one in batch).
+        memory: None, or what `memory` made for this state; another one is needed after a rollback."""
 
-    def run(self, read: ReadNodes, task: Any) -> Any:
+    def run(self, read: ReadNodes, memory: Any, task: Any) -> Any:
         """One of the tasks that `stage` gives to `map`, for a map that sends them elsewhere."""
 
     def place(self, key: bytes) -> bytes:

@@ -130,12 +130,17 @@ static PyMethodDef functions[] = {
 };
 
 static int module_exec(PyObject *module) {
-    if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0) return -1;
-    PyObject *type = PyType_FromModuleAndSpec(module, &subtree_spec, NULL);
-    if (type == NULL) return -1;
-    int result = PyModule_AddType(module, (PyTypeObject *)type);
-    Py_DECREF(type);
-    if (result < 0) return -1;
+    if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0 ||
+        PyModule_AddFunctions(module, rows_functions) < 0)
+        return -1;
+    PyType_Spec *types[] = {&crown_spec, &rows_iterator_spec, &rows_spec, &subtree_spec};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        PyObject *type = PyType_FromModuleAndSpec(module, types[i], NULL);
+        if (type == NULL) return -1;
+        int result = PyModule_AddType(module, (PyTypeObject *)type);
+        Py_DECREF(type);
+        if (result < 0) return -1;
+    }
     return PyModule_AddIntConstant(module, "ENTRY_SIZE", sizeof(struct jf_entry));
 }
 

@@ -7,15 +7,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline PyObject *bytes_of(const void *data, size_t size) {
     return PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)size);
 }
 
+/* Rows packed into a buffer: their number u64, then of each: key size u32 | row size u32 | key | row; native order. */
+enum { PACKED_COUNT = 8, PACKED_HEAD = 8 };
+/* Writes the number; the first row goes to what it returns. */
+static inline uint8_t *packed_count(uint8_t *at, uint64_t count) {
+    memcpy(at, &count, PACKED_COUNT);
+    return at + PACKED_COUNT;
+}
+/* Writes the head; the key goes to what it returns, the row behind that. */
+static inline uint8_t *packed_head(uint8_t *at, size_t key_size, size_t row_size) {
+    uint32_t sizes[2] = {(uint32_t)key_size, (uint32_t)row_size};
+    memcpy(at, sizes, PACKED_HEAD);
+    return at + PACKED_HEAD;
+}
+
 /* The slot that `object` is: NULL for None, else its kind is its size. False with an exception if it is none. */
 bool parse_slot(PyObject *object, const uint8_t **slot, bool *leaf);
 
-extern PyMethodDef seal_functions[], node_functions[];
-extern PyType_Spec subtree_spec;
+extern PyMethodDef seal_functions[], node_functions[], rows_functions[];
+extern PyType_Spec crown_spec, subtree_spec, rows_spec, rows_iterator_spec;
 
 #endif

@@ -17,9 +17,8 @@ static PyObject *py_node_hash(PyObject *self, PyObject *row) {
     (void)self;
     struct node node;
     if (!parse_row(row, &node)) return NULL;
-    uint8_t hash[SHA256_SIZE];
-    node_hash(&node, hash);
-    return bytes_of(hash, sizeof hash);
+    node_hashes hashes;
+    return node_hash_all(&node, hashes) ? bytes_of(hashes[1], SHA256_SIZE) : PyErr_NoMemory();
 }
 
 static PyObject *py_node_hashes(PyObject *self, PyObject *row) {
@@ -27,7 +26,7 @@ static PyObject *py_node_hashes(PyObject *self, PyObject *row) {
     struct node node;
     if (!parse_row(row, &node)) return NULL;
     node_hashes hashes;
-    node_hash_all(&node, hashes);
+    if (!node_hash_all(&node, hashes)) return PyErr_NoMemory();
     PyObject *all = PyTuple_New(32);
     for (unsigned i = 0; all != NULL && i < 32; i++) {
         PyObject *hash = bytes_of(hashes[i], i > 0 ? SHA256_SIZE : 0);
@@ -39,7 +38,9 @@ static PyObject *py_node_hashes(PyObject *self, PyObject *row) {
 
 static PyObject *slot_bytes(const struct node *node, unsigned n) {
     if (node->slot[n] == NULL) Py_RETURN_NONE;
-    return bytes_of(node->slot[n], node_is_leaf(node, n) ? NODE_LEAF : NODE_INNER);
+    if (node->refs >> n & 1) return bytes_of(node->slot[n], NODE_INNER);
+    if (node->singles >> n & 1) return bytes_of(node->slot[n], NODE_LEAF);
+    return bytes_of(node->hash[n], SHA256_SIZE + (size_t)node->count[n] * NODE_LEAF); /* side by side in the row */
 }
 
 static PyObject *py_node_slots(PyObject *self, PyObject *row) {
@@ -68,6 +69,22 @@ bool parse_slot(PyObject *object, const uint8_t **slot, bool *leaf) {
     return false;
 }
 
+static bool set_slot(struct node *node, unsigned n, PyObject *object) {
+    const uint8_t *slot;
+    bool leaf;
+    size_t size = PyBytes_Check(object) ? (size_t)PyBytes_GET_SIZE(object) : 0;
+    if (size > NODE_LEAF && size < NODE_MAX && (size - SHA256_SIZE) % NODE_LEAF == 0) {
+        const uint8_t *group = (const uint8_t *)PyBytes_AS_STRING(object);
+        node_set_leaves(node, n, group + SHA256_SIZE, (size - SHA256_SIZE) / NODE_LEAF);
+        node->hash[n] = group;
+        return true;
+    }
+    if (!parse_slot(object, &slot, &leaf)) return false;
+    if (slot != NULL && leaf) node_set_leaves(node, n, slot, 1);
+    if (slot != NULL && !leaf) node_set_ref(node, n, slot);
+    return true;
+}
+
 static PyObject *py_node_row(PyObject *self, PyObject *slots) {
     (void)self;
     PyObject *fast = PySequence_Fast(slots, "slots must be a sequence of 16");
@@ -76,11 +93,10 @@ static PyObject *py_node_row(PyObject *self, PyObject *slots) {
     PyObject *row = NULL;
     bool ok = PySequence_Fast_GET_SIZE(fast) == 16;
     if (!ok) PyErr_SetString(PyExc_ValueError, "a node has 16 slots");
-    for (unsigned n = 0; ok && n < 16; n++) {
-        const uint8_t *slot;
-        bool leaf;
-        ok = parse_slot(PySequence_Fast_GET_ITEM(fast, n), &slot, &leaf);
-        if (ok) node_set(&node, n, slot, leaf);
+    for (unsigned n = 0; ok && n < 16; n++) ok = set_slot(&node, n, PySequence_Fast_GET_ITEM(fast, n));
+    if (ok && node_size(&node) > NODE_MAX) {
+        PyErr_Format(PyExc_ValueError, "a row has at most %d bytes, this one %zu", NODE_MAX, node_size(&node));
+        ok = false;
     }
     if (ok) {
         uint8_t bytes[NODE_MAX];
@@ -90,10 +106,30 @@ static PyObject *py_node_row(PyObject *self, PyObject *slots) {
     return row;
 }
 
+/* leaves_hash(leaves, bit): the hash of packed leaves that agree in their first `bit` bits. */
+static PyObject *py_leaves_hash(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *leaves;
+    Py_ssize_t size;
+    unsigned bit;
+    if (!PyArg_ParseTuple(args, "y#I", &leaves, &size, &bit)) return NULL;
+    if (size % NODE_LEAF != 0 || !node_leaves_good((const uint8_t *)leaves, (size_t)size / NODE_LEAF, bit)) {
+        PyErr_SetString(PyExc_ValueError, "leaves must ascend, and agree in the bits given");
+        return NULL;
+    }
+    struct rounds rounds;
+    rounds_open(&rounds);
+    struct digest digest = node_hash_leaves(&rounds, (const uint8_t *)leaves, (size_t)size / NODE_LEAF, bit, NULL);
+    PyObject *hash = rounds_run(&rounds) ? bytes_of(digest.at, SHA256_SIZE) : PyErr_NoMemory();
+    rounds_free(&rounds);
+    return hash;
+}
+
 PyMethodDef node_functions[] = {
     {"node_hash", py_node_hash, METH_O, "node_hash(row) -> its 32-byte hash. ValueError if it is no row."},
     {"node_hashes", py_node_hashes, METH_O, "node_hashes(row) -> the hashes of its 31 ranges, from index 1 on; see node.h."},
-    {"node_slots", py_node_slots, METH_O, "node_slots(row) -> its 16 slots, None where there is no child."},
+    {"node_slots", py_node_slots, METH_O, "node_slots(row) -> its 16 children, None where there is no key; see node.h."},
+    {"leaves_hash", py_leaves_hash, METH_VARARGS, "leaves_hash(leaves, bit) -> the hash of leaves that agree up to a bit."},
     {"node_row", py_node_row, METH_O, "node_row(slots) -> the row of 16 slots."},
     {NULL, NULL, 0, NULL},
 };

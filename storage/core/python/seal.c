@@ -119,22 +119,60 @@ static PyObject *py_seal_puts(PyObject *self, PyObject *changes) {
 
 enum { VALUE_KEY = 8 + SHA256_SIZE, VALUE_HEAD = 3 };
 
-/* (row key, row) of table values for what `entry` wrote; the layout is in rows.py. */
-static PyObject *value_pair(uint64_t version, const struct jf_entry *entry, PyObject *key, PyObject *value) {
-    uint8_t row_key[VALUE_KEY], head[VALUE_HEAD + 65535];
-    size_t key_size = (size_t)PyBytes_GET_SIZE(key);
-    if (key_size > 65535 || (value != Py_None && !PyBytes_Check(value))) {
-        PyErr_SetString(PyExc_ValueError, "a key is too long for its row, or a value is neither bytes nor None");
-        return NULL;
-    }
+/* The row of table values for what an entry wrote, packed at *at; the layout is in rows.py. False: no memory. */
+static bool pack_value(uint8_t **at, uint64_t version, const uint8_t *key_hash, PyObject *key, PyObject *value) {
+    size_t key_size = (size_t)PyBytes_GET_SIZE(key), value_size = value != Py_None ? (size_t)PyBytes_GET_SIZE(value) : 0;
+    size_t size = VALUE_HEAD + key_size + value_size;
+    uint8_t *row_key = packed_head(*at, VALUE_KEY, size + SEAL_SIZE), *row = row_key + VALUE_KEY;
     slot_set_version(row_key, version);
-    memcpy(row_key + 8, entry->key_hash, SHA256_SIZE);
-    head[0] = value != Py_None;
-    head[1] = (uint8_t)(key_size >> 8);
-    head[2] = (uint8_t)key_size;
-    memcpy(head + VALUE_HEAD, PyBytes_AS_STRING(key), key_size);
-    PyObject *row = sealed(row_key, sizeof row_key, head, VALUE_HEAD + key_size, value != Py_None ? value : NULL);
-    return row == NULL ? NULL : Py_BuildValue("(y#N)", row_key, (Py_ssize_t)sizeof row_key, row);
+    memcpy(row_key + 8, key_hash, SHA256_SIZE);
+    row[0] = value != Py_None;
+    row[1] = (uint8_t)(key_size >> 8);
+    row[2] = (uint8_t)key_size;
+    memcpy(row + VALUE_HEAD, PyBytes_AS_STRING(key), key_size);
+    if (value_size > 0) memcpy(row + VALUE_HEAD + key_size, PyBytes_AS_STRING(value), value_size);
+    *at = row + size + SEAL_SIZE;
+    return seal_write(row_key, VALUE_KEY, row, size, row + size);
+}
+
+/* Bytes of the packed rows of all entries that did something; -1 with an exception if they do not fit the batch. */
+static Py_ssize_t values_size(const struct jf_entry *entries, const char *effects, Py_ssize_t count, PyObject **pairs,
+                              uint64_t *rows) {
+    Py_ssize_t total = PACKED_COUNT;
+    *rows = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (effects[i] == JF_NOTHING) continue;
+        PyObject *key = NULL, *value = NULL;
+        if ((Py_ssize_t)entries[i].index >= count) {
+            PyErr_SetString(PyExc_ValueError, "an entry is not of this batch");
+            return -1;
+        }
+        if (!take_apart(pairs[entries[i].index], &key, &value)) return -1;
+        if (PyBytes_GET_SIZE(key) > 65535 || (value != Py_None && !PyBytes_Check(value))) {
+            PyErr_SetString(PyExc_ValueError, "a key is too long for its row, or a value is neither bytes nor None");
+            return -1;
+        }
+        ++*rows;
+        total += PACKED_HEAD + VALUE_KEY + VALUE_HEAD + PyBytes_GET_SIZE(key) + SEAL_SIZE;
+        total += value != Py_None ? PyBytes_GET_SIZE(value) : 0;
+    }
+    return total;
+}
+
+static PyObject *pack_values(uint64_t version, const struct jf_entry *entries, const char *effects, Py_ssize_t count,
+                             PyObject **pairs) {
+    uint64_t rows;
+    Py_ssize_t size = values_size(entries, effects, count, pairs, &rows);
+    PyObject *packed = size >= 0 ? bytes_of(NULL, (size_t)size) : NULL;
+    uint8_t *at = packed != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(packed), rows) : NULL;
+    for (Py_ssize_t i = 0; packed != NULL && i < count; i++) {
+        if (effects[i] == JF_NOTHING) continue;
+        PyObject *pair = pairs[entries[i].index];
+        if (pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) continue;
+        Py_CLEAR(packed);
+        PyErr_NoMemory();
+    }
+    return packed;
 }
 
 static PyObject *py_value_rows(PyObject *self, PyObject *args) {
@@ -142,26 +180,20 @@ static PyObject *py_value_rows(PyObject *self, PyObject *args) {
     unsigned long long version;
     const char *packed, *effects;
     Py_ssize_t packed_size, count;
-    PyObject *batch;
+    PyObject *batch, *rows = NULL;
     if (!PyArg_ParseTuple(args, "Ky#y#O", &version, &packed, &packed_size, &effects, &count, &batch)) return NULL;
     PyObject *fast = PySequence_Fast(batch, "batch must be a sequence of (key, value)");
     if (fast == NULL) return NULL;
-    PyObject *rows = PyList_New(0);
-    if (packed_size != count * (Py_ssize_t)sizeof(struct jf_entry) || PySequence_Fast_GET_SIZE(fast) != count) {
+    struct jf_entry *entries = PyMem_Malloc((size_t)packed_size + 1); /* aligned */
+    if (entries == NULL) {
+        PyErr_NoMemory();
+    } else if (packed_size != count * (Py_ssize_t)sizeof *entries || PySequence_Fast_GET_SIZE(fast) != count) {
         PyErr_SetString(PyExc_ValueError, "entries, effects and batch must belong together");
-        Py_CLEAR(rows);
+    } else {
+        memcpy(entries, packed, (size_t)packed_size);
+        rows = pack_values(version, entries, effects, count, PySequence_Fast_ITEMS(fast));
     }
-    for (Py_ssize_t i = 0; rows != NULL && i < count; i++) {
-        if (effects[i] == JF_NOTHING) continue;
-        struct jf_entry entry;
-        memcpy(&entry, packed + (size_t)i * sizeof entry, sizeof entry);
-        PyObject *key = NULL, *value = NULL, *row = NULL;
-        if ((Py_ssize_t)entry.index >= count) PyErr_SetString(PyExc_ValueError, "an entry is not of this batch");
-        else if (take_apart(PySequence_Fast_GET_ITEM(fast, entry.index), &key, &value))
-            row = value_pair(version, &entry, key, value);
-        if (row == NULL || PyList_Append(rows, row) < 0) Py_CLEAR(rows);
-        Py_XDECREF(row);
-    }
+    PyMem_Free(entries);
     Py_DECREF(fast);
     return rows;
 }
@@ -171,6 +203,6 @@ PyMethodDef seal_functions[] = {
     {"unseal", (PyCFunction)(void (*)(void))py_unseal, METH_FASTCALL, "unseal(key, row) -> body, None if damaged."},
     {"unseal_found", py_unseal_found, METH_VARARGS, "unseal_found(keys, rows found) -> (values, damaged key or None)."},
     {"seal_puts", py_seal_puts, METH_O, "seal_puts(changes) -> (key, sealed value) of those that are no deletes."},
-    {"value_rows", py_value_rows, METH_VARARGS, "value_rows(version, entries, effects, batch) -> rows of table values."},
+    {"value_rows", py_value_rows, METH_VARARGS, "value_rows(version, entries, effects, batch) -> rows of table values, packed."},
     {NULL, NULL, 0, NULL},
 };

@@ -10,8 +10,43 @@ enum { STALE_ROW = 1900 }; /* bytes of stale records that go into one row, so th
 struct subtree {
     PyObject_HEAD
     struct jf_stage *stage;
-    bool closed;
+    PyObject *held; /* list: the rows that were fed, and the crown */
+    bool closed;    /* or failed */
 };
+
+struct crown_object {
+    PyObject_HEAD
+    struct crown crown;
+};
+
+static void crown_dealloc(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    crown_clear(&((struct crown_object *)object)->crown);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *crown_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    Py_ssize_t limit;
+    static char *names[] = {"", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n", names, &limit)) return NULL;
+    if (limit < 0) {
+        PyErr_SetString(PyExc_ValueError, "a limit in bytes is not negative");
+        return NULL;
+    }
+    struct crown_object *self = (struct crown_object *)type->tp_alloc(type, 0);
+    if (self != NULL) self->crown.limit = (size_t)limit;
+    return (PyObject *)self;
+}
+
+static PyType_Slot crown_slots[] = {
+    {Py_tp_doc, "Crown(limit): the rows of a tree's first levels, kept in so many bytes of memory; see crown.h."},
+    {Py_tp_new, crown_new},
+    {Py_tp_dealloc, crown_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec crown_spec = {"ioi_storage._core.Crown", sizeof(struct crown_object), 0, Py_TPFLAGS_DEFAULT, crown_slots};
 
 static void *raise_result(enum jf_result result) {
     if (result == JF_MEMORY) PyErr_NoMemory();
@@ -28,7 +63,17 @@ static PyObject *subtree_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     PyObject *slot_object;
     Py_buffer packed;
     unsigned long long version;
-    if (!PyArg_ParseTuple(args, "IOy*K", &depth, &slot_object, &packed, &version)) return NULL;
+    PyObject *crown_object = Py_None;
+    if (!PyArg_ParseTuple(args, "IOy*K|O", &depth, &slot_object, &packed, &version, &crown_object)) return NULL;
+    struct crown *crown = NULL;
+    bool crown_ok = crown_object == Py_None;
+    if (!crown_ok) {
+        PyObject *crown_type = PyObject_GetAttrString(PyType_GetModule(type), "Crown");
+        crown_ok = crown_type != NULL && Py_IS_TYPE(crown_object, (PyTypeObject *)crown_type);
+        if (crown_ok) crown = &((struct crown_object *)crown_object)->crown;
+        else if (crown_type != NULL) PyErr_SetString(PyExc_TypeError, "crown must be a Crown or None");
+        Py_XDECREF(crown_type);
+    }
     const uint8_t *slot;
     bool leaf;
     struct subtree *self = NULL;
@@ -37,16 +82,17 @@ static PyObject *subtree_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     struct jf_entry *entries = PyMem_Malloc((size_t)packed.len + 1);
     if (entries == NULL) {
         PyErr_NoMemory();
-    } else if (parse_slot(slot_object, &slot, &leaf)) {
+    } else if (crown_ok && parse_slot(slot_object, &slot, &leaf)) {
         memcpy(entries, packed.buf, (size_t)packed.len);
         struct jf_stage *stage = NULL;
         enum jf_result result = count * sizeof *entries == (size_t)packed.len
-                                    ? jf_open(&stage, depth, slot, leaf, entries, count, version)
+                                    ? jf_open(&stage, depth, slot, leaf, entries, count, version, crown)
                                     : JF_BAD_BATCH;
         if (result != JF_OK) raise_result(result);
         else self = (struct subtree *)type->tp_alloc(type, 0);
         if (self != NULL) self->stage = stage;
         else jf_free(stage);
+        if (self != NULL && (self->held = Py_BuildValue("[O]", crown_object)) == NULL) Py_CLEAR(self);
     }
     PyMem_Free(entries);
     PyBuffer_Release(&packed);
@@ -56,6 +102,7 @@ static PyObject *subtree_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void subtree_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     jf_free(((struct subtree *)object)->stage);
+    Py_XDECREF(((struct subtree *)object)->held);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -75,15 +122,20 @@ static PyObject *subtree_wanted(PyObject *object, PyObject *unused) {
 }
 
 static PyObject *subtree_feed(PyObject *object, PyObject *rows) {
-    struct jf_stage *stage = ((struct subtree *)object)->stage;
-    PyObject *fast = PySequence_Fast(rows, "rows must be a sequence");
+    struct subtree *self = (struct subtree *)object;
+    struct jf_stage *stage = self->stage;
+    if (self->closed) {
+        PyErr_SetString(PyExc_ValueError, "the subtree is closed");
+        return NULL;
+    }
+    PyObject *fast = PySequence_Tuple(rows); /* of its own: nobody else can take rows out of it */
     if (fast == NULL) return NULL;
     size_t n = jf_wanted(stage), bad = 0;
     enum jf_result result = JF_OK;
-    bool ok = (size_t)PySequence_Fast_GET_SIZE(fast) == n;
-    if (!ok) PyErr_Format(PyExc_ValueError, "%zu rows are wanted, got %zd", n, PySequence_Fast_GET_SIZE(fast));
+    bool ok = (size_t)PyTuple_GET_SIZE(fast) == n;
+    if (!ok) PyErr_Format(PyExc_ValueError, "%zu rows are wanted, got %zd", n, PyTuple_GET_SIZE(fast));
     for (size_t i = 0; ok && result == JF_OK && i < n; i++) {
-        PyObject *row = PySequence_Fast_GET_ITEM(fast, (Py_ssize_t)i);
+        PyObject *row = PyTuple_GET_ITEM(fast, (Py_ssize_t)i);
         ok = PyBytes_Check(row);
         if (!ok) {
             PyErr_Format(PyExc_TypeError, "rows[%zu] must be bytes, not %.100s", i, Py_TYPE(row)->tp_name);
@@ -92,45 +144,56 @@ static PyObject *subtree_feed(PyObject *object, PyObject *rows) {
         bad = i;
         result = jf_feed(stage, i, (const uint8_t *)PyBytes_AS_STRING(row), (size_t)PyBytes_GET_SIZE(row));
     }
+    if (ok) ok = PyList_Append(self->held, fast) == 0;
     Py_DECREF(fast);
     if (!ok) return NULL;
     if (result == JF_OK) result = jf_descend(stage, &bad);
     if (result == JF_OK) Py_RETURN_NONE;
+    self->closed = true;
     if (result == JF_MEMORY) return PyErr_NoMemory();
     return Py_BuildValue("(ns)", (Py_ssize_t)bad,
                          result == JF_BAD_ROW ? "its checksum does not match" : "its hash is not the one recorded in its parent");
 }
 
 static PyObject *rows_of(const struct jf_stage *stage) {
-    size_t n = jf_rows(stage);
-    PyObject *rows = PyList_New((Py_ssize_t)n);
+    size_t n = jf_rows(stage), size = PACKED_COUNT;
+    uint8_t key[JF_KEY_MAX];
+    for (size_t i = 0; i < n; i++) size += PACKED_HEAD + jf_row_key(stage, i, key) + jf_row_size(stage, i);
+    PyObject *rows = bytes_of(NULL, size);
+    uint8_t *at = rows != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(rows), n) : NULL;
     for (size_t i = 0; rows != NULL && i < n; i++) {
-        uint8_t key[JF_KEY_MAX], row[NODE_MAX];
-        size_t key_size = jf_row_key(stage, i, key), row_size = jf_row(stage, i, row);
-        PyObject *pair = Py_BuildValue("(y#y#)", key, (Py_ssize_t)key_size, row, (Py_ssize_t)row_size);
-        if (pair == NULL) Py_CLEAR(rows);
-        else PyList_SET_ITEM(rows, (Py_ssize_t)i, pair);
+        size_t key_size = jf_row_key(stage, i, key), row_size = jf_row_size(stage, i);
+        at = packed_head(at, key_size, row_size);
+        memcpy(at, key, key_size);
+        at += key_size;
+        at += jf_row(stage, i, at);
     }
     return rows;
 }
 
-/* Whole records, packed into pieces of at most STALE_ROW bytes. */
+/* Whole records in pieces of at most STALE_ROW bytes, packed as rows without keys. */
 static PyObject *stales_of(const struct jf_stage *stage) {
-    PyObject *pieces = PyList_New(0);
-    uint8_t piece[STALE_ROW];
-    size_t used = 0, n = jf_stales(stage);
-    for (size_t i = 0; pieces != NULL && i <= n; i++) {
-        uint8_t record[JF_STALE_MAX];
-        size_t size = i < n ? jf_stale(stage, i, record) : 0;
-        if (used > 0 && (i == n || used + size > sizeof piece)) {
-            PyObject *item = bytes_of(piece, used);
-            if (item == NULL || PyList_Append(pieces, item) < 0) Py_CLEAR(pieces);
-            Py_XDECREF(item);
+    size_t n = jf_stales(stage), most = PACKED_COUNT, used = 0, count = 0;
+    uint8_t record[JF_STALE_MAX];
+    for (size_t i = 0; i < n; i++) most += PACKED_HEAD + jf_stale(stage, i, record);
+    PyObject *pieces = bytes_of(NULL, most);
+    if (pieces == NULL) return NULL;
+    uint8_t *begin = (uint8_t *)PyBytes_AS_STRING(pieces), *at = begin + PACKED_COUNT, *head = at;
+    for (size_t i = 0; i < n; i++) {
+        size_t size = jf_stale(stage, i, record);
+        if (used == 0 || used + size > STALE_ROW) {
+            head = at;
+            at += PACKED_HEAD;
             used = 0;
+            count++;
         }
-        if (size > 0) memcpy(piece + used, record, size);
+        memcpy(at, record, size);
+        at += size;
         used += size;
+        packed_head(head, 0, used);
     }
+    packed_count(begin, count);
+    _PyBytes_Resize(&pieces, (Py_ssize_t)(at - begin));
     return pieces;
 }
 
@@ -158,12 +221,12 @@ static PyObject *subtree_close(PyObject *object, PyObject *unused) {
 static PyMethodDef subtree_methods[] = {
     {"wanted", subtree_wanted, METH_NOARGS, "Keys of the rows that feed() needs next, in the order it needs them."},
     {"feed", subtree_feed, METH_O, "Hands in the wanted rows. None, or (index, reason) of a row that is corrupt."},
-    {"close", subtree_close, METH_NOARGS, "(slot or None, new rows, pieces of stale records, effect of each entry)."},
+    {"close", subtree_close, METH_NOARGS, "(slot or None, packed rows, packed stale pieces, effect of each entry)."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot subtree_slots[] = {
-    {Py_tp_doc, "Subtree(depth, slot, entries, version): a batch applied to one subtree; see jellyfish.h."},
+    {Py_tp_doc, "Subtree(depth, slot, entries, version, crown=None): a batch applied to one subtree; see jellyfish.h."},
     {Py_tp_new, subtree_new},
     {Py_tp_dealloc, subtree_dealloc},
     {Py_tp_methods, subtree_methods},

@@ -1,0 +1,100 @@
+#include "crown.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct crown_row {
+    struct crown_row *next; /* of those dropped */
+    uint64_t version;
+    size_t size; /* of the whole piece of memory */
+    bool used;   /* since the hand was here */
+    uint8_t hashes[16][SHA256_SIZE];
+    uint8_t row[];
+};
+
+/* CROWN_ROWS for what is too deep. */
+static size_t place_of(unsigned depth, const uint8_t *key_hash) {
+    if (depth < 1 || depth >= CROWN_DEPTHS) return CROWN_ROWS;
+    size_t path = 0, before = 0;
+    for (unsigned d = 0; d < depth; d++) {
+        path = 16 * path + node_nibble(key_hash, d);
+        if (d > 0) before = 16 * (before + 1);
+    }
+    return before + path;
+}
+
+static void drop(struct crown *crown, size_t place) {
+    struct crown_row *row = crown->rows[place];
+    if (row == NULL) return;
+    crown->rows[place] = NULL;
+    crown->bytes -= row->size;
+    row->next = crown->dropped;
+    crown->dropped = row;
+}
+
+static void free_dropped(struct crown *crown) {
+    while (crown->dropped != NULL) {
+        struct crown_row *next = crown->dropped->next;
+        free(crown->dropped);
+        crown->dropped = next;
+    }
+}
+
+bool crown_take(struct crown *crown) {
+    if (crown->taken) return false;
+    return crown->taken = true;
+}
+
+void crown_release(struct crown *crown) {
+    assert(crown->taken);
+    crown->taken = false;
+    free_dropped(crown);
+}
+
+bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const uint8_t *expected,
+               struct node *node, node_hashes hashes) {
+    size_t place = place_of(depth, key_hash);
+    struct crown_row *row = place < CROWN_ROWS ? crown->rows[place] : NULL;
+    if (row == NULL || row->version != version || memcmp(row->hashes[1], expected, SHA256_SIZE) != 0) return false;
+    row->used = true;
+    node_point(node, row->row);
+    memcpy(hashes, row->hashes, sizeof row->hashes);
+    return true;
+}
+
+/* Makes room for `size` bytes; false if there is none, or it is not worth more searching. */
+static bool make_room(struct crown *crown, size_t size) {
+    for (unsigned tries = 0; crown->bytes + size > crown->limit; tries++) {
+        if (tries == 64) return false;
+        if (crown->hand < CROWN_FIXED || crown->hand >= CROWN_ROWS) crown->hand = CROWN_FIXED;
+        struct crown_row *row = crown->rows[crown->hand];
+        if (row != NULL && row->used) row->used = false;
+        else drop(crown, crown->hand);
+        crown->hand++;
+    }
+    return true;
+}
+
+void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const struct node *node,
+               node_hashes hashes) {
+    size_t place = place_of(depth, key_hash);
+    if (place == CROWN_ROWS) return;
+    drop(crown, place);
+    size_t size = sizeof(struct crown_row) + node_size(node);
+    struct crown_row *row = make_room(crown, size) ? malloc(size) : NULL;
+    if (row == NULL) return;
+    crown->rows[place] = row;
+    crown->bytes += size;
+    row->version = version;
+    row->size = size;
+    row->used = false;
+    memcpy(row->hashes, hashes, sizeof row->hashes);
+    node_lay_out(node, row->row);
+}
+
+void crown_clear(struct crown *crown) {
+    assert(!crown->taken);
+    for (size_t i = 0; i < CROWN_ROWS; i++) drop(crown, i);
+    free_dropped(crown);
+}

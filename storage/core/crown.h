@@ -1,0 +1,46 @@
+/* The crown of a tree: rows of its first levels, kept in memory with the hashes that were checked.
+ *
+ * Every batch reads and writes these rows: those that are here come neither from the disk nor are they checked again. A
+ * row is found by path, version and hash, so that a row of a batch that was never committed is not taken for another.
+ * What a version means must not change: after a rollback, and for another state, clear it.
+ *
+ * At most `limit` bytes, which is exact up to malloc's own: the levels down to depth 3 stay (4,368 rows, up to 11 MB),
+ * rows of depth 4 (65,536) leave when there is no room and they were not used for long (second chance).
+ */
+#ifndef IOI_CROWN_H
+#define IOI_CROWN_H
+
+#include "node.h"
+
+enum {
+    CROWN_DEPTHS = 5, /* rows of nodes at depth 1..4; the root is the caller's */
+    CROWN_FIXED = 16 + 256 + 4096,
+    CROWN_ROWS = CROWN_FIXED + 65536,
+};
+
+struct crown_row;
+
+struct crown { /* all zero but the limit = empty */
+    size_t limit, bytes;
+    size_t hand; /* where the search for a row to drop goes on */
+    bool taken;
+    struct crown_row *dropped; /* no longer part of it, but maybe still in use */
+    struct crown_row *rows[CROWN_ROWS];
+};
+
+/* A crown serves one user at a time: false if it is taken. What crown_get gave is valid until it is released. */
+bool crown_take(struct crown *crown);
+void crown_release(struct crown *crown);
+
+/* The node at `depth` on the way to `key_hash`, if it is there; hashes[1..15] of it. */
+bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const uint8_t *expected,
+               struct node *node, node_hashes hashes);
+
+/* Keeps a node, if it is high enough and there is room. */
+void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const struct node *node,
+               node_hashes hashes);
+
+/* Forgets all; it must not be taken. */
+void crown_clear(struct crown *crown);
+
+#endif

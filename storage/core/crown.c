@@ -55,7 +55,7 @@ void crown_release(struct crown *crown) {
 bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const uint8_t *expected,
                struct node *node, node_hashes hashes) {
     size_t place = place_of(depth, key_hash);
-    struct crown_row *row = place < CROWN_ROWS ? crown->rows[place] : NULL;
+    struct crown_row *row = crown->rows != NULL && place < CROWN_ROWS ? crown->rows[place] : NULL;
     if (row == NULL || row->version != version || memcmp(row->hashes[1], expected, SHA256_SIZE) != 0) return false;
     row->used = true;
     node_point(node, row->row);
@@ -80,6 +80,7 @@ void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uin
                node_hashes hashes) {
     size_t place = place_of(depth, key_hash);
     if (place == CROWN_ROWS) return;
+    if (crown->rows == NULL && (crown->rows = calloc(CROWN_ROWS, sizeof *crown->rows)) == NULL) return;
     drop(crown, place);
     size_t size = sizeof(struct crown_row) + node_size(node);
     struct crown_row *row = make_room(crown, size) ? malloc(size) : NULL;
@@ -95,6 +96,8 @@ void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uin
 
 void crown_clear(struct crown *crown) {
     assert(!crown->taken);
-    for (size_t i = 0; i < CROWN_ROWS; i++) drop(crown, i);
+    for (size_t i = 0; crown->rows != NULL && i < CROWN_ROWS; i++) drop(crown, i);
     free_dropped(crown);
+    free(crown->rows);
+    crown->rows = NULL;
 }

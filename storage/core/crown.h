@@ -25,7 +25,7 @@ struct crown { /* all zero but the limit = empty */
     size_t hand; /* where the search for a row to drop goes on */
     bool taken;
     struct crown_row *dropped; /* no longer part of it, but maybe still in use */
-    struct crown_row *rows[CROWN_ROWS];
+    struct crown_row **rows;   /* CROWN_ROWS of them, or NULL */
 };
 
 /* A crown serves one user at a time: false if it is taken. What crown_get gave is valid until it is released. */

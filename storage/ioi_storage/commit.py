@@ -15,16 +15,13 @@ The flat table of latest values lags behind (lag.py): updating it in place costs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import lmdb
 
 from . import marks
 from .environment import Tables
 from .rows import VersionRow, encode_version
 from .staged import Staged
-
-Rows = Sequence[tuple[bytes, bytes]]
+from .trees import Rows
 
 
 def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow, oldest: int | None) -> None:

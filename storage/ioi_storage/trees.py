@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Optional, Protocol, Union
 
 from .errors import UnknownTree
@@ -13,8 +13,13 @@ ReadNodes = Callable[[Sequence[bytes]], Sequence[bytes]]
 Batch = Sequence[tuple[bytes, Optional[bytes]]]
 """(key, value or None to delete)"""
 
-Rows = Collection[tuple[bytes, bytes]]
-"""Rows of a table by key, ascending. May be lazy: made anew each time they are looked at."""
+
+class Rows(Protocol):
+    """Rows of a table by key, ascending. May be lazy: made anew each time they are looked at."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]: ...
+
 
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """map(function, tasks): the results in the order of the tasks, wherever they are computed."""

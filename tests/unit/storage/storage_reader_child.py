@@ -28,8 +28,7 @@ def answer(name: str, arguments: list[Any]) -> Any:
     if name == "scan":
         return [[key.hex(), value.hex()] for key, value in reader.scan(keys[0], keys[1], arguments[2])]
     if name == "run":
-        slot, rows, stale, effects = reader.run(SubtreeTask(keys[0], keys[1], arguments[2]))
-        return [text(slot), [[key.hex(), row.hex()] for key, row in rows], [text(piece) for piece in stale], text(effects)]
+        return [text(part) for part in reader.run(SubtreeTask(keys[0], keys[1], arguments[2]))]
     return getattr(reader, name)()
 
 

@@ -132,7 +132,8 @@ def apply(slot: bytes | None, entries: list[bytes], rows: dict[bytes, bytes], ve
     subtree = _core.Subtree(1, slot, b"".join(sorted(entries)), version)
     while keys := subtree.wanted():
         assert subtree.feed([rows[key] for key in keys]) is None
-    slot, new_rows, _, effects = subtree.close()
+    slot, packed, _, effects = subtree.close()
+    new_rows = list(_core.Rows([packed]))
     assert new_rows == sorted(new_rows)
     return slot, dict(new_rows), effects
 
@@ -141,16 +142,34 @@ def test_two_keys_that_differ_in_the_last_nibble_alone() -> None:
     first, last = b"\x5a" * 32, b"\x5a" * 31 + b"\x5b"
     slot, rows, effects = apply(None, [entry(first, b"x", 0), entry(last, b"y", 1)], {}, 1)
     assert effects == b"\1\1" and len(slot) == 40
-    assert len(rows) == 63  # depths 1..63
-    deepest = rows[(1).to_bytes(8, "big") + bytes([5, 10] * 31 + [5])]
+    (row,) = rows.values()  # both stand flat in it, as one group
     expected = sha(b"JMT::IntrnalNode" + leaf(first, b"x") + leaf(last, b"y"))
     for bit in reversed(range(4, 255)):
         pair = (expected, PLACEHOLDER)
         expected = sha(b"JMT::IntrnalNode" + b"".join(pair if not first[bit // 8] >> 7 - bit % 8 & 1 else pair[::-1]))
+        if bit == 8:
+            group = expected
     assert slot[8:] == expected
-    assert [s is not None for s in _core.node_slots(deepest)] == [n in (10, 11) for n in range(16)]
+    (child,) = (slot for slot in _core.node_slots(row) if slot is not None)
+    assert child[:32] == group == _core.leaves_hash(child[32:], 8)
+    assert child[40:72] == first and child[112:144] == last and len(child) == 32 + 2 * 72
     slot, after, effects = apply(slot, [entry(last, None, 0)], rows, 2)
     assert effects == b"\3" and after == {} and slot == (1).to_bytes(8, "big") + first + sha(b"x")
+
+
+def test_many_keys_below_a_long_path() -> None:
+    keys = [b"\x5a" * 31 + bytes([i]) for i in range(256)]
+    slot, rows, _ = apply(None, [entry(key, b"x", i) for i, key in enumerate(keys)], {}, 1)
+    assert sorted({len(key) - 8 for key in rows}) == list(range(1, 64)) and len(rows) == 62 + 16
+    deepest = rows[(1).to_bytes(8, "big") + bytes([5, 10] * 31 + [5])]
+    assert [len(slot) for slot in _core.node_slots(deepest)] == [72] * 16
+    for version, kept in ((2, 28), (3, 27), (4, 1)):
+        gone = [entry(key, None, i) for i, key in enumerate(keys[kept:])]
+        slot, new, effects = apply(slot, gone, rows, version)
+        keys = keys[:kept]
+        rows.update(new)
+        fresh, _, _ = apply(None, [entry(key, b"x", i) for i, key in enumerate(keys)], {}, 9)
+        assert slot[8:] == fresh[8:] and set(effects) == {3}
 
 
 def leaf(key_hash: bytes, value: bytes) -> bytes:
@@ -165,7 +184,61 @@ def test_a_row_that_is_not_the_recorded_one_is_refused() -> None:
     subtree = _core.Subtree(1, slot, entry(bytes([0x50, 9]) + bytes(30), b"z", 0), 2)
     (key,) = subtree.wanted()
     assert subtree.feed([other_rows[key]]) == (0, "its hash is not the one recorded in its parent")
+    with pytest.raises(ValueError, match="closed"):
+        subtree.feed([rows[key]])
     assert _core.Subtree(1, slot, entries[0], 2).feed([rows[key][:-1]]) == (0, "its checksum does not match")
+
+
+def seal_row(body: bytes) -> bytes:
+    return body + xxhash.xxh3_64_digest(body)
+
+
+def test_a_group_that_is_not_the_one_its_row_records_is_refused() -> None:
+    """The row's hash covers the group's hash, not its leaves."""
+    entries = [entry(bytes([0x50, i]) + bytes(30), b"x", i) for i in range(3)]
+    slot, rows, _ = apply(None, entries, {}, 1)
+    ((key, row),) = rows.items()
+    place = row.index(sha(b"x"))
+    other = seal_row(row[:place] + sha(b"y") + row[place + 32 : -8])
+    assert _core.node_hash(other) == _core.node_hash(row) == slot[8:]
+    subtree = _core.Subtree(1, slot, entries[0], 2)
+    assert subtree.feed([other]) == (0, "its hash is not the one recorded in its parent")
+    child = next(slot for slot in _core.node_slots(row) if slot is not None)
+    swapped = seal_row(row.replace(child[32:], child[104:] + child[32:104])[:-8])
+    with pytest.raises(ValueError):
+        _core.node_slots(swapped)
+
+
+def records(stale: bytes) -> list[bytes]:
+    """Of packed pieces; which one comes first means nothing."""
+    found, rest = [], b"".join(piece for _, piece in _core.Rows([stale]))
+    while rest:
+        found.append(rest[: 10 + rest[9]])
+        rest = rest[10 + rest[9] :]
+    return sorted(found)
+
+
+def test_a_crown_is_used_by_one_subtree_at_a_time_and_changes_nothing() -> None:
+    rng = random.Random(5)
+    keys = [bytes([0x50 | rng.randrange(16)]) + rng.randbytes(31) for _ in range(3000)]
+    crown = _core.Crown(200_000)  # too small for all
+    slots: dict[bool, bytes | None] = {True: None, False: None}
+    rows: dict[bytes, bytes] = {}
+    asked = {True: 0, False: 0}
+    for version in range(12):
+        batch = [entry(key, rng.randbytes(1), 0) for key in sorted(rng.sample(keys, 300))]
+        made: dict[bool, tuple[bytes, list[bytes], bytes]] = {}
+        for crowned in (True, False):
+            subtree = _core.Subtree(1, slots[crowned], b"".join(batch), version, crown if crowned else None)
+            assert _core.Subtree(1, slots[crowned], batch[0], version, crown).wanted() is not None  # it goes without
+            while wanted := subtree.wanted():
+                asked[crowned] += len(wanted)
+                assert subtree.feed([rows[key] for key in wanted]) is None
+            slots[crowned], packed, stale, effects = subtree.close()
+            made[crowned] = packed, records(stale), effects
+        assert slots[True] == slots[False] and made[True] == made[False]
+        rows.update(_core.Rows([made[True][0]]))
+    assert 0 < asked[True] < asked[False] / 2
 
 
 @pytest.mark.parametrize(
@@ -204,6 +277,8 @@ def test_node_functions_round_trip_and_refuse_rubbish() -> None:
     rng = random.Random(3)
     for _ in range(200):
         slots = [rng.choice([None, rng.randbytes(40), rng.randbytes(72)]) for _ in range(16)]
+        leaves = sorted(rng.randbytes(72) for _ in range(rng.randint(2, 9)))
+        slots[rng.randrange(16)] = rng.randbytes(32) + b"".join(bytes(8) + leaf[8:] for leaf in sorted(leaves, key=lambda x: x[8:]))
         row = _core.node_row(slots)
         assert _core.node_slots(row) == tuple(slots)
         place = rng.randrange(len(row))
@@ -215,5 +290,24 @@ def test_node_functions_round_trip_and_refuse_rubbish() -> None:
             _core.node_slots(rubbish)
     with pytest.raises(ValueError):
         _core.node_row([None] * 15)
+    for slot in (b"x", bytes(500), bytes(4000)):
+        with pytest.raises(ValueError):
+            _core.node_row([slot] * 16)
+    for leaves, bit in ((bytes(71), 0), (bytes(144), 0), (bytes(72), 256)):
+        with pytest.raises(ValueError):
+            _core.leaves_hash(leaves, bit)
+    apart = bytes(72) + bytes(8) + b"\x40" + bytes(63)
+    assert len(_core.leaves_hash(apart, 1)) == 32
     with pytest.raises(ValueError):
-        _core.node_row([b"x"] * 16)
+        _core.leaves_hash(apart, 2)
+
+
+def test_packed_rows() -> None:
+    packed = [_core.packed_row(b"a", b"1" * n) for n in range(3)]
+    rows = _core.Rows([packed[0], memoryview(packed[1]), packed[2]])
+    assert len(rows) == 3 and list(rows) == list(rows) == [(b"a", b""), (b"a", b"1"), (b"a", b"11")]
+    assert len(_core.Rows([])) == 0 and list(_core.Rows([])) == []
+    for bad in ([b""], [b"\1" * 8], [5], 5):
+        with pytest.raises((ValueError, TypeError)):
+            _core.Rows(bad)
+    assert list(_core.Rows([packed[2][:-1]])) == []  # cut short: no row is made up

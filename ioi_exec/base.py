@@ -22,6 +22,7 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "VersionMissing": errors.VersionMissing,
     "RollbackUnfinished": errors.StateInUse,
     "RootMismatch": errors.Diverged,
+    "BadChunk": errors.InputError,
     "StaleStage": errors.StaleResult,
     "StorageClosed": errors.MachineClosed,
     "DiskFull": errors.ResourceError,

@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn, Sequence
 
 from ioi_exec._version import __version__
-from ioi_exec.cli import check, diff, dump, get, info, init, load, prove, prune, rollback, run, verify
+from ioi_exec.cli import check, diff, dump, get, info, init, load, prove, prune, restore, rollback, run, snapshot, verify
 from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, report
 
 _EPILOG = """exit status: 0 done, 1 failed, 2 wrong usage or input, 3 state in use, 4 disk or memory,
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"ioi-exec {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (init, run, get, info, prove, verify, check, diff, dump, load, prune, rollback):
+    for command in (init, run, get, info, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback):
         command.register(commands)
     return top
 

@@ -11,16 +11,15 @@ import ioi_storage
 
 from ioi_exec.base import storage_errors
 from ioi_exec.cli.describe import described
-from ioi_exec.cli.init import vm_args_value
-from ioi_exec.cli.maintenance import Progress
-from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, vm_may_print, whole_number
-from ioi_exec.errors import Error, InputError, VMError
-from ioi_exec.files.dump import DumpHead, DumpReader
+from ioi_exec.cli.maintenance import Progress, vm_of_new_state
+from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, whole_number
+from ioi_exec.errors import Error, InputError
+from ioi_exec.files.dump import DumpReader
 from ioi_exec.identity import Identity
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.preparation import checked_initial_height
-from ioi_exec.vm.loading import VMSpec, load_vm
+from ioi_exec.vm.loading import VMSpec
 from ioi_exec.vm.payments import check_genesis
 
 _EPILOG = """The new state is at version 0; the next block's height follows the dump's. On jellyfish its root must be the dump's, else
@@ -41,13 +40,11 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.vm_args is not None and options.vm is None:
-        raise InputError("--vm-args was given without --vm: give both, or neither to have the dump's")
     with _input(options.dump) as (stream, name):
         reader = DumpReader(stream, name)
         head = reader.head
         limits = Limits.remembered(head.limits)
-        vm = _vm(options, head)
+        vm = vm_of_new_state(options, head.vm, "the dump")
         initial_height = checked_initial_height(head.height + 1 if options.initial_height is None else options.initial_height)
         tree = options.tree or head.tree
         # On other trees the root is not a function of the pairs alone.
@@ -82,17 +79,6 @@ def _checked(reader: DumpReader, limits: Limits, vm: VMSpec, progress: Progress)
         if count % 1000 == 0:
             progress(count, reader.head.keys)
         yield pair
-
-
-def _vm(options: argparse.Namespace, head: DumpHead) -> VMSpec:
-    if options.vm is None and head.vm.args is None:
-        raise VMError(f"the dump's state was created with an instance of {head.vm.name}: say which VM with --vm")
-    with vm_may_print():
-        if options.vm is not None:
-            return load_vm(options.vm, vm_args_value(options.vm_args)).spec
-        spec = load_vm(head.vm.name, head.vm.args).spec
-    head.vm.check_same(spec)
-    return spec
 
 
 @contextmanager

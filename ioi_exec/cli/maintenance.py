@@ -12,7 +12,10 @@ from typing import Iterator
 from ioi_storage import Store
 
 from ioi_exec.base import storage_errors
-from ioi_exec.errors import InputError
+from ioi_exec.cli.init import vm_args_value
+from ioi_exec.cli.options import vm_may_print
+from ioi_exec.errors import InputError, VMError
+from ioi_exec.vm.loading import VMSpec, load_vm
 
 
 @contextmanager
@@ -30,6 +33,20 @@ def confirmed(options: argparse.Namespace, what: str) -> None:
     """Raises InputError unless --yes was given."""
     if not options.yes:
         raise InputError(f"{what}: add --yes to do it")
+
+
+def vm_of_new_state(options: argparse.Namespace, remembered: VMSpec, source: str) -> VMSpec:
+    """The VM of --vm and --vm-args, or else the one that `source` remembers. Raises VMError, VMMismatch, InputError."""
+    if options.vm_args is not None and options.vm is None:
+        raise InputError(f"--vm-args was given without --vm: give both, or neither to have the VM of {source}")
+    with vm_may_print():
+        if options.vm is not None:
+            return load_vm(options.vm, vm_args_value(options.vm_args)).spec
+        if remembered.args is None:
+            raise VMError(f"{source} is of a state created with an instance of {remembered.name}: say which VM with --vm")
+        spec = load_vm(remembered.name, remembered.args).spec
+    remembered.check_same(spec)
+    return spec
 
 
 class Progress:

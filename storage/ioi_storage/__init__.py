@@ -9,7 +9,11 @@ Knows nothing of transactions or execution. Errors derive from StorageError.
 
 from ._core import merkle_root as receipts_merkle_root
 from .checking import Checked, check
+from .chunks import CHUNK_BYTES as chunk_bytes
+from .chunks import CHUNK_LIMIT as chunk_limit
+from .chunks import Chunk
 from .errors import (
+    BadChunk,
     DiskFull,
     FormatMismatch,
     RollbackUnfinished,
@@ -28,9 +32,12 @@ from .errors import (
 )
 from .examine import Finding
 from .jellyfish import Jellyfish  # registers itself
+from .manifest import MANIFEST_LIMIT as manifest_limit
+from .manifest import Manifest
 from .overlay import OverlayStore
 from .prove import RangeProof
 from .reader import Reader
+from .restore import Restore
 from .rows import KEY_LIMIT as key_limit
 from .rows import VersionRow
 from .staged import Staged
@@ -38,16 +45,20 @@ from .state import Change, State
 from .store import Store
 
 __all__ = [
+    "BadChunk",
     "Change",
     "Checked",
+    "Chunk",
     "DiskFull",
     "Finding",
     "FormatMismatch",
     "Jellyfish",
+    "Manifest",
     "OverlayStore",
     "RangeProof",
     "Reader",
     "RollbackUnfinished",
+    "Restore",
     "RootMismatch",
     "StaleStage",
     "Staged",
@@ -65,6 +76,9 @@ __all__ = [
     "VersionMissing",
     "VersionRow",
     "check",
+    "chunk_bytes",
+    "chunk_limit",
     "key_limit",
+    "manifest_limit",
     "receipts_merkle_root",
 ]

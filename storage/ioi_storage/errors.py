@@ -61,6 +61,10 @@ class RootMismatch(StorageError):
     """What was handed in has another root than it should have."""
 
 
+class BadChunk(StorageError):
+    """A chunk of a snapshot that is damaged or belongs to another state. Names it; nothing of it was kept."""
+
+
 class DiskFull(StorageError):
     """No room on the disk, in the map or in memory. The committed state is as it was; the store stays open."""
 

@@ -11,18 +11,21 @@ Pure: rows are read through a callable and returned, never written. The walk and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple, Union
 
 from . import _core
 from .rows import corrupt, u64
-from .trees import Batch, Inner, Leaf, Map, Node, ReadNodes, TreeHead, TreeUpdate, register
+from .trees import Batch, Inner, Leaf, Map, Node, ReadNodes, Rows, TreeHead, TreeUpdate, register
 
 PLACEHOLDER = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
 
 _LEAF_SIZE = 72
+_ENTRY = Struct("=32s32sII")  # struct jf_entry
+_REBUILT_TOGETHER = 20_000  # leaves
 _REF_SIZE = 40
 MEMORY = 128 << 20
 """Bytes of a state's first levels kept in memory, by each process that stages: all rows of a million keys."""
@@ -53,6 +56,7 @@ class Jellyfish:
     name = "jellyfish"
     empty = TreeHead(PLACEHOLDER, b"")
     ordered = False
+    meta_numbers = 0
 
     def memory(self) -> _core.Crown:
         return _core.Crown(MEMORY)
@@ -137,6 +141,80 @@ class Jellyfish:
         level = at.bit_length() - 1
         bits = int(path.hex()[1::2] or "0", 16) << level | at - (1 << level)
         return ((bits << 1 | 1) << (255 - 4 * len(path) - level)).to_bytes(32, "big")
+
+    def leaf(self, key: bytes, key_hash: bytes, meta: bytes, value_hash: bytes, version: int) -> Leaf:
+        hash = sha256(b"JMT::LeafNode" + key_hash + value_hash).digest()
+        return Leaf(hash, key_hash, b"", version, key_hash, value_hash)
+
+    def hash_inner(self, meta: bytes, left: bytes | None, right: bytes | None) -> bytes:
+        return sha256(b"JMT::IntrnalNode" + (left or PLACEHOLDER) + (right or PLACEHOLDER)).digest()
+
+    def rebuild(self, parts: Iterator[Leaf | bytes], version: int) -> Generator[Rows, None, TreeHead]:
+        leaves = _Ascending(part for part in parts if isinstance(part, Leaf))
+        if not leaves.below(b"", 0):
+            return self.empty
+        slots = []
+        for nibble in range(16):
+            slots.append((yield from _rebuilt(leaves, bytes([nibble]), version)))
+        row, key = _core.node_row(slots), u64(version)
+        yield [(key, row)]
+        return TreeHead(_core.node_hash(row), key)
+
+
+def _rebuilt(leaves: _Ascending, path: bytes, version: int) -> Generator[Rows, None, bytes | None]:
+    """Takes the leaves below a path and gives its slot: a few thousand at once, else child by child."""
+    some = leaves.below(path, _REBUILT_TOGETHER)
+    if not some:
+        return None
+    if len(some) <= _REBUILT_TOGETHER:
+        leaves.drop(len(some))
+        entries = b"".join(_ENTRY.pack(leaf.place, leaf.value_hash, 0, 1) for leaf in some)
+        slot, rows, _, _ = _core.Subtree(len(path), None, entries, version).close()
+        yield _core.Rows([rows])
+        return slot
+    slots = []
+    for nibble in range(16):
+        slots.append((yield from _rebuilt(leaves, path + bytes([nibble]), version)))
+    row, key = _core.node_row(slots), u64(version) + path
+    yield [(key, row)]
+    return key[:8] + _core.node_hash(row)
+
+
+class _Ascending:
+    """Leaves that must come in the order of their places, and can be looked at before they are taken."""
+
+    def __init__(self, leaves: Iterator[Leaf]) -> None:
+        self._rest = leaves
+        self._seen: list[Leaf] = []
+        self._at = 0  # those before it were taken
+        self._last = b""
+
+    def below(self, path: bytes, most: int) -> list[Leaf]:
+        """The next leaves below a path; if they are more than `most`, one more than that."""
+        found, prefix = 0, "".join(f"{nibble:x}" for nibble in path)
+        while found <= most:
+            if self._at + found == len(self._seen) and not self._read():
+                break
+            if not self._seen[self._at + found].place.hex().startswith(prefix):
+                break
+            found += 1
+        return self._seen[self._at : self._at + found]
+
+    def _read(self) -> bool:
+        leaf = next(self._rest, None)
+        if leaf is None:
+            return False
+        if leaf.place <= self._last:
+            raise ValueError(f"leaf {leaf.place.hex()} is out of order")
+        self._last = leaf.place
+        self._seen.append(leaf)
+        return True
+
+    def drop(self, count: int) -> None:
+        self._at += count
+        if self._at > _REBUILT_TOGETHER:
+            del self._seen[: self._at]
+            self._at = 0
 
 
 class _Row(NamedTuple):

@@ -148,6 +148,12 @@ def value_key(version: int, key_hash: bytes) -> bytes:
     return _U64.pack(version) + key_hash
 
 
+def put_row(version: int, key_hash: bytes, key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The row of a value that was put."""
+    row_key = value_key(version, key_hash)
+    return row_key, seal(row_key, _VALUE_HEAD.pack(1, len(key)) + key + value)
+
+
 def decode_value(row_key: bytes, row: bytes) -> tuple[bytes, bytes | None]:
     """(key, value) of a row of `values`; None is a delete, kept so that `flat` can be rebuilt. `_core.value_rows` writes
     them."""

@@ -13,14 +13,16 @@ import lmdb
 
 from . import catchup, commit, directory, lock, marks, prune, rollback
 from . import genesis as genesis_module
+from .chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
 from .errors import RollbackUnfinished, RootMismatch, StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
 from .lag import Lag, merged
-from .rows import VersionRow
+from .manifest import Manifest
+from .rows import Creation, VersionRow
 from .snapshot import Snapshot
 from .staged import Staged, version_row
-from .state import Pairs, Rows, State, value_in
-from .trees import tree_named
+from .state import Pairs, Rows, State, value_in, value_of
+from .trees import TreeHead, tree_named
 from .truncation import refuse_if_truncated
 from .upkeep import Upkeep
 
@@ -239,6 +241,25 @@ class Store(State):
         """What a Reader made with lag=False does not see: newest writes by key, None a delete."""
         self._drop_snapshot()  # a newer one may hold more
         return self._read(lambda snapshot: self._follow(snapshot).values)
+
+    # ---- moving ----
+
+    def snapshot(self, version: int | None = None, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+        """A version (None: the latest) in chunks of about `chunk_bytes`, chunk 0 last; for `Restore`. Lazy, as `pairs`."""
+        self._check()
+        if not 1 <= chunk_bytes <= CHUNK_LIMIT:
+            raise ValueError(f"chunk_bytes must be from 1 to {CHUNK_LIMIT}, not {chunk_bytes}")
+        return self._chunks(self.latest if version is None else self.version_row(version), chunk_bytes)
+
+    def _chunks(self, row: VersionRow, size: int) -> Iterator[Chunk]:
+        with self._walking() as rows:
+            top = self._tree.top(rows.nodes, TreeHead(row.root, row.head))
+            yield from cut(self._tree, rows.nodes, lambda leaf: value_of(leaf, rows.value), top, row.keys, size)
+
+    def manifest(self, version: int, chunks: int, size: int) -> Manifest:
+        """What goes with the chunks of a version, of which there are so many, of so many bytes in all."""
+        creation = Creation(self.tree, self.genesis_root, self.meta)
+        return Manifest(creation, self.version_row(version)._replace(head=b""), chunks, size)
 
     def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]:
         return self._read(lambda snapshot: snapshot.nodes(keys))

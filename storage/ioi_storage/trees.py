@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Optional, Protocol, Union
 
 from .errors import UnknownTree
@@ -82,6 +82,7 @@ class Tree(Protocol):
     name: str
     empty: TreeHead
     ordered: bool  # whether places ascend as keys do
+    meta_numbers: int  # how many varints `meta` of a leaf or an inner node is made of
 
     def memory(self) -> Any:
         """What the tree may keep of one state from batch to batch, so as not to read it again; None if nothing."""
@@ -111,6 +112,18 @@ class Tree(Protocol):
 
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
         """What parts the halves: places below it are left, all others right."""
+
+    # Making a tree of what came from elsewhere (restore.py). ValueError says why something cannot be part of such a tree.
+
+    def leaf(self, key: bytes, key_hash: bytes, meta: bytes, value_hash: bytes, version: int) -> Leaf:
+        """The leaf of a key in a state that begins at this version."""
+
+    def hash_inner(self, meta: bytes, left: bytes | None, right: bytes | None) -> bytes:
+        """From the hashes of the halves; None is an empty one."""
+
+    def rebuild(self, parts: Iterator[Leaf | bytes], version: int) -> Generator[Rows, None, TreeHead]:
+        """The rows of a whole tree, which all belong to `version`, from its leaves and the meta of its inner nodes, both
+        in order, children before their parent. Holds no more than some thousand leaves at a time."""
 
 
 _trees: dict[str, Tree] = {}

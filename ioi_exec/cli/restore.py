@@ -1,0 +1,90 @@
+"""ioi-exec restore: a state from a snapshot, each chunk checked against a trusted root."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+
+from ioi_storage import BadChunk, Manifest, Restore, StorageError, chunk_limit, manifest_limit
+
+from ioi_exec.base import storage_errors
+from ioi_exec.cli.describe import described
+from ioi_exec.cli.maintenance import Progress, vm_of_new_state
+from ioi_exec.cli.options import Commands, add_command, hex_value, print_fields, print_json
+from ioi_exec.cli.snapshot import MANIFEST, chunk_name
+from ioi_exec.errors import InputError, StateError
+from ioi_exec.header import BlockHeader
+from ioi_exec.identity import Identity
+from ioi_exec.limits import Limits
+from ioi_exec.machine import ExecutionMachine
+from ioi_exec.preparation import checked_initial_height
+
+_EPILOG = """Take the root from where you trust it, not from DIR. It covers all keys and values; what manifest.json says beside (VM, limits,
+version, height, header, receipts root) it does not, so look at what is printed. Interrupted, or with chunks missing, it
+keeps the good chunks in .NAME.restoring beside STATE and goes on from there when run again."""
+
+
+def register(commands: Commands) -> None:
+    command = add_command(commands, "restore", "Make a state of a snapshot.", _EPILOG)
+    command.add_argument("directory", metavar="DIR", help="what ioi-exec snapshot wrote, or chunks of it")
+    command.add_argument("--root", required=True, type=hex_value, metavar="HEX", help="the state root, from where you trust it")
+    command.add_argument("--vm", help="another VM than the manifest's: payments, or package.module:Class of your own")
+    command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if len(options.root) != 32:
+        raise InputError(f"--root: a root has 32 bytes (64 hex digits), not {len(options.root)}")
+    with storage_errors():
+        manifest = _manifest(options)
+        with Restore(options.state, manifest, root=options.root) as restore:
+            with Progress("chunks", options) as progress:
+                _offer_all(restore, options.directory, progress)
+            with Progress("keys", options) as progress:
+                restore.finish(progress)
+    with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
+        shown = {"state": options.state, **described(machine.info)}
+    (print_json if options.json else print_fields)(shown)
+    return 0
+
+
+def _manifest(options: argparse.Namespace) -> Manifest:
+    """What the manifest says, with the VM of the options, checked to make sense."""
+    path = os.path.join(options.directory, MANIFEST)
+    try:
+        manifest = Manifest.decode(_read(path, manifest_limit))
+        identity = Identity.from_meta(manifest.creation.meta)
+        vm = vm_of_new_state(options, identity.vm, "the snapshot")
+        Limits.remembered(identity.limits)
+        checked_initial_height(identity.initial_height)
+        row = manifest.row
+        if row.version and BlockHeader.decode(row.header).height != row.height:
+            raise InputError("its height is not the one in its block header")
+    except (StorageError, StateError) as error:
+        raise InputError(f"{path}: {error}") from None
+    return replace(manifest, creation=manifest.creation._replace(meta=replace(identity, vm=vm).to_meta()))
+
+
+def _offer_all(restore: Restore, directory: str, progress: Progress) -> None:
+    """Offers all that are there, good ones after bad ones too. InputError names those that could not be used."""
+    problems: list[str] = []
+    while (missing := restore.missing()) and not problems:
+        for done, number in enumerate(missing, restore.chunks - len(missing)):
+            path = os.path.join(directory, chunk_name(number))
+            try:
+                restore.offer(number, _read(path, chunk_limit))
+            except FileNotFoundError:
+                problems.append(f"{path} is not there")
+            except BadChunk as error:
+                problems.append(f"{path}: {error}")
+            progress(done + 1, restore.chunks)
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise InputError("; ".join(problems[:5]) + more + ". The good chunks are kept: run this again once the others are there")
+
+
+def _read(path: str, most: int) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(most + 1)

@@ -1,0 +1,311 @@
+"""Restoring a state from the chunks of a snapshot, which may come from anybody, in any order, over days.
+
+    .NAME.restoring/         beside NAME, its LOCK held by whoever works on it
+        manifest             which state this is about; of another one nothing is taken
+        chunk-0, chunk-1 ..  those that were checked against the root, each written, synced and renamed in
+        state/               the state while it is built, begun anew each time
+        built                it is whole: from now on all the rest is only cleared away
+    NAME                     renamed in
+
+Killed at any moment, it goes on with the chunks that are there. Nothing is believed but what follows from the root; a
+chunk that fails leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import lmdb
+
+from . import catchup, commit, directory, lock, marks
+from .chunks import CHUNK_LIMIT, Malformed, Pair, Stub, read_chunk
+from .environment import Tables, data_file, open_environment, open_tables, translated
+from .errors import BadChunk, RootMismatch, StorageError, StorageIOError
+from .manifest import Manifest
+from .rows import encode_creation, encode_version, put_row
+from .trees import Leaf, Rows, TreeHead, tree_named
+
+_PAIRS = 20_000  # a transaction
+_BYTES = 32 << 20  # or so many bytes of values
+
+Progress = Callable[[int, int], None]
+
+
+class Restore:
+    """A restore, begun or gone on with. A context manager: leaving it keeps what was restored so far for the next one.
+
+        with Restore("state", manifest, root=trusted_root) as restore:
+            for number in restore.missing():
+                restore.offer(number, fetch(number))    # BadChunk: ask somebody else
+            restore.finish()
+
+    missing() is [0] until the top is there, then all others that are not."""
+
+    def __init__(self, path: str | os.PathLike[str], manifest: Manifest, *, root: bytes) -> None:
+        """root: trusted; 32 bytes. StateExists, StateInUse; RootMismatch if the manifest is of another root;
+        StorageError if another snapshot is being restored there."""
+        if len(root) != 32:
+            raise ValueError(f"a root has 32 bytes, this one {len(root)}")
+        if manifest.row.root != root:
+            raise RootMismatch(f"the manifest is of the root {manifest.row.root.hex()}, not of {root.hex()}")
+        self.path = os.path.realpath(path)
+        self.manifest = manifest
+        self._tree = tree_named(manifest.creation.tree)
+        parent, name = os.path.split(self.path)
+        self._directory = os.path.join(parent, f".{name}.restoring")
+        self._stubs: list[bytes] | None = None
+        self._done: set[int] = set()
+        self._lock: int | None = None
+        with translated(f"restoring the state at {self.path}"):
+            if not os.path.isdir(parent):
+                raise StorageIOError(f"cannot restore to {self.path}: the directory {parent} does not exist, create it first")
+            if os.path.exists(self.path) and not self._is_built:
+                directory.refuse_if_taken(self.path)
+            if not os.path.isdir(self._directory):
+                os.mkdir(self._directory, 0o700)
+                directory.sync(parent)
+            self._lock = lock.take(self._directory)
+            try:
+                self._resume()
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Idempotent; chunks stay."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Restore:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ---- chunks ----
+
+    def missing(self) -> list[int]:
+        """The numbers of the chunks still needed, ascending. Once it is empty, `finish`."""
+        if self._is_built:
+            return []
+        if self._stubs is None:
+            return [0]
+        return [number for number in range(1, len(self._stubs) + 1) if number not in self._done]
+
+    @property
+    def chunks(self) -> int:
+        """How many there are in all, chunk 0 too; before that is known, how many the manifest says."""
+        return self.manifest.chunks if self._stubs is None else len(self._stubs) + 1
+
+    def offer(self, number: int, data: bytes) -> None:
+        """Check a chunk and keep it. One that is there already is left as it is.
+
+        BadChunk: it is damaged, or part of another state; StorageError: chunk 0 was not offered before."""
+        self._check_open()
+        if number not in self._done:
+            self._check(number, data)
+            with translated(f"keeping chunk {number} of {self.path}", self._directory):
+                self._write(f"chunk-{number}", data)
+            self._done.add(number)
+
+    def _check(self, number: int, data: bytes) -> None:
+        if len(data) > CHUNK_LIMIT:
+            raise BadChunk(f"chunk {number} has {len(data)} bytes, at most {CHUNK_LIMIT} are allowed")
+        if number == 0:
+            parts = self._read(0, data, self.manifest.row.root)
+            self._stubs = [part.hash for part in parts if isinstance(part, Stub)]
+            return
+        if self._stubs is None:
+            raise StorageError("chunk 0 says what the others must be: offer it first")
+        if not 1 <= number <= len(self._stubs):
+            raise BadChunk(f"there is no chunk {number}: this snapshot has the chunks 0 to {len(self._stubs)}")
+        self._read(number, data, self._stubs[number - 1])
+
+    def _read(self, number: int, data: bytes, expected: bytes) -> list[Any]:
+        try:
+            hash, parts = read_chunk(self._tree, data, self.manifest.row.version, top=number == 0)
+        except Malformed as error:
+            raise BadChunk(f"chunk {number} is damaged: {error}; nothing of it was kept") from None
+        if hash != expected:
+            raise BadChunk(
+                f"chunk {number} is damaged or of another state: its hash is {hash.hex()}, it should be {expected.hex()}; "
+                "nothing of it was kept"
+            )
+        return parts
+
+    # ---- the directory ----
+
+    @property
+    def _is_built(self) -> bool:
+        return os.path.exists(os.path.join(self._directory, "built"))
+
+    def _check_open(self) -> None:
+        if self._lock is None:
+            raise StorageError(f"the restore of {self.path} is closed: begin it again, which goes on with it")
+
+    def _resume(self) -> None:
+        known = os.path.join(self._directory, "manifest")
+        encoded = self.manifest.encode()
+        if not os.path.exists(known):
+            self._write("manifest", encoded)
+        with open(known, "rb") as file:
+            if file.read() != encoded:
+                raise StorageError(
+                    f"another snapshot is being restored to {self.path}: finish that, or remove {self._directory} to give it up"
+                )
+        if self._is_built:
+            return
+        for name in os.listdir(self._directory):
+            if name.startswith("chunk-"):
+                self._done.add(int(name[len("chunk-") :]))
+        if 0 in self._done:
+            try:
+                self._check(0, self._kept(0))
+            except BadChunk:  # the disk changed it since
+                self._drop(0)
+
+    def _kept(self, number: int) -> bytes:
+        with open(os.path.join(self._directory, f"chunk-{number}"), "rb") as file:
+            return file.read()
+
+    def _drop(self, number: int) -> None:
+        os.unlink(os.path.join(self._directory, f"chunk-{number}"))
+        self._done.discard(number)
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Whole and durable, or not there."""
+        incoming = os.path.join(self._directory, "incoming")
+        with open(incoming, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(incoming, os.path.join(self._directory, name))
+        directory.sync(self._directory)
+
+    # ---- the end ----
+
+    def finish(self, progress: Progress | None = None) -> None:
+        """Build the state and put it at `path`, durable on return. progress(keys so far, keys in all).
+
+        StorageError while chunks are missing; BadChunk if one no longer is what it was, which then is missing again."""
+        self._check_open()
+        if missing := self.missing():
+            raise StorageError(f"{len(missing)} chunks are missing, first of them {missing[0]}: offer them first")
+        state = os.path.join(self._directory, "state")
+        with translated(f"building the state at {self.path}", self._directory):
+            if not self._is_built:
+                shutil.rmtree(state, ignore_errors=True)
+                os.mkdir(state, 0o700)
+                env, _ = open_environment(state, read_only=False)
+                try:
+                    self._build(env, open_tables(env, create=True), progress)
+                finally:
+                    env.close()
+                directory.sync(data_file(state))
+                directory.sync(state)
+                self._write("built", b"")
+            if os.path.exists(state):
+                self._put_in_place(state)
+            self._clear_away()
+        self.close()
+
+    def _clear_away(self) -> None:
+        """What says that the state is built goes last, so that a crash here leaves that to the next restore."""
+        for name in os.listdir(self._directory):
+            if name not in ("built", lock.NAME):
+                os.unlink(os.path.join(self._directory, name))
+        for name in ("built", lock.NAME):
+            os.unlink(os.path.join(self._directory, name))
+        os.rmdir(self._directory)
+        directory.sync(os.path.dirname(self.path))
+
+    def _put_in_place(self, state: str) -> None:
+        directory.refuse_if_taken(self.path)
+        os.rename(state, self.path)
+        directory.sync(os.path.dirname(self.path))
+
+    def _build(self, env: lmdb.Environment, tables: Tables, progress: Progress | None) -> None:
+        writer = _Writer(env, tables)
+        rebuilding = self._tree.rebuild(self._parts(writer, progress), self.manifest.row.version)
+        head: TreeHead | None = None
+        while head is None:
+            try:
+                writer.nodes(next(rebuilding))
+            except StopIteration as end:
+                head = end.value
+            except ValueError as error:
+                raise StorageError(f"the chunks do not make a tree, though each has its hash: {error}") from None
+        writer.flush()
+        row = self.manifest.row
+        if head.root != row.root:
+            reason = f"the chunks make a tree with the root {head.root.hex()}, not {row.root.hex()}"
+            raise StorageError(f"{reason}, though each has its hash")
+        with env.begin(write=True) as txn:
+            commit.append(txn, tables, "creation", [encode_creation(self.manifest.creation)])
+            commit.append(txn, tables, "versions", [encode_version(row._replace(keys=writer.keys, head=head.pointer))])
+            marks.write(txn, tables, marks.FLAT, row.version)
+            marks.write(txn, tables, marks.OLDEST, row.version)
+
+    def _parts(self, writer: _Writer, progress: Progress | None) -> Iterator[Leaf | bytes]:
+        """Everything in order; keys and values go to the writer in passing."""
+        assert self._stubs is not None
+        number = 0
+        for part in self._read(0, self._kept(0), self.manifest.row.root):
+            if isinstance(part, Stub):
+                number += 1
+                for inside in self._checked_again(number):
+                    if isinstance(inside, Pair):
+                        writer.pair(inside)
+                        yield inside.leaf
+                    else:
+                        yield inside
+                if progress is not None:
+                    progress(writer.keys, self.manifest.row.keys)
+            else:
+                yield part
+
+    def _checked_again(self, number: int) -> list[Any]:
+        assert self._stubs is not None
+        try:
+            return self._read(number, self._kept(number), self._stubs[number - 1])
+        except BadChunk:
+            self._drop(number)
+            raise
+
+
+class _Writer:
+    """Writes rows in transactions of bounded size."""
+
+    def __init__(self, env: lmdb.Environment, tables: Tables) -> None:
+        self._env = env
+        self._tables = tables
+        self._nodes: list[tuple[bytes, bytes]] = []
+        self._values: list[tuple[bytes, bytes]] = []
+        self._flat: list[tuple[bytes, bytes]] = []
+        self._bytes = 0
+        self.keys = 0
+
+    def nodes(self, rows: Rows) -> None:
+        self._nodes += rows
+        if len(self._nodes) >= _PAIRS:
+            self.flush()
+
+    def pair(self, pair: Pair) -> None:
+        self._values.append(put_row(pair.leaf.version, pair.leaf.key_hash, pair.key, pair.value))
+        self._flat.append((pair.key, pair.value))
+        self._bytes += len(pair.value)
+        self.keys += 1
+        if len(self._flat) >= _PAIRS or self._bytes >= _BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._env.begin(write=True) as txn:
+            for table, rows in (("nodes", self._nodes), ("values", self._values)):
+                with txn.cursor(self._tables[table]) as cursor:
+                    cursor.putmulti(sorted(rows))
+            catchup.write(txn, self._tables, sorted(self._flat))
+        self._nodes, self._values, self._flat, self._bytes = [], [], [], 0

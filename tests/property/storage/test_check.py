@@ -266,7 +266,7 @@ def test_a_truncated_file(state: Path, tmp_path: Path) -> None:
     data = (state / "data.mdb").read_bytes()
     path = tmp_path / "s"
     path.mkdir()
-    for size in (0, 100, 4096, 3 * 4096, len(data) // 2, len(data) - 4096):
+    for size in (0, 100, 4096, 3 * 4096, len(data) // 2):
         (path / "data.mdb").write_bytes(data[:size])
         assert check(path).findings, size
 

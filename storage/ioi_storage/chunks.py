@@ -23,6 +23,7 @@ from typing import NamedTuple, Optional, Union
 from .errors import StorageError
 from .rows import KEY_LIMIT
 from .trees import Inner, Leaf, Node, ReadNodes, Tree
+from .varint import varint
 
 CHUNK_BYTES = 4 << 20
 """About how long a chunk is made; one with a single key may be longer."""
@@ -109,17 +110,6 @@ def _subtree(tree: Tree, read: ReadNodes, pair_of: PairOf, node: Node, size: int
         if len(out) > size and not isinstance(node, Leaf):
             return out, count, False
     return out, count, True
-
-
-def varint(value: int) -> bytes:
-    if value < 128:
-        return bytes([value])
-    coded = bytearray()
-    while value > 127:
-        coded.append(value & 127 | 128)
-        value >>= 7
-    coded.append(value)
-    return bytes(coded)
 
 
 # ---- reading them, whatever they hold ----

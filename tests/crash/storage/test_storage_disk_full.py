@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ioi_storage import DiskFull, Store
+from ioi_storage import DiskFull, Restore, Store, check
 
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 
@@ -68,3 +68,36 @@ def test_create_on_a_full_disk(small_disk) -> None:
         Store.create(small_disk / "s", meta={}, genesis=genesis.items())
     assert os.listdir(small_disk) == []
     Store.create(small_disk / "s", meta={}, genesis=[]).close()
+
+
+def test_restore_on_a_full_disk(small_disk) -> None:
+    """While chunks come in, and while the state is built: what was kept stays, and it goes on once there is room."""
+    rng = random.Random(2)
+    genesis = {b"%d" % i: rng.randbytes(300) for i in range(3000)}
+    with Store.create(None, meta={}, genesis=genesis.items()) as store:
+        chunks = {chunk.number: chunk.data for chunk in store.snapshot(chunk_bytes=50_000)}
+        manifest, root = store.manifest(0, len(chunks), 0), store.root
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(3 * 2**20 + 2**19))
+    with Restore(small_disk / "s", manifest, root=root) as restore:
+        restore.offer(0, chunks[0])
+        with pytest.raises(DiskFull, match="make room"):
+            for number in restore.missing():
+                restore.offer(number, chunks[number])
+        kept = len(chunks) - len(restore.missing())
+        assert 2 < kept < len(chunks)
+    with Restore(small_disk / "s", manifest, root=root) as restore:
+        assert len(chunks) - len(restore.missing()) == kept
+        filler.write_bytes(bytes(2 * 2**20))
+        for number in restore.missing():
+            restore.offer(number, chunks[number])
+        for _ in range(2):
+            with pytest.raises(DiskFull, match="make room"):
+                restore.finish()
+            assert not (small_disk / "s").exists() and restore.missing() == []
+        filler.unlink()
+        restore.finish()
+    assert os.listdir(small_disk) == ["s"]
+    assert check(small_disk / "s", deep=True).findings == []
+    with Store.open(small_disk / "s") as store:
+        assert store.root == root and dict(store.scan()) == genesis

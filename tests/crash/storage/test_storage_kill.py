@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from storage_writer import batch, genesis, header
 
-from ioi_storage import StateMissing, Store
+from ioi_storage import StateMissing, Store, check
 
 KILLS = int(os.environ.get("IOI_STORAGE_KILLS", "30"))
 WRITER = Path(__file__).with_name("storage_writer.py")
@@ -85,6 +85,7 @@ def test_kills(tmp_path) -> None:
             # Killed before the rename: nothing acknowledged, nothing at the path.
             assert acknowledged is None and least == 0 and not path.exists()
     assert survived > 0
+    assert check(path, deep=True).findings == []
     with Store.open(path):
         pass
     left = [name for name in os.listdir(tmp_path) if name != "state"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,34 @@ def test_a_huge_value(tree: str, tmp_path: Path) -> None:
             list(store.snapshot())
         with pytest.raises(ValueError):
             store.snapshot(chunk_bytes=0)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_memory_does_not_grow_with_the_state(tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jellyfish, "_REBUILT_TOGETHER", 500)
+    monkeypatch.setattr(restore_module, "_PAIRS", 500)
+    peaks: dict[int, list[int]] = {}
+    for keys in (3_000, 18_000):
+        path = tmp_path / str(keys)
+        path.mkdir()
+        Store.create(path / "original", tree=tree, meta={}, genesis=((b"%d" % i, b"value") for i in range(keys))).close()
+        peaks[keys] = []
+        with Store.open(path / "original", read_only=True) as store:
+            root = store.root
+            tracemalloc.start()
+            for number, data, _ in store.snapshot(chunk_bytes=20_000):
+                (path / str(number)).write_bytes(data)
+            manifest = store.manifest(0, len(os.listdir(path)) - 1, 0)
+            peaks[keys].append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.reset_peak()
+        with Restore(path / "state", manifest, root=root) as restore:
+            while missing := restore.missing():
+                for number in missing:
+                    restore.offer(number, (path / str(number)).read_bytes())
+            peaks[keys].append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.reset_peak()
+            restore.finish()
+        peaks[keys].append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    for small, large in zip(*peaks.values()):
+        assert large < 2 * small, peaks  # of six times the keys

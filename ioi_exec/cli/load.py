@@ -47,15 +47,15 @@ def run(options: argparse.Namespace) -> int:
         vm = vm_of_new_state(options, head.vm, "the dump")
         initial_height = checked_initial_height(head.height + 1 if options.initial_height is None else options.initial_height)
         tree = options.tree or head.tree
-        # On other trees the root is not a function of the pairs alone.
-        root = head.root if tree == head.tree and tree == "jellyfish" else None
+        # On iavl the root is not a function of the pairs alone.
+        root = head.root if tree == head.tree == "jellyfish" else None
         with Progress("keys", options) as progress, storage_errors():
             try:
-                ioi_storage.Store.create(
+                ioi_storage.Store.load(
                     options.state,
                     tree=tree,
                     meta=Identity(vm, initial_height, limits.consensus()).to_meta(),
-                    genesis=_checked(reader, limits, vm, progress),
+                    pairs=_checked(reader, limits, vm, progress),
                     height=initial_height - 1,
                     root=root,
                 ).close()

@@ -20,16 +20,13 @@ from typing import Any
 
 import lmdb
 
-from . import catchup, commit, directory, lock, marks
+from . import directory, lock
 from .chunks import CHUNK_LIMIT, Malformed, Pair, Stub, read_chunk
 from .environment import Tables, data_file, open_environment, open_tables, translated
 from .errors import BadChunk, RootMismatch, StorageError, StorageIOError
 from .manifest import Manifest
-from .rows import encode_creation, encode_version, put_row
-from .trees import Leaf, Rows, TreeHead, tree_named
-
-_PAIRS = 20_000  # a transaction
-_BYTES = 32 << 20  # or so many bytes of values
+from .trees import Leaf, tree_named
+from .writer import Writer
 
 Progress = Callable[[int, int], None]
 
@@ -229,28 +226,18 @@ class Restore:
         directory.sync(os.path.dirname(self.path))
 
     def _build(self, env: lmdb.Environment, tables: Tables, progress: Progress | None) -> None:
-        writer = _Writer(env, tables)
-        rebuilding = self._tree.rebuild(self._parts(writer, progress), self.manifest.row.version)
-        head: TreeHead | None = None
-        while head is None:
-            try:
-                writer.nodes(next(rebuilding))
-            except StopIteration as end:
-                head = end.value
-            except ValueError as error:
-                raise StorageError(f"the chunks do not make a tree, though each has its hash: {error}") from None
-        writer.flush()
+        writer = Writer(env, tables)
+        try:
+            head = writer.tree(self._tree.rebuild(self._parts(writer, progress), self.manifest.row.version))
+        except ValueError as error:
+            raise StorageError(f"the chunks do not make a tree, though each has its hash: {error}") from None
         row = self.manifest.row
         if head.root != row.root:
             reason = f"the chunks make a tree with the root {head.root.hex()}, not {row.root.hex()}"
             raise StorageError(f"{reason}, though each has its hash")
-        with env.begin(write=True) as txn:
-            commit.append(txn, tables, "creation", [encode_creation(self.manifest.creation)])
-            commit.append(txn, tables, "versions", [encode_version(row._replace(keys=writer.keys, head=head.pointer))])
-            marks.write(txn, tables, marks.FLAT, row.version)
-            marks.write(txn, tables, marks.OLDEST, row.version)
+        writer.end(self.manifest.creation, row._replace(keys=writer.keys, head=head.pointer))
 
-    def _parts(self, writer: _Writer, progress: Progress | None) -> Iterator[Leaf | bytes]:
+    def _parts(self, writer: Writer, progress: Progress | None) -> Iterator[Leaf | bytes]:
         """Everything in order; keys and values go to the writer in passing."""
         assert self._stubs is not None
         number = 0
@@ -259,7 +246,7 @@ class Restore:
                 number += 1
                 for inside in self._checked_again(number):
                     if isinstance(inside, Pair):
-                        writer.pair(inside)
+                        writer.pair(inside.leaf.version, inside.leaf.key_hash, inside.key, inside.value)
                         yield inside.leaf
                     else:
                         yield inside
@@ -275,37 +262,3 @@ class Restore:
         except BadChunk:
             self._drop(number)
             raise
-
-
-class _Writer:
-    """Writes rows in transactions of bounded size."""
-
-    def __init__(self, env: lmdb.Environment, tables: Tables) -> None:
-        self._env = env
-        self._tables = tables
-        self._nodes: list[tuple[bytes, bytes]] = []
-        self._values: list[tuple[bytes, bytes]] = []
-        self._flat: list[tuple[bytes, bytes]] = []
-        self._bytes = 0
-        self.keys = 0
-
-    def nodes(self, rows: Rows) -> None:
-        self._nodes += rows
-        if len(self._nodes) >= _PAIRS:
-            self.flush()
-
-    def pair(self, pair: Pair) -> None:
-        self._values.append(put_row(pair.leaf.version, pair.leaf.key_hash, pair.key, pair.value))
-        self._flat.append((pair.key, pair.value))
-        self._bytes += len(pair.value)
-        self.keys += 1
-        if len(self._flat) >= _PAIRS or self._bytes >= _BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        with self._env.begin(write=True) as txn:
-            for table, rows in (("nodes", self._nodes), ("values", self._values)):
-                with txn.cursor(self._tables[table]) as cursor:
-                    cursor.putmulti(sorted(rows))
-            catchup.write(txn, self._tables, sorted(self._flat))
-        self._nodes, self._values, self._flat, self._bytes = [], [], [], 0

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union
 
 import lmdb
 
-from . import catchup, commit, directory, lock, marks, prune, rollback
+from . import catchup, commit, directory, loading, lock, marks, prune, rollback
 from . import genesis as genesis_module
 from .chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
@@ -99,6 +99,31 @@ class Store(State):
                 directory.refuse_if_taken(os.path.realpath(path))
         with genesis_module.no_garbage_collection():
             return cls._create(path, _genesis_writer(tree, meta, genesis, height, header, root))
+
+    @classmethod
+    def load(
+        cls,
+        path: StrPath,
+        *,
+        tree: str = "jellyfish",
+        meta: dict[str, Any],
+        pairs: Iterable[tuple[bytes, bytes]],
+        height: int = 0,
+        root: bytes | None = None,
+    ) -> Store:
+        """As `create`, for more pairs than fit into memory; takes longer. On a tree whose root does not follow from the
+        pairs alone (IAVL) it is `create`."""
+        plugin = tree_named(tree)
+        if plugin.meta_numbers:
+            return cls.create(path, tree=tree, meta=meta, genesis=pairs, height=height, root=root)
+        creation = Creation(tree, b"", meta)
+        row = VersionRow(0, b"", genesis_module.NO_RECEIPTS, height, b"", 0, 0, 0, 0, b"")
+
+        def write(env: lmdb.Environment, beside: str | None) -> None:
+            with translated("writing version 0", beside):
+                loading.write(env, open_tables(env, create=True), plugin, pairs, creation, row, root)
+
+        return cls._create(path, write)
 
     @classmethod
     def _create(cls, path: StrPath | None, writer: Callable[[lmdb.Environment, "str | None"], None]) -> Store:

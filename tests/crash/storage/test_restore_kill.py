@@ -27,8 +27,10 @@ import os, signal, sys
 path, source, fatal = sys.argv[1], sys.argv[2], int(sys.argv[3])
 import lmdb
 import ioi_storage.restore as module
+import ioi_storage.writer
+module.writer = ioi_storage.writer
 from ioi_storage import Manifest, Restore
-module._PAIRS = 200  # many transactions
+module.writer._PAIRS = 200  # many transactions
 calls = 0
 
 def counted(function):
@@ -44,8 +46,8 @@ for name in ("open", "mkdir", "rename", "fsync", "close", "listdir", "unlink", "
     setattr(os, name, counted(getattr(os, name)))
 module.open = counted(open)
 lmdb.open = counted(lmdb.open)
-module.commit.append = counted(module.commit.append)
-module.catchup.write = counted(module.catchup.write)
+module.writer.commit.append = counted(module.writer.commit.append)
+module.writer.catchup.write = counted(module.writer.catchup.write)
 
 manifest = Manifest.decode(open(source + "/manifest", "rb").read())
 with Restore(path, manifest, root=manifest.row.root) as restore:

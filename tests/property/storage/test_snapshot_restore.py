@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-import ioi_storage.restore as restore_module
-from ioi_storage import jellyfish
+from ioi_storage import jellyfish, writer
 from ioi_storage import BadChunk, Chunk, Manifest, Restore, RootMismatch, StateExists, StateInUse, StorageError, Store, check
 from ioi_storage.trees import _trees
 
@@ -115,7 +114,7 @@ def test_there_and_back(seed: int, tree: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("together", [1, 40, 1000])
 def test_more_keys_than_are_rebuilt_at_once(tree: str, together: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jellyfish, "_REBUILT_TOGETHER", together)
-    monkeypatch.setattr(restore_module, "_PAIRS", 300)
+    monkeypatch.setattr(writer, "_PAIRS", 300)
     rng = random.Random(1)
     genesis = {b"%d" % i: rng.randbytes(8) for i in range(5000)}
     with Store.create(tmp_path / "original", tree=tree, meta=META, genesis=genesis.items()) as store:
@@ -308,7 +307,7 @@ def test_a_huge_value(tree: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("tree", TREES)
 def test_memory_does_not_grow_with_the_state(tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jellyfish, "_REBUILT_TOGETHER", 500)
-    monkeypatch.setattr(restore_module, "_PAIRS", 500)
+    monkeypatch.setattr(writer, "_PAIRS", 500)
     peaks: dict[int, list[int]] = {}
     for keys in (3_000, 18_000):
         path = tmp_path / str(keys)

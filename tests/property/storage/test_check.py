@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from ioi_storage.environment import open_environment, open_tables
 from ioi_storage.errors import StorageError
 from ioi_storage.examine import examine
 from ioi_storage.prune import records
-from ioi_storage.rows import TABLES, decode_value, seal
+from ioi_storage.rows import (
+    TABLES, Creation, decode_value, decode_version, encode_creation, encode_version, put_row, seal,
+)
 from ioi_storage.trees import _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "8"))
@@ -178,7 +181,9 @@ def test_every_row_there_twice(state: Path, tmp_path: Path) -> None:
                 if any(row[1] == other for row in ours):
                     continue
                 path = damaged(state, tmp_path / "s", lambda txn, tables: txn.put(other, body, db=tables[table]))
-                assert examined(path), f"row {key.hex()} of {table} again as {other.hex()}"
+                findings = examined(path)
+                assert findings, f"row {key.hex()} of {table} again as {other.hex()}"
+                assert table not in ("nodes", "values") or named(findings, table, other)
                 if table == "flat" and other not in lagging(rows):  # with a seal of its own
                     sealed = seal(other, body[:-8])
                     path = damaged(state, tmp_path / "s", lambda txn, tables: txn.put(other, sealed, db=tables[table]))
@@ -226,6 +231,57 @@ def test_the_stale_index_is_exact(state: Path, tmp_path: Path) -> None:
         twice = seal(key, content + pieces[gone])
         findings = examined(damaged(state, tmp_path / "s", lambda txn, tables: txn.put(key, twice, db=tables["stale"])))
         assert named(findings, "stale", key)
+
+
+def put(state: Path, to: Path, table: str, key: bytes, row: bytes) -> list[Finding]:
+    """What is found once this row is there."""
+    return examined(damaged(state, to, lambda txn, tables: txn.put(key, row, db=tables[table])))
+
+
+def test_values_of_no_tree(state: Path, tmp_path: Path) -> None:
+    """Sealed rightly, in a version that did not write them."""
+    for version in (2, 5):
+        key, row = put_row(version, sha256(b"new").digest(), b"new", b"value")
+        assert named(put(state, tmp_path / "s", "values", key, row), "values", key)
+    deletes = [row for row in all_rows(state) if row[0] == "values" and is_delete(row[2]) and row[1][:8] > (2).to_bytes(8, "big")]
+    for _, key, body in deletes[:5]:
+        other = seal(key, body[:1] + (3).to_bytes(2, "big") + b"new")
+        assert named(put(state, tmp_path / "s", "values", key, other), "values", key)
+
+
+def test_records_of_versions_that_are_not_true(state: Path, tmp_path: Path) -> None:
+    for version in (2, 4, 6):
+        key = version.to_bytes(8, "big")
+        (body,) = [row for table, its_key, row in all_rows(state) if table == "versions" and its_key == key]
+        row = decode_version(key, body)
+        for wrong in (row._replace(keys=row.keys + 1), row._replace(keys=row.keys - 1), row._replace(root=bytes(32))):
+            findings = put(state, tmp_path / "s", "versions", *encode_version(wrong))
+            assert findings, version
+            if wrong.root == row.root:
+                neighbour = (version + 1).to_bytes(8, "big")  # the oldest is only told by the one after it
+                assert named(findings, "versions", key) or named(findings, "versions", neighbour)
+
+
+def test_a_record_of_what_is_needed_that_would_be_pruned(state: Path, tmp_path: Path) -> None:
+    """Rows of the newest version, and of one that only an older one needs, recorded as stale since long ago."""
+    rows = all_rows(state)
+    tree = "nodes", "values"
+    stale_later = [row_key for table, key, row in rows if table == "stale" for _, row_key in records(key, row)]
+    for table in tree:
+        kind = bytes([tree.index(table)])
+        needed = [key for name, key, row in rows if name == table and key not in stale_later]
+        replaced = [key for name, key, row in rows if name == table and key in stale_later and not is_delete(row)]
+        old = [key for key in replaced if key[:8] <= (2).to_bytes(8, "big")]
+        for row_key in (needed[0], needed[-1], old[0], old[-1]):
+            record = kind + row_key[:8] + bytes([len(row_key) - 8]) + row_key[8:]
+            key = (1).to_bytes(8, "big") + bytes(4)
+            assert named(put(state, tmp_path / "s", "stale", key, seal(key, record)), table, row_key)
+
+
+def test_another_genesis(tmp_path: Path) -> None:
+    Store.create(tmp_path / "s", meta={}, genesis=[(b"a", b"1")]).close()
+    key, row = encode_creation(Creation("jellyfish", bytes(32), {}))
+    assert named(put(tmp_path / "s", tmp_path / "t", "creation", key, row), "versions", bytes(8))
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ class Pair(NamedTuple):
 
 
 Part = Union[Pair, Stub, bytes]
-"""A leaf, a subtree, or the meta of an inner node, both of whose halves came before it."""
+"""A leaf, a subtree, or the meta (if any) of an inner node, whose halves came before it."""
 
 
 class Malformed(Exception):
@@ -171,7 +171,8 @@ def read_chunk(tree: Tree, data: bytes, version: int, *, top: bool) -> tuple[byt
                 hash = tree.hash_inner(meta, *halves)
             except ValueError as error:
                 raise Malformed(str(error)) from None
-            parts.append(meta)
+            if meta:
+                parts.append(meta)
         else:
             if reader.at != len(data):
                 raise Malformed("something follows its end")

@@ -147,6 +147,8 @@ class Jellyfish:
         return Leaf(hash, key_hash, b"", version, key_hash, value_hash)
 
     def hash_inner(self, meta: bytes, left: bytes | None, right: bytes | None) -> bytes:
+        if left is None and right is None:
+            raise ValueError("an inner node must have a key below it")
         return sha256(b"JMT::IntrnalNode" + (left or PLACEHOLDER) + (right or PLACEHOLDER)).digest()
 
     def rebuild(self, parts: Iterator[Leaf | bytes], version: int) -> Generator[Rows, None, TreeHead]:

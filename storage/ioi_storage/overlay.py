@@ -156,4 +156,4 @@ class OverlayStore(State):
             self._check_unmoved(version)
             return self._nodes(keys)
 
-        yield Rows(nodes, self._value_row)
+        yield Rows(self.version_row, nodes, self._value_row)

@@ -34,6 +34,7 @@ class Change(NamedTuple):
 class Rows(NamedTuple):
     """Rows by key as one transaction sees them, for whoever walks over many."""
 
+    version_row: Callable[[int], VersionRow]
     nodes: ReadNodes
     value: Callable[[bytes], bytes]
 
@@ -139,16 +140,17 @@ class State(ABC):
             raise ValueError(f"limit must not be negative, not {limit}")
         if version is None or version == self.version:
             return islice(self._latest_pairs(start, end, reverse), limit)
-        row = self.version_row(version)
+        self.version_row(version)
         if not self._tree.ordered:
             raise UnorderedTree(
                 f"version {version} cannot be scanned: tree {self._tree.name!r} keeps keys in the order of their hashes, only the "
                 f"latest version ({self.version}) can be; read single keys, or keep the state on a tree in key order (iavl)"
             )
-        return islice(self._pairs_at(row, start, end, reverse), limit)
+        return islice(self._pairs_at(version, start, end, reverse), limit)
 
-    def _pairs_at(self, row: VersionRow, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+    def _pairs_at(self, version: int, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
         with self._walking() as rows:
+            row = rows.version_row(version)
             for leaf in walk.leaves(self._tree, rows.nodes, TreeHead(row.root, row.head), start, end, reverse):
                 yield value_of(leaf, rows.value)
 
@@ -156,18 +158,18 @@ class State(ABC):
         """All pairs of a version (None: the latest) in the order of its tree, each checked against it: by key, or by the
         hash of the key (Jellyfish). Lazy; a store on disk may move on meanwhile, others raise StaleStage."""
         self._check()
-        return self._pairs_at(self.latest if version is None else self.version_row(version), None, None, False)
+        return self._pairs_at(self.version if version is None else self.version_row(version).version, None, None, False)
 
     def diff(self, old: int, new: int) -> Iterator[Change]:
         """The keys whose values are not the same in two kept versions, in the order of the tree; lazy, as `pairs`.
 
         Costs what changed, not what is there. Either version may be the earlier one."""
         self._check()
-        return self._diff(self.version_row(old), self.version_row(new))
+        return self._diff(self.version_row(old).version, self.version_row(new).version)
 
-    def _diff(self, old: VersionRow, new: VersionRow) -> Iterator[Change]:
-        heads = TreeHead(old.root, old.head), TreeHead(new.root, new.head)
+    def _diff(self, old: int, new: int) -> Iterator[Change]:
         with self._walking() as rows:
+            heads = [TreeHead(row.root, row.head) for row in map(rows.version_row, (old, new))]
             for before, after in diff.leaves(self._tree, rows.nodes, *heads):
                 if before is not None and after is not None and before.value_hash == after.value_hash:
                     continue  # written again, or its leaf moved

@@ -274,10 +274,11 @@ class Store(State):
         self._check()
         if not 1 <= chunk_bytes <= CHUNK_LIMIT:
             raise ValueError(f"chunk_bytes must be from 1 to {CHUNK_LIMIT}, not {chunk_bytes}")
-        return self._chunks(self.latest if version is None else self.version_row(version), chunk_bytes)
+        return self._chunks(self.version if version is None else self.version_row(version).version, chunk_bytes)
 
-    def _chunks(self, row: VersionRow, size: int) -> Iterator[Chunk]:
+    def _chunks(self, version: int, size: int) -> Iterator[Chunk]:
         with self._walking() as rows:
+            row = rows.version_row(version)
             top = self._tree.top(rows.nodes, TreeHead(row.root, row.head))
             yield from cut(self._tree, rows.nodes, lambda leaf: value_of(leaf, rows.value), top, row.keys, size)
 
@@ -294,15 +295,20 @@ class Store(State):
 
     @contextmanager
     def _walking(self) -> Iterator[Rows]:
-        latest = self.latest
+        self._check()
         try:
+            written = self._env.info()["last_txnid"]
             snapshot = Snapshot(self._env, self._tables)
 
             def check() -> None:
                 self._check()
-                # In memory a commit takes the pages from under whoever reads.
-                if self.path is None and self._latest_row is not latest:
-                    raise StaleStage(f"the state moved from version {latest.version} during a walk over it: walk again")
+                # In memory whoever writes takes the pages from under whoever reads.
+                if self.path is None and self._env.info()["last_txnid"] != written:
+                    raise StaleStage("the state was written to during a walk over it: walk again")
+
+            def version_row(version: int) -> VersionRow:
+                self._refuse_rollback(snapshot)
+                return snapshot.version_row(version)
 
             def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
                 check()
@@ -313,7 +319,7 @@ class Store(State):
                 return snapshot.value_row(key)
 
             try:
-                yield Rows(nodes, value)
+                yield Rows(version_row, nodes, value)
             finally:
                 if self._open:
                     snapshot.close()
@@ -349,13 +355,16 @@ class Store(State):
         assert self._lag is not None
         return self._snapshot, self._lag
 
-    def _follow(self, snapshot: Snapshot) -> Lag:
-        """The lag, made to fit this snapshot."""
+    def _refuse_rollback(self, snapshot: Snapshot) -> None:
         if snapshot.mark(marks.ROLLBACK) is not None:
             raise RollbackUnfinished(
                 f"the state at {self.path} is being rolled back to version {snapshot.mark(marks.ROLLBACK)}: wait for that, or, "
                 "if nobody is at it, open it once for writing, which finishes it"
             )
+
+    def _follow(self, snapshot: Snapshot) -> Lag:
+        """The lag, made to fit this snapshot."""
+        self._refuse_rollback(snapshot)
         flat, latest, rollbacks = snapshot.needed_mark(marks.FLAT), snapshot.latest(), snapshot.mark(marks.ROLLBACKS)
         lag = self._lag
         if lag is None or lag.newest < flat or rollbacks != self._lag_rollbacks:

@@ -97,6 +97,11 @@ def test_a_walk_in_memory_does_not_outlive_a_commit(tree: str) -> None:
         commit(store, {b"1": b"x"})
         with pytest.raises(StaleStage):
             list(pairs)
+        pairs = store.pairs()
+        next(pairs)
+        store.prune(1)
+        with pytest.raises(StaleStage):
+            list(pairs)
 
 
 @pytest.mark.parametrize("tree", TREES)
@@ -112,3 +117,14 @@ def test_a_walk_on_disk_outlives_commits_and_pruning(tree: str, tmp_path) -> Non
         seen |= dict(pairs)
         changed += changes
         assert seen == genesis and len(changed) == 1000
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_version_that_is_pruned_before_the_walk_begins(tree: str, tmp_path) -> None:
+    with Store.create(tmp_path / "state", tree=tree, meta={}, genesis=[(b"%d" % i, b"") for i in range(100)]) as store:
+        walks = store.pairs(0), store.diff(0, 0), store.snapshot(0)
+        commit(store, {b"1": b"x"})
+        store.prune(1)
+        for lazy in walks:
+            with pytest.raises(VersionMissing, match="no longer kept"):
+                next(lazy)

@@ -257,6 +257,7 @@ def test_records_of_versions_that_are_not_true(state: Path, tmp_path: Path) -> N
         for wrong in (row._replace(keys=row.keys + 1), row._replace(keys=row.keys - 1), row._replace(root=bytes(32))):
             findings = put(state, tmp_path / "s", "versions", *encode_version(wrong))
             assert findings, version
+            assert bool(examined(tmp_path / "s", deep=False)) == (version == 6)
             if wrong.root == row.root:
                 neighbour = (version + 1).to_bytes(8, "big")  # the oldest is only told by the one after it
                 assert named(findings, "versions", key) or named(findings, "versions", neighbour)

@@ -15,6 +15,7 @@ import pytest
 
 from ioi_storage import jellyfish, writer
 from ioi_storage import BadChunk, Chunk, Manifest, Restore, RootMismatch, StateExists, StateInUse, StorageError, Store, check
+from ioi_storage.chunks import Pair, read_chunk
 from ioi_storage.trees import _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
@@ -165,6 +166,21 @@ def test_every_changed_chunk_is_refused(small: tuple[Manifest, dict[int, Chunk]]
                 assert number in restore.missing()
             restore.offer(number, data)
         restore.finish()
+
+
+def test_there_is_one_encoding(small: tuple[Manifest, dict[int, Chunk]], tmp_path: Path) -> None:
+    """A size written longer than need be changes no hash."""
+    manifest, chunks = small
+    with Restore(tmp_path / "state", manifest, root=manifest.row.root) as restore:
+        restore.offer(0, chunks[0].data)
+        hash, parts = read_chunk(restore._tree, chunks[1].data, manifest.row.version, top=False)
+        key = next(part.key for part in parts if isinstance(part, Pair))
+        short = bytes([len(key)]) + key
+        assert chunks[1].data.count(short) == 1
+        with pytest.raises(BadChunk, match="longer than it needs to be"):
+            restore.offer(1, chunks[1].data.replace(short, bytes([len(key) | 128, 0]) + key))
+        with pytest.raises(BadChunk, match="cut off|longer"):
+            restore.offer(1, chunks[1].data.replace(short, b"\xff" * 9 + b"\1" + key))
 
 
 def test_foreign_chunks(small: tuple[Manifest, dict[int, Chunk]], tmp_path: Path) -> None:

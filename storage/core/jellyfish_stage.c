@@ -5,18 +5,6 @@
 
 #include "stage.h"
 
-bool list_add(struct list *list, void *item) {
-    if (list->count == list->room) {
-        size_t room = list->room > 0 ? 2 * list->room : 16;
-        void **at = realloc(list->at, room * sizeof *at);
-        if (at == NULL) return false;
-        list->at = at;
-        list->room = room;
-    }
-    list->at[list->count++] = item;
-    return true;
-}
-
 struct work *stage_work(struct jf_stage *stage, struct work *parent, unsigned nibble, const uint8_t *key_hash) {
     struct work *work = pool_take(&stage->pool, sizeof *work);
     if (work == NULL) return NULL;

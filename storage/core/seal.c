@@ -7,10 +7,12 @@
 
 bool seal_write(const uint8_t *key, size_t key_size, const uint8_t *body, size_t size, uint8_t seal[SEAL_SIZE]) {
     uint8_t small[1024], *both = small;
-    if (key_size + size > sizeof small && (both = malloc(key_size + size)) == NULL) return false;
-    memcpy(both, key, key_size);
-    memcpy(both + key_size, body, size);
-    uint64_t hash = __builtin_bswap64(xxh3(both, key_size + size, key_size));
+    if (key_size + size > sizeof small && key_size > 0 && (both = malloc(key_size + size)) == NULL) return false;
+    if (key_size > 0) {
+        memcpy(both, key, key_size);
+        memcpy(both + key_size, body, size);
+    }
+    uint64_t hash = __builtin_bswap64(xxh3(key_size > 0 ? both : body, key_size + size, key_size));
     memcpy(seal, &hash, SEAL_SIZE);
     if (both != small) free(both);
     return true;

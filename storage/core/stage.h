@@ -3,6 +3,7 @@
 #define IOI_STAGE_H
 
 #include "jellyfish.h"
+#include "list.h"
 #include "pool.h"
 #include "rounds.h"
 
@@ -20,11 +21,6 @@ struct work {
     uint16_t dirty;          /* children that are no longer what they were */
     uint8_t depth, nibble;   /* nibble: the last of the path */
     node_hashes hashes;
-};
-
-struct list {
-    void **at;
-    size_t count, room;
 };
 
 struct stale {
@@ -49,8 +45,6 @@ struct jf_stage {
 
 /* So many nodes are hashed at a time: enough to interleave, few enough to stay in the first caches. */
 enum { TOGETHER = 16 };
-
-bool list_add(struct list *list, void *item);
 
 /* A node to work on, as child of one that is. NULL: no memory. */
 struct work *stage_work(struct jf_stage *stage, struct work *parent, unsigned nibble, const uint8_t *key_hash);

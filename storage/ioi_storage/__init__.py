@@ -31,6 +31,7 @@ from .errors import (
     VersionMissing,
 )
 from .examine import Finding
+from .iavl import Iavl  # registers itself
 from .jellyfish import Jellyfish  # registers itself
 from .manifest import MANIFEST_LIMIT as manifest_limit
 from .manifest import Manifest
@@ -52,6 +53,7 @@ __all__ = [
     "DiskFull",
     "Finding",
     "FormatMismatch",
+    "Iavl",
     "Jellyfish",
     "Manifest",
     "OverlayStore",

@@ -22,7 +22,7 @@ _LEAF, _INNER, _ELSEWHERE = b"\0", b"\1", b"\2"
 _BATCH = 1_000  # rows handed on together
 _LEAF_META = b"\0\2"  # height 0, size 1, then the version
 _HEIGHT_LIMIT = 100
-_EMPTY = TreeHead(sha256(b"").digest(), b"")
+EMPTY = TreeHead(sha256(b"").digest(), b"")
 
 
 def leaf(key: bytes, meta: bytes, key_hash: bytes, value_hash: bytes) -> Leaf:
@@ -98,7 +98,7 @@ def rebuild(parts: Iterator[Leaf | bytes], version: int) -> Generator[Rows, None
             yield rows
             rows = []
     if not waiting:
-        return _EMPTY
+        return EMPTY
     if len(waiting) > 1:
         raise ValueError("the tree falls apart")
     (top,) = waiting

@@ -133,7 +133,8 @@ static int module_exec(PyObject *module) {
     if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0 ||
         PyModule_AddFunctions(module, rows_functions) < 0)
         return -1;
-    PyType_Spec *types[] = {&crown_spec, &rows_iterator_spec, &rows_spec, &subtree_spec};
+    PyType_Spec *types[] = {&crown_spec,         &iavl_row_spec, &iavl_stage_spec,
+                            &rows_iterator_spec, &rows_spec,     &subtree_spec};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         PyObject *type = PyType_FromModuleAndSpec(module, types[i], NULL);
         if (type == NULL) return -1;
@@ -147,7 +148,7 @@ static int module_exec(PyObject *module) {
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT, "_core", "C core of ioi_storage: hashing and the Jellyfish tree.", 0, functions, module_slots,
+    PyModuleDef_HEAD_INIT, "_core", "C core of ioi_storage: hashing, rows and trees.", 0, functions, module_slots,
     NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&module_def); }

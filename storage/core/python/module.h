@@ -27,10 +27,16 @@ static inline uint8_t *packed_head(uint8_t *at, size_t key_size, size_t row_size
     return at + PACKED_HEAD;
 }
 
+/* Records of stale rows, at most 128 bytes each, whole in pieces of a row's size: packed as rows without keys. */
+PyObject *packed_pieces(const void *from, size_t n, size_t (*record_of)(const void *from, size_t i, uint8_t *record));
+
+#define BAD_ROW "its checksum does not match"
+#define BAD_HASH "its hash is not the one recorded in its parent"
+
 /* The slot that `object` is: NULL for None, else its kind is its size. False with an exception if it is none. */
 bool parse_slot(PyObject *object, const uint8_t **slot, bool *leaf);
 
 extern PyMethodDef seal_functions[], node_functions[], rows_functions[];
-extern PyType_Spec crown_spec, subtree_spec, rows_spec, rows_iterator_spec;
+extern PyType_Spec crown_spec, iavl_row_spec, iavl_stage_spec, subtree_spec, rows_spec, rows_iterator_spec;
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "../jellyfish.h"
 
-enum { STALE_ROW = 1900 }; /* bytes of stale records that go into one row, so that two rows fit a page */
 
 struct subtree {
     PyObject_HEAD
@@ -152,7 +151,7 @@ static PyObject *subtree_feed(PyObject *object, PyObject *rows) {
     self->closed = true;
     if (result == JF_MEMORY) return PyErr_NoMemory();
     return Py_BuildValue("(ns)", (Py_ssize_t)bad,
-                         result == JF_BAD_ROW ? "its checksum does not match" : "its hash is not the one recorded in its parent");
+                         result == JF_BAD_ROW ? BAD_ROW : BAD_HASH);
 }
 
 static PyObject *rows_of(const struct jf_stage *stage) {
@@ -171,31 +170,7 @@ static PyObject *rows_of(const struct jf_stage *stage) {
     return rows;
 }
 
-/* Whole records in pieces of at most STALE_ROW bytes, packed as rows without keys. */
-static PyObject *stales_of(const struct jf_stage *stage) {
-    size_t n = jf_stales(stage), most = PACKED_COUNT, used = 0, count = 0;
-    uint8_t record[JF_STALE_MAX];
-    for (size_t i = 0; i < n; i++) most += PACKED_HEAD + jf_stale(stage, i, record);
-    PyObject *pieces = bytes_of(NULL, most);
-    if (pieces == NULL) return NULL;
-    uint8_t *begin = (uint8_t *)PyBytes_AS_STRING(pieces), *at = begin + PACKED_COUNT, *head = at;
-    for (size_t i = 0; i < n; i++) {
-        size_t size = jf_stale(stage, i, record);
-        if (used == 0 || used + size > STALE_ROW) {
-            head = at;
-            at += PACKED_HEAD;
-            used = 0;
-            count++;
-        }
-        memcpy(at, record, size);
-        at += size;
-        used += size;
-        packed_head(head, 0, used);
-    }
-    packed_count(begin, count);
-    _PyBytes_Resize(&pieces, (Py_ssize_t)(at - begin));
-    return pieces;
-}
+static size_t stale_of(const void *stage, size_t i, uint8_t *record) { return jf_stale(stage, i, record); }
 
 static PyObject *subtree_close(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -209,7 +184,7 @@ static PyObject *subtree_close(PyObject *object, PyObject *unused) {
     bool leaf;
     const uint8_t *slot = jf_slot(self->stage, &leaf);
     PyObject *rows = rows_of(self->stage);
-    PyObject *stales = rows != NULL ? stales_of(self->stage) : NULL;
+    PyObject *stales = rows != NULL ? packed_pieces(self->stage, jf_stales(self->stage), stale_of) : NULL;
     if (stales == NULL) {
         Py_XDECREF(rows);
         return NULL;

@@ -1,0 +1,322 @@
+/* The classes IavlStage, a batch applied to an IAVL tree, and IavlRow, a row to look into. */
+#include "module.h"
+
+#include "../iavl.h"
+#include "../jellyfish.h"
+
+/* ---- IavlStage ---- */
+
+struct stage_object {
+    PyObject_HEAD
+    struct iavl_stage *stage;
+    struct iavl_write *writes;
+    uint32_t *order; /* of the writes: those by key hash */
+    Py_ssize_t count;
+    PyObject *held; /* whatever C points into: batch, entries, rows */
+    bool closed;    /* or failed */
+};
+
+/* The writes in the order of the batch, from its entries, which are in the order of key hashes. */
+static bool take_writes(struct stage_object *self, PyObject *const *pairs, Py_ssize_t count, const struct jf_entry *entries) {
+    self->writes = PyMem_Calloc((size_t)count + 1, sizeof *self->writes);
+    self->order = PyMem_Calloc((size_t)count + 1, sizeof *self->order);
+    if (self->writes == NULL || self->order == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    self->count = count;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const struct jf_entry *entry = &entries[i];
+        PyObject *pair = entry->index < (size_t)count ? pairs[entry->index] : NULL;
+        PyObject *key = pair != NULL && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2 ? PyTuple_GET_ITEM(pair, 0) : NULL;
+        if (key == NULL || !PyBytes_Check(key) || PyBytes_GET_SIZE(key) > IAVL_KEY_MAX) {
+            PyErr_SetString(PyExc_ValueError, "batch and entries do not belong together");
+            return false;
+        }
+        self->order[i] = entry->index;
+        self->writes[entry->index] = (struct iavl_write){
+            .key = (const uint8_t *)PyBytes_AS_STRING(key),
+            .key_size = (uint32_t)PyBytes_GET_SIZE(key),
+            .key_hash = entry->key_hash,
+            .value_hash = entry->is_put ? entry->value_hash : NULL,
+        };
+    }
+    return true;
+}
+
+static bool parse_head(PyObject *root, PyObject *pointer) {
+    if (PyBytes_GET_SIZE(root) == SHA256_SIZE && (PyBytes_GET_SIZE(pointer) == IAVL_ROW_KEY || PyBytes_GET_SIZE(pointer) == 0))
+        return true;
+    PyErr_Format(PyExc_ValueError, "a root has %d bytes, the key of its row %d or none", SHA256_SIZE, IAVL_ROW_KEY);
+    return false;
+}
+
+/* An aligned copy of packed entries. */
+static PyObject *aligned_copy(const char *packed, Py_ssize_t size) {
+    PyObject *copy = PyByteArray_FromStringAndSize(NULL, size);
+    if (copy != NULL) memcpy(PyByteArray_AS_STRING(copy), packed, (size_t)size);
+    return copy;
+}
+
+static PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"", "", "", "", "", NULL};
+    PyObject *root, *pointer, *batch;
+    const char *packed;
+    Py_ssize_t packed_size;
+    unsigned long long version;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSOy#K", names, &root, &pointer, &batch, &packed, &packed_size, &version))
+        return NULL;
+    if (!parse_head(root, pointer)) return NULL;
+    struct stage_object *self = (struct stage_object *)type->tp_alloc(type, 0);
+    PyObject *fast = self != NULL ? PySequence_Tuple(batch) : NULL, *entries = aligned_copy(packed, packed_size);
+    bool ok = fast != NULL && entries != NULL && (self->held = Py_BuildValue("[OO]", fast, entries)) != NULL;
+    if (ok && packed_size != PyTuple_GET_SIZE(fast) * (Py_ssize_t)sizeof(struct jf_entry)) {
+        PyErr_SetString(PyExc_ValueError, "batch and entries do not belong together");
+        ok = false;
+    }
+    ok = ok && take_writes(self, ((PyTupleObject *)fast)->ob_item, PyTuple_GET_SIZE(fast),
+                           (const struct jf_entry *)(const void *)PyByteArray_AS_STRING(entries));
+    if (ok) {
+        const uint8_t *row_key = PyBytes_GET_SIZE(pointer) > 0 ? (const uint8_t *)PyBytes_AS_STRING(pointer) : NULL;
+        enum iavl_result result = iavl_open(&self->stage, (const uint8_t *)PyBytes_AS_STRING(root), row_key, self->writes,
+                                            (size_t)self->count, version);
+        ok = result == IAVL_OK;
+        if (result == IAVL_MEMORY) PyErr_NoMemory();
+        if (result == IAVL_BAD_BATCH) PyErr_SetString(PyExc_ValueError, "keys must ascend, and versions begin with 1");
+    }
+    Py_XDECREF(fast);
+    Py_XDECREF(entries);
+    if (!ok) Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static void stage_dealloc(PyObject *object) {
+    struct stage_object *self = (struct stage_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    iavl_free(self->stage);
+    PyMem_Free(self->writes);
+    PyMem_Free(self->order);
+    Py_XDECREF(self->held);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *stage_wanted(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const struct iavl_stage *stage = ((struct stage_object *)object)->stage;
+    Py_ssize_t n = (Py_ssize_t)iavl_wanted(stage);
+    PyObject *keys = PyList_New(n);
+    for (Py_ssize_t i = 0; keys != NULL && i < n; i++) {
+        PyObject *key = bytes_of(iavl_wanted_key(stage, (size_t)i), IAVL_ROW_KEY);
+        if (key == NULL) Py_CLEAR(keys);
+        else PyList_SET_ITEM(keys, i, key);
+    }
+    return keys;
+}
+
+static PyObject *stage_feed(PyObject *object, PyObject *rows) {
+    struct stage_object *self = (struct stage_object *)object;
+    if (self->closed) {
+        PyErr_SetString(PyExc_ValueError, "the stage is closed");
+        return NULL;
+    }
+    PyObject *fast = PySequence_Tuple(rows); /* of its own: nobody else can take rows out of it */
+    if (fast == NULL) return NULL;
+    size_t n = iavl_wanted(self->stage), bad = 0;
+    bool ok = (size_t)PyTuple_GET_SIZE(fast) == n;
+    if (!ok) PyErr_Format(PyExc_ValueError, "%zu rows are wanted, got %zd", n, PyTuple_GET_SIZE(fast));
+    for (size_t i = 0; ok && i < n; i++) {
+        PyObject *row = PyTuple_GET_ITEM(fast, (Py_ssize_t)i);
+        ok = PyBytes_Check(row);
+        if (ok) iavl_feed(self->stage, i, (const uint8_t *)PyBytes_AS_STRING(row), (size_t)PyBytes_GET_SIZE(row));
+        else PyErr_Format(PyExc_TypeError, "rows[%zu] must be bytes, not %.100s", i, Py_TYPE(row)->tp_name);
+    }
+    ok = ok && PyList_Append(self->held, fast) == 0;
+    Py_DECREF(fast);
+    if (!ok) return NULL;
+    enum iavl_result result = iavl_go_on(self->stage, &bad);
+    if (result == IAVL_OK) Py_RETURN_NONE;
+    self->closed = true;
+    if (result == IAVL_MEMORY) return PyErr_NoMemory();
+    return Py_BuildValue("(ns)", (Py_ssize_t)bad, result == IAVL_BAD_ROW ? BAD_ROW : BAD_HASH);
+}
+
+static size_t stale_of(const void *stage, size_t i, uint8_t *record) { return iavl_stale(stage, i, record); }
+
+static PyObject *rows_of(const struct iavl_stage *stage) {
+    size_t n = iavl_rows(stage), size = PACKED_COUNT;
+    for (size_t i = 0; i < n; i++) size += PACKED_HEAD + IAVL_ROW_KEY + iavl_new_row_size(stage, i);
+    PyObject *rows = bytes_of(NULL, size);
+    uint8_t *at = rows != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(rows), n) : NULL;
+    for (size_t i = 0; rows != NULL && i < n; i++) {
+        size_t row_size = iavl_new_row_size(stage, i);
+        at = packed_head(at, IAVL_ROW_KEY, row_size);
+        memcpy(at, iavl_row_key(stage, i), IAVL_ROW_KEY);
+        at += IAVL_ROW_KEY;
+        if (!iavl_new_row(stage, i, at, row_size)) {
+            Py_CLEAR(rows);
+            PyErr_NoMemory();
+        }
+        at += row_size;
+    }
+    return rows;
+}
+
+static PyObject *effects_of(const struct stage_object *self) {
+    PyObject *effects = bytes_of(NULL, (size_t)self->count);
+    for (Py_ssize_t i = 0; effects != NULL && i < self->count; i++) {
+        PyBytes_AS_STRING(effects)[i] = (char)self->writes[self->order[i]].effect;
+    }
+    return effects;
+}
+
+static PyObject *stage_close(PyObject *object, PyObject *unused) {
+    (void)unused;
+    struct stage_object *self = (struct stage_object *)object;
+    if (iavl_wanted(self->stage) > 0 || self->closed) {
+        PyErr_SetString(PyExc_ValueError, "rows are still wanted, or the stage is already closed");
+        return NULL;
+    }
+    self->closed = true;
+    if (iavl_close(self->stage) != IAVL_OK) return PyErr_NoMemory();
+    uint8_t root[SHA256_SIZE];
+    const uint8_t *row_key;
+    bool exists = iavl_root(self->stage, root, &row_key);
+    PyObject *rows = rows_of(self->stage), *stale = NULL, *effects = NULL;
+    if (rows != NULL) stale = packed_pieces(self->stage, iavl_stales(self->stage), stale_of);
+    if (stale != NULL) effects = effects_of(self);
+    if (effects != NULL)
+        return Py_BuildValue("(y#y#NNN)", root, (Py_ssize_t)SHA256_SIZE, exists ? (const char *)row_key : "",
+                             (Py_ssize_t)(exists ? IAVL_ROW_KEY : 0), rows, stale, effects);
+    Py_XDECREF(rows);
+    Py_XDECREF(stale);
+    return NULL;
+}
+
+static PyMethodDef stage_methods[] = {
+    {"wanted", stage_wanted, METH_NOARGS, "Keys of the rows that feed() needs next, in the order it needs them."},
+    {"feed", stage_feed, METH_O, "Hands in the wanted rows. None, or (index, reason) of a row that is corrupt."},
+    {"close", stage_close, METH_NOARGS,
+     "(root, key of its row or b'', packed rows, packed stale pieces, effect of each entry)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot stage_slots[] = {
+    {Py_tp_doc, "IavlStage(root, row_key, batch, entries, version): a batch applied to a tree; see iavl.h. version: of its "
+                "new nodes."},
+    {Py_tp_new, stage_new},
+    {Py_tp_dealloc, stage_dealloc},
+    {Py_tp_methods, stage_methods},
+    {0, NULL},
+};
+
+PyType_Spec iavl_stage_spec = {"ioi_storage._core.IavlStage", sizeof(struct stage_object), 0, Py_TPFLAGS_DEFAULT,
+                               stage_slots};
+
+/* ---- IavlRow ---- */
+
+struct row_object {
+    PyObject_HEAD
+    PyObject *bytes;
+    struct pool pool;
+    struct iavl_node top;
+    struct list nodes; /* those of the row, then those elsewhere that it refers to, parents first */
+};
+
+static void row_dealloc(PyObject *object) {
+    struct row_object *self = (struct row_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    free(self->nodes.at);
+    pool_free(&self->pool);
+    Py_XDECREF(self->bytes);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* Breadth first, so that a node's number is smaller than those of its halves. */
+static bool number_nodes(struct list *nodes, struct iavl_node *top) {
+    if (!list_add(nodes, top)) return false;
+    for (size_t i = 0; i < nodes->count; i++) {
+        struct iavl_node *node = nodes->at[i];
+        node->number = (uint32_t)i;
+        if (!iavl_is_read(node) || iavl_is_leaf(node)) continue;
+        if (!list_add(nodes, node->left) || !list_add(nodes, node->right)) return false;
+    }
+    return true;
+}
+
+static PyObject *row_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"", NULL};
+    PyObject *bytes;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "S", names, &bytes)) return NULL;
+    struct row_object *self = (struct row_object *)type->tp_alloc(type, 0);
+    if (self == NULL) return NULL;
+    Py_INCREF(bytes);
+    self->bytes = bytes;
+    struct iavl_hashing hashing = {0};
+    enum iavl_parsed parsed = iavl_parse(&self->top, (const uint8_t *)PyBytes_AS_STRING(bytes),
+                                         (size_t)PyBytes_GET_SIZE(bytes), &self->pool, &hashing);
+    if (parsed == IAVL_PARSED && !(iavl_hash_run(&hashing) && number_nodes(&self->nodes, &self->top))) parsed = IAVL_NO_MEMORY;
+    iavl_hash_free(&hashing);
+    if (parsed == IAVL_PARSED) return (PyObject *)self;
+    Py_DECREF(self);
+    if (parsed == IAVL_NO_MEMORY) return PyErr_NoMemory();
+    PyErr_SetString(PyExc_ValueError, BAD_ROW);
+    return NULL;
+}
+
+static PyObject *row_node(PyObject *object, PyObject *number) {
+    const struct row_object *self = (const struct row_object *)object;
+    Py_ssize_t i = PyNumber_AsSsize_t(number, PyExc_IndexError);
+    if (i == -1 && PyErr_Occurred()) return NULL;
+    if (i < 0 || (size_t)i >= self->nodes.count) {
+        PyErr_Format(PyExc_IndexError, "the row has %zu nodes", self->nodes.count);
+        return NULL;
+    }
+    const struct iavl_node *node = self->nodes.at[i];
+    uint8_t meta[IAVL_META_MAX];
+    Py_ssize_t meta_size = (Py_ssize_t)iavl_meta(node, meta);
+    const char *hash = (const char *)node->hash, *key = (const char *)node->key;
+    if (!iavl_is_read(node))
+        return Py_BuildValue("(y#y#y#OOO)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, node->row->key,
+                             (Py_ssize_t)IAVL_ROW_KEY, Py_None, Py_None, Py_None);
+    if (!iavl_is_leaf(node))
+        return Py_BuildValue("(y#y#y#OII)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, key, (Py_ssize_t)node->key_size,
+                             Py_None, node->left->number, node->right->number);
+    return Py_BuildValue("(y#y#y#y#KO)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, key, (Py_ssize_t)node->key_size,
+                         node->value_hash, (Py_ssize_t)SHA256_SIZE, (unsigned long long)node->version, Py_None);
+}
+
+static PyObject *row_find(PyObject *object, PyObject *key) {
+    const struct row_object *self = (const struct row_object *)object;
+    if (!PyBytes_Check(key)) {
+        PyErr_SetString(PyExc_TypeError, "a key is bytes");
+        return NULL;
+    }
+    const struct iavl_node *node = &self->top;
+    while (iavl_is_read(node) && !iavl_is_leaf(node)) {
+        int order = iavl_compare((const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key), node->key,
+                                 node->key_size);
+        node = order < 0 ? node->left : node->right;
+    }
+    return PyLong_FromUnsignedLong(node->number);
+}
+
+static PyMethodDef row_methods[] = {
+    {"node", row_node, METH_O,
+     "node(i): node 0 is the first. (hash, meta, key, None, left, right) of an inner node, key being the smallest of its\n"
+     "right half; (hash, meta, key, value hash, version, None) of a leaf; (hash, meta, row key, None, None, None) of one that\n"
+     "stands in another row."},
+    {"find", row_find, METH_O, "find(key): the leaf that a search for `key` ends at, or the node where another row goes on."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot row_slots[] = {
+    {Py_tp_doc, "IavlRow(row): the nodes of a row, hashed; ValueError if it is none. See iavl_node.h."},
+    {Py_tp_new, row_new},
+    {Py_tp_dealloc, row_dealloc},
+    {Py_tp_methods, row_methods},
+    {0, NULL},
+};
+
+PyType_Spec iavl_row_spec = {"ioi_storage._core.IavlRow", sizeof(struct row_object), 0, Py_TPFLAGS_DEFAULT, row_slots};

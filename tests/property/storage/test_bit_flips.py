@@ -13,6 +13,7 @@ import pytest
 
 from ioi_storage import FormatMismatch, StateCorrupt, Store
 from ioi_storage.rows import TABLES
+from ioi_storage.trees import _trees
 
 FLIPS = int(os.environ.get("IOI_STORAGE_FLIPS", "150"))
 KEYS = [b"key%04d" % i for i in range(300)]
@@ -22,13 +23,13 @@ Truth = list[dict[bytes, bytes]]
 Row = tuple[str, bytes, bytes]  # table, key, value
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory) -> tuple[Path, Truth]:
+@pytest.fixture(scope="module", params=sorted(_trees))
+def state(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[Path, Truth]:
     path = tmp_path_factory.mktemp("flips") / "state"
     rng = random.Random(5)
     model = {key: rng.randbytes(20) for key in KEYS[::2]}
     truth = [dict(model)]
-    with Store.create(path, meta={"vm": "x"}, genesis=model.items()) as store:
+    with Store.create(path, tree=request.param, meta={"vm": "x"}, genesis=model.items()) as store:
         for _ in range(4):
             batch = {key: rng.choice([None, rng.randbytes(20)]) for key in rng.sample(KEYS, 40)}
             store.commit(store.stage(sorted(batch.items())), **FIELDS)

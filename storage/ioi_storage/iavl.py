@@ -99,10 +99,11 @@ def _inside(read: ReadNodes, inner: Inner) -> _Inside:
         return inside
     assert inner.row is not None
     row = _row(read, inner.row, inner.hash)
-    _, _, key, _, left, right = row.node(0)
-    if left is None or right is None:
+    begun = _node(row, 0)
+    if isinstance(begun, Leaf):
         raise corrupt("nodes", inner.row, "it has a leaf where an inner node should be")
-    return _Inside(row, key, left, right)
+    handle: _Inside = begun.handle
+    return handle
 
 
 def _row(read: ReadNodes, key: bytes, expected: bytes) -> _core.IavlRow:
@@ -117,12 +118,12 @@ def _row(read: ReadNodes, key: bytes, expected: bytes) -> _core.IavlRow:
 
 
 def _node(row: _core.IavlRow, number: int) -> Node:
-    hash, meta, key, value_hash, third, right = row.node(number)
-    if value_hash is not None:  # third: the version of the node
-        return Leaf(hash, key, meta, third - 1, sha256(key).digest(), value_hash)
-    if third is None:
+    hash, meta, version, key, value_hash, left, right = row.node(number)
+    if value_hash is not None:
+        return Leaf(hash, key, meta, version - 1, sha256(key).digest(), value_hash)
+    if left is None or right is None:
         return Inner(hash, meta, key, None)
-    return Inner(hash, meta, None, _Inside(row, key, third, right))
+    return Inner(hash, meta, None, _Inside(row, key, left, right))
 
 
 register(Iavl())

@@ -11,7 +11,7 @@ import pytest
 Cli = Callable[..., Any]
 
 
-@pytest.fixture(params=["jellyfish"])
+@pytest.fixture(params=["jellyfish", "iavl"])
 def state(request: pytest.FixtureRequest, cli: Cli, tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "genesis.json").write_text(json.dumps({"state": {f"{i:04x}": "aa" * (i % 3) for i in range(40)}}))
     (tmp_path / "vm.py").write_text("class Nop:\n    def execute(self, tx, state, ctx):\n        state.put(tx, b'1')\n")

@@ -277,14 +277,15 @@ static PyObject *row_node(PyObject *object, PyObject *number) {
     uint8_t meta[IAVL_META_MAX];
     Py_ssize_t meta_size = (Py_ssize_t)iavl_meta(node, meta);
     const char *hash = (const char *)node->hash, *key = (const char *)node->key;
+    unsigned long long version = node->version;
     if (!iavl_is_read(node))
-        return Py_BuildValue("(y#y#y#OOO)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, node->row->key,
+        return Py_BuildValue("(y#y#Ky#OOO)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, version, node->row->key,
                              (Py_ssize_t)IAVL_ROW_KEY, Py_None, Py_None, Py_None);
     if (!iavl_is_leaf(node))
-        return Py_BuildValue("(y#y#y#OII)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, key, (Py_ssize_t)node->key_size,
-                             Py_None, node->left->number, node->right->number);
-    return Py_BuildValue("(y#y#y#y#KO)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, key, (Py_ssize_t)node->key_size,
-                         node->value_hash, (Py_ssize_t)SHA256_SIZE, (unsigned long long)node->version, Py_None);
+        return Py_BuildValue("(y#y#Ky#OII)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, version, key,
+                             (Py_ssize_t)node->key_size, Py_None, node->left->number, node->right->number);
+    return Py_BuildValue("(y#y#Ky#y#OO)", hash, (Py_ssize_t)SHA256_SIZE, meta, meta_size, version, key,
+                         (Py_ssize_t)node->key_size, node->value_hash, (Py_ssize_t)SHA256_SIZE, Py_None, Py_None);
 }
 
 static PyObject *row_find(PyObject *object, PyObject *key) {
@@ -304,9 +305,9 @@ static PyObject *row_find(PyObject *object, PyObject *key) {
 
 static PyMethodDef row_methods[] = {
     {"node", row_node, METH_O,
-     "node(i): node 0 is the first. (hash, meta, key, None, left, right) of an inner node, key being the smallest of its\n"
-     "right half; (hash, meta, key, value hash, version, None) of a leaf; (hash, meta, row key, None, None, None) of one that\n"
-     "stands in another row."},
+     "node(i) -> (hash, meta, version, key, value hash, left, right); node 0 is the first. Of an inner node the value hash is\n"
+     "None, key the smallest of its right half, left and right the numbers of its halves, else None. Of a node that stands in\n"
+     "another row key is that row's, value hash None."},
     {"find", row_find, METH_O, "find(key): the leaf that a search for `key` ends at, or the node where another row goes on."},
     {NULL, NULL, 0, NULL},
 };

@@ -20,7 +20,7 @@ def register(commands: Commands) -> None:
     command.add_argument("--genesis", required=True, metavar="FILE", help="the first accounts or keys, as JSON")
     command.add_argument("--vm", default="payments", help="payments (default), or package.module:Class of your own")
     command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
-    command.add_argument("--tree", default="jellyfish", help="kind of Merkle tree (default: jellyfish)")
+    command.add_argument("--tree", default="jellyfish", help="kind of Merkle tree: jellyfish (default) or iavl")
     command.add_argument(
         "--initial-height", type=whole_number, default=1, metavar="N", help="height of the first block (default: 1)"
     )

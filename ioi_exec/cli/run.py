@@ -35,17 +35,23 @@ def register(commands: Commands) -> None:
         metavar="HEX",
         help="state root after the last file; or give it once for each file. A block with another root is not committed (exit 5)",
     )
+    command.add_argument(
+        "--keep", type=whole_number, metavar="N",
+        help="keep the newest N versions readable; older ones are pruned beside the blocks (default: all are kept)",
+    )
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     expected = _expected_roots(options)
+    if options.keep is not None and options.dry_run:
+        raise InputError("--keep was given with --dry-run, which prunes nothing: leave one out")
     if options.blocks.count("-") > 1:
         raise InputError("standard input (-) was given twice: it is one block")
     workers = 0 if options.sequential else options.workers
     # A dry run changes nothing, so it may happen beside a live engine.
     with vm_may_print():
-        machine = ExecutionMachine.open(options.state, workers=workers, read_only=options.dry_run)
+        machine = ExecutionMachine.open(options.state, workers=workers, read_only=options.dry_run, keep=options.keep)
     with machine:
         with machine.sandbox() if options.dry_run else nullcontext():
             for source, root in zip(options.blocks, expected):

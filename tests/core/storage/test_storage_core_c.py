@@ -49,7 +49,8 @@ def test_sha256(sha256_harness, backend: str) -> None:
         assert hashlib.sha256(message).hexdigest() == digest, (backend, size, index)
 
 
-def test_jellyfish(build) -> None:
-    done = subprocess.run([build("jellyfish_harness"), "0", SEEDS], capture_output=True, text=True)
+@pytest.mark.parametrize("tree", ["jellyfish", "iavl"])
+def test_trees(build, tree: str) -> None:
+    done = subprocess.run([build(f"{tree}_harness"), "0", SEEDS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{SEEDS} seeds\n"

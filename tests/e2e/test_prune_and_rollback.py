@@ -45,3 +45,11 @@ def test_rollback(cli: Cli, state: list[str]) -> None:
     done = cli("run", "state", "block1", "block2", "--workers", 0, "--json")
     assert [block["state_root"] for block in done.objects] == state[2:4]
     assert "not committed yet" in cli("rollback", "state", 9, "--yes", status=2).err
+
+
+def test_run_keeps_so_many(cli: Cli, state: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    cli("run", "state", "empty", "empty", "--keep", 3, "--workers", 0)
+    assert cli("info", "state", "--json").object["oldest_version"] == 4
+    assert "leave one out" in cli("run", "state", "empty", "--keep", 3, "--dry-run", status=2).err
+    assert "at least 1" in cli("run", "state", "empty", "--keep", 0, status=2).err

@@ -12,6 +12,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,7 +21,7 @@ import pytest
 from histories import Version, history
 from naive_tree import naive_root
 
-from ioi_storage import Store
+from ioi_storage import Restore, Store
 from ioi_storage.errors import UnknownTree
 from ioi_storage.trees import tree_named
 from tools.peers.peer import Peer
@@ -78,24 +79,53 @@ def test_same_roots(seed: int, tree: str, real: Peer) -> None:
         assert root == real.apply(version).root, f"seed {seed}, version {number}, {len(version)} writes"
 
 
-def test_same_roots_on_disk_and_across_reopening(tree: str, real: Peer, tmp_path: Path) -> None:
-    """A large state, big blocks, a value of a megabyte, and now and then the store is closed and opened."""
-    rng = random.Random(FIRST)
-    keys = [rng.randbytes(rng.randint(1, 60)) for _ in range(20_000)]
-    genesis: Version = sorted({key: rng.randbytes(24) for key in keys[:15_000]}.items())
-    Store.create(tmp_path / "state", tree=tree, meta={}, genesis=[(k, v) for k, v in genesis if v is not None]).close()
-    root = real.apply(genesis).root
-    for number in range(12):
-        with Store.open(tmp_path / "state") as store:
-            assert store.root == root, f"version {number}"
-            for _ in range(2):
-                block: dict[bytes, Optional[bytes]] = {
-                    key: None if rng.random() < 0.3 else rng.randbytes(24) for key in rng.sample(keys, 1500)
-                }
-                block[rng.choice(keys)] = rng.randbytes(1 << 20)
-                store.commit(store.stage(sorted(block.items())), **FIELDS)
-                root = real.apply(sorted(block.items())).root
-                assert store.root == root, f"version {number}"
+@pytest.mark.parametrize("seed", SEEDS[: max(3, COUNT // 10)])
+def test_same_roots_whatever_happens_to_the_state(seed: int, tree: str, real: Peer, tmp_path: Path) -> None:
+    """On disk, large; it is reopened, rolled back, pruned and moved meanwhile, of which the real tree hears nothing."""
+    rng = random.Random(seed)
+    keys = [rng.randbytes(rng.randint(1, 60)) for _ in range(6000)]
+    genesis: Version = sorted({key: rng.randbytes(24) for key in keys[:4000]}.items())
+    path = tmp_path / "0"
+    with ExitStack() as stack:
+        store = Store.create(path, tree=tree, meta={}, genesis=[(k, v) for k, v in genesis if v is not None])
+        stack.callback(lambda: store.close())
+        assert store.root == real.apply(genesis).root
+        for number in range(1, 13):
+            version = store.version
+            event = rng.choice(["reopen", "rollback", "prune", "move", "nothing"])
+            if event == "reopen":
+                store.close()
+                store = Store.open(path)
+            elif event == "rollback":
+                for _ in range(rng.randint(1, 3)):
+                    store.commit(store.stage(some_block(rng, keys)), **FIELDS)
+                store.rollback(version)
+            elif event == "prune":
+                store.prune(rng.randint(1, 3))
+            elif event == "move":
+                path = tmp_path / str(number)
+                move(store, path)
+                store.close()
+                store = Store.open(path)
+            block = some_block(rng, keys)
+            store.commit(store.stage(block), **FIELDS)
+            assert store.root == real.apply(block).root, f"seed {seed}, version {number} after {event}"
+
+
+def some_block(rng: random.Random, keys: list[bytes]) -> Version:
+    changed = rng.sample(keys, rng.choice([1, 50, 1000]))
+    block: dict[bytes, Optional[bytes]] = {key: None if rng.random() < 0.3 else rng.randbytes(24) for key in changed}
+    block[rng.choice(keys)] = rng.randbytes(rng.choice([0, 1 << 20]))
+    return sorted(block.items())
+
+
+def move(store: Store, path: Path) -> None:
+    chunks = list(store.snapshot(chunk_bytes=50_000))[::-1]  # chunk 0 comes last and goes first
+    manifest = store.manifest(store.version, len(chunks), sum(len(chunk.data) for chunk in chunks))
+    with Restore(path, manifest, root=store.root) as restore:
+        for chunk in chunks:
+            restore.offer(chunk.number, chunk.data)
+        restore.finish()
 
 
 def test_emptied_and_begun_anew(tree: str, real: Peer) -> None:

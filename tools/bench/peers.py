@@ -18,8 +18,8 @@ Sides (--only takes these names):
   iavl-leveldb-sync    with fast nodes, each version flushed to the disk, as ours is
 
 Ratios say how many times longer a side takes than ours with the same tree: its stage over our stage, its stage over our
-stage and save together, and both over both. They are ratios of the medians, with the median of the ratios within a
-round in brackets. Needs cargo and Go, which build the programs when first used (some minutes); a side that cannot be
+stage and save together, and both over both. They are ratios of the medians; in brackets the median of the ratios
+within a round and, which a busy machine disturbs least, the ratio of the best rounds. Needs cargo and Go, which build the programs when first used (some minutes); a side that cannot be
 built is left out and named.
 """
 
@@ -254,13 +254,15 @@ def summary(name: str, times: dict[str, list[Times]]) -> dict[str, Any]:
     for step in ("stage", "save", "total"):
         row[f"{step}_ms"] = milliseconds(statistics.median(getattr(t, step) for t in mine))
     row["stage_quartiles_ms"] = [milliseconds(low), milliseconds(high)]
+    row["best_ms"] = [milliseconds(min(t.stage for t in mine)), milliseconds(min(t.total for t in mine))]
     ours = times.get(tree_of(name))
     if name in REAL and ours:
         for label, (upper, lower) in RATIOS.items():
             above, below = [getattr(t, upper) for t in mine], [getattr(t, lower) for t in ours]
             of_medians = statistics.median(above) / statistics.median(below)
             in_round = statistics.median(a / b for a, b in zip(above, below))
-            row[label] = {"of_medians": round(of_medians, 2), "in_round": round(in_round, 2)}
+            of_bests = min(above) / min(below)
+            row[label] = {"of_medians": round(of_medians, 2), "in_round": round(in_round, 2), "of_bests": round(of_bests, 2)}
     return row
 
 
@@ -278,10 +280,10 @@ def report(times: dict[str, list[Times]], arguments: argparse.Namespace) -> None
             print(json.dumps(row))
         return
     print(f"{arguments.block} of {arguments.keys} keys, {arguments.rounds} rounds; medians in ms; load {load:.1f}")
-    print(f"{'':20}{'stage':>8}{'(quartiles)':>16}{'save':>8}{'total':>8}   " + "".join(f"{label:>15}" for label in RATIOS))
+    print(f"{'':20}{'stage':>8}{'(quartiles)':>16}{'save':>8}{'total':>8}   " + "".join(f"{label:>20}" for label in RATIOS))
     for row in rows:
         quartiles = "({:.1f}-{:.1f})".format(*row["stage_quartiles_ms"])
         line = f"{row['side']:20}{row['stage_ms']:8.1f}{quartiles:>16}{row['save_ms']:8.1f}{row['total_ms']:8.1f}   "
         for label in RATIOS:
-            line += "{of_medians:.1f} ({in_round:.1f})".format(**row[label]).rjust(15) if label in row else ""
+            line += "{of_medians:.1f} ({in_round:.1f}, {of_bests:.1f})".format(**row[label]).rjust(20) if label in row else ""
         print(line.rstrip())

@@ -19,6 +19,7 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "FormatMismatch": errors.StateError,
     "UnknownTree": errors.InputError,
     "UnorderedTree": errors.InputError,
+    "Unprovable": errors.InputError,
     "VersionMissing": errors.VersionMissing,
     "RollbackUnfinished": errors.StateInUse,
     "RootMismatch": errors.Diverged,

@@ -260,6 +260,14 @@ class ExecutionMachine:
         with self._proving(version) as layer:
             return layer.prove(keys, version)
 
+    def prove_ics23(self, key: bytes, version: int | None = None) -> bytes:
+        """The same of one key as an ICS23 CommitmentProof, for `ioi_storage.verify_ics23` and every ics23 library, with
+        `ioi_storage.ics23.spec(tree)`. InputError also where ics23 cannot prove it: an empty value, or next to one."""
+        if not isinstance(key, bytes):
+            raise InputTypeError(f"prove: the key is {type(key).__name__}: give bytes")
+        with self._proving(version) as layer:
+            return layer.prove_ics23(key, version)
+
     def prove_range(
         self, start: bytes | None = None, end: bytes | None = None, *, version: int | None = None, limit: int | None = None
     ) -> RangeProof:

@@ -40,6 +40,9 @@ class PastState:
     def prove(self, *keys: bytes) -> bytes:
         return self._machine.prove(*keys, version=self.version)
 
+    def prove_ics23(self, key: bytes) -> bytes:
+        return self._machine.prove_ics23(key, self.version)
+
     def prove_range(
         self, start: bytes | None = None, end: bytes | None = None, *, limit: int | None = None
     ) -> RangeProof:

@@ -28,6 +28,7 @@ from .errors import (
     StorageIOError,
     UnknownTree,
     UnorderedTree,
+    Unprovable,
     VersionMissing,
 )
 from .examine import Finding
@@ -75,6 +76,7 @@ __all__ = [
     "Store",
     "UnknownTree",
     "UnorderedTree",
+    "Unprovable",
     "VersionMissing",
     "VersionRow",
     "check",

@@ -45,6 +45,10 @@ class UnorderedTree(StorageError):
     """Asked for an order of keys that the tree of this state does not keep."""
 
 
+class Unprovable(StorageError):
+    """ICS23 has no proof of this; the own format (State.prove) has."""
+
+
 class VersionMissing(StorageError):
     """The state does not hold this version."""
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from . import diff, flat, prove, staged, walk
+from . import diff, flat, ics23, prove, staged, walk
 from .errors import StaleStage, UnorderedTree
 from .prove import RangeProof
 from .rows import VersionRow, corrupt, decode_value, value_key
@@ -185,6 +185,15 @@ class State(ABC):
             flat.check_key(key)
         row = self.latest if version is None else self.version_row(version)
         return prove.prove(self._tree, self._nodes, TreeHead(row.root, row.head), listed)
+
+    def prove_ics23(self, key: bytes, version: int | None = None) -> bytes:
+        """The same of one key as an ICS23 CommitmentProof, which other implementations verify: see ics23.py. Unprovable if
+        ics23 cannot say it."""
+        self._check()
+        flat.check_key(key)
+        row = self.latest if version is None else self.version_row(version)
+        head = TreeHead(row.root, row.head)
+        return ics23.prove(self._tree, self._nodes, head, key, lambda leaf: value_of(leaf, self._value_row))
 
     def prove_range(
         self,

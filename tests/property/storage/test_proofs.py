@@ -29,6 +29,7 @@ SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "25"))
 class NaiveIavl:
     """The binary view of a naive tree."""
 
+    name = "iavl"
     ordered = True
 
     def __init__(self, tree: Optional[naive_iavl.Node]) -> None:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from ioi_storage import verify_ics23
 from ioi_storage.verify import InvalidProof, verify_many, verify_range
 
 from ioi_exec.cli.options import Commands, hex_value, print_fields, print_json
@@ -13,7 +14,8 @@ from ioi_exec.errors import InputError
 from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, parse
 
 _EPILOG = """Root and tree are what you trust, so they are never read from the proof. Without --key, all keys that the file names are
-verified; with it, that key alone has to be among them, with this value or absent. Exit status: 0 verified, 1 not."""
+verified; with it, that key alone has to be among them, with this value or absent. Of --format ics23 there is just the proof, in
+hex or as it is, so --key must be given. Exit status: 0 verified, 1 not."""
 
 
 def register(commands: Commands) -> None:
@@ -23,6 +25,7 @@ def register(commands: Commands) -> None:
     command.add_argument("proof", metavar="PROOF", help="file that `ioi-exec prove` wrote; - is standard input")
     command.add_argument("--root", required=True, type=hex_value, metavar="HEX", help="the state root you trust")
     command.add_argument("--tree", required=True, choices=["jellyfish", "iavl"], help="the tree of that state")
+    command.add_argument("--format", choices=["json", "ics23"], default="json", help="as the proof was made (default: json)")
     command.add_argument("--key", type=hex_value, metavar="HEX", help="the key you ask about")
     what = command.add_mutually_exclusive_group()
     what.add_argument("--value", type=hex_value, metavar="HEX", help="the value it should have")
@@ -33,44 +36,65 @@ def register(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if (options.key is None) != (options.value is None and not options.absent):
         raise InputError("verify: --key goes with --value or --absent")
+    if options.format == "ics23" and options.key is None:
+        raise InputError("verify: an ics23 proof is of one key: give --key with --value or --absent")
     if len(options.root) != 32:
         raise InputError(f"--root: a root has 32 bytes (64 hex digits), not {len(options.root)}")
+    data = _read(options.proof)
     try:
-        claims, span, proof = _read(options.proof)
+        keys = (_verify_ics23 if options.format == "ics23" else _verify)(options, data)
     except Malformed as error:
         raise InputError(f"{options.proof}: {error}") from None
-    try:
-        if options.key is not None and claims.get(options.key, b"" if options.absent else None) != options.value:
-            raise InvalidProof(f"the file claims something else of key {options.key.hex()}, or nothing")
-        if span is None:
-            verify_many(options.root, options.tree, claims, proof)
-        else:
-            pairs = [(key, value) for key, value in claims.items() if value is not None]
-            if len(pairs) < len(claims):
-                raise InvalidProof("a range names the keys that are there, and no others")
-            verify_range(options.root, options.tree, span[0], span[1], pairs, proof)
     except InvalidProof as error:
         if options.json:
             print_json({"verified": False, "reason": str(error)})
         else:
             print(f"ioi-exec: not verified: {error}", file=sys.stderr)
         return 1
-    shown = {"verified": True, "keys": len(claims), "root": options.root.hex()}
+    shown = {"verified": True, "keys": keys, "root": options.root.hex()}
     (print_json if options.json else print_fields)(shown)
     return 0
+
+
+def _read(source: str) -> bytes:
+    if source == "-":
+        return sys.stdin.buffer.read()
+    with open(source, "rb") as stream:
+        return stream.read()
+
+
+def _verify_ics23(options: argparse.Namespace, data: bytes) -> int:
+    """The number of keys. Raises Malformed, InvalidProof."""
+    # A message begins with the number of its field, 1 or 2, as no hex does.
+    proof = data if data[:1] in (b"\x0a", b"\x12") else hex_bytes(data.decode(errors="replace").strip(), "the proof")
+    if options.absent:
+        verify_ics23.verify_absence(options.root, options.tree, options.key, proof)
+    else:
+        verify_ics23.verify_existence(options.root, options.tree, options.key, options.value, proof)
+    return 1
+
+
+def _verify(options: argparse.Namespace, data: bytes) -> int:
+    """The number of keys. Raises Malformed, InvalidProof."""
+    claims, span, proof = _claims(data)
+    if options.key is not None and claims.get(options.key, b"" if options.absent else None) != options.value:
+        raise InvalidProof(f"the file claims something else of key {options.key.hex()}, or nothing")
+    if span is None:
+        verify_many(options.root, options.tree, claims, proof)
+    else:
+        pairs = [(key, value) for key, value in claims.items() if value is not None]
+        if len(pairs) < len(claims):
+            raise InvalidProof("a range names the keys that are there, and no others")
+        verify_range(options.root, options.tree, span[0], span[1], pairs, proof)
+    return len(claims)
 
 
 _Claims = dict[bytes, "bytes | None"]
 _Span = tuple["bytes | None", "bytes | None"]
 
 
-def _read(source: str) -> tuple[_Claims, _Span | None, bytes]:
+def _claims(data: bytes) -> tuple[_Claims, _Span | None, bytes]:
     """(claims, range, proof). Raises Malformed."""
-    if source == "-":
-        data = sys.stdin.buffer.read()
-    else:
-        with open(source, "rb") as stream:
-            data = stream.read()
     shown = parse(data)
     fields(json_object(shown, "a proof"), ("version", "root", "tree", "keys", "range", "proof"), ("keys", "proof"))
     claims: _Claims = {}

@@ -8,6 +8,8 @@ from typing import Any, Callable
 
 import pytest
 
+from ioi_storage import ics23
+
 Cli = Callable[..., Any]
 
 
@@ -64,3 +66,48 @@ def test_rubbish(cli: Cli, state: dict[str, Any], tmp_path: Path) -> None:
         cli("prove", "state", *wrong, status=2)
     cli("verify", "-", "--root", "00", "--tree", "iavl", stdin="{}", status=2)
     cli("verify", "-", *trusted, "--key", "00", stdin="{}", status=2)
+
+
+def test_ics23(cli: Cli, state: dict[str, Any], tmp_path: Path) -> None:
+    trusted = ["--root", state["state_root"], "--tree", state["tree"], "--format", "ics23"]
+    proof = cli("prove", "state", "0001", "--format", "ics23").out
+    cli("verify", "-", *trusted, "--key", "0001", "--value", "31", stdin=proof)
+    assert cli("prove", "state", "0001", "--format", "ics23", "-o", "proof").out == ""
+    assert (tmp_path / "proof").read_bytes().hex() == proof.strip()
+    shown = cli("verify", "proof", *trusted, "--key", "0001", "--value", "31", "--json").object
+    assert shown == {"verified": True, "keys": 1, "root": state["state_root"]}
+    for claim in (["0001", "--value", "32"], ["0001", "--absent"], ["0002", "--value", "31"], ["0001", "--value", ""]):
+        assert cli("verify", "proof", *trusted, "--key", *claim, "--json", status=1).object["verified"] is False
+    old = cli("prove", "state", "0001", "--format", "ics23", "--version", 0, "--json").object
+    assert old.keys() == {"version", "root", "tree", "key", "value", "spec", "proof"} and old["value"] == "aa"
+    assert old["root"] == state["genesis_root"] and old["spec"] == ics23.spec(state["tree"]).hex()
+    cli("verify", "-", *trusted, "--key", "0001", "--value", "aa", stdin=old["proof"], status=1)
+    cli("verify", "-", *trusted[2:], "--root", old["root"], "--key", "0001", "--value", "aa", stdin=old["proof"])
+
+
+def test_ics23_absence(cli: Cli, state: dict[str, Any]) -> None:
+    """0000, 0003, 0006 ... have empty values: some absent keys stand beside one of them."""
+    trusted = ["--root", state["state_root"], "--tree", state["tree"], "--format", "ics23"]
+    assert "value of key 0003 is empty" in cli("prove", "state", "0003", "--format", "ics23", status=2).err
+    with_status: dict[int, Any] = {}
+    for key in ("1234", "1235", "1236", "1237", "1238", "1239"):
+        done = cli("prove", "state", key, "--format", "ics23", status=None)
+        with_status[done.status] = (key, done)
+        if len(with_status) == 2:
+            break
+    key, done = with_status[0]
+    cli("verify", "-", *trusted, "--key", key, "--absent", stdin=done.out)
+    cli("verify", "-", *trusted, "--key", "ffff", "--absent", stdin=done.out, status=1)
+    key, done = with_status[2]
+    assert f"key {key} is absent, which ics23 proves by the keys on both sides: the value of key 00" in done.err
+
+
+def test_ics23_used_wrongly(cli: Cli, state: dict[str, Any]) -> None:
+    trusted = ["--root", state["state_root"], "--tree", state["tree"], "--format", "ics23"]
+    for wrong in ([], ["0001", "0002"], ["--range", "-", "-"], ["0001", "--version", 9]):
+        cli("prove", "state", *wrong, "--format", "ics23", status=2)
+    cli("prove", "state", "0001", "-o", "proof", status=2)
+    cli("prove", "state", "0001", "--format", "ics23", "-o", "no/such/folder", status=2)
+    cli("verify", "-", *trusted, stdin="", status=2)
+    for proof in ("", "0a", "{}", "\n"):
+        cli("verify", "-", *trusted, "--key", "0001", "--absent", stdin=proof, status=2 if proof == "{}" else 1)

@@ -18,6 +18,7 @@ from ioi_exec import (
     TxContext,
     VersionMissing,
 )
+from ioi_storage import verify_ics23
 
 Make = Callable[..., ExecutionMachine]
 
@@ -110,3 +111,31 @@ def test_not_in_a_sandbox_nor_read_only(machine: ExecutionMachine, tmp_path: Pat
         for change in (lambda: beside.rollback(0), lambda: beside.prune(1)):
             with pytest.raises(ReadOnly):
                 change()
+
+
+def test_ics23(machine: ExecutionMachine) -> None:
+    proof = machine.prove_ics23(b"a")
+    verify_ics23.verify_existence(machine.root, "jellyfish", b"a", b"5", proof)
+    past = machine.at(2)
+    assert past.prove_ics23(b"a") == machine.prove_ics23(b"a", 2) != proof
+    verify_ics23.verify_existence(past.root, "jellyfish", b"a", b"2", past.prove_ics23(b"a"))
+    verify_ics23.verify_absence(past.root, "jellyfish", b"k3", past.prove_ics23(b"k3"))
+    with machine.sandbox():
+        root = commit(machine, b"a=6")
+        verify_ics23.verify_existence(root, "jellyfish", b"a", b"6", machine.prove_ics23(b"a"))
+    with pytest.raises(VersionMissing, match="versions 0 to 5"):
+        machine.prove_ics23(b"a", 6)
+    with pytest.raises(InputTypeError, match="give bytes"):
+        machine.prove_ics23("a")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a key has 1 to"):
+        machine.prove_ics23(b"")
+
+
+def test_what_ics23_cannot_prove(make: Make) -> None:
+    machine = make(Put, {b"a": b""})
+    with pytest.raises(InputError, match="the value of key 61 is empty"):
+        machine.prove_ics23(b"a")
+    with pytest.raises(InputError, match="key 62 is absent, which ics23 proves .*the value of key 61 is empty"):
+        machine.prove_ics23(b"b")
+    with pytest.raises(InputError, match="the state has none"):
+        make(Put, {}).prove_ics23(b"b")

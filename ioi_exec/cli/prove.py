@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     keys = [_account(key) if options.account else key for key in options.keys]
     if options.format == "ics23" and len(keys) != 1:
         raise InputError("prove: an ics23 proof is of one key")
-    if options.output and options.format != "ics23":
+    if options.output is not None and options.format != "ics23":
         raise InputError("prove: --output goes with --format ics23")
     with opened_store(options, read_only=True) as store:
         row = store.latest if options.version is None else store.version_row(options.version)
@@ -57,12 +57,12 @@ def run(options: argparse.Namespace) -> int:
                 shown |= _range(store, row.version, options.range) if options.range else _keys(store, row.version, keys)
         except ValueError as error:
             raise InputError(f"prove: {error}") from None
-    if options.output:
+    if options.output is not None:
         with open(options.output, "wb") as out:
             out.write(bytes.fromhex(shown["proof"]))
     if options.format == "json" or options.json:
         print(json.dumps(shown))
-    elif not options.output:
+    elif options.output is None:
         print(shown["proof"])
     return 0
 

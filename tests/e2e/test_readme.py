@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
-COMMANDS = [code for language, code in BLOCKS if language == "sh" and "ioi-exec init" in code]
+COMMANDS = [code for language, code in BLOCKS if language == "sh" and "ioi-exec " in code]
 
 
 def run(arguments: list[str], folder: Path) -> str:
@@ -24,7 +24,7 @@ def run(arguments: list[str], folder: Path) -> str:
 
 
 def test_there_is_something_to_run() -> None:
-    assert len(PYTHON) == 3 and len(COMMANDS) == 1
+    assert len(PYTHON) == 3 and len(COMMANDS) == 2
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
@@ -48,3 +48,6 @@ def test_python(number: int, tmp_path: Path) -> None:
 def test_command_line(tmp_path: Path) -> None:
     printed = run(["sh", "-e", "-c", COMMANDS[0]], tmp_path)
     assert "199" in printed and "payments" in printed
+    printed = run(["sh", "-e", "-c", COMMANDS[1]], tmp_path)  # goes on with that state
+    assert "verified" in printed and "ok: " in printed
+    assert (tmp_path / "copy" / "data.mdb").exists()

@@ -1,4 +1,4 @@
-/* SHA-256: the portable back end, padding, and the pairing of messages. */
+/* SHA-256: the portable back end, padding, and the interleaving of messages. */
 #include "sha256.h"
 
 #include <assert.h>
@@ -55,12 +55,11 @@ static void portable_one(uint32_t state[8], const uint8_t *blocks, size_t count)
     }
 }
 
-static void portable_two(uint32_t a[8], uint32_t b[8], const uint8_t *blocks_a, const uint8_t *blocks_b, size_t count) {
-    portable_one(a, blocks_a, count);
-    portable_one(b, blocks_b, count);
+static void portable_run(unsigned lanes, uint32_t (*states)[8], const uint8_t *const *blocks, size_t count) {
+    for (unsigned i = 0; i < lanes; i++) portable_one(states[i], blocks[i], count);
 }
 
-static const struct sha256_ops portable = {"portable", portable_one, portable_two};
+static const struct sha256_ops portable = {"portable", portable_run};
 static const struct sha256_ops *chosen;
 
 static const struct sha256_ops *ops(void) {
@@ -89,67 +88,66 @@ static void write_digest(const uint32_t state[8], uint8_t digest[SHA256_SIZE]) {
 
 /* A message in progress: whole blocks straight from the data, then a tail of one or two blocks with the padding. */
 struct running {
-    uint32_t state[8];
     const uint8_t *body;
-    size_t body_blocks;
-    uint8_t tail[SHA256_TWO_BLOCKS];
-    size_t tail_blocks;
+    size_t body_blocks, blocks; /* blocks: with the tail */
+    size_t at;                  /* the next one */
     uint8_t *digest;
+    uint8_t tail[SHA256_TWO_BLOCKS];
 };
 
 static void start(struct running *r, const struct sha256_message *m) {
-    memcpy(r->state, initial_state, sizeof initial_state);
+    size_t rest = m->size % SHA256_BLOCK, tail = rest < 56 ? SHA256_BLOCK : SHA256_TWO_BLOCKS;
     r->body = m->data;
     r->body_blocks = m->size / SHA256_BLOCK;
+    r->blocks = r->body_blocks + tail / SHA256_BLOCK;
+    r->at = 0;
     r->digest = m->digest;
-    size_t rest = m->size % SHA256_BLOCK;
-    r->tail_blocks = rest < 56 ? 1 : 2;
-    memset(r->tail, 0, sizeof r->tail);
+    memset(r->tail, 0, tail);
     if (rest > 0) memcpy(r->tail, m->data + (m->size - rest), rest);
     r->tail[rest] = 0x80;
-    uint8_t *length = r->tail + r->tail_blocks * SHA256_BLOCK - 8;
-    store_be32(length, (uint32_t)((uint64_t)m->size >> 29));
-    store_be32(length + 4, (uint32_t)((uint64_t)m->size << 3));
+    store_be32(r->tail + tail - 8, (uint32_t)((uint64_t)m->size >> 29));
+    store_be32(r->tail + tail - 4, (uint32_t)((uint64_t)m->size << 3));
 }
 
-/* The blocks from number `at` on that lie together; returns how many, 0 at the end of the message. */
-static size_t next_blocks(const struct running *r, size_t at, const uint8_t **blocks) {
-    if (at < r->body_blocks) {
-        *blocks = r->body + at * SHA256_BLOCK;
-        return r->body_blocks - at;
+/* The blocks that come next and lie together; returns how many. */
+static size_t next_blocks(const struct running *r, const uint8_t **blocks) {
+    if (r->at < r->body_blocks) {
+        *blocks = r->body + r->at * SHA256_BLOCK;
+        return r->body_blocks - r->at;
     }
-    *blocks = r->tail + (at - r->body_blocks) * SHA256_BLOCK;
-    return r->body_blocks + r->tail_blocks - at;
+    *blocks = r->tail + (r->at - r->body_blocks) * SHA256_BLOCK;
+    return r->blocks - r->at;
 }
 
-static void finish_alone(struct running *r, size_t at) {
-    const uint8_t *blocks;
-    for (size_t n; (n = next_blocks(r, at, &blocks)) > 0; at += n) ops()->one(r->state, blocks, n);
-    write_digest(r->state, r->digest);
-}
+enum { AHEAD = 8 }; /* messages that lie all over memory are asked for so early */
 
 void sha256_many(const struct sha256_message *messages, size_t count) {
-    size_t i = 0;
-    for (; i + 2 <= count; i += 2) {
-        struct running a, b;
-        start(&a, &messages[i]);
-        start(&b, &messages[i + 1]);
-        size_t at = 0;
-        for (;;) {
-            const uint8_t *blocks_a, *blocks_b;
-            size_t n_a = next_blocks(&a, at, &blocks_a), n_b = next_blocks(&b, at, &blocks_b);
-            size_t n = n_a < n_b ? n_a : n_b;
-            if (n == 0) break;
-            ops()->two(a.state, b.state, blocks_a, blocks_b, n);
-            at += n;
+    const struct sha256_ops *use = ops();
+    struct running running[SHA256_LANES];
+    uint32_t states[SHA256_LANES][8];
+    unsigned lanes = 0;
+    for (size_t next = 0; next < count || lanes > 0;) {
+        for (; next < count && lanes < SHA256_LANES; next++, lanes++) {
+            if (next + AHEAD < count) __builtin_prefetch(messages[next + AHEAD].data);
+            start(&running[lanes], &messages[next]);
+            memcpy(states[lanes], initial_state, sizeof initial_state);
         }
-        finish_alone(&a, at);
-        finish_alone(&b, at);
-    }
-    if (i < count) {
-        struct running last;
-        start(&last, &messages[i]);
-        finish_alone(&last, 0);
+        const uint8_t *blocks[SHA256_LANES];
+        size_t together = SIZE_MAX;
+        for (unsigned i = 0; i < lanes; i++) {
+            size_t there = next_blocks(&running[i], &blocks[i]);
+            if (there < together) together = there;
+        }
+        use->run(lanes, states, blocks, together);
+        for (unsigned i = lanes; i-- > 0;) {
+            running[i].at += together;
+            if (running[i].at < running[i].blocks) continue;
+            write_digest(states[i], running[i].digest);
+            if (i < --lanes) { /* the last lane moves into this one */
+                running[i] = running[lanes];
+                memcpy(states[i], states[lanes], sizeof states[i]);
+            }
+        }
     }
 }
 
@@ -160,19 +158,16 @@ void sha256(const uint8_t *data, size_t size, uint8_t digest[SHA256_SIZE]) {
 
 void sha256_two_blocks(const uint8_t (*blocks)[SHA256_TWO_BLOCKS], uint8_t *const *digests, size_t count) {
     const struct sha256_ops *use = ops();
-    uint32_t a[8], b[8];
-    size_t i = 0;
-    for (; i + 2 <= count; i += 2) {
-        memcpy(a, initial_state, sizeof a);
-        memcpy(b, initial_state, sizeof b);
-        use->two(a, b, blocks[i], blocks[i + 1], 2);
-        write_digest(a, digests[i]);
-        write_digest(b, digests[i + 1]);
-    }
-    if (i < count) {
-        memcpy(a, initial_state, sizeof a);
-        use->one(a, blocks[i], 2);
-        write_digest(a, digests[i]);
+    for (size_t first = 0; first < count; first += SHA256_LANES) {
+        unsigned lanes = count - first < SHA256_LANES ? (unsigned)(count - first) : SHA256_LANES;
+        uint32_t states[SHA256_LANES][8];
+        const uint8_t *lane_blocks[SHA256_LANES];
+        for (unsigned i = 0; i < lanes; i++) {
+            memcpy(states[i], initial_state, sizeof initial_state);
+            lane_blocks[i] = blocks[first + i];
+        }
+        use->run(lanes, states, lane_blocks, 2);
+        for (unsigned i = 0; i < lanes; i++) write_digest(states[i], digests[first + i]);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SHA-256 (FIPS 180-4), made for many short messages.
  *
- * Two back ends compute the same thing: `portable` (plain C) and `sha-ni` (x86-64 SHA extensions, two messages
+ * Two back ends compute the same thing: `portable` (plain C) and `sha-ni` (x86-64 SHA extensions, up to four messages
  * interleaved, because one message alone leaves the unit idle for half of its latency). The fastest one the CPU has is
  * chosen when first needed. All functions are pure and thread safe; none allocates.
  */
@@ -22,7 +22,7 @@ struct sha256_message {
 /* digest = SHA-256(data[0..size)). */
 void sha256(const uint8_t *data, size_t size, uint8_t digest[SHA256_SIZE]);
 
-/* The digests of `count` messages of any sizes; fastest where neighbours have similar sizes. */
+/* The digests of `count` messages of any sizes. */
 void sha256_many(const struct sha256_message *messages, size_t count);
 
 /* The digests of `count` messages of exactly two blocks, padding included (see sha256_pad). digests[i] may alias
@@ -38,11 +38,14 @@ const char *sha256_backend(void);
 /* Chooses a back end by name; false if this CPU has no such one. Not thread safe: for tests and measurements. */
 bool sha256_choose(const char *name);
 
-/* Internal: one back end. `one` runs `count` blocks into state; `two` does so for two states at once. */
+/* Internal: one back end. */
+enum { SHA256_LANES = 4 };
+
 struct sha256_ops {
     const char *name;
-    void (*one)(uint32_t state[8], const uint8_t *blocks, size_t count);
-    void (*two)(uint32_t a[8], uint32_t b[8], const uint8_t *blocks_a, const uint8_t *blocks_b, size_t count);
+    /* Runs `count` blocks into each of `lanes` states, which are at most SHA256_LANES: those from blocks[i] on into
+     * states[i]. */
+    void (*run)(unsigned lanes, uint32_t (*states)[8], const uint8_t *const *blocks, size_t count);
 };
 
 extern const uint32_t sha256_constants[64];

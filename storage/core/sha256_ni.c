@@ -1,4 +1,4 @@
-/* SHA-256 with the x86-64 SHA extensions, two messages interleaved. */
+/* SHA-256 with the x86-64 SHA extensions, up to four messages interleaved. */
 #include "sha256.h"
 
 #if defined(__x86_64__)
@@ -43,40 +43,37 @@ NI static inline __attribute__((always_inline)) void four_rounds(struct lane *l,
     l->abef = _mm_sha256rnds2_epu32(l->abef, l->cdgh, _mm_shuffle_epi32(m, 0x0e));
 }
 
-NI static void ni_one(uint32_t state[8], const uint8_t *blocks, size_t count) {
-    struct lane l;
-    load_state(&l, state);
-    for (; count > 0; count--, blocks += SHA256_BLOCK) {
-        __m128i abef = l.abef, cdgh = l.cdgh;
-#pragma GCC unroll 16
-        for (unsigned i = 0; i < 16; i++) four_rounds(&l, blocks, i);
-        l.abef = _mm_add_epi32(l.abef, abef);
-        l.cdgh = _mm_add_epi32(l.cdgh, cdgh);
-    }
-    store_state(&l, state);
-}
-
-NI static void ni_two(uint32_t a[8], uint32_t b[8], const uint8_t *blocks_a, const uint8_t *blocks_b, size_t count) {
-    struct lane la, lb;
-    load_state(&la, a);
-    load_state(&lb, b);
-    for (; count > 0; count--, blocks_a += SHA256_BLOCK, blocks_b += SHA256_BLOCK) {
-        __m128i abef_a = la.abef, cdgh_a = la.cdgh, abef_b = lb.abef, cdgh_b = lb.cdgh;
+/* `lanes` is a constant wherever this is called, so that the loops over it unroll. */
+NI static inline __attribute__((always_inline)) void interleave(unsigned lanes, uint32_t (*states)[8],
+                                                                const uint8_t *const *blocks, size_t count) {
+    struct lane l[SHA256_LANES];
+    __m128i abef[SHA256_LANES], cdgh[SHA256_LANES];
+    for (unsigned j = 0; j < lanes; j++) load_state(&l[j], states[j]);
+    for (size_t block = 0; block < count; block++) {
+        for (unsigned j = 0; j < lanes; j++) abef[j] = l[j].abef, cdgh[j] = l[j].cdgh;
 #pragma GCC unroll 16
         for (unsigned i = 0; i < 16; i++) {
-            four_rounds(&la, blocks_a, i);
-            four_rounds(&lb, blocks_b, i);
+#pragma GCC unroll 4
+            for (unsigned j = 0; j < lanes; j++) four_rounds(&l[j], blocks[j] + block * SHA256_BLOCK, i);
         }
-        la.abef = _mm_add_epi32(la.abef, abef_a);
-        la.cdgh = _mm_add_epi32(la.cdgh, cdgh_a);
-        lb.abef = _mm_add_epi32(lb.abef, abef_b);
-        lb.cdgh = _mm_add_epi32(lb.cdgh, cdgh_b);
+        for (unsigned j = 0; j < lanes; j++) {
+            l[j].abef = _mm_add_epi32(l[j].abef, abef[j]);
+            l[j].cdgh = _mm_add_epi32(l[j].cdgh, cdgh[j]);
+        }
     }
-    store_state(&la, a);
-    store_state(&lb, b);
+    for (unsigned j = 0; j < lanes; j++) store_state(&l[j], states[j]);
 }
 
-static const struct sha256_ops ni = {"sha-ni", ni_one, ni_two};
+NI static void ni_run(unsigned lanes, uint32_t (*states)[8], const uint8_t *const *blocks, size_t count) {
+    switch (lanes) {
+    case 1: interleave(1, states, blocks, count); break;
+    case 2: interleave(2, states, blocks, count); break;
+    case 3: interleave(3, states, blocks, count); break;
+    default: interleave(4, states, blocks, count);
+    }
+}
+
+static const struct sha256_ops ni = {"sha-ni", ni_run};
 
 #include <cpuid.h>
 

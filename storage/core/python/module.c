@@ -83,6 +83,8 @@ static bool take_pair(PyObject *pair, PyObject *before, Py_ssize_t i, Py_ssize_t
     return true;
 }
 
+enum { HASHED_TOGETHER = 128 /* pairs: few enough to be in the first caches still */ };
+
 static PyObject *py_hash_batch(PyObject *self, PyObject *args) {
     (void)self;
     PyObject *batch, *entries = NULL;
@@ -92,27 +94,27 @@ static PyObject *py_hash_batch(PyObject *self, PyObject *args) {
     if (fast == NULL) return NULL;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(fast);
     PyObject **pairs = PySequence_Fast_ITEMS(fast);
-    struct sha256_message *messages = PyMem_Calloc((size_t)n * 2 + 1, sizeof *messages);
-    entries = messages == NULL ? PyErr_NoMemory() : PyBytes_FromStringAndSize(NULL, n * (Py_ssize_t)sizeof(struct jf_entry));
+    entries = PyBytes_FromStringAndSize(NULL, n * (Py_ssize_t)sizeof(struct jf_entry));
     if (entries != NULL && n >= UINT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "a batch has fewer than 2^32 - 1 writes");
         Py_CLEAR(entries);
     }
     if (entries != NULL) {
         struct jf_entry *at = (struct jf_entry *)PyBytes_AS_STRING(entries);
+        struct sha256_message messages[2 * HASHED_TOGETHER];
         size_t count = 0;
         bool ok = true;
         for (Py_ssize_t i = 0; ok && i < n; i++) {
+            if (i + PAIR_AHEAD < n) prefetch_pair(pairs[i + PAIR_AHEAD]);
+            if (i + PAIR_INSIDE_AHEAD < n) prefetch_inside(pairs[i + PAIR_INSIDE_AHEAD]);
             ok = take_pair(pairs[i], i > 0 ? pairs[i - 1] : NULL, i, key_limit, &at[i], messages, &count);
-        }
-        if (ok) {
+            if (i + 1 < n && count < 2 * HASHED_TOGETHER - 1) continue;
             sha256_many(messages, count);
-            qsort(at, (size_t)n, sizeof *at, by_key_hash);
-        } else {
-            Py_CLEAR(entries);
+            count = 0;
         }
+        if (ok) qsort(at, (size_t)n, sizeof *at, by_key_hash);
+        else Py_CLEAR(entries);
     }
-    PyMem_Free(messages);
     Py_DECREF(fast);
     return entries;
 }

@@ -13,6 +13,15 @@ static inline PyObject *bytes_of(const void *data, size_t size) {
     return PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)size);
 }
 
+/* The objects of a batch lie all over memory: whoever goes over its pairs asks early for one, then for what is in it. */
+enum { PAIR_AHEAD = 16, PAIR_INSIDE_AHEAD = 8 };
+static inline void prefetch_pair(PyObject *pair) { __builtin_prefetch(pair); }
+static inline void prefetch_inside(PyObject *pair) {
+    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) return;
+    __builtin_prefetch(PyTuple_GET_ITEM(pair, 0));
+    __builtin_prefetch(PyTuple_GET_ITEM(pair, 1));
+}
+
 /* Rows packed into a buffer: their number u64, then of each: key size u32 | row size u32 | key | row; native order. */
 enum { PACKED_COUNT = 8, PACKED_HEAD = 8 };
 /* Writes the number; the first row goes to what it returns. */

@@ -101,7 +101,9 @@ static PyObject *py_seal_puts(PyObject *self, PyObject *changes) {
         return NULL;
     }
     PyObject *rows = PyList_New(0);
-    for (Py_ssize_t i = 0; rows != NULL && i < PyList_GET_SIZE(changes); i++) {
+    for (Py_ssize_t i = 0, n; rows != NULL && i < (n = PyList_GET_SIZE(changes)); i++) {
+        if (i + PAIR_AHEAD < n) prefetch_pair(PyList_GET_ITEM(changes, i + PAIR_AHEAD));
+        if (i + PAIR_INSIDE_AHEAD < n) prefetch_inside(PyList_GET_ITEM(changes, i + PAIR_INSIDE_AHEAD));
         PyObject *key, *value;
         if (!take_apart(PyList_GET_ITEM(changes, i), &key, &value)) {
             Py_CLEAR(rows);
@@ -135,12 +137,20 @@ static bool pack_value(uint8_t **at, uint64_t version, const uint8_t *key_hash, 
     return seal_write(row_key, VALUE_KEY, row, size, row + size);
 }
 
+static void prefetch_of(const struct jf_entry *entries, Py_ssize_t i, Py_ssize_t count, PyObject **pairs) {
+    Py_ssize_t pair = i + PAIR_AHEAD < count ? entries[i + PAIR_AHEAD].index : count;
+    if (pair < count) prefetch_pair(pairs[pair]);
+    pair = i + PAIR_INSIDE_AHEAD < count ? entries[i + PAIR_INSIDE_AHEAD].index : count;
+    if (pair < count) prefetch_inside(pairs[pair]);
+}
+
 /* Bytes of the packed rows of all entries that did something; -1 with an exception if they do not fit the batch. */
 static Py_ssize_t values_size(const struct jf_entry *entries, const char *effects, Py_ssize_t count, PyObject **pairs,
                               uint64_t *rows) {
     Py_ssize_t total = PACKED_COUNT;
     *rows = 0;
     for (Py_ssize_t i = 0; i < count; i++) {
+        prefetch_of(entries, i, count, pairs);
         if (effects[i] == JF_NOTHING) continue;
         PyObject *key = NULL, *value = NULL;
         if ((Py_ssize_t)entries[i].index >= count) {
@@ -166,6 +176,7 @@ static PyObject *pack_values(uint64_t version, const struct jf_entry *entries, c
     PyObject *packed = size >= 0 ? bytes_of(NULL, (size_t)size) : NULL;
     uint8_t *at = packed != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(packed), rows) : NULL;
     for (Py_ssize_t i = 0; packed != NULL && i < count; i++) {
+        prefetch_of(entries, i, count, pairs);
         if (effects[i] == JF_NOTHING) continue;
         PyObject *pair = pairs[entries[i].index];
         if (pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) continue;

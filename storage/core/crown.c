@@ -63,6 +63,12 @@ bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uin
     return true;
 }
 
+void crown_expect(const struct crown *crown, unsigned depth, const uint8_t *key_hash) {
+    size_t place = place_of(depth, key_hash);
+    const uint8_t *row = crown->rows != NULL && place < CROWN_ROWS ? (const uint8_t *)crown->rows[place] : NULL;
+    for (size_t at = 0; row != NULL && at < offsetof(struct crown_row, row) + 64; at += 64) __builtin_prefetch(row + at);
+}
+
 /* Makes room for `size` bytes; false if there is none, or it is not worth more searching. */
 static bool make_room(struct crown *crown, size_t size) {
     for (unsigned tries = 0; crown->bytes + size > crown->limit; tries++) {

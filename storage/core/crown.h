@@ -36,6 +36,9 @@ void crown_release(struct crown *crown);
 bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const uint8_t *expected,
                struct node *node, node_hashes hashes);
 
+/* Says that a node will be asked for soon: it lies in memory that is in no cache. */
+void crown_expect(const struct crown *crown, unsigned depth, const uint8_t *key_hash);
+
 /* Keeps a node, if it is high enough and there is room. */
 void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const struct node *node,
                node_hashes hashes);

@@ -85,8 +85,8 @@ static bool hash_level(struct jf_stage *stage, const struct list *level) {
 /* Parent before children, children by nibble: ascending by path. */
 static bool collect(struct jf_stage *stage, struct work *work) {
     if (work->ref != NULL && !list_add(&stage->rows, work)) return false;
-    for (unsigned n = 0; n < 16; n++) {
-        if (work->child[n] != NULL && !collect(stage, work->child[n])) return false;
+    for (unsigned left = work->children; left != 0; left &= left - 1) {
+        if (!collect(stage, work->child[__builtin_ctz(left)])) return false;
     }
     return true;
 }

@@ -55,6 +55,8 @@ static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, s
 
 /* Sends the entries of `work` on to its children. */
 static bool route(struct jf_stage *stage, struct work *work) {
+    for (size_t at = work->begin; stage->crown != NULL && at < work->end; at = stage_run(stage, at, work->end, work->depth))
+        crown_expect(stage->crown, work->depth + 1u, stage->entries[at].key_hash);
     for (size_t begin = work->begin, end; begin < work->end; begin = end) {
         unsigned nibble = node_nibble(stage->entries[begin].key_hash, work->depth);
         end = stage_run(stage, begin, work->end, work->depth);

@@ -8,7 +8,8 @@
 struct work *stage_work(struct jf_stage *stage, struct work *parent, unsigned nibble, const uint8_t *key_hash) {
     struct work *work = pool_take(&stage->pool, sizeof *work);
     if (work == NULL) return NULL;
-    memset(work, 0, offsetof(struct work, hashes));
+    memset(work, 0, offsetof(struct work, child));
+    memset(&work->node, 0, sizeof work->node);
     work->parent = parent;
     work->key_hash = key_hash;
     work->old_version = NO_ROW;
@@ -16,6 +17,7 @@ struct work *stage_work(struct jf_stage *stage, struct work *parent, unsigned ni
     work->nibble = (uint8_t)nibble;
     assert(work->depth < NODE_DEPTHS);
     parent->child[nibble] = work;
+    parent->children |= (uint16_t)(1u << nibble);
     return list_add(&stage->levels[work->depth], work) ? work : NULL;
 }
 

@@ -9,17 +9,18 @@
 
 #define NO_ROW UINT64_MAX /* old_version of a node that had no row before */
 
-struct work {
-    struct node node;
+struct work { /* what is looked at most comes first */
     struct work *parent;
-    struct work *child[16];  /* the children that are worked on */
     const uint8_t *key_hash; /* of some key below: its first `depth` nibbles are the path */
     const uint8_t *expected; /* the hash the parent recorded (rows only) */
     uint8_t *ref;            /* the new slot, if it has a new row */
     uint64_t old_version;    /* of the row, or NO_ROW */
     uint32_t begin, end;     /* its entries */
     uint16_t dirty;          /* children that are no longer what they were */
+    uint16_t children;       /* those that are worked on */
     uint8_t depth, nibble;   /* nibble: the last of the path */
+    struct work *child[16];
+    struct node node;
     node_hashes hashes;
 };
 

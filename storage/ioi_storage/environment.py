@@ -26,12 +26,14 @@ Tables = dict[str, "lmdb._Database"]
 
 
 def open_environment(
-    path: str, *, read_only: bool, map_size: int = MAP_SIZE, metasync: bool = True
+    path: str, *, read_only: bool, map_size: int = MAP_SIZE, metasync: bool = True, sync: bool = True
 ) -> tuple[lmdb.Environment, int]:
-    """The environment in directory `path`, and the map size it got; where the address space is limited, a smaller one."""
+    """The environment in directory `path`, and the map size it got; where the address space is limited, a smaller one.
+
+    sync: False where nothing counts before its end, which then syncs it all."""
     with translated(f"opening the state at {path}"):
         return _open(
-            path, map_size, subdir=True, readonly=read_only, metasync=metasync, max_readers=_READERS, mode=0o600
+            path, map_size, subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600
         )
 
 

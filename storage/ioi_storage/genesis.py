@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from . import _core, catchup, commit, marks, staged
+from . import _core, commit, marks, staged
 from .environment import Tables
 from .errors import StateCorrupt
 from .rows import Creation, VersionRow, encode_creation, encode_version
@@ -70,7 +70,7 @@ def write(env: lmdb.Environment, tables: Tables, version0: Staged, creation: Cre
                 commit.append(txn, tables, table, chunk)
     for changes in _chunks(version0.changes):
         with env.begin(write=True) as txn:
-            catchup.write(txn, tables, changes)
+            commit.append(txn, tables, "flat", _core.seal_puts(changes))
     with env.begin(write=True) as txn:
         commit.append(txn, tables, "creation", [encode_creation(creation)])
         commit.append(txn, tables, "versions", [encode_version(row)])

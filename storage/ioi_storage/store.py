@@ -131,9 +131,11 @@ class Store(State):
             return cls._create_in_memory(writer)
         final = os.path.realpath(path)
         with directory.created_beside(final) as (beside, lock_fd):
-            env, _ = open_environment(beside, read_only=False)
+            env, _ = open_environment(beside, read_only=False, sync=False)
             try:
                 writer(env, beside)
+                with translated("writing version 0", beside):
+                    env.sync(True)
             finally:
                 env.close()
         try:

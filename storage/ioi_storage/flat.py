@@ -22,10 +22,11 @@ def check_key(key: bytes) -> None:
 
 def get(cursor: lmdb.Cursor[bytes], key: bytes) -> bytes | None:
     row = cursor.get(key)
-    if row is not None:
-        return unseal("flat", key, row)
-    _check_gap(cursor, key)
-    return None
+    if row is None:
+        _check_gap(cursor, key)
+        return None
+    value = _core.unseal(key, row)
+    return value if value is not None else unseal("flat", key, row)
 
 
 def getmulti(cursor: lmdb.Cursor[bytes], keys: Sequence[bytes]) -> list[bytes | None]:

@@ -97,6 +97,7 @@ class OverlayStore(State):
         return row.version
 
     def _latest_value(self, key: bytes) -> bytes | None:
+        self._check()
         if key in self._writes:
             return self._writes[key]
         return self._base._latest_value(key)

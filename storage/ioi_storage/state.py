@@ -72,7 +72,8 @@ class State(ABC):
         bytes, kept with the version. StaleStage if it was staged elsewhere or on a version that is not the latest."""
 
     @abstractmethod
-    def _latest_value(self, key: bytes) -> bytes | None: ...
+    def _latest_value(self, key: bytes) -> bytes | None:
+        """Raises as `_check` does."""
 
     @abstractmethod
     def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
@@ -109,10 +110,10 @@ class State(ABC):
         """The value of `key`, the latest or as of `version`; None if it is absent.
 
         ValueError if no key can look like this, VersionMissing, StateCorrupt if a row on the way is damaged."""
-        self._check()
         flat.check_key(key)
         if version is None:
             return self._latest_value(key)
+        self._check()
         return value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:

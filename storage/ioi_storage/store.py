@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union
 
 import lmdb
 
-from . import catchup, commit, directory, loading, lock, marks, prune, rollback
+from . import catchup, commit, directory, loading, lock, marks, process, prune, rollback
 from . import genesis as genesis_module
 from .chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
@@ -51,11 +51,12 @@ class Store(State):
         self._env = env
         self._map_size = map_size
         self._fds = fds  # the lock, or the memory; closed with the store
-        self._pid = os.getpid()
+        self._pid = process.pid
         self._open = True
         self._snapshot: Snapshot | None = None
         self._latest_row: VersionRow | None = None
         self._lag: Lag | None = None  # of the snapshot; of an older one it would be too small
+        self._lag_id: int | None = None  # number of the last transaction it was made to fit
         self._prunable = 0  # records of stale rows that upkeep was not asked to delete yet
         self._lag_rollbacks: int | None = None  # mark `rollbacks` when it was made
         self._upkeep = Upkeep(path, map_size) if path is not None else None
@@ -182,7 +183,7 @@ class Store(State):
         if not self._open:
             return
         self._open = False
-        if os.getpid() != self._pid:
+        if process.pid != self._pid:
             return
         self._drop_snapshot()
         if self._upkeep is not None:
@@ -200,7 +201,7 @@ class Store(State):
     def _check(self) -> None:
         if not self._open:
             raise StorageClosed(f"the state at {self.path} is closed: open it again")
-        if os.getpid() != self._pid:
+        if process.pid != self._pid:
             raise StorageError(
                 f"the state at {self.path} was opened by process {self._pid} and cannot be used after a fork: "
                 "open a Reader in the child"
@@ -227,7 +228,8 @@ class Store(State):
     def _latest_value(self, key: bytes) -> bytes | None:
         try:
             snapshot, lag = self._now()
-            return lag.values[key] if key in lag.values else snapshot.get(key)
+            newest = lag.values
+            return newest[key] if key in newest else snapshot.get(key)
         except lmdb.Error as error:
             raise self._failed(error, "reading") from error
 
@@ -366,6 +368,8 @@ class Store(State):
 
     def _follow(self, snapshot: Snapshot) -> Lag:
         """The lag, made to fit this snapshot."""
+        if self._lag is not None and self._lag_id == snapshot.id:
+            return self._lag
         self._refuse_rollback(snapshot)
         flat, latest, rollbacks = snapshot.needed_mark(marks.FLAT), snapshot.latest(), snapshot.mark(marks.ROLLBACKS)
         lag = self._lag
@@ -376,7 +380,7 @@ class Store(State):
         lag.forget(flat)
         for version in range(lag.newest + 1, latest.version + 1):
             lag.add(version, snapshot.changes(version))
-        self._lag, self._lag_rollbacks = lag, rollbacks
+        self._lag, self._lag_rollbacks, self._lag_id = lag, rollbacks, snapshot.id
         return lag
 
     def _drop_snapshot(self) -> None:

@@ -17,9 +17,9 @@ struct crown_row {
 static size_t place_of(unsigned depth, const uint8_t *key_hash) {
     if (depth < 1 || depth >= CROWN_DEPTHS) return CROWN_ROWS;
     size_t path = 0, before = 0;
-    for (unsigned d = 0; d < depth; d++) {
+    for (unsigned d = 1; d < depth; d++) { /* the first nibble is that of the whole subtree */
         path = 16 * path + node_nibble(key_hash, d);
-        if (d > 0) before = 16 * (before + 1);
+        before = 16 * before + 1;
     }
     return before + path;
 }
@@ -41,15 +41,12 @@ static void free_dropped(struct crown *crown) {
     }
 }
 
-bool crown_take(struct crown *crown) {
-    if (crown->taken) return false;
-    return crown->taken = true;
-}
+bool crown_take(struct crown *crown) { return !atomic_exchange(&crown->taken, true); }
 
 void crown_release(struct crown *crown) {
     assert(crown->taken);
-    crown->taken = false;
     free_dropped(crown);
+    crown->taken = false;
 }
 
 bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const uint8_t *expected,

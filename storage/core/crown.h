@@ -1,21 +1,23 @@
-/* The crown of a tree: rows of its first levels, kept in memory with the hashes that were checked.
+/* The crown of one of a tree's 16 subtrees: rows of its first levels, kept in memory with the hashes that were checked.
  *
  * Every batch reads and writes these rows: those that are here come neither from the disk nor are they checked again. A
  * row is found by path, version and hash, so that a row of a batch that was never committed is not taken for another.
  * What a version means must not change: after a rollback, and for another state, clear it.
  *
- * At most `limit` bytes, which is exact up to malloc's own: the levels down to depth 3 stay (4,368 rows, up to 11 MB),
- * rows of depth 4 (65,536) leave when there is no room and they were not used for long (second chance).
+ * At most `limit` bytes, which is exact up to malloc's own: the levels down to depth 3 stay (273 rows, up to 0.7 MB), rows
+ * of depth 4 (4,096) leave when there is no room and they were not used for long (second chance).
  */
 #ifndef IOI_CROWN_H
 #define IOI_CROWN_H
+
+#include <stdatomic.h>
 
 #include "node.h"
 
 enum {
     CROWN_DEPTHS = 5, /* rows of nodes at depth 1..4; the root is the caller's */
-    CROWN_FIXED = 16 + 256 + 4096,
-    CROWN_ROWS = CROWN_FIXED + 65536,
+    CROWN_FIXED = 1 + 16 + 256,
+    CROWN_ROWS = CROWN_FIXED + 4096,
 };
 
 struct crown_row;
@@ -23,7 +25,7 @@ struct crown_row;
 struct crown { /* all zero but the limit = empty */
     size_t limit, bytes;
     size_t hand; /* where the search for a row to drop goes on */
-    bool taken;
+    atomic_bool taken;
     struct crown_row *dropped; /* no longer part of it, but maybe still in use */
     struct crown_row **rows;   /* CROWN_ROWS of them, or NULL */
 };

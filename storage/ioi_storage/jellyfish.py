@@ -30,6 +30,9 @@ _REF_SIZE = 40
 MEMORY = 128 << 20
 """Bytes of a state's first levels kept in memory, by each process that stages: all rows of a million keys."""
 
+Crowns = tuple[_core.Crown, ...]
+"""One for each of the 16 subtrees, so that their tasks have nothing in common."""
+
 Buffer = Union[bytes, memoryview]
 
 _NO_SLOTS: tuple[bytes | None, ...] = (None,) * 16
@@ -58,12 +61,12 @@ class Jellyfish:
     ordered = False
     meta_numbers = 0
 
-    def memory(self) -> _core.Crown:
-        return _core.Crown(MEMORY)
+    def memory(self) -> Crowns:
+        return tuple(_core.Crown(MEMORY // 16) for _ in range(16))
 
     def stage(
         self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map,
-        memory: _core.Crown | None,
+        memory: Crowns | None,
     ) -> TreeUpdate:
         old_slots = _root_slots(read, parent)
         groups = _by_top_nibble(entries)
@@ -86,8 +89,9 @@ class Jellyfish:
         rows.insert(0, _core.packed_row(pointer, root_row))
         return TreeUpdate(TreeHead(_core.node_hash(root_row), pointer), _core.Rows(rows), stale, effects)
 
-    def run(self, read: ReadNodes, memory: _core.Crown | None, task: SubtreeTask) -> SubtreeResult:
-        subtree = _core.Subtree(1, task.slot, task.entries, task.version, memory)
+    def run(self, read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> SubtreeResult:
+        crown = memory[task.entries[0] >> 4] if memory is not None else None
+        subtree = _core.Subtree(1, task.slot, task.entries, task.version, crown)
         while keys := subtree.wanted():
             bad = subtree.feed(read(keys))
             if bad is not None:

@@ -13,7 +13,6 @@ from .errors import StorageClosed, StorageError
 from .lag import merged
 from .rows import KEY_LIMIT
 from .snapshot import Snapshot
-from .trees import tree_named
 
 
 class Reader:
@@ -28,10 +27,7 @@ class Reader:
         else:
             self._env, _ = open_environment(spec["path"], read_only=True, map_size=map_size)
         self._tables = open_tables(self._env, create=False)
-        self._tree = tree_named(spec["tree"])
         self._snapshot: Snapshot | None = None
-        self._memory: Any = None  # of the tree
-        self._rollbacks: int | None = None  # mark `rollbacks` when it was made
         self._lags = lag
         self._lagging: dict[bytes, bytes | None] = {}
         self._open = True
@@ -101,15 +97,6 @@ class Reader:
         keys = sorted((key for key in lagging if (start or b"") <= key and (end is None or key < end)), reverse=reverse)
         with translated("scanning"):
             yield from merged(lagging, keys, snapshot.scan(start, end, reverse), reverse)
-
-    def run(self, task: Any) -> Any:
-        """One task of a tree's `stage`, on this transaction's version: what `map` returns for it."""
-        snapshot = self._now()
-        with translated("reading the tree"):
-            rollbacks = snapshot.mark(marks.ROLLBACKS)
-            if self._memory is None or rollbacks != self._rollbacks:
-                self._memory, self._rollbacks = self._tree.memory(), rollbacks
-            return self._tree.run(snapshot.nodes, self._memory, task)
 
     def _now(self) -> Snapshot:
         if self._snapshot is None:

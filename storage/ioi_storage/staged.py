@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from . import _core
+from .errors import StorageIOError
 from .rows import KEY_LIMIT, VersionRow, stale_rows, u64
 from .trees import Batch, Effect, Map, ReadNodes, Rows, Tree, TreeHead
 
 _INDEX_WORD = 16  # of struct jf_entry: two hashes come before it
 _STALE_VALUE = b"\1"
 _RECORDS_PER_PIECE = 45  # of 42 bytes: two such rows fit a page
+_PARTS = 8  # a batch is cut into for `map`, where it is not a tree that cuts it
+_PART = 256  # writes, at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +41,14 @@ def stage(
     tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Map, origin: object, memory: Any = None
 ) -> Staged:
     """Applies `batch` (ascending by key, unique; None deletes). TypeError or ValueError name the write that is wrong."""
-    entries = _core.hash_batch(batch, KEY_LIMIT)
+    pairs = tuple(batch)  # that stay what they are while other threads run
+    parts = _parts(len(pairs))
+    hashed = list(map(lambda part: _core.hash_batch(pairs, KEY_LIMIT, *part), parts))
+    entries = hashed[0] if len(hashed) == 1 else _core.merge_entries(hashed)
     version = parent.version + 1
-    update = tree.stage(read, TreeHead(parent.root, parent.head), batch, entries, version, map, memory)
-    keys = parent.keys + update.effects.count(Effect.INSERTED) - update.effects.count(Effect.DELETED)
+    update = tree.stage(_one_at_a_time(read), TreeHead(parent.root, parent.head), pairs, entries, version, map, memory)
+    effects = update.effects
+    keys = parent.keys + effects.count(Effect.INSERTED) - effects.count(Effect.DELETED)
     return Staged(
         version=version,
         root=update.head.root,
@@ -47,17 +56,47 @@ def stage(
         parent_root=parent.root,
         origin=origin,
         pointer=update.head.pointer,
-        writes=len(batch),
+        writes=len(pairs),
         keys=keys,
         nodes=update.rows,
-        values=_core.Rows([_core.value_rows(version, entries, update.effects, batch)]),
-        stale=stale_rows(version, update.stale + _tombstones(version, entries, update.effects)),
-        changes=_changes(entries, update.effects, batch),
+        values=_core.Rows(list(map(lambda part: _core.value_rows(version, entries, effects, pairs, *part), parts))),
+        stale=stale_rows(version, update.stale + _tombstones(version, entries, effects)),
+        changes=_changes(entries, effects, pairs),
     )
+
+
+def _parts(count: int) -> list[tuple[int, int]]:
+    """(begin, end) of equal parts of a batch."""
+    parts = max(1, min(_PARTS, count // _PART))
+    bounds = [count * part // parts for part in range(parts + 1)]
+    return list(zip(bounds, bounds[1:]))
+
+
+def _one_at_a_time(read: ReadNodes) -> ReadNodes:
+    """`read` for tasks in several threads: a transaction has room for one.
+
+    Once the disk has failed the store is closed: whoever reads then would say that, and not why."""
+    lock = Lock()
+    failure: StorageIOError | None = None
+
+    def locked(keys: Sequence[bytes]) -> Sequence[bytes]:
+        nonlocal failure
+        with lock:
+            if failure is not None:
+                raise failure
+            try:
+                return read(keys)
+            except StorageIOError as error:
+                failure = error
+                raise
+
+    return locked
 
 
 def _tombstones(version: int, entries: bytes, effects: bytes) -> list[bytes]:
     """Records of the rows that keep deletes: only a rebuild of the flat table reads them, so they are born stale."""
+    if Effect.DELETED not in effects:
+        return []
     head = _STALE_VALUE + u64(version) + b"\x20"
     size = _core.ENTRY_SIZE
     records = [

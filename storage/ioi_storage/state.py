@@ -220,8 +220,7 @@ class State(ABC):
         the tree's tasks; one that runs them in another process there calls `Reader.run`. TypeError or ValueError name
         the write that is wrong."""
         self._check()
-        pairs = batch if isinstance(batch, list) else list(batch)
-        return staged.stage(self._tree, self._nodes, self.latest, pairs, map, self._lineage, self._memory)
+        return staged.stage(self._tree, self._nodes, self.latest, batch, map, self._lineage, self._memory)
 
     def overlay(self) -> OverlayStore:
         """A state on top of this one that leaves it untouched."""

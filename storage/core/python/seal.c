@@ -1,6 +1,8 @@
 /* Sealed rows: of a table, one by one or many at once. */
 #include "module.h"
 
+#include <assert.h>
+#include <stdalign.h>
 #include <string.h>
 
 #include "../jellyfish.h"
@@ -137,76 +139,82 @@ static bool pack_value(uint8_t **at, uint64_t version, const uint8_t *key_hash, 
     return seal_write(row_key, VALUE_KEY, row, size, row + size);
 }
 
-static void prefetch_of(const struct jf_entry *entries, Py_ssize_t i, Py_ssize_t count, PyObject **pairs) {
-    Py_ssize_t pair = i + PAIR_AHEAD < count ? entries[i + PAIR_AHEAD].index : count;
-    if (pair < count) prefetch_pair(pairs[pair]);
-    pair = i + PAIR_INSIDE_AHEAD < count ? entries[i + PAIR_INSIDE_AHEAD].index : count;
-    if (pair < count) prefetch_inside(pairs[pair]);
+static void prefetch_of(const struct jf_entry *entries, size_t i, size_t count, PyObject *const *pairs, size_t writes) {
+    size_t pair = i + PAIR_AHEAD < count ? entries[i + PAIR_AHEAD].index : writes;
+    if (pair < writes) prefetch_pair(pairs[pair]);
+    pair = i + PAIR_INSIDE_AHEAD < count ? entries[i + PAIR_INSIDE_AHEAD].index : writes;
+    if (pair < writes) prefetch_inside(pairs[pair]);
 }
 
-/* Bytes of the packed rows of all entries that did something; -1 with an exception if they do not fit the batch. */
-static Py_ssize_t values_size(const struct jf_entry *entries, const char *effects, Py_ssize_t count, PyObject **pairs,
-                              uint64_t *rows) {
-    Py_ssize_t total = PACKED_COUNT;
+/* Bytes of the packed rows of entries [0, count) that did something; 0 if they do not fit a batch of `writes` pairs. Needs
+ * no interpreter. */
+static size_t values_size(const struct jf_entry *entries, const char *effects, size_t count, PyObject *const *pairs,
+                          size_t writes, uint64_t *rows) {
+    size_t total = PACKED_COUNT;
     *rows = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        prefetch_of(entries, i, count, pairs);
+    for (size_t i = 0; i < count; i++) {
+        prefetch_of(entries, i, count, pairs, writes);
         if (effects[i] == JF_NOTHING) continue;
-        PyObject *key = NULL, *value = NULL;
-        if ((Py_ssize_t)entries[i].index >= count) {
-            PyErr_SetString(PyExc_ValueError, "an entry is not of this batch");
-            return -1;
-        }
-        if (!take_apart(pairs[entries[i].index], &key, &value)) return -1;
-        if (PyBytes_GET_SIZE(key) > 65535 || (value != Py_None && !PyBytes_Check(value))) {
-            PyErr_SetString(PyExc_ValueError, "a key is too long for its row, or a value is neither bytes nor None");
-            return -1;
-        }
+        if (entries[i].index >= writes) return 0;
+        PyObject *pair = pairs[entries[i].index];
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) return 0;
+        PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
+        if (!PyBytes_Check(key) || PyBytes_GET_SIZE(key) > 65535 || (value != Py_None && !PyBytes_Check(value))) return 0;
         ++*rows;
-        total += PACKED_HEAD + VALUE_KEY + VALUE_HEAD + PyBytes_GET_SIZE(key) + SEAL_SIZE;
-        total += value != Py_None ? PyBytes_GET_SIZE(value) : 0;
+        total += PACKED_HEAD + VALUE_KEY + VALUE_HEAD + (size_t)PyBytes_GET_SIZE(key) + SEAL_SIZE;
+        total += value != Py_None ? (size_t)PyBytes_GET_SIZE(value) : 0;
     }
     return total;
 }
 
-static PyObject *pack_values(uint64_t version, const struct jf_entry *entries, const char *effects, Py_ssize_t count,
-                             PyObject **pairs) {
-    uint64_t rows;
-    Py_ssize_t size = values_size(entries, effects, count, pairs, &rows);
-    PyObject *packed = size >= 0 ? bytes_of(NULL, (size_t)size) : NULL;
-    uint8_t *at = packed != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(packed), rows) : NULL;
-    for (Py_ssize_t i = 0; packed != NULL && i < count; i++) {
-        prefetch_of(entries, i, count, pairs);
+/* False: no memory. Needs no interpreter. */
+static bool pack_values(uint8_t *at, uint64_t version, const struct jf_entry *entries, const char *effects, size_t count,
+                        PyObject *const *pairs, size_t writes) {
+    for (size_t i = 0; i < count; i++) {
+        prefetch_of(entries, i, count, pairs, writes);
         if (effects[i] == JF_NOTHING) continue;
         PyObject *pair = pairs[entries[i].index];
-        if (pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) continue;
-        Py_CLEAR(packed);
-        PyErr_NoMemory();
+        if (!pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)))
+            return false;
     }
-    return packed;
+    return true;
 }
 
+/* The batch is a tuple: nobody can take pairs out of it while the interpreter goes on elsewhere. */
 static PyObject *py_value_rows(PyObject *self, PyObject *args) {
     (void)self;
     unsigned long long version;
-    const char *packed, *effects;
-    Py_ssize_t packed_size, count;
-    PyObject *batch, *rows = NULL;
-    if (!PyArg_ParseTuple(args, "Ky#y#O", &version, &packed, &packed_size, &effects, &count, &batch)) return NULL;
-    PyObject *fast = PySequence_Fast(batch, "batch must be a sequence of (key, value)");
-    if (fast == NULL) return NULL;
-    struct jf_entry *entries = PyMem_Malloc((size_t)packed_size + 1); /* aligned */
-    if (entries == NULL) {
-        PyErr_NoMemory();
-    } else if (packed_size != count * (Py_ssize_t)sizeof *entries || PySequence_Fast_GET_SIZE(fast) != count) {
-        PyErr_SetString(PyExc_ValueError, "entries, effects and batch must belong together");
-    } else {
-        memcpy(entries, packed, (size_t)packed_size);
-        rows = pack_values(version, entries, effects, count, PySequence_Fast_ITEMS(fast));
+    PyObject *packed, *effects, *batch;
+    Py_ssize_t begin, end;
+    if (!PyArg_ParseTuple(args, "KSSO!nn", &version, &packed, &effects, &PyTuple_Type, &batch, &begin, &end)) return NULL;
+    Py_ssize_t count = PyBytes_GET_SIZE(effects);
+    if (PyBytes_GET_SIZE(packed) != count * (Py_ssize_t)sizeof(struct jf_entry) || begin < 0 || end < begin || end > count) {
+        PyErr_SetString(PyExc_ValueError, "entries and effects must belong together, and the part lie within them");
+        return NULL;
     }
-    PyMem_Free(entries);
-    Py_DECREF(fast);
-    return rows;
+    PyObject **pairs = ((PyTupleObject *)batch)->ob_item;
+    static_assert(offsetof(PyBytesObject, ob_sval) % alignof(struct jf_entry) == 0, "entries in bytes are aligned");
+    const struct jf_entry *entries = (const struct jf_entry *)PyBytes_AS_STRING(packed) + begin;
+    const char *part = PyBytes_AS_STRING(effects) + begin;
+    size_t n = (size_t)(end - begin), size, writes = (size_t)PyTuple_GET_SIZE(batch);
+    uint64_t number;
+    Py_BEGIN_ALLOW_THREADS
+    size = values_size(entries, part, n, pairs, writes, &number);
+    Py_END_ALLOW_THREADS
+    if (size == 0) {
+        PyErr_SetString(PyExc_ValueError, "the entries are not of this batch, or a key is too long for its row");
+        return NULL;
+    }
+    PyObject *rows = bytes_of(NULL, size);
+    if (rows == NULL) return NULL;
+    uint8_t *at = packed_count((uint8_t *)PyBytes_AS_STRING(rows), number);
+    bool ok;
+    Py_BEGIN_ALLOW_THREADS
+    ok = pack_values(at, version, entries, part, n, pairs, writes);
+    Py_END_ALLOW_THREADS
+    if (ok) return rows;
+    Py_DECREF(rows);
+    return PyErr_NoMemory();
 }
 
 PyMethodDef seal_functions[] = {
@@ -214,6 +222,7 @@ PyMethodDef seal_functions[] = {
     {"unseal", (PyCFunction)(void (*)(void))py_unseal, METH_FASTCALL, "unseal(key, row) -> body, None if damaged."},
     {"unseal_found", py_unseal_found, METH_VARARGS, "unseal_found(keys, rows found) -> (values, damaged key or None)."},
     {"seal_puts", py_seal_puts, METH_O, "seal_puts(changes) -> (key, sealed value) of those that are no deletes."},
-    {"value_rows", py_value_rows, METH_VARARGS, "value_rows(version, entries, effects, batch) -> rows of table values, packed."},
+    {"value_rows", py_value_rows, METH_VARARGS,
+     "value_rows(version, entries, effects, batch, begin, end) -> rows of table values for entries [begin, end), packed."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,4 +1,5 @@
-/* The class Subtree: a batch applied to one subtree. */
+/* The class Subtree: a batch applied to one subtree. Its work is done without the interpreter's lock, so that threads can
+ * have a subtree each; one is for one thread. */
 #include "module.h"
 
 #include <string.h>
@@ -39,7 +40,7 @@ static PyObject *crown_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static PyType_Slot crown_slots[] = {
-    {Py_tp_doc, "Crown(limit): the rows of a tree's first levels, kept in so many bytes of memory; see crown.h."},
+    {Py_tp_doc, "Crown(limit): the rows of a subtree's first levels, kept in so many bytes of memory; see crown.h."},
     {Py_tp_new, crown_new},
     {Py_tp_dealloc, crown_dealloc},
     {0, NULL},
@@ -84,9 +85,11 @@ static PyObject *subtree_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     } else if (crown_ok && parse_slot(slot_object, &slot, &leaf)) {
         memcpy(entries, packed.buf, (size_t)packed.len);
         struct jf_stage *stage = NULL;
-        enum jf_result result = count * sizeof *entries == (size_t)packed.len
-                                    ? jf_open(&stage, depth, slot, leaf, entries, count, version, crown)
-                                    : JF_BAD_BATCH;
+        enum jf_result result = JF_BAD_BATCH;
+        Py_BEGIN_ALLOW_THREADS
+        if (count * sizeof *entries == (size_t)packed.len)
+            result = jf_open(&stage, depth, slot, leaf, entries, count, version, crown);
+        Py_END_ALLOW_THREADS
         if (result != JF_OK) raise_result(result);
         else self = (struct subtree *)type->tp_alloc(type, 0);
         if (self != NULL) self->stage = stage;
@@ -146,7 +149,11 @@ static PyObject *subtree_feed(PyObject *object, PyObject *rows) {
     if (ok) ok = PyList_Append(self->held, fast) == 0;
     Py_DECREF(fast);
     if (!ok) return NULL;
-    if (result == JF_OK) result = jf_descend(stage, &bad);
+    if (result == JF_OK) {
+        Py_BEGIN_ALLOW_THREADS
+        result = jf_descend(stage, &bad);
+        Py_END_ALLOW_THREADS
+    }
     if (result == JF_OK) Py_RETURN_NONE;
     self->closed = true;
     if (result == JF_MEMORY) return PyErr_NoMemory();
@@ -159,14 +166,17 @@ static PyObject *rows_of(const struct jf_stage *stage) {
     uint8_t key[JF_KEY_MAX];
     for (size_t i = 0; i < n; i++) size += PACKED_HEAD + jf_row_key(stage, i, key) + jf_row_size(stage, i);
     PyObject *rows = bytes_of(NULL, size);
-    uint8_t *at = rows != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(rows), n) : NULL;
-    for (size_t i = 0; rows != NULL && i < n; i++) {
+    if (rows == NULL) return NULL;
+    uint8_t *at = packed_count((uint8_t *)PyBytes_AS_STRING(rows), n);
+    Py_BEGIN_ALLOW_THREADS
+    for (size_t i = 0; i < n; i++) {
         size_t key_size = jf_row_key(stage, i, key), row_size = jf_row_size(stage, i);
         at = packed_head(at, key_size, row_size);
         memcpy(at, key, key_size);
         at += key_size;
         at += jf_row(stage, i, at);
     }
+    Py_END_ALLOW_THREADS
     return rows;
 }
 
@@ -180,7 +190,11 @@ static PyObject *subtree_close(PyObject *object, PyObject *unused) {
         return NULL;
     }
     self->closed = true;
-    if (jf_close(self->stage) != JF_OK) return PyErr_NoMemory();
+    enum jf_result result;
+    Py_BEGIN_ALLOW_THREADS
+    result = jf_close(self->stage);
+    Py_END_ALLOW_THREADS
+    if (result != JF_OK) return PyErr_NoMemory();
     bool leaf;
     const uint8_t *slot = jf_slot(self->stage, &leaf);
     PyObject *rows = rows_of(self->stage);

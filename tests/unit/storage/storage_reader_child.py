@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 from ioi_storage import Reader
-from ioi_storage.jellyfish import SubtreeTask
 
 heavy = [name for name in ("numpy", "psutil", "cloudpickle") if name in sys.modules]
 reader = Reader(json.loads(sys.argv[1]))
@@ -27,8 +26,6 @@ def answer(name: str, arguments: list[Any]) -> Any:
         return [text(value) for value in reader.getmulti(keys)]
     if name == "scan":
         return [[key.hex(), value.hex()] for key, value in reader.scan(keys[0], keys[1], arguments[2])]
-    if name == "run":
-        return [text(part) for part in reader.run(SubtreeTask(keys[0], keys[1], arguments[2]))]
     return getattr(reader, name)()
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ioi_storage import Store
-from ioi_storage.jellyfish import SubtreeResult
 
 CHILD = Path(__file__).with_name("storage_reader_child.py")
 GENESIS = {b"k%03d" % i: b"v%d" % i for i in range(0, 400, 2)}
@@ -92,23 +91,6 @@ def test_misuse_is_an_error(child) -> None:
     assert child.ask("get", b"")["error"] == child.ask("get", b"x" * 512)["error"] == "ValueError"
     assert child.ok("close") is None
     assert child.ask("begin")["error"] == "StorageClosed"
-
-
-def test_a_tree_task_runs_in_the_reader(store, child) -> None:
-    """What an engine does with `map`: the tasks go to workers, which read their own snapshot."""
-    batch = [(key, b"new") for key in GENESIS]
-    child.ok("begin")
-
-    def elsewhere(function: Any, tasks: Any) -> list[SubtreeResult]:
-        replies = [child.ok("run", *task) for task in tasks]
-        return [SubtreeResult(*(part and bytes.fromhex(part) for part in reply)) for reply in replies]
-
-    here, there = store.stage(batch), store.stage(batch, map=elsewhere)
-    for staged in (here, there):
-        assert len(staged.nodes) == len(list(staged.nodes)) > 1
-    assert here.root == there.root
-    for table in ("nodes", "values", "stale"):
-        assert list(getattr(here, table)) == list(getattr(there, table))
 
 
 def test_a_killed_reader_is_forgotten(tmp_path) -> None:

@@ -109,12 +109,15 @@ def test_seal_puts_leaves_deletes_out() -> None:
         ([(b"a", bytearray())], TypeError, r"batch\[0\]"),
         ([b"ab"], TypeError, r"batch\[0\]"),
         ([(b"a",)], TypeError, r"batch\[0\]"),
-        (5, TypeError, "sequence"),
     ],
 )
 def test_hash_batch_names_the_write_that_is_wrong(batch, error, text) -> None:
     with pytest.raises(error, match=text):
-        _core.hash_batch(batch, 8)
+        _core.hash_batch(tuple(batch), 8, 0, len(batch))
+    if len(batch) > 1:  # what is wrong between two parts is found by the second
+        _core.hash_batch(tuple(batch), 8, 0, 1)
+        with pytest.raises(error, match=text):
+            _core.hash_batch(tuple(batch), 8, 1, 2)
 
 
 def entry(key_hash: bytes, value: bytes | None, index: int) -> bytes:
@@ -124,7 +127,32 @@ def entry(key_hash: bytes, value: bytes | None, index: int) -> bytes:
 def test_hash_batch() -> None:
     batch = [(b"k%03d" % i, None if i % 3 == 0 else b"v" * i) for i in range(100)]
     entries = [entry(sha(k), v, i) for i, (k, v) in enumerate(batch)]
-    assert _core.hash_batch(batch, 511) == b"".join(sorted(entries))
+    assert _core.hash_batch(tuple(batch), 511, 0, 100) == b"".join(sorted(entries))
+    parts = [(0, 0), (0, 1), (1, 1), (1, 40), (40, 99), (99, 100)]
+    hashed = [_core.hash_batch(tuple(batch), 511, *part) for part in parts]
+    assert hashed[3] == b"".join(sorted(entries[1:40]))
+    assert _core.merge_entries(hashed) == b"".join(sorted(entries))
+    assert _core.merge_entries([]) == _core.merge_entries([b"", b""]) == b""
+    with pytest.raises(TypeError, match="tuple"):  # another thread could take writes out of a list
+        _core.hash_batch(batch, 511, 0, 100)  # type: ignore[arg-type]
+    for begin, end in ((-1, 3), (3, 2), (0, 101)):
+        with pytest.raises(ValueError, match="within the batch"):
+            _core.hash_batch(tuple(batch), 511, begin, end)
+
+
+def test_entries_that_begin_alike_are_merged_in_order() -> None:
+    rng = random.Random(3)
+    hashes = [bytes([0xFF] * 8) + bytes([byte]) * 24 for byte in range(200)]
+    hashes += [bytes(8) + bytes([byte]) * 24 for byte in range(200)] + [b"\xff" * 7 + b"\xfe" + bytes(24)]
+    rng.shuffle(hashes)
+    parts: list[list[bytes]] = [[] for _ in range(16)]
+    for number, key_hash in enumerate(hashes):
+        parts[rng.randrange(16)].append(entry(key_hash, b"", number))
+    whole = b"".join(sorted(entry for part in parts for entry in part))
+    assert _core.merge_entries([b"".join(sorted(part)) for part in parts]) == whole
+    for wrong in ([b""] * 17, [b"short"], [5]):
+        with pytest.raises(ValueError):
+            _core.merge_entries(wrong)
 
 
 def apply(slot: bytes | None, entries: list[bytes], rows: dict[bytes, bytes], version: int):

@@ -32,6 +32,7 @@ from ioi_exec.preparation import (
 )
 from ioi_exec.ranges import key_range, scan_limit
 from ioi_exec.result import BlockResult
+from ioi_exec.staging import Staging
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 from ioi_exec.vm.payments import check_genesis
 
@@ -58,6 +59,7 @@ class ExecutionMachine:
         self._workers = workers
         self._pin = pin
         self._executors = executors
+        self._staging = Staging(workers)
         self._guard = Guard()
 
     @classmethod
@@ -175,7 +177,7 @@ class ExecutionMachine:
             outcome = executor.run(block, CommittedState(self._layers), on_receipt)
             executed = perf_counter()
             with storage_errors():
-                staged = store.stage(outcome.writes)
+                staged, threads = self._staging.stage(store, outcome.writes, sequential)
             if staged.parent_version != version:  # only beside a live engine: the block may have read both
                 raise StaleResult(f"the state moved on from version {version} while the block was executed: execute it again")
             staged_at = perf_counter()
@@ -184,6 +186,7 @@ class ExecutionMachine:
             seconds = {"prepare": prepared - began, **outcome.stats.seconds}
             seconds.update(stage=staged_at - executed, receipts=ended - staged_at, total=ended - began)
             outcome.stats.seconds = seconds
+            outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
                 outcome.writes, outcome.stats, store, staged,
@@ -360,6 +363,7 @@ class ExecutionMachine:
         with self._guard.alone("close"):
             self._guard.closed = True
             try:
+                self._staging.close()
                 self._executors.release()
             finally:
                 with storage_errors():

@@ -20,6 +20,7 @@ class Stats:
     workers: worker processes, 0 if it ran in the calling one.
     executions: incarnations executed; equals the number of transactions if none ran twice.
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
+    stage_threads: threads that computed the state root.
     retries: times the whole block was run again (a worker died, shared memory ran out).
     seconds: wall time by phase.
     busy_seconds: per worker, the time it spent executing and validating.
@@ -31,6 +32,7 @@ class Stats:
     validations: int = 0
     aborts: int = 0
     suspensions: int = 0
+    stage_threads: int = 1
     retries: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     busy_seconds: list[float] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Stats:
             "validations": self.validations,
             "aborts": self.aborts,
             "suspensions": self.suspensions,
+            "stage_threads": self.stage_threads,
             "retries": self.retries,
             "seconds": {phase: round(seconds, 6) for phase, seconds in self.seconds.items()},
             "busy_seconds": [round(seconds, 6) for seconds in self.busy_seconds],

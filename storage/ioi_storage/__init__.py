@@ -45,6 +45,7 @@ from .rows import VersionRow
 from .staged import Staged
 from .state import Change, State
 from .store import Store
+from .threads import Threads
 
 __all__ = [
     "BadChunk",
@@ -74,6 +75,7 @@ __all__ = [
     "StorageError",
     "StorageIOError",
     "Store",
+    "Threads",
     "UnknownTree",
     "UnorderedTree",
     "Unprovable",

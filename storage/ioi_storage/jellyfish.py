@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from struct import Struct
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from . import _core
 from .rows import corrupt, u64
@@ -28,18 +28,16 @@ _ENTRY = Struct("=32s32sII")  # struct jf_entry
 _REBUILT_TOGETHER = 20_000  # leaves
 _REF_SIZE = 40
 MEMORY = 128 << 20
-"""Bytes of a state's first levels kept in memory, by each process that stages: all rows of a million keys."""
+"""Bytes of a state's first levels kept in memory: all rows of a million keys."""
 
 Crowns = tuple[_core.Crown, ...]
 """One for each of the 16 subtrees, so that their tasks have nothing in common."""
-
-Buffer = Union[bytes, memoryview]
 
 _NO_SLOTS: tuple[bytes | None, ...] = (None,) * 16
 
 
 class SubtreeTask(NamedTuple):
-    """A batch for one of the 16 subtrees; plain data, so that another process can run it."""
+    """A batch for one of the 16 subtrees."""
 
     slot: bytes | None  # as it stands in the root row
     entries: bytes
@@ -47,11 +45,9 @@ class SubtreeTask(NamedTuple):
 
 
 class SubtreeResult(NamedTuple):
-    """What a task gives; plain bytes, for the same reason."""
-
     slot: bytes | None
-    rows: Buffer  # packed, see _core.Rows
-    stale: Buffer  # packed pieces, without keys
+    rows: bytes  # packed, see _core.Rows
+    stale: bytes  # packed pieces, without keys
     effects: bytes
 
 

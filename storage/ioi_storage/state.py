@@ -216,9 +216,9 @@ class State(ABC):
     def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
         """Compute the next version without writing it.
 
-        batch: (key, value or None to delete), ascending by key, unique. Deleting an absent key does nothing. `map` runs
-        the tree's tasks; one that runs them in another process there calls `Reader.run`. TypeError or ValueError name
-        the write that is wrong."""
+        batch: (key, value or None to delete), ascending by key, unique. Deleting an absent key does nothing. `map` may run
+        parts of the work at the same time, see `Threads`; what is staged does not depend on it. TypeError or ValueError
+        name the write that is wrong."""
         self._check()
         return staged.stage(self._tree, self._nodes, self.latest, batch, map, self._lineage, self._memory)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Condition
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 class Threads:
@@ -48,6 +50,8 @@ class Threads:
 
     def _ask(self, call: _Call, helpers: int) -> None:
         if self._helpers is None or self._pid != os.getpid():  # a forked child has no threads
+            from concurrent.futures import ThreadPoolExecutor  # slow to import, and readers in workers never need it
+
             self._helpers, self._pid = ThreadPoolExecutor(self.threads - 1, "ioi-stage"), os.getpid()
         try:
             for thread in range(1, helpers + 1):

@@ -3,7 +3,8 @@
   python -m tools.bench engine    payments, a VM in Python, empty blocks: 1 and 2 workers against one by one
   python -m tools.bench core      payments through the C core alone (compiles tools/bench/core.c with $CC, default gcc)
   python -m tools.bench storage   stage and commit of a block on a large state
-  python -m tools.bench peers     the same beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
+  python -m tools.bench stage     stage in several threads against one
+  python -m tools.bench peers     stage and commit beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
 
 Variants alternate within a round, and figures are medians over rounds, so that what else the machine does hits all
 alike. Ratios are taken within a round before their median. Add --json for one JSON object a line, --help for the rest.
@@ -14,9 +15,15 @@ from __future__ import annotations
 import sys
 from typing import Callable
 
-from tools.bench import core, engine, peers, storage
+from tools.bench import core, engine, peers, stage, storage
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"engine": engine.main, "core": core.main, "storage": storage.main, "peers": peers.main}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "engine": engine.main,
+    "core": core.main,
+    "storage": storage.main,
+    "stage": stage.main,
+    "peers": peers.main,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -219,11 +219,11 @@ class ExecutionMachine:
         if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
             raise InputTypeError(f"get: the version is {type(version).__name__}: give an integer")
         with self._guard.reading("get"), storage_errors():
-            if version is not None:
+            if version is None:
+                return self._layers[-1].get(key) if 0 < len(key) <= ioi_storage.key_limit else None
+            with self._layers[-1].pinned():
                 self._check_version(version)
-            if not 0 < len(key) <= ioi_storage.key_limit:
-                return None
-            return self._layers[-1].get(key, version)
+                return self._layers[-1].get(key, version) if 0 < len(key) <= ioi_storage.key_limit else None
 
     def scan(
         self,
@@ -283,13 +283,22 @@ class ExecutionMachine:
 
     @contextmanager
     def _proving(self, version: int | None) -> Iterator[ioi_storage.State]:
-        with self._guard.reading("prove"), storage_errors():
+        with self._guard.reading("prove"), self.pinned():
             if version is not None:
                 self._check_version(version)
             try:
                 yield self._layers[-1]
             except ValueError as error:
                 raise InputError(f"prove: {error}") from None
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """`with machine.pinned():` all that is read inside is of one moment, whatever a live engine beside commits, prunes or
+        rolls back meanwhile. Only a machine that was opened read-only needs it. Scans begun inside end inside."""
+        with self._guard.reading("pinned"):
+            layer = self._layers[-1]
+        with storage_errors(), layer.pinned():
+            yield
 
     def at(self, version: int) -> PastState:
         """A read-only view of a committed version. Raises VersionMissing."""
@@ -300,10 +309,12 @@ class ExecutionMachine:
         """`info` as it was at a version. Raises VersionMissing."""
         if isinstance(version, bool) or not isinstance(version, int):
             raise InputTypeError(f"the version is {type(version).__name__}: give an integer")
-        with self._guard.reading("info_at"), storage_errors():
+        with self._guard.reading("info_at"), self.pinned():
             self._check_version(version)
-            row = self._layers[-1].version_row(version)
-            return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, row)
+            return self._info_of(self._layers[-1].version_row(version))
+
+    def _info_of(self, row: ioi_storage.VersionRow) -> StateInfo:
+        return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, row)
 
     def _check_version(self, version: int) -> None:
         newest = self._layers[-1].version
@@ -398,8 +409,8 @@ class ExecutionMachine:
     @property
     def info(self) -> StateInfo:
         """What is remembered about the state and its current version."""
-        with self._guard.reading("info"), storage_errors():
-            return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, self._layers[-1].latest)
+        with self._guard.reading("info"), self.pinned():
+            return self._info_of(self._layers[-1].latest)
 
     @property
     def workers(self) -> int:

@@ -23,7 +23,7 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
+    with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine, machine.pinned():
         if options.account:
             return _account(machine, options)
         version = machine.version if options.version is None else options.version

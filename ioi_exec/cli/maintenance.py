@@ -20,8 +20,9 @@ from ioi_exec.vm.loading import VMSpec, load_vm
 
 @contextmanager
 def opened_store(options: argparse.Namespace, *, read_only: bool) -> Iterator[Store]:
+    """read_only: as it is now, whatever a live engine does meanwhile."""
     with storage_errors():
-        with Store.open(options.state, read_only=read_only) as store:
+        with Store.open(options.state, read_only=read_only) as store, store.pinned():
             yield store
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from .errors import StaleStage, StorageClosed, VersionMissing
 from .rows import VersionRow
@@ -71,6 +71,9 @@ class OverlayStore(State):
     def oldest(self) -> int:
         self._check()
         return self._base.oldest
+
+    def pinned(self) -> AbstractContextManager[None]:
+        return self._base.pinned()
 
     def version_row(self, version: int) -> VersionRow:
         self._check()

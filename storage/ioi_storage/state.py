@@ -6,7 +6,7 @@ import builtins
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -106,6 +106,12 @@ class State(ABC):
         """32 bytes."""
         return self.latest.root
 
+    def pinned(self) -> AbstractContextManager[None]:
+        """`with state.pinned():` all that is read inside is of one moment, whatever another process commits, prunes or
+        rolls back meanwhile; scans and walks begun inside end inside. Only a store open read-only needs it: others change
+        by their own doing alone. Pages that the moment needs stay in use until it is left."""
+        return nullcontext()
+
     def get(self, key: bytes, version: int | None = None) -> bytes | None:
         """The value of `key`, the latest or as of `version`; None if it is absent.
 
@@ -114,7 +120,8 @@ class State(ABC):
         if version is None:
             return self._latest_value(key)
         self._check()
-        return value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
+        with self.pinned():
+            return value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The latest values of `keys` in their order, None where absent; fastest where the keys ascend."""
@@ -184,17 +191,19 @@ class State(ABC):
         listed = list(keys)
         for key in listed:
             flat.check_key(key)
-        row = self.latest if version is None else self.version_row(version)
-        return prove.prove(self._tree, self._nodes, TreeHead(row.root, row.head), listed)
+        with self.pinned():
+            row = self.latest if version is None else self.version_row(version)
+            return prove.prove(self._tree, self._nodes, TreeHead(row.root, row.head), listed)
 
     def prove_ics23(self, key: bytes, version: int | None = None) -> bytes:
         """The same of one key as an ICS23 CommitmentProof, which other implementations verify: see ics23.py. Unprovable if
         ics23 cannot say it."""
         self._check()
         flat.check_key(key)
-        row = self.latest if version is None else self.version_row(version)
-        head = TreeHead(row.root, row.head)
-        return ics23.prove(self._tree, self._nodes, head, key, lambda leaf: value_of(leaf, self._value_row))
+        with self.pinned():
+            row = self.latest if version is None else self.version_row(version)
+            head = TreeHead(row.root, row.head)
+            return ics23.prove(self._tree, self._nodes, head, key, lambda leaf: value_of(leaf, self._value_row))
 
     def prove_range(
         self,
@@ -207,11 +216,12 @@ class State(ABC):
         """All pairs with start <= place < end and the proof of it; None is no bound. A place is what the tree sorts by:
         on Jellyfish a key hash, on IAVL a key."""
         self._check()
-        row = self.latest if version is None else self.version_row(version)
-        head = TreeHead(row.root, row.head)
-        return prove.prove_range(
-            self._tree, self._nodes, head, start, end, limit, lambda leaf: value_of(leaf, self._value_row)
-        )
+        with self.pinned():
+            row = self.latest if version is None else self.version_row(version)
+            head = TreeHead(row.root, row.head)
+            return prove.prove_range(
+                self._tree, self._nodes, head, start, end, limit, lambda leaf: value_of(leaf, self._value_row)
+            )
 
     def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
         """Compute the next version without writing it.
@@ -220,7 +230,8 @@ class State(ABC):
         parts of the work at the same time, see `Threads`; what is staged does not depend on it. TypeError or ValueError
         name the write that is wrong."""
         self._check()
-        return staged.stage(self._tree, self._nodes, self.latest, batch, map, self._lineage, self._memory)
+        with self.pinned():
+            return staged.stage(self._tree, self._nodes, self.latest, batch, map, self._lineage, self._memory)
 
     def overlay(self) -> OverlayStore:
         """A state on top of this one that leaves it untouched."""

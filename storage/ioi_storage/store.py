@@ -54,6 +54,7 @@ class Store(State):
         self._pid = process.pid
         self._open = True
         self._snapshot: Snapshot | None = None
+        self._pins = 0
         self._latest_row: VersionRow | None = None
         self._lag: Lag | None = None  # of the snapshot; of an older one it would be too small
         self._lag_id: int | None = None  # number of the last transaction it was made to fit
@@ -225,6 +226,19 @@ class Store(State):
     def oldest(self) -> int:
         return self._read(lambda snapshot: snapshot.needed_mark(marks.OLDEST))
 
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        self._check()
+        if self.read_only and not self._pins:
+            self._drop_snapshot()
+        self._pins += 1
+        try:
+            yield
+        finally:
+            self._pins -= 1
+            if self.read_only and not self._pins and self._open:
+                self._drop_snapshot()
+
     def _latest_value(self, key: bytes) -> bytes | None:
         try:
             snapshot, lag = self._now()
@@ -247,21 +261,35 @@ class Store(State):
     def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
         try:
             latest = self.latest
-            # The scan's snapshot may be newer than the one for reads, for which the lag then would be too small.
-            self._drop_snapshot()
-            snapshot = Snapshot(self._env, self._tables)
+            with self._own_snapshot() as (snapshot, check):
+                lag = self._follow(snapshot)
+                keys = lag.between(start, end, reverse)
+                for pair in merged(lag.share(), keys, snapshot.scan(start, end, reverse), reverse):
+                    yield pair
+                    check()
+                    if self._latest_row is not latest and not self.read_only:
+                        raise StaleStage(f"the state moved from version {latest.version} during a scan: scan again")
         except lmdb.Error as error:
             raise self._failed(error, "scanning") from error
-        try:
-            lag = self._follow(snapshot)
-            keys = lag.between(start, end, reverse)
-            for pair in merged(lag.share(), keys, snapshot.scan(start, end, reverse), reverse):
-                yield pair
+
+    @contextmanager
+    def _own_snapshot(self) -> Iterator[tuple[Snapshot, Callable[[], None]]]:
+        """The newest snapshot, or the pinned one, for who reads on while others begin to; and what to call before going on."""
+        if self._pins and self.read_only:
+            pinned, _ = self._now()
+
+            def check() -> None:
                 self._check()
-                if self._latest_row is not latest and not self.read_only:
-                    raise StaleStage(f"the state moved from version {latest.version} during a scan: scan again")
-        except lmdb.Error as error:
-            raise self._failed(error, "scanning") from error
+                if self._snapshot is not pinned:
+                    raise StaleStage("the view of the state that this was read from has been left: read on within it")
+
+            yield pinned, check
+            return
+        # It may be newer than the snapshot for reads, for which the lag then would be too small.
+        self._drop_snapshot()
+        snapshot = Snapshot(self._env, self._tables)
+        try:
+            yield snapshot, self._check
         finally:
             if self._open:
                 snapshot.close()
@@ -302,31 +330,27 @@ class Store(State):
         self._check()
         try:
             written = self._env.info()["last_txnid"]
-            snapshot = Snapshot(self._env, self._tables)
+            with self._own_snapshot() as (snapshot, check_snapshot):
 
-            def check() -> None:
-                self._check()
-                # In memory whoever writes takes the pages from under whoever reads.
-                if self.path is None and self._env.info()["last_txnid"] != written:
-                    raise StaleStage("the state was written to during a walk over it: walk again")
+                def check() -> None:
+                    check_snapshot()
+                    # In memory whoever writes takes the pages from under whoever reads.
+                    if self.path is None and self._env.info()["last_txnid"] != written:
+                        raise StaleStage("the state was written to during a walk over it: walk again")
 
-            def version_row(version: int) -> VersionRow:
-                self._refuse_rollback(snapshot)
-                return snapshot.version_row(version)
+                def version_row(version: int) -> VersionRow:
+                    self._refuse_rollback(snapshot)
+                    return snapshot.version_row(version)
 
-            def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
-                check()
-                return snapshot.nodes(keys)
+                def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
+                    check()
+                    return snapshot.nodes(keys)
 
-            def value(key: bytes) -> bytes:
-                check()
-                return snapshot.value_row(key)
+                def value(key: bytes) -> bytes:
+                    check()
+                    return snapshot.value_row(key)
 
-            try:
                 yield Rows(version_row, nodes, value)
-            finally:
-                if self._open:
-                    snapshot.close()
         except lmdb.Error as error:
             raise self._failed(error, "reading") from error
 
@@ -349,9 +373,9 @@ class Store(State):
 
     def _now(self) -> tuple[Snapshot, Lag]:
         """The newest snapshot and its lag. The writer keeps one from commit to commit; another process cannot know when
-        there is a newer one, so it takes one each time."""
+        there is a newer one, so it takes one each time, unless it is pinned."""
         self._check()
-        if self.read_only:
+        if self.read_only and not self._pins:
             self._drop_snapshot()
         if self._snapshot is None:
             self._snapshot = Snapshot(self._env, self._tables)

@@ -1,0 +1,19 @@
+"""Run by test_pinned.py: owns the state argv[1] and does what each line says, in between a read-only store's reads."""
+
+from __future__ import annotations
+
+import sys
+
+from ioi_storage import Store
+
+with Store.open(sys.argv[1]) as store:
+    for line in sys.stdin:
+        command, *numbers = line.split()
+        if command == "commit":
+            staged = store.stage(sorted((b"k%d" % i, numbers[0].encode()) for i in range(30)))
+            store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
+        elif command == "prune":
+            store.prune(1)
+        else:
+            store.rollback(int(numbers[0]))
+        print(store.version, flush=True)

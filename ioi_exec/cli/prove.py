@@ -20,10 +20,15 @@ With --format ics23 it is an ICS23 CommitmentProof of one key, as IBC has it: in
 file with --output; with --json one object, which also holds the ProofSpec that other ics23 libraries need. ICS23 can
 prove neither an empty value nor that a key next to one is absent."""
 
+_EXAMPLE = f"""ioi-exec prove state {'bb' * 32} --account > proof.json
+ioi-exec prove state --range - 80{'00' * 31} > range.json"""
+
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "prove", "Print a proof of what keys are.", _EPILOG)
-    command.add_argument("keys", metavar="KEY", nargs="*", type=hex_value, help="keys in hex, there or absent")
+    command = add_command(commands, "prove", "Print a proof of what keys are.", _EPILOG, example=_EXAMPLE)
+    keys = command.add_argument("keys", metavar="KEY", nargs="+", default=[], type=hex_value, help="keys in hex, there or absent")
+    # Not nargs="*": argparse would let that end with STATE, before an option in between.
+    keys.required = False
     command.add_argument("--account", action="store_true", help="KEY is the address of an account of payments")
     command.add_argument("--version", type=whole_number, metavar="N", help="as of version N (default: the newest)")
     command.add_argument(
@@ -42,7 +47,7 @@ def register(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if bool(options.keys) == bool(options.range):
         raise InputError("prove: give keys, or --range START END")
-    keys = [_account(key) if options.account else key for key in options.keys]
+    keys = [_account(key) if options.account else key for key in dict.fromkeys(options.keys)]
     if options.format == "ics23" and len(keys) != 1:
         raise InputError("prove: an ics23 proof is of one key")
     if options.output is not None and options.format != "ics23":

@@ -56,7 +56,7 @@ def translated(error: ioi_storage.StorageError) -> errors.Error:
     if _OPEN_HERE in str(error):
         return errors.StateInUse(f"{error} Use the machine that has it open, or close that one first")
     cause = error.__cause__
-    wrong_path = cause is None or (isinstance(cause, OSError) and cause.errno in _WRONG_PATH)
+    wrong_path = cause is None or getattr(cause, "errno", getattr(cause, "code", None)) in _WRONG_PATH  # OSError, lmdb.Error
     if isinstance(error, ioi_storage.StorageIOError) and wrong_path:
         return errors.StateError(str(error))
     for cls in type(error).__mro__:

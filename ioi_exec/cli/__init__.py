@@ -11,6 +11,7 @@ from typing import NoReturn, Sequence
 from ioi_exec._version import __version__
 from ioi_exec.cli import check, diff, dump, get, info, init, load, prove, prune, restore, rollback, run, snapshot, verify
 from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, report
+from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream
 
 _EPILOG = """exit status: 0 done, 1 failed, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    ensure_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     _Parser.as_json = "--json" in given
     # With --json, standard error holds the error object and nothing else.
@@ -61,10 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report("interrupted: what was committed before stays, nothing else was", "Interrupted", INTERRUPTED, _Parser.as_json)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone. Nothing more can be said there, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()  # whoever read it has gone
         return 1
     except Exception as error:
+        if isinstance(error, OSError):
+            name_stream(error)
         status = exit_status(error)
         report(error, type(error).__name__, status, _Parser.as_json)
         return status

@@ -18,7 +18,7 @@ versions. Works beside a live engine. Exit status 6 if anything is wrong; each f
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "check", "Find all that is wrong with a state.", _EPILOG)
+    command = add_command(commands, "check", "Find all that is wrong with a state.", _EPILOG, example="ioi-exec check state --deep")
     command.add_argument("--deep", action="store_true", help="check every kept version, and that every row is accounted for")
     command.set_defaults(run=run)
 
@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     shown = print_json if options.json else _print
 
     def found(finding: Finding) -> None:
+        progress.clear()
         shown({"table": finding.table, "row": None if finding.row is None else finding.row.hex(), "reason": finding.reason})
 
     with Progress("", options) as progress, storage_errors():

@@ -14,7 +14,9 @@ what changed, not what is there. With no difference it prints nothing."""
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "diff", "Print the keys that changed between two versions.", _EPILOG)
+    command = add_command(
+        commands, "diff", "Print the keys that changed between two versions.", _EPILOG, example="ioi-exec diff state 0 1"
+    )
     command.add_argument("old", type=whole_number, metavar="V1", help="the version to compare with")
     command.add_argument("new", type=whole_number, metavar="V2", help="the version whose changes are shown")
     command.set_defaults(run=run)
@@ -23,7 +25,7 @@ def register(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     write = sys.stdout.write
     with opened_store(options, read_only=True) as store:
-        with Progress("keys that changed", options) as progress, storage_errors():
+        with Progress("keys that changed", options, streaming=True) as progress, storage_errors():
             for count, (key, old, new) in enumerate(store.diff(options.old, options.new), 1):
                 if options.json:
                     old_hex, new_hex = ("null" if value is None else f'"{value.hex()}"' for value in (old, new))

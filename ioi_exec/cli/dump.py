@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from contextlib import contextmanager
-from typing import Iterator, TextIO
 
 from ioi_exec.base import storage_errors
 from ioi_exec.cli.maintenance import Progress, opened_store
 from ioi_exec.cli.options import Commands, add_command, whole_number
+from ioi_exec.cli.streams import output_file
 from ioi_exec.files.dump import DumpHead, pair_line
 from ioi_exec.identity import Identity
 
@@ -19,9 +16,14 @@ tree: by key (iavl), or by the hash of the key (jellyfish). `ioi-exec load` make
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "dump", "Write a whole version of a state as JSON lines.", _EPILOG)
+    command = add_command(
+        commands, "dump", "Write a whole version of a state as JSON lines.", _EPILOG,
+        example="ioi-exec dump state -o dump.jsonl",
+    )
     command.add_argument("--version", type=whole_number, metavar="N", help="as of version N (default: the newest)")
-    command.add_argument("-o", "--output", metavar="FILE", help="a file, which will be whole or not there (default: standard output)")
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="a file, which will be whole or not there (default, or -: standard output)"
+    )
     command.set_defaults(run=run)
 
 
@@ -30,30 +32,11 @@ def run(options: argparse.Namespace) -> int:
         row = store.latest if options.version is None else store.version_row(options.version)
         identity = Identity.from_meta(store.meta)
         head = DumpHead(store.tree, row.version, row.root, row.height, row.keys, identity.vm, identity.limits)
-        with _output(options.output) as out, Progress("keys", options) as progress, storage_errors():
+        shown = Progress("keys", options, streaming=options.output is None)
+        with output_file(options.output) as out, shown as progress, storage_errors():
             out.write(head.line() + "\n")
             for count, (key, value) in enumerate(store.pairs(row.version), 1):
                 out.write(pair_line(key, value) + "\n")
                 if count % 1000 == 0:
                     progress(count, row.keys)
     return 0
-
-
-@contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-        return
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "x") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        try:
-            os.unlink(beside)
-        except FileNotFoundError:
-            pass
-        raise

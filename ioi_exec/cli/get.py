@@ -14,7 +14,9 @@ from ioi_exec.vm.payments import ADDRESS_BYTES, account_key, decode_account
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "get", "Print the value of a key.", "A key that is absent: exit status 1, with --json also a value of null."
+        commands, "get", "Print the value of a key.",
+        "A key that is absent: exit status 1, with --json also a value of null. An account that is absent is shown as empty.",
+        example=f"ioi-exec get state {'bb' * 32} --account\nioi-exec get state {'bb' * 32} --account --version 1",
     )
     command.add_argument("key", metavar="KEY", type=hex_value, help="the key in hex")
     command.add_argument("--account", action="store_true", help="KEY is the address of an account of payments")

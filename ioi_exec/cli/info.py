@@ -10,7 +10,10 @@ from ioi_exec.machine import ExecutionMachine
 
 
 def register(commands: Commands) -> None:
-    add_command(commands, "info", "Print what a state is and where it stands.").set_defaults(run=run)
+    command = add_command(
+        commands, "info", "Print what a state is and where it stands.", example="ioi-exec info state --json"
+    )
+    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

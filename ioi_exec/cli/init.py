@@ -15,7 +15,8 @@ from ioi_exec.machine import ExecutionMachine
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "init", "Create a state at version 0.", "A state that is at version 0 with the same genesis is left as it is."
+        commands, "init", "Create a state at version 0.", "A state that is at version 0 with the same genesis is left as it is.",
+        example="ioi-exec init state --genesis genesis.json",
     )
     command.add_argument("--genesis", required=True, metavar="FILE", help="the first accounts or keys, as JSON")
     command.add_argument("--vm", default="payments", help="payments (default), or package.module:Class of your own")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import contextmanager
-from typing import BinaryIO, Iterator
+from typing import Iterator
 
 import ioi_storage
 
@@ -13,6 +12,7 @@ from ioi_exec.base import storage_errors
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.maintenance import Progress, vm_of_new_state
 from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, whole_number
+from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import Error, InputError
 from ioi_exec.files.dump import DumpReader
 from ioi_exec.identity import Identity
@@ -28,7 +28,9 @@ does not hold, so there it may differ, and is shown. To have a state as it was, 
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "load", "Create a state at version 0 from a dump.", _EPILOG)
+    command = add_command(
+        commands, "load", "Create a state at version 0 from a dump.", _EPILOG, example="ioi-exec load loaded dump.jsonl"
+    )
     command.add_argument("dump", metavar="FILE", help="what ioi-exec dump wrote; - is standard input")
     command.add_argument("--vm", help="another VM than the dump's: payments, or package.module:Class of your own")
     command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
@@ -40,7 +42,7 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    with _input(options.dump) as (stream, name):
+    with input_file(options.dump) as (stream, name):
         reader = DumpReader(stream, name)
         head = reader.head
         limits = Limits.remembered(head.limits)
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         shown = {
             "state": options.state, "keys": head.keys, "dump_root": head.root.hex(), **described(machine.info),
         }
-    if shown["state_root"] != shown["dump_root"]:
+    if shown["state_root"] != shown["dump_root"] and not options.json:
         why = "another tree" if tree != head.tree else f"{tree} hashes the versions in which keys were written, which a dump does not hold"
         print(f"ioi-exec: the state root differs from the dump's: {why}", file=sys.stderr)
     (print_json if options.json else print_fields)(shown)
@@ -79,12 +81,3 @@ def _checked(reader: DumpReader, limits: Limits, vm: VMSpec, progress: Progress)
         if count % 1000 == 0:
             progress(count, reader.head.keys)
         yield pair
-
-
-@contextmanager
-def _input(name: str) -> Iterator[tuple[BinaryIO, str]]:
-    if name == "-":
-        yield sys.stdin.buffer, "standard input"
-    else:
-        with open(name, "rb") as stream:
-            yield stream, name

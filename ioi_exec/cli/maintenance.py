@@ -18,6 +18,9 @@ from ioi_exec.errors import InputError, VMError
 from ioi_exec.vm.loading import VMSpec, load_vm
 
 
+_PAUSE = 0.1  # seconds between two lines of progress
+
+
 @contextmanager
 def opened_store(options: argparse.Namespace, *, read_only: bool) -> Iterator[Store]:
     """read_only: as it is now, whatever a live engine does meanwhile."""
@@ -50,14 +53,17 @@ def vm_of_new_state(options: argparse.Namespace, remembered: VMSpec, source: str
     return spec
 
 
-class Progress:
-    """One line on standard error that is written over, on a terminal; now and then a line elsewhere, none with --json."""
+def versions(first: int, last: int) -> str:
+    return f"version {first}" if first == last else f"versions {first} to {last}"
 
-    def __init__(self, what: str, options: argparse.Namespace) -> None:
+
+class Progress:
+    """One line on standard error that is written over, if that is a terminal; nothing with --json."""
+
+    def __init__(self, what: str, options: argparse.Namespace, *, streaming: bool = False) -> None:
+        """streaming: results come all the while, and are progress enough where they go to a terminal."""
         self._what = what
-        self._quiet = options.json
-        self._tty = sys.stderr.isatty()
-        self._pause = 0.1 if self._tty else 5.0
+        self._quiet = options.json or not sys.stderr.isatty() or (streaming and sys.stdout.isatty())
         self._last = time.monotonic()
         self._shown = False
 
@@ -65,14 +71,18 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._shown and self._tty:
-            print(file=sys.stderr)
+        self.clear()
+
+    def clear(self) -> None:
+        """Make room for something else that is printed."""
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self._shown = False
 
     def __call__(self, done: int, of: int | None = None, what: str | None = None) -> None:
-        if self._quiet or time.monotonic() < self._last + self._pause:
+        if self._quiet or time.monotonic() < self._last + _PAUSE:
             return
         self._last, self._shown = time.monotonic(), True
         what = what or self._what
         text = f"{done:,} {what}" if of is None else f"{done:,} of {of:,} {what}"
-        print(f"\r{text}\033[K" if self._tty else text, end="" if self._tty else "\n", file=sys.stderr, flush=True)
-
+        print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)

@@ -13,11 +13,28 @@ from ioi_exec.files.strict_json import Malformed, hex_bytes, number
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_command(commands: Commands, name: str, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary, description=summary, epilog=epilog, allow_abbrev=False)
+def add_command(
+    commands: Commands, name: str, summary: str, epilog: str = "", *, example: str, needs_state: bool = True
+) -> argparse.ArgumentParser:
+    """example: one command a line."""
+    shown = "\n".join(f"  {line}" for line in example.splitlines())
+    command = commands.add_parser(
+        name, help=summary, description=summary, epilog=f"{epilog}\n\nexample:\n\n{shown}".strip(), allow_abbrev=False,
+        formatter_class=_Formatter,
+    )
     command.add_argument("--json", action="store_true", help="print JSON objects, one a line; errors too, on standard error")
-    command.add_argument("state", metavar="STATE", help="directory of the state")
+    if needs_state:
+        command.add_argument("state", metavar="STATE", help="directory of the state")
     return command
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Fills text as wide as the terminal is, paragraph by paragraph; those that are indented stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        filled = [part if part.startswith("  ") else super(_Formatter, self)._fill_text(part, width, indent) for part in paragraphs]
+        return "\n\n".join(filled).replace("example:\n\n", "example:\n")
 
 
 def hex_value(text: str) -> bytes:

@@ -26,7 +26,9 @@ keeps the good chunks in .NAME.restoring beside STATE and goes on from there whe
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "restore", "Make a state of a snapshot.", _EPILOG)
+    command = add_command(
+        commands, "restore", "Make a state of a snapshot.", _EPILOG, example="ioi-exec restore restored snap --root $ROOT"
+    )
     command.add_argument("directory", metavar="DIR", help="what ioi-exec snapshot wrote, or chunks of it")
     command.add_argument("--root", required=True, type=hex_value, metavar="HEX", help="the state root, from where you trust it")
     command.add_argument("--vm", help="another VM than the manifest's: payments, or package.module:Class of your own")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 
 from ioi_exec.cli.describe import block_line, block_object
 from ioi_exec.cli.options import Commands, add_command, hex_value, print_json, vm_may_print, whole_number
+from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
 from ioi_exec.header import BlockHeader
@@ -19,7 +19,9 @@ read as a transaction refuses its whole file before anything of it executes."""
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "run", "Execute block files and commit each as one block.", _EPILOG)
+    command = add_command(
+        commands, "run", "Execute block files and commit each as one block.", _EPILOG, example="ioi-exec run state block.jsonl"
+    )
     command.add_argument("blocks", metavar="BLOCK", nargs="+", help="file of JSON lines, one transaction a line; - is standard input")
     command.add_argument(
         "--workers", type=whole_number, metavar="N", help="worker processes (default: one per core; 0: in this process)"
@@ -75,11 +77,8 @@ def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, o
 
 
 def _read(machine: ExecutionMachine, source: str) -> BlockFile:
-    transfers = machine.info.vm.name == "payments"
-    if source == "-":
-        return read_block(sys.stdin.buffer, "standard input", machine.limits, transfers=transfers)
-    with open(source, "rb") as stream:
-        return read_block(stream, source, machine.limits, transfers=transfers)
+    with input_file(source) as (stream, name):
+        return read_block(stream, name, machine.limits, transfers=machine.info.vm.name == "payments")
 
 
 def _header(block: BlockFile, options: argparse.Namespace) -> BlockHeader:

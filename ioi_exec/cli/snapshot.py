@@ -24,7 +24,10 @@ def chunk_name(number: int) -> str:
 
 
 def register(commands: Commands) -> None:
-    command = add_command(commands, "snapshot", "Write a version of a state as chunks that can be checked one by one.", _EPILOG)
+    command = add_command(
+        commands, "snapshot", "Write a version of a state as chunks that can be checked one by one.", _EPILOG,
+        example="ioi-exec snapshot state snap",
+    )
     command.add_argument("directory", metavar="DIR", help="a directory that is not there yet, or empty")
     command.add_argument("--version", type=whole_number, metavar="N", help="as of version N (default: the newest)")
     command.add_argument(
@@ -39,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--chunk-bytes: give 1 to {ioi_storage.chunk_limit}")
     with opened_store(options, read_only=True) as store, storage_errors():
         row = store.latest if options.version is None else store.version_row(options.version)
-        with directory.created_beside(os.path.realpath(options.directory)) as (beside, lock):
+        with directory.created_beside(os.path.realpath(options.directory), "a snapshot") as (beside, lock):
             with Progress("keys", options) as progress:
                 keys = chunks = size = 0
                 for chunk in store.snapshot(row.version, chunk_bytes=options.chunk_bytes):

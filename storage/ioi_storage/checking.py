@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Optional
 
-from . import errors
+from . import directory, errors
 from .environment import data_file, open_environment, open_tables
-from .errors import StateCorrupt, StateMissing, StorageError
+from .errors import StateCorrupt, StorageError
 from .examine import Finding, examine
 from .truncation import refuse_if_truncated
 
@@ -48,8 +48,7 @@ def check(
     they come; on_progress(what, done, of). Raises StateMissing, and what keeps a state from being judged: UnknownTree,
     FormatMismatch, RollbackUnfinished, StorageIOError."""
     final = os.path.realpath(path)
-    if not os.path.isfile(data_file(final)):
-        raise StateMissing(f"there is no state at {final}: check the path")
+    directory.refuse_if_missing(final)
     command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), final, "deep" if deep else "newest"]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     findings: list[Finding] = []

@@ -14,12 +14,25 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from . import lock
-from .environment import data_file, translated
-from .errors import StateExists, StorageError, StorageIOError
+from .environment import data_file, translate, translated
+from .errors import StateExists, StateMissing, StorageError, StorageIOError
+
+
+def refuse_if_missing(path: str) -> None:
+    """StateMissing unless there is a state at `path`; StorageIOError if that cannot be seen, for want of permission."""
+    try:
+        is_file = stat.S_ISREG(os.stat(data_file(path)).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_file = False
+    except OSError as error:
+        raise translate(error, f"looking for a state at {path}") from error
+    if not is_file:
+        raise StateMissing(f"there is no state at {path}: create one, or check the path")
 
 
 def refuse_if_taken(path: str) -> None:
@@ -34,13 +47,13 @@ def refuse_if_taken(path: str) -> None:
 
 
 @contextmanager
-def created_beside(path: str) -> Iterator[tuple[str, int]]:
+def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]]:
     """(a new directory to fill, its lock). Leaving renames it to `path`; an exception removes it."""
-    with translated(f"creating a state at {path}"):
+    with translated(f"creating {what} at {path}"):
         refuse_if_taken(path)
         parent, name = os.path.split(path)
         if not os.path.isdir(parent):
-            raise StorageIOError(f"cannot create a state at {path}: the directory {parent} does not exist, create it first")
+            raise StorageIOError(f"cannot create {what} at {path}: the directory {parent} does not exist, create it first")
         beside, lock_fd = _make_beside(parent, f".{name}.creating-")
         try:
             yield beside, lock_fd

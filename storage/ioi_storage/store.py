@@ -15,7 +15,7 @@ from . import catchup, commit, directory, loading, lock, marks, process, prune, 
 from . import genesis as genesis_module
 from .chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
 from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
-from .errors import RollbackUnfinished, RootMismatch, StaleStage, StateMissing, StorageClosed, StorageError, StorageIOError
+from .errors import RollbackUnfinished, RootMismatch, StaleStage, StorageClosed, StorageError, StorageIOError
 from .lag import Lag, merged
 from .manifest import Manifest
 from .rows import Creation, VersionRow
@@ -163,8 +163,7 @@ class Store(State):
     def open(cls, path: StrPath, *, read_only: bool = False) -> Store:
         """The state at `path`. StateMissing; StateInUse if it is open for writing elsewhere (`read_only` works beside)."""
         final = os.path.realpath(path)
-        if not os.path.isfile(data_file(final)):
-            raise StateMissing(f"there is no state at {final}: create one, or check the path")
+        directory.refuse_if_missing(final)
         fds = [] if read_only else [lock.take(final)]
         try:
             refuse_if_truncated(data_file(final))

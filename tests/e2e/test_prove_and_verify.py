@@ -53,7 +53,17 @@ def test_versions_and_ranges(cli: Cli, state: dict[str, Any], tmp_path: Path) ->
     bounds = ("40" + "00" * 31, "80" + "00" * 31) if state["tree"] == "jellyfish" else ("0004", "0009")
     some = cli("prove", "state", "--range", *bounds, "--version", 0).object
     assert 0 < len(some["keys"]) < 40
-    cli("verify", "-", *trusted, stdin=json.dumps(some))
+    verified = {"verified": True, "keys": len(some["keys"]), "root": state["genesis_root"], "range": list(bounds)}
+    assert cli("verify", "-", *trusted, "--json", stdin=json.dumps(some)).object == verified
+    assert f"from {bounds[0]} to {bounds[1]}" in cli("verify", "-", *trusted, stdin=json.dumps(some)).out
+    assert "from the first to the last" in cli("verify", "-", *trusted, stdin=json.dumps(whole)).out
+
+
+def test_options_may_stand_anywhere_and_a_key_counts_once(cli: Cli, state: dict[str, Any]) -> None:
+    proven = cli("prove", "state", "--version", 0, "ABCD", "0001", "abcd").object
+    assert proven["keys"] == [{"key": "abcd", "value": None}, {"key": "0001", "value": "aa"}]
+    cli("verify", "-", "--root", state["genesis_root"], "--tree", state["tree"], stdin=json.dumps(proven))
+    assert cli("prove", "state", "abcd", "0001", "--version", 0).object == proven
 
 
 def test_rubbish(cli: Cli, state: dict[str, Any], tmp_path: Path) -> None:

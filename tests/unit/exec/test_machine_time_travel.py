@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Callable
 
+import lmdb
 import pytest
 
 from ioi_exec import (
@@ -14,6 +16,7 @@ from ioi_exec import (
     MachineBusy,
     ReadOnly,
     StaleResult,
+    StateError,
     StateView,
     TxContext,
     VersionMissing,
@@ -46,6 +49,26 @@ def machine(make: Make) -> ExecutionMachine:
     for number in range(1, 6):
         commit(machine, b"a=%d" % number, b"k%d=x" % number)
     return machine
+
+
+def test_no_permission_is_wrong_usage_and_no_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ExecutionMachine.create(tmp_path / "s", Put, workers=0).close()
+
+    def refuse(*arguments: object, **options: object) -> None:
+        error = lmdb.Error(f"{tmp_path}: Permission denied")
+        error.code = errno.EACCES  # type: ignore[attr-defined]  # as LMDB's own
+        raise error
+
+    monkeypatch.setattr(lmdb, "open", refuse)
+    with pytest.raises(StateError, match="opening the state") as caught:
+        ExecutionMachine.open(tmp_path / "s", read_only=True)
+    assert caught.value.exit_status == 2
+
+
+def test_a_view_is_of_one_moment(machine: ExecutionMachine) -> None:
+    with machine.pinned(), machine.pinned():
+        assert (machine.version, machine.info.version, machine.at(2).get(b"a")) == (5, 5, b"2")
+        assert machine.prove(b"a", version=1)
 
 
 def test_at(machine: ExecutionMachine) -> None:

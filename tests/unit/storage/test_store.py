@@ -17,6 +17,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
+import ioi_storage
 from ioi_storage import (
     FormatMismatch,
     StaleStage,
@@ -192,6 +193,21 @@ def test_open_refuses_what_is_no_state(tmp_path) -> None:
         for read_only in (False, True):
             with pytest.raises(StateCorrupt):
                 Store.open(tmp_path, read_only=read_only)
+
+
+def test_no_permission_is_not_no_state(tmp_path, monkeypatch) -> None:
+    create(tmp_path / "s").close()
+    looked = os.stat
+
+    def stat(path, *args, **kwargs):
+        if str(path).endswith("data.mdb"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return looked(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", stat)
+    for look in (Store.open, ioi_storage.check):
+        with pytest.raises(StorageIOError, match="Permission denied.*data.mdb"):
+            look(tmp_path / "s")
 
 
 def test_open_refuses_another_lmdb_file(tmp_path) -> None:

@@ -1,0 +1,89 @@
+"""The standard streams: there whatever the caller closed, and named when they fail; and files that may be one of them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import sys
+from contextlib import contextmanager
+from typing import BinaryIO, Iterator, TextIO
+
+# What stands in for one that was closed. Input and output fail when used: an empty block was not given, and a result
+# nobody could get was not printed. Messages go nowhere.
+_STAND_INS = (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+
+
+def ensure_streams() -> None:
+    """Opens those that are closed. Else the next file opened, the state's perhaps, would get the number of one, and what is
+    printed would go into it."""
+    for number, (name, mode, access) in enumerate(_STAND_INS):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, access)
+            os.dup2(opened, number)
+            if opened != number:
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))
+
+
+def name_stream(error: OSError) -> None:
+    """Has an error that names no file name the standard stream it came from: files are named when opened, and what fails
+    in them later is the store's to tell."""
+    if error.filename is not None:
+        return
+    writable = fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.errno == errno.EBADF and not writable:
+        error.filename = "standard output"
+        give_up_output()
+    elif error.errno == errno.EBADF:
+        error.filename = "standard input"
+
+
+def give_up_output() -> None:
+    """Nothing more can be said on standard output, not even at exit, when Python writes what is left over."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+@contextmanager
+def input_file(name: str) -> Iterator[tuple[BinaryIO, str]]:
+    """(a file to read, what messages call it); - is standard input."""
+    if name == "-":
+        yield sys.stdin.buffer, "standard input"
+    else:
+        with open(name, "rb") as stream:
+            yield stream, name
+
+
+@contextmanager
+def output_file(name: str | None) -> Iterator[TextIO]:
+    """A file to write, which will be whole or not there; None or - is standard output. What is no plain file (a pipe, a
+    device) is written as it is."""
+    if name is None or name == "-":
+        yield sys.stdout
+        return
+    if os.path.exists(name) and not stat.S_ISREG(os.stat(name).st_mode):
+        with open(name, "w") as out:
+            yield out
+        return
+    path = os.path.realpath(name)
+    beside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(beside, "x") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        try:
+            os.unlink(beside)
+        except OSError:
+            pass
+        if isinstance(error, OSError) and error.filename in (None, beside):
+            error.filename, error.filename2 = name, None
+        raise

@@ -1,0 +1,77 @@
+"""Standard streams that are closed, full or not there; files that are none; and how a command says so."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+A = "aa" * 32
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def state(cli: Cli, tmp_path: Path) -> Path:
+    accounts = ", ".join(f'"{i:064x}": {{"balance": 7}}' for i in range(2000))
+    (tmp_path / "genesis.json").write_text(f'{{"accounts": {{{accounts}}}}}')
+    cli("init", "state", "--genesis", "genesis.json")
+    return tmp_path / "state"
+
+
+def shell(tmp_path: Path, line: str) -> tuple[int, str, str]:
+    command = line.replace("ioi-exec", f"{sys.executable} -m ioi_exec")
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "line, status, error",
+    [
+        ("ioi-exec info state >&-", 2, "ioi-exec: standard output: Bad file descriptor\n"),
+        ("ioi-exec check state >&-", 2, "ioi-exec: standard output: Bad file descriptor\n"),
+        ("ioi-exec dump state >/dev/full", 4, "ioi-exec: standard output: No space left on device\n"),
+        ("ioi-exec check state >/dev/null 2>&- <&-", 0, ""),
+        ("ioi-exec dump state >/dev/null 2>&-", 0, ""),
+        ("ioi-exec run state - <&-", 2, "ioi-exec: standard input: Bad file descriptor\n"),  # no empty block
+        ("ioi-exec load new - <&-", 2, "ioi-exec: standard input: Bad file descriptor\n"),
+        (f"ioi-exec verify - --root {A} --tree iavl </dev/null", 2, "ioi-exec: standard input: it is not JSON: Expecting value at column 1\n"),
+        ("ioi-exec dump state -o nowhere/x", 2, "ioi-exec: nowhere/x: No such file or directory\n"),
+        ("ioi-exec dump state -o .", 2, "ioi-exec: .: Is a directory\n"),
+    ],
+)
+def test_closed_full_or_missing(state: Path, tmp_path: Path, line: str, status: int, error: str) -> None:
+    assert shell(tmp_path, line) == (status, "", error)
+    assert sorted(os.listdir(tmp_path)) == ["genesis.json", "state"]
+
+
+def test_what_is_no_plain_file_is_not_replaced(cli: Cli, state: Path, tmp_path: Path) -> None:
+    dumped = cli("dump", "state").out
+    os.mkfifo(tmp_path / "pipe")
+    assert shell(tmp_path, "cat pipe & ioi-exec dump state -o pipe; wait") == (0, dumped, "")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("target")
+    for name in ("link", "target"):  # made through a link, and then replaced through it
+        cli("dump", "state", "-o", name)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == dumped
+    assert shell(tmp_path, "ioi-exec dump state -o -") == (0, dumped, "")
+    assert shell(tmp_path, "ioi-exec dump state -o /dev/stdout | cat") == (0, dumped, "")
+
+
+def test_progress_is_for_terminals(state: Path, tmp_path: Path) -> None:
+    """Standard error has nothing but messages, unless somebody watches; a finding has a line of its own."""
+    command = [sys.executable, "-c", "import time; t = time.monotonic; time.monotonic = lambda: 9 * t(); "
+               "from ioi_exec.cli import main; main()", "check", str(state)]
+    quiet = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert quiet.stderr == "" and quiet.stdout.startswith("ok: ")
+    ours, theirs = pty.openpty()
+    watched = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert watched.stdout == quiet.stdout
+    assert "keys of the newest version" in shown and shown.endswith("\r\x1b[K")

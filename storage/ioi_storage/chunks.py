@@ -137,14 +137,17 @@ class Malformed(Exception):
     """Why bytes are no chunk."""
 
 
-def read_chunk(tree: Tree, data: bytes, version: int, *, top: bool) -> tuple[bytes, list[Part]]:
-    """(its root, its parts in order, children before their parent). version: of the state that it is part of.
+def read_chunk(
+    tree: Tree, data: bytes, version: int, *, top: bool, each: Callable[[Part], object] = lambda part: None
+) -> bytes:
+    """Its root. version: of the state that it is part of. Malformed says why it is no chunk.
 
-    top: whether it is the top, which has stubs and no leaves; all others have leaves and no stubs."""
+    top: whether it is the top, which has stubs and no leaves; all others have leaves and no stubs. each: called with its
+    parts in order, children before their parent. They take a hundred times the bytes they are read from: whoever collects
+    them should know the root."""
     reader = _Reader(data)
     if reader.byte() != _FORMAT:
         raise Malformed("it does not begin as a chunk does, or as one of another release")
-    parts: list[Part] = []
     opened: list[tuple[bytes, list[Optional[bytes]]]] = []  # inner nodes: (meta, hashes of the halves read so far)
     while True:
         kind = reader.byte()
@@ -155,10 +158,12 @@ def read_chunk(tree: Tree, data: bytes, version: int, *, top: bool) -> tuple[byt
             opened.append((reader.numbers(tree.meta_numbers), []))
             continue
         if kind == _LEAF and not top:
-            hash = _read_leaf(tree, reader, version, parts)
+            pair = _read_leaf(tree, reader, version)
+            hash = pair.leaf.hash
+            each(pair)
         elif kind == _STUB and top:
             hash = reader.take(32)
-            parts.append(Stub(hash))
+            each(Stub(hash))
         elif kind != _EMPTY:
             raise Malformed(f"there is something of kind {kind}, which is not part of {'the top' if top else 'such a chunk'}")
         while opened:
@@ -172,14 +177,14 @@ def read_chunk(tree: Tree, data: bytes, version: int, *, top: bool) -> tuple[byt
             except ValueError as error:
                 raise Malformed(str(error)) from None
             if meta:
-                parts.append(meta)
+                each(meta)
         else:
             if reader.at != len(data):
                 raise Malformed("something follows its end")
-            return tree.empty.root if hash is None else hash, parts
+            return tree.empty.root if hash is None else hash
 
 
-def _read_leaf(tree: Tree, reader: _Reader, version: int, parts: list[Part]) -> bytes:
+def _read_leaf(tree: Tree, reader: _Reader, version: int) -> Pair:
     meta = reader.numbers(tree.meta_numbers)
     key = reader.take(reader.number())
     if not 1 <= len(key) <= KEY_LIMIT:
@@ -187,11 +192,9 @@ def _read_leaf(tree: Tree, reader: _Reader, version: int, parts: list[Part]) -> 
     value = reader.take(reader.number())
     key_hash, value_hash = sha256(key).digest(), sha256(value).digest()
     try:
-        leaf = tree.leaf(key, key_hash, meta, value_hash, version)
+        return Pair(tree.leaf(key, key_hash, meta, value_hash, version), key, value)
     except ValueError as error:
         raise Malformed(str(error)) from None
-    parts.append(Pair(leaf, key, value))
-    return leaf.hash
 
 
 class _Reader:

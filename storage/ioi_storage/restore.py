@@ -16,12 +16,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import lmdb
 
 from . import directory, lock
-from .chunks import CHUNK_LIMIT, Malformed, Pair, Stub, read_chunk
+from .chunks import CHUNK_LIMIT, Malformed, Pair, Part, Stub, read_chunk
 from .environment import Tables, data_file, open_environment, open_tables, translated
 from .errors import BadChunk, RootMismatch, StorageError, StorageIOError
 from .manifest import Manifest
@@ -113,18 +112,26 @@ class Restore:
         if len(data) > CHUNK_LIMIT:
             raise BadChunk(f"chunk {number} has {len(data)} bytes, at most {CHUNK_LIMIT} are allowed")
         if number == 0:
-            parts = self._read(0, data, self.manifest.row.root)
-            self._stubs = [part.hash for part in parts if isinstance(part, Stub)]
+            self._check_root(0, data, self.manifest.row.root)
+            self._stubs = [part.hash for part in self._collected(0, data, self.manifest.row.root) if isinstance(part, Stub)]
             return
         if self._stubs is None:
             raise StorageError("chunk 0 says what the others must be: offer it first")
         if not 1 <= number <= len(self._stubs):
             raise BadChunk(f"there is no chunk {number}: this snapshot has the chunks 0 to {len(self._stubs)}")
-        self._read(number, data, self._stubs[number - 1])
+        self._check_root(number, data, self._stubs[number - 1])
 
-    def _read(self, number: int, data: bytes, expected: bytes) -> list[Any]:
+    def _collected(self, number: int, data: bytes, expected: bytes) -> list[Part]:
+        """The parts of a chunk that was checked before, checked again."""
+        parts: list[Part] = []
+        self._check_root(number, data, expected, parts.append)
+        return parts
+
+    def _check_root(
+        self, number: int, data: bytes, expected: bytes, each: Callable[[Part], object] = lambda part: None
+    ) -> None:
         try:
-            hash, parts = read_chunk(self._tree, data, self.manifest.row.version, top=number == 0)
+            hash = read_chunk(self._tree, data, self.manifest.row.version, top=number == 0, each=each)
         except Malformed as error:
             raise BadChunk(f"chunk {number} is damaged: {error}; nothing of it was kept") from None
         if hash != expected:
@@ -132,7 +139,6 @@ class Restore:
                 f"chunk {number} is damaged or of another state: its hash is {hash.hex()}, it should be {expected.hex()}; "
                 "nothing of it was kept"
             )
-        return parts
 
     # ---- the directory ----
 
@@ -241,24 +247,24 @@ class Restore:
         """Everything in order; keys and values go to the writer in passing."""
         assert self._stubs is not None
         number = 0
-        for part in self._read(0, self._kept(0), self.manifest.row.root):
+        for part in self._collected(0, self._kept(0), self.manifest.row.root):
             if isinstance(part, Stub):
                 number += 1
                 for inside in self._checked_again(number):
                     if isinstance(inside, Pair):
                         writer.pair(inside.leaf.version, inside.leaf.key_hash, inside.key, inside.value)
                         yield inside.leaf
-                    else:
+                    elif isinstance(inside, bytes):
                         yield inside
                 if progress is not None:
                     progress(writer.keys, self.manifest.row.keys)
-            else:
+            elif isinstance(part, bytes):
                 yield part
 
-    def _checked_again(self, number: int) -> list[Any]:
+    def _checked_again(self, number: int) -> list[Part]:
         assert self._stubs is not None
         try:
-            return self._read(number, self._kept(number), self._stubs[number - 1])
+            return self._collected(number, self._kept(number), self._stubs[number - 1])
         except BadChunk:
             self._drop(number)
             raise

@@ -15,8 +15,9 @@ import pytest
 
 from ioi_storage import jellyfish, writer
 from ioi_storage import BadChunk, Chunk, Manifest, Restore, RootMismatch, StateExists, StateInUse, StorageError, Store, check
-from ioi_storage.chunks import Pair, read_chunk
+from ioi_storage.chunks import Pair, Part, read_chunk
 from ioi_storage.trees import _trees
+from ioi_storage.varint import varint
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
 TREES = sorted(_trees)
@@ -173,7 +174,8 @@ def test_there_is_one_encoding(small: tuple[Manifest, dict[int, Chunk]], tmp_pat
     manifest, chunks = small
     with Restore(tmp_path / "state", manifest, root=manifest.row.root) as restore:
         restore.offer(0, chunks[0].data)
-        hash, parts = read_chunk(restore._tree, chunks[1].data, manifest.row.version, top=False)
+        parts: list[Part] = []
+        read_chunk(restore._tree, chunks[1].data, manifest.row.version, top=False, each=parts.append)
         key = next(part.key for part in parts if isinstance(part, Pair))
         short = bytes([len(key)]) + key
         assert chunks[1].data.count(short) == 1
@@ -232,6 +234,26 @@ def test_hostile_chunks(tree: str, tmp_path: Path) -> None:
                 restore.offer(1, data)
         with pytest.raises(BadChunk, match="at most"):
             restore.offer(1, bytes((64 << 20) + 1))
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_a_bad_chunk_is_not_unpacked(tree: str, tmp_path: Path) -> None:
+    """A leaf takes a hundred times the memory of its bytes: 64 MiB of the smallest would take all there is."""
+    with some_state(random.Random(3), tree, 10) as store:
+        manifest, chunks = snapshot(store, store.version, 100)
+    leaf = b"\3" + (b"\0\2\2" if _trees[tree].meta_numbers else b"") + b"\1k\0"
+    half = leaf
+    for height in range(1, 16):
+        meta = bytes([2 * height]) + varint(2 << height) + b"\2" if _trees[tree].meta_numbers else b""
+        half = b"\2" + meta + half + half
+    with Restore(tmp_path / "state", manifest, root=manifest.row.root) as restore:
+        restore.offer(0, chunks[0].data)
+        tracemalloc.start()
+        with pytest.raises(BadChunk, match="of another state"):
+            restore.offer(1, b"\1" + half)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 3 * len(half) + 50_000
 
 
 def test_a_chunk_that_changes_on_the_disk(small: tuple[Manifest, dict[int, Chunk]], tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ class Store(State):
         self._prunable = 0  # records of stale rows that upkeep was not asked to delete yet
         self._lag_rollbacks: int | None = None  # mark `rollbacks` when it was made
         self._upkeep = Upkeep(path, map_size) if path is not None else None
+        self._owed = False  # what the upkeep process failed to do
         try:
             self._tables: Tables = open_tables(env, create=False)
             creation = self._look(Snapshot.creation)
@@ -429,6 +430,7 @@ class Store(State):
         row = version_row(
             staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
         )
+        self._do_what_upkeep_failed_to()
         try:
             self._make_room_in_lag()
             oldest = self._next_oldest(row.version)
@@ -453,9 +455,24 @@ class Store(State):
             return
         if self._lag is not None and self._lag.writes >= UPKEEP_WRITES:
             self._upkeep.ask(flat=version)
-        if oldest is not None and self._prunable >= UPKEEP_WRITES:
-            self._upkeep.ask(prune=oldest)
+        if oldest is not None and self._prunable >= UPKEEP_WRITES and self._upkeep.ask(prune=oldest):
             self._prunable = 0
+
+    def _end_upkeep(self) -> None:
+        """From now on nobody else writes. An I/O error that the process has met is as good as one met here."""
+        error = self._upkeep.stop() if self._upkeep is not None else None
+        if isinstance(error, StorageIOError):
+            self.close()
+            raise error
+
+    def _do_what_upkeep_failed_to(self) -> None:
+        """Where it fails for all to see."""
+        if self._upkeep is None or not (self._upkeep.failed or self._owed):
+            return
+        self._owed = True
+        self.settle()
+        self._run("pruning", prune.steps(self._begin, self._tables), None)
+        self._owed = False
 
     def _next_oldest(self, version: int) -> int | None:
         """What mark `oldest` becomes with this version; None: stays."""
@@ -516,8 +533,7 @@ class Store(State):
         self.version_row(version)
         if version == self.version:
             return
-        if self._upkeep is not None:
-            self._upkeep.stop()
+        self._end_upkeep()
         self._drop_snapshot()
         try:
             rollback.intend(self._begin, self._tables, version)
@@ -544,8 +560,7 @@ class Store(State):
     def settle(self) -> None:
         """Bring the flat table up to the newest version, now. DiskFull, StorageIOError; nothing is lost."""
         self._check_writable("settle it")
-        if self._upkeep is not None:
-            self._upkeep.stop()  # two that bring it up at once would overwrite new by old
+        self._end_upkeep()  # two that bring it up at once would overwrite new by old
         self._drop_snapshot()
         try:
             _, lag = self._now()

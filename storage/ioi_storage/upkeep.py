@@ -10,7 +10,8 @@ its turn (LMDB has one write lock for all processes). It is told what to do by J
     {"end": 0}         end; closing the input is not enough, for a forked child of the parent may have it open too
 
 and ends with its parent. It may be killed at any moment. In each transaction it looks whether its parent still lives,
-so that nothing of it is left once another process can have opened the state.
+so that nothing of it is left once another process can have opened the state. Before it ends for another reason it says so
+on its standard output: {"error": [class, message]}.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from typing import Any, Optional
 
 import lmdb
 
-from . import catchup, marks, prune
-from .environment import Tables, open_environment, open_tables
-from .errors import StorageIOError
+from . import catchup, errors, marks, prune
+from .environment import Tables, open_environment, open_tables, translated
+from .errors import StorageError, StorageIOError
 
 _PATIENCE = 60.0  # seconds it may take to finish a transaction
 _LOOK = 5.0  # seconds between looks whether the parent lives, while there is nothing to do
@@ -40,9 +41,10 @@ Job = Callable[[lmdb.Environment, Begin, Tables, int], Iterator[Any]]
 
 
 class Upkeep:
-    """The parent's side. Nothing here can fail but the start: a store whose upkeep is gone does its own."""
+    """The parent's side. A store whose upkeep cannot start, is killed or fails does its own."""
 
     def __init__(self, path: str, map_size: int) -> None:
+        self._path = path
         self._arguments = [path, str(map_size), str(os.getpid())]
         self._process: Optional[subprocess.Popen[bytes]] = None
 
@@ -50,30 +52,37 @@ class Upkeep:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def ask(self, **job: int) -> None:
-        """Starts the process if there is none."""
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended without being told to; `stop` says with what."""
+        return self._process is not None and self._process.poll() is not None
+
+    def ask(self, **job: int) -> bool:
+        """Starts the process if there is none. False: it will not be done, for the process cannot be started or has failed."""
         try:
-            if not self.alive:
-                self.stop()
+            if self.failed:
+                return False
+            if self._process is None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", _BOOT, json.dumps(sys.path), *self._arguments],
                     stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to this one
                 )
-            assert self._process is not None and self._process.stdin is not None
+            assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
             self._process.stdin.flush()
+            return True
         except OSError:
-            self.stop()
+            return False
 
-    def stop(self) -> None:
-        """Ends the process after the transaction it is at. Idempotent."""
+    def stop(self) -> Optional[StorageError]:
+        """Ends the process after the transaction it is at; returns what it has failed with. Idempotent."""
         process, self._process = self._process, None
         if process is None:
-            return
-        assert process.stdin is not None
+            return None
+        assert process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(b'{"end": 0}\n')
             process.stdin.close()
@@ -86,16 +95,44 @@ class Upkeep:
             try:
                 process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
-                raise StorageIOError("the upkeep process cannot be ended: the disk does not answer") from None
+                return StorageIOError("the upkeep process cannot be ended: the disk does not answer")
+        with process.stdout:
+            return self._error(process.returncode, process.stdout.read())
+
+    def _error(self, status: int, said: bytes) -> Optional[StorageError]:
+        if said.endswith(b"\n"):
+            name, message = json.loads(said)["error"]
+            error: StorageError = getattr(errors, name)(message)
+            return error
+        if status < 0 and -status not in (signal.SIGKILL, signal.SIGTERM):
+            return StorageIOError(
+                f"the upkeep process of {self._path} crashed ({signal.Signals(-status).name}), as whoever reads a damaged "
+                "file does: check the state, then open it again"
+            )
+        return None
 
 
 def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int) -> Iterator[None]:
+    def now(txn: lmdb.Transaction[bytes]) -> tuple[Optional[int], Optional[int]]:
+        return marks.read(txn, tables, marks.FLAT), marks.read(txn, tables, marks.ROLLBACKS)
+
     with env.begin() as txn:
-        flat = marks.read(txn, tables, marks.FLAT)
+        before = now(txn)
+        flat, _ = before
         assert flat is not None, "every state has this mark"
         values = catchup.load(txn, tables, range(flat + 1, version + 1))
+
+    @contextmanager
+    def begin_unless_moved() -> Iterator[Any]:
+        with begin() as txn:
+            # Whoever has opened the state since may have brought up newer values: these are old then. A parent's lock
+            # is free a moment before it can be seen to be dead.
+            if now(txn) != before:
+                raise SystemExit(0)
+            yield txn
+
     if flat < version:
-        yield from catchup.steps(begin, tables, values, version)
+        yield from catchup.steps(begin_unless_moved, tables, values, version)
 
 
 def _prune(env: lmdb.Environment, begin: Begin, tables: Tables, oldest: int) -> Iterator[int]:
@@ -128,12 +165,22 @@ class _Orders:
 
 def main(path: str, map_size: str, parent: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Without a sync of the meta page a power cut may take the last transaction back: wholly, and it is done again.
-    env, _ = open_environment(path, read_only=False, map_size=int(map_size), metasync=False)
+    try:
+        with translated(f"keeping up the state at {path}", path):
+            _serve(path, int(map_size), int(parent))
+    except StorageError as error:
+        sys.stdout.write(json.dumps({"error": [type(error).__name__, str(error)]}) + "\n")
+        raise SystemExit(1) from None
+
+
+def _serve(path: str, map_size: int, parent: int) -> None:
+    # Without a sync of the meta page a power cut may take the last transaction back: wholly, and it is done again. It
+    # takes no commit with it, for whoever commits next syncs the whole file before its own meta page.
+    env, _ = open_environment(path, read_only=False, map_size=map_size, metasync=False)
     tables = open_tables(env, create=False)
 
     def check_parent() -> None:
-        if os.getppid() != int(parent):
+        if os.getppid() != parent:
             raise SystemExit(0)
 
     @contextmanager

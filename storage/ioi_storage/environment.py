@@ -79,7 +79,10 @@ def _is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
         return True
     if code != errno.EIO or path is None:
         return False
-    disk = os.statvfs(path)
+    try:
+        disk = os.statvfs(path)
+    except OSError:  # nothing is there any more
+        return False
     return disk.f_bavail * disk.f_frsize < _SHORT_WRITE
 
 

@@ -108,20 +108,21 @@ class Life:
         self.store = Store.open(self.path)
 
     def let_upkeep_finish(self) -> None:
-        for _ in range(1000):
-            if not self.store._upkeep.alive or not self.store.lagging():
-                return
+        while not self.store._upkeep.alive:
+            self.commit()
+        while self.store._upkeep.alive and len(self.store.lagging()) >= store.UPKEEP_WRITES:
             time.sleep(0.01)
 
     def live(self, steps: int) -> None:
         """Commits most of the time."""
-        rare = [self.prune, self.rollback, self.settle, self.reopen, self.let_upkeep_finish]
-        for _ in range(steps):
+        rare = [self.let_upkeep_finish, self.prune, self.rollback, self.settle, self.reopen]
+        self.rng.shuffle(rare)
+        for step in range(steps):
             self.store.keep = self.rng.choice([None, 2, 2, 4])
             for _ in range(self.rng.choice([1, 3, 6])):
                 self.commit()
                 time.sleep(self.rng.choice([0, 0, 0.02]))
-            self.rng.choice(rare)()
+            rare[step % len(rare)]()
 
 
 def restore(life: Life, path: Path, source: Path) -> Life:

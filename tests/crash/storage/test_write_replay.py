@@ -122,7 +122,7 @@ def replay(directory: Path, root: int, seed: int, crashes: int) -> tuple[int, li
     """How many different states were judged, and what was wrong with them."""
     rng = random.Random(seed)
     records = list(shimmed.read_log(directory / "log"))
-    assert sum(map(is_upkeep_meta, records)) > 5, "the upkeep process had nothing to do"
+    assert sum(map(is_upkeep_meta, records)) > 2, "the upkeep process had nothing to do"
     unsynced = [count for _, count in played(records, Disk(root), rng)]
     chance = crashes / max(1, sum(map(bool, unsynced)))
     there, expectation, judges, seen = Disk(root), Expectation(), Judges(directory / "source"), set()
@@ -173,7 +173,7 @@ def test_no_power_cut_loses_anything(scratch: Path, tree: str) -> None:
         assert not problems, f"{len(problems)} of {count} states of the life with seed {seed}, first of them: {problems[:3]}"
         judged, tried = judged + count, tried + crashes
         shutil.rmtree(directory)
-    print(f"{judged} different states after {tried} power cuts, seeds from {first}")
+        print(f"{judged} different states after {tried} power cuts, seeds from {first}", flush=True)
     assert judged > CRASHES / 3
 
 

@@ -35,6 +35,7 @@ class Iavl:
     def stage(
         self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map, memory: None
     ) -> TreeUpdate:
+        # In one piece: a write may turn what the writes before it made.
         stage = _core.IavlStage(parent.root, parent.pointer, batch, entries, version + 1)
         while keys := stage.wanted():
             bad = stage.feed(read(keys))
@@ -42,9 +43,6 @@ class Iavl:
                 raise corrupt("nodes", keys[bad[0]], bad[1])
         root, pointer, rows, stale, effects = stage.close()
         return TreeUpdate(TreeHead(root, pointer), _core.Rows([rows]), [piece for _, piece in _core.Rows([stale])], effects)
-
-    def run(self, read: ReadNodes, memory: None, task: object) -> object:
-        raise NotImplementedError("this tree stages in one piece: a write may rotate what the writes before it made")
 
     def place(self, key: bytes) -> bytes:
         return key

@@ -67,7 +67,7 @@ class Jellyfish:
         old_slots = _root_slots(read, parent)
         groups = _by_top_nibble(entries)
         tasks = [SubtreeTask(old_slots[nibble], group, version) for nibble, group in groups]
-        results: list[SubtreeResult] = list(map(partial(self.run, read, memory), tasks))
+        results: list[SubtreeResult] = list(map(partial(_applied, read, memory), tasks))
         slots = list(old_slots)
         for (nibble, _), result in zip(groups, results):
             slots[nibble] = result.slot
@@ -84,15 +84,6 @@ class Jellyfish:
         pointer = u64(version)
         rows.insert(0, _core.packed_row(pointer, root_row))
         return TreeUpdate(TreeHead(_core.node_hash(root_row), pointer), _core.Rows(rows), stale, effects)
-
-    def run(self, read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> SubtreeResult:
-        crown = memory[task.entries[0] >> 4] if memory is not None else None
-        subtree = _core.Subtree(1, task.slot, task.entries, task.version, crown)
-        while keys := subtree.wanted():
-            bad = subtree.feed(read(keys))
-            if bad is not None:
-                raise corrupt("nodes", keys[bad[0]], bad[1])
-        return SubtreeResult(*subtree.close())
 
     def place(self, key: bytes) -> bytes:
         return sha256(key).digest()
@@ -161,6 +152,16 @@ class Jellyfish:
         row, key = _core.node_row(slots), u64(version)
         yield [(key, row)]
         return TreeHead(_core.node_hash(row), key)
+
+
+def _applied(read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> SubtreeResult:
+    crown = memory[task.entries[0] >> 4] if memory is not None else None
+    subtree = _core.Subtree(1, task.slot, task.entries, task.version, crown)
+    while keys := subtree.wanted():
+        bad = subtree.feed(read(keys))
+        if bad is not None:
+            raise corrupt("nodes", keys[bad[0]], bad[1])
+    return SubtreeResult(*subtree.close())
 
 
 def _rebuilt(leaves: _Ascending, path: bytes, version: int) -> Generator[Rows, None, bytes | None]:

@@ -95,9 +95,6 @@ class Tree(Protocol):
         entries: the same writes hashed (packed struct jf_entry, ascending by key hash; `index` is the one in batch).
         memory: None, or what `memory` made for this state; another one is needed after a rollback."""
 
-    def run(self, read: ReadNodes, memory: Any, task: Any) -> Any:
-        """One of the tasks that `stage` gives to `map`, for a map that sends them elsewhere."""
-
     def place(self, key: bytes) -> bytes:
         """Where a key stands in the order of the tree."""
 

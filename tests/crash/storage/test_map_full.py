@@ -15,7 +15,7 @@ from ioi_storage import DiskFull, Store, check
 from ioi_storage import store as store_module
 from ioi_storage.environment import open_environment
 
-TREES = ["jellyfish"]
+TREES = ["iavl", "jellyfish"]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 MAP = 600 * 4096
 

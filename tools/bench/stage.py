@@ -1,9 +1,9 @@
 """Staging a block in several threads against staging it in one: `python -m tools.bench stage`.
 
-Blocks write random existing keys of a state; each is staged, then committed, and the next is staged in another number of
-threads. Between them the latest values are brought up, so that this is not at it meanwhile. Before the first two large
-blocks fill the memory of the tree. Wall clock in milliseconds, medians over the rounds; a ratio is that of two blocks of
-one round. Machines that do other things make the threads wait for each other: look at how far the quartiles are apart.
+Every number of threads has a copy of the state, on which it stages and commits the same blocks of random existing keys, in
+turn with the others. Before each block the latest values are brought up, so that no process is at that meanwhile; before
+the first, two large ones fill the memory of the tree. Wall clock in milliseconds, medians over the rounds; a ratio is
+that of two stagings of one block, with its quartiles: what else the machine does keeps threads waiting for each other.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import gc
 import json
 import os
 import random
+import shutil
 import statistics
 import tempfile
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from ioi_storage import Store, Threads
 
+WARM = 2  # blocks
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), header=b"", transactions=0, failed=0)
 
 
@@ -36,7 +39,7 @@ def main(given: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     arguments = parser.parse_args(given)
     with tempfile.TemporaryDirectory(dir=arguments.path or os.getcwd(), prefix=".bench-") as directory:
-        milliseconds = measure(arguments, os.path.join(directory, "state"))
+        milliseconds = measure(arguments, directory)
     one = milliseconds[1]
     figures = {}
     for threads, times in milliseconds.items():
@@ -53,34 +56,43 @@ def main(given: list[str]) -> int:
     return 0
 
 
-def measure(arguments: argparse.Namespace, path: str) -> dict[int, list[float]]:
+def measure(arguments: argparse.Namespace, directory: str) -> dict[int, list[float]]:
     """Milliseconds of every round by the number of threads."""
     rng = random.Random(arguments.seed)
     keys = [b"acct/" + rng.randbytes(32) for _ in range(arguments.keys)]
-    maps = {threads: Threads(threads) for threads in (1, *arguments.threads)}
+    path = os.path.join(directory, "1")
+    Store.create(
+        path, tree=arguments.tree, meta={}, genesis=((key, rng.randbytes(arguments.value)) for key in keys)
+    ).close()
+    maps = {threads: Threads(threads) for threads in sorted({1, *arguments.threads})}
     times: dict[int, list[float]] = {threads: [] for threads in maps}
-
-    def block(size: int) -> list[tuple[bytes, bytes]]:
-        return sorted((key, rng.randbytes(arguments.value)) for key in rng.sample(keys, min(size, len(keys))))
-
-    def staged_and_committed(store: Store, size: int, threads: int) -> float:
-        batch = block(size)
-        store.settle()
-        begin = time.perf_counter()
-        staged = store.stage(batch, map=maps[threads])
-        seconds = time.perf_counter() - begin
-        store.commit(staged, height=store.version + 1, **FIELDS)
-        return 1e3 * seconds
-
-    genesis = ((key, rng.randbytes(arguments.value)) for key in keys)
-    with Store.create(path, tree=arguments.tree, meta={}, genesis=genesis) as store:
+    with ExitStack() as stack:
+        stores = {}
+        for threads in maps:
+            if threads > 1:
+                shutil.copytree(path, os.path.join(directory, str(threads)))
+        for threads in maps:
+            stores[threads] = stack.enter_context(Store.open(os.path.join(directory, str(threads))))
         gc.collect()
         gc.freeze()  # a million keys that stay: not to be walked over again and again
-        for _ in range(2):
-            staged_and_committed(store, 15 * arguments.block, 1)
-        for round_ in range(arguments.rounds):
-            for threads in sorted(maps, reverse=bool(round_ % 2)):
-                times[threads].append(staged_and_committed(store, arguments.block, threads))
+        for number in range(WARM + arguments.rounds):
+            size = min(len(keys), arguments.block * (15 if number < WARM else 1))
+            block = sorted((key, rng.randbytes(arguments.value)) for key in rng.sample(keys, size))
+            for threads in sorted(maps, reverse=bool(number % 2)):
+                seconds = staged_and_committed(stores[threads], block, maps[threads])
+                if number >= WARM:
+                    times[threads].append(1e3 * seconds)
+            assert len({store.root for store in stores.values()}) == 1, "threads changed the root"
     for helpers in maps.values():
         helpers.close()
     return times
+
+
+def staged_and_committed(store: Store, block: list[tuple[bytes, bytes]], threads: Threads) -> float:
+    """The seconds it took to stage it."""
+    store.settle()
+    begin = time.perf_counter()
+    staged = store.stage(block, map=threads)
+    seconds = time.perf_counter() - begin
+    store.commit(staged, height=store.version + 1, **FIELDS)
+    return seconds

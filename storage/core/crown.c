@@ -12,6 +12,7 @@ struct crown_row {
     uint8_t hashes[16][SHA256_SIZE];
     uint8_t row[];
 };
+_Static_assert((sizeof(struct crown_row) + NODE_MAX + CROWN_STEP - 1) / CROWN_STEP < CROWN_SIZES, "every row has a size");
 
 /* CROWN_ROWS for what is too deep. */
 static size_t place_of(unsigned depth, const uint8_t *key_hash) {
@@ -33,19 +34,37 @@ static void drop(struct crown *crown, size_t place) {
     crown->dropped = row;
 }
 
-static void free_dropped(struct crown *crown) {
-    while (crown->dropped != NULL) {
-        struct crown_row *next = crown->dropped->next;
-        free(crown->dropped);
-        crown->dropped = next;
+static void free_rows(struct crown_row **list) {
+    while (*list != NULL) {
+        struct crown_row *next = (*list)->next;
+        free(*list);
+        *list = next;
     }
+}
+
+/* Nobody uses dropped rows any more: their memory is for the next batch, and what this one left of the last is given back. */
+static void keep_dropped(struct crown *crown) {
+    for (size_t i = 0; i < CROWN_SIZES; i++) free_rows(&crown->spare[i]);
+    for (struct crown_row *row = crown->dropped, *next; row != NULL; row = next) {
+        next = row->next;
+        row->next = crown->spare[row->size / CROWN_STEP];
+        crown->spare[row->size / CROWN_STEP] = row;
+    }
+    crown->dropped = NULL;
+}
+
+static struct crown_row *new_row(struct crown *crown, size_t size) {
+    struct crown_row **spare = &crown->spare[size / CROWN_STEP], *row = *spare;
+    if (row == NULL) return malloc(size);
+    *spare = row->next;
+    return row;
 }
 
 bool crown_take(struct crown *crown) { return !atomic_exchange(&crown->taken, true); }
 
 void crown_release(struct crown *crown) {
     assert(crown->taken);
-    free_dropped(crown);
+    keep_dropped(crown);
     crown->taken = false;
 }
 
@@ -85,8 +104,8 @@ void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uin
     if (place == CROWN_ROWS) return;
     if (crown->rows == NULL && (crown->rows = calloc(CROWN_ROWS, sizeof *crown->rows)) == NULL) return;
     drop(crown, place);
-    size_t size = sizeof(struct crown_row) + node_size(node);
-    struct crown_row *row = make_room(crown, size) ? malloc(size) : NULL;
+    size_t size = (sizeof(struct crown_row) + node_size(node) + CROWN_STEP - 1) / CROWN_STEP * CROWN_STEP;
+    struct crown_row *row = make_room(crown, size) ? new_row(crown, size) : NULL;
     if (row == NULL) return;
     crown->rows[place] = row;
     crown->bytes += size;
@@ -100,7 +119,8 @@ void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uin
 void crown_clear(struct crown *crown) {
     assert(!crown->taken);
     for (size_t i = 0; crown->rows != NULL && i < CROWN_ROWS; i++) drop(crown, i);
-    free_dropped(crown);
+    free_rows(&crown->dropped);
+    for (size_t i = 0; i < CROWN_SIZES; i++) free_rows(&crown->spare[i]);
     free(crown->rows);
     crown->rows = NULL;
 }

@@ -1,8 +1,8 @@
 """Staging a block in several threads against staging it in one: `python -m tools.bench stage`.
 
 Every number of threads has a copy of the state, on which it stages and commits the same blocks of random existing keys, in
-turn with the others. Before each block the latest values are brought up, so that no process is at that meanwhile; before
-the first, two large ones fill the memory of the tree. Wall clock in milliseconds, medians over the rounds; a ratio is
+turn with the others. After each block the latest values are brought up, so that no process is at that meanwhile; before the
+first, two large ones fill the memory of the tree. Wall clock in milliseconds, medians over the rounds; a ratio is
 that of two stagings of one block, with its quartiles: what else the machine does keeps threads waiting for each other.
 """
 
@@ -90,9 +90,9 @@ def measure(arguments: argparse.Namespace, directory: str) -> dict[int, list[flo
 
 def staged_and_committed(store: Store, block: list[tuple[bytes, bytes]], threads: Threads) -> float:
     """The seconds it took to stage it."""
-    store.settle()
     begin = time.perf_counter()
     staged = store.stage(block, map=threads)
     seconds = time.perf_counter() - begin
     store.commit(staged, height=store.version + 1, **FIELDS)
+    store.settle()
     return seconds

@@ -38,7 +38,7 @@ from typing import Any, NamedTuple, Optional, Protocol
 
 import psutil
 
-from ioi_storage import Store, receipts_merkle_root
+from ioi_storage import Store, Threads, receipts_merkle_root
 from ioi_storage._core import sha256_backend
 from ioi_storage.errors import UnknownTree
 from tools.peers.peer import Peer
@@ -82,8 +82,9 @@ class Side(Protocol):
 
 
 class Ours:
-    def __init__(self, tree: str, directory: str) -> None:
+    def __init__(self, tree: str, directory: str, threads: int) -> None:
         self._tree = tree
+        self._map = Threads(threads)
         self._path = os.path.join(directory, tree)
         self._store: Optional[Store] = None
 
@@ -98,13 +99,14 @@ class Ours:
     def block(self, block: Block) -> tuple[bytes, dict[str, Times]]:
         assert self._store is not None
         began = time.perf_counter()
-        staged = self._store.stage(block)
+        staged = self._store.stage(block, map=self._map)
         middle = time.perf_counter()
         receipts = receipts_merkle_root(b"", b"")
         self._store.commit(staged, receipts_root=receipts, height=1, header=b"", transactions=len(block), failed=0)
         return staged.root, {self._tree: Times(middle - began, time.perf_counter() - middle)}
 
     def close(self) -> None:
+        self._map.close()
         if self._store is not None:
             self._store.close()
 
@@ -145,6 +147,7 @@ def main(given: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=15, help="blocks measured, after two that are not (default 15)")
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="SIDE", help="these alone, and ours with the same tree")
     parser.add_argument("--value", type=int, default=24, help="bytes a value (default 24)")
+    parser.add_argument("--threads", type=int, default=1, help="threads that ours stages in (default 1, as the others)")
     parser.add_argument("--iavl-cache", type=int, default=781_250, help="nodes cosmos/iavl caches (default: the SDK's, 781250)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--path", help="directory to put the states into (default: a temporary one here)")
@@ -171,7 +174,10 @@ def start(names: list[str], directory: str, arguments: argparse.Namespace, stack
             if side in sides:
                 continue
             try:
-                made = Ours(side, directory) if side in OURS else Real(side, directory, arguments.iavl_cache)
+                if side in OURS:
+                    made: Side = Ours(side, directory, arguments.threads)
+                else:
+                    made = Real(side, directory, arguments.iavl_cache)
             except (Unavailable, UnknownTree) as reason:
                 print(f"{side}: left out: {reason}", file=sys.stderr)
                 continue
@@ -274,12 +280,13 @@ def report(times: dict[str, list[Times]], arguments: argparse.Namespace) -> None
     rows = [summary(name, times) for name in NAMES if name in times]
     load = os.getloadavg()[0]
     if arguments.json:
-        run = {name: getattr(arguments, name) for name in ("keys", "block", "value", "rounds", "seed", "iavl_cache")}
+        run = {name: getattr(arguments, name) for name in ("keys", "block", "value", "rounds", "seed", "threads", "iavl_cache")}
         print(json.dumps({**run, "sha256": sha256_backend(), "cores": len(os.sched_getaffinity(0)), "load": load}))
         for row in rows:
             print(json.dumps(row))
         return
-    print(f"{arguments.block} of {arguments.keys} keys, {arguments.rounds} rounds; medians in ms; load {load:.1f}")
+    what = f"{arguments.block} of {arguments.keys} keys, {arguments.rounds} rounds, ours in {arguments.threads} threads"
+    print(f"{what}; medians in ms; load {load:.1f}")
     print(f"{'':20}{'stage':>8}{'(quartiles)':>16}{'save':>8}{'total':>8}   " + "".join(f"{label:>20}" for label in RATIOS))
     for row in rows:
         quartiles = "({:.1f}-{:.1f})".format(*row["stage_quartiles_ms"])

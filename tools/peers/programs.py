@@ -1,4 +1,4 @@
-"""Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, with Go) and `jmt` (the Rust crate, with cargo).
+"""Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, by Go) and `jmt` (the Rust crate, by cargo).
 
 Their sources and pinned versions lie beside this file. What is built is kept in the user's cache directory under a hash
 of all that went into it, so that it is built once.
@@ -42,7 +42,7 @@ PROGRAMS = {
         (Path("/usr/local/go/bin"),),
         "version",
         ("list", "-mod=readonly", "-deps", "."),
-        lambda out: ("build", "-mod=readonly", "-o", str(out / "iavl"), "."),
+        lambda out: ("build", "-mod=readonly", "-buildvcs=false", "-o", str(out / "iavl"), "."),
         "iavl",
         {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"},
     ),

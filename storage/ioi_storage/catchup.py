@@ -49,17 +49,35 @@ def write(txn: lmdb.Transaction[bytes], tables: Tables, changes: Changes) -> Non
 
 
 def changes_of(txn: lmdb.Transaction[bytes], tables: Tables, version: int) -> list[tuple[bytes, bytes | None]]:
-    """What a version wrote, read from table `values`; in no order that matters."""
+    """What a version wrote, read from table `values`; in no order that matters. StateCorrupt rather than leave out one."""
     changes, prefix = [], u64(version)
     with txn.cursor(tables["values"]) as cursor:
-        if cursor.set_range(prefix):
+        begins = cursor.set_range(prefix)
+        check_before(cursor, begins, prefix)
+        if begins:
             for row_key, row in cursor.iternext():
+                pair = decode_value(row_key, row)  # of the one after the last too: it may be of this version, its key damaged
                 if row_key[:8] != prefix:
+                    if row_key < prefix:
+                        raise corrupt("values", row_key, "it is out of order")
                     break
                 if len(row_key) != 40:
                     raise corrupt("values", row_key, "its key has the wrong size")
-                changes.append(decode_value(row_key, row))
+                changes.append(pair)
     return changes
+
+
+def check_before(cursor: lmdb.Cursor[bytes], found: bool, start: bytes) -> None:
+    """Where a search in table `values` has ended, the row before is whole: it is not one of those sought, whose damaged key
+    led the search astray. Leaves the cursor where it was."""
+    if cursor.prev() if found else cursor.last():
+        row_key, row = cursor.item()
+        decode_value(row_key, row)
+        if row_key >= start:
+            raise corrupt("values", row_key, "it is out of order")
+        cursor.next()
+    elif found:
+        cursor.first()
 
 
 def load(txn: lmdb.Transaction[bytes], tables: Tables, versions: Sequence[int]) -> dict[bytes, bytes | None]:

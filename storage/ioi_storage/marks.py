@@ -23,6 +23,9 @@ NAMES = (FLAT, OLDEST, ROLLBACK, ROLLBACKS)
 def read(txn: lmdb.Transaction[bytes], tables: Tables, name: bytes) -> int | None:
     row = txn.get(name, db=tables["marks"])
     if row is None:
+        for key, _ in txn.cursor(tables["marks"]):
+            if key not in NAMES:  # it may be this mark, its name damaged
+                raise corrupt("marks", key, "there is no such mark")
         return None
     body = unseal("marks", name, row)
     if len(body) != 8:

@@ -62,7 +62,9 @@ def _written_from(txn: lmdb.Transaction[bytes], tables: Tables, at: bytes) -> tu
     """The raw keys of STEP rows of table `values` from `at` on, and where to go on."""
     keys: set[bytes] = set()
     with txn.cursor(tables["values"]) as cursor:
-        if cursor.set_range(at):
+        begins = cursor.set_range(at)
+        catchup.check_before(cursor, begins, at)
+        if begins:
             for row_key, row in cursor.iternext():
                 if len(keys) == STEP:
                     return keys, row_key

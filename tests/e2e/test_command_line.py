@@ -216,7 +216,7 @@ class Mine:
     def execute(self, tx, state, ctx):
         if tx == b"slow":
             open("started", "w").close()
-            time.sleep(60)
+            time.sleep(300)
         if tx == b"full":
             raise OSError(28, "No space left on device")
         if tx == b"memory":

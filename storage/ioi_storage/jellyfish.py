@@ -107,7 +107,7 @@ class Jellyfish:
     def top(self, read: ReadNodes, head: TreeHead) -> Node | None:
         if not head.pointer:
             return None
-        top = Inner(head.root, b"", head.pointer, None)
+        top = Inner(head.root, b"", head.pointer, (_row(read, head.pointer, head.root), 1))
         left, right = self.split(read, top)
         for half, other in ((left, right), (right, left)):
             if isinstance(half, Leaf) and other is None:
@@ -115,23 +115,28 @@ class Jellyfish:
         return top
 
     def split(self, read: ReadNodes, inner: Inner) -> tuple[Node | None, Node | None]:
-        if isinstance(inner.handle, _Group):
-            return inner.handle.halves()
-        row, at = inner.handle or (None, 1)
-        if row is None:
+        handle = inner.handle
+        if isinstance(handle, _Group):
+            return handle.halves()
+        if handle is None:
             assert inner.row is not None
-            row = _row(read, inner.row, inner.hash)
+            handle = (_row(read, inner.row, inner.hash), 1)
+        row, at = handle
         return row.range(2 * at), row.range(2 * at + 1)
 
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
         if isinstance(inner.handle, _Group):
             return inner.handle.middle()
-        row, at = inner.handle or (None, 1)
-        path = (row.key if row is not None else inner.row or b"")[8:]
+        if inner.handle is None:
+            assert inner.row is not None
+            key, path, at = inner.row, _path(inner.row), 1
+        else:
+            row, at = inner.handle
+            key, path = row.key, row.path
         # The bits that all places of the right half begin with: the path, the range within the row, a one.
         level = at.bit_length() - 1
-        bits = int(path.hex()[1::2] or "0", 16) << level | at - (1 << level)
-        return ((bits << 1 | 1) << (255 - 4 * len(path) - level)).to_bytes(32, "big")
+        bits = path << level | at - (1 << level)
+        return ((bits << 1 | 1) << (287 - 4 * len(key) - level)).to_bytes(32, "big")
 
     def leaf(self, key: bytes, key_hash: bytes, meta: bytes, value_hash: bytes, version: int) -> Leaf:
         hash = sha256(b"JMT::LeafNode" + key_hash + value_hash).digest()
@@ -224,23 +229,27 @@ class _Row(NamedTuple):
     """A row as the binary tree it stands for: range 1 is all of it, 2i and 2i + 1 are the halves of i, 16 + n is child n."""
 
     key: bytes
+    path: int  # that of its key, as a number
     slots: tuple[bytes | None, ...]
-    hashes: tuple[bytes, ...]
+    ranges: bytes  # how many keys each covers (0, 1, 2 for more), 32 of them; then from range 1 on the hashes
 
     def range(self, at: int) -> Node | None:
-        span = 16 >> (at.bit_length() - 1)
-        first = (at * span) % 16
-        children = [slot for slot in self.slots[first : first + span] if slot is not None]
-        if not children:
+        keys = self.ranges[at]
+        if keys == 0:
             return None
-        if len(children) == 1 and len(children[0]) == _LEAF_SIZE:
-            return _leaf(children[0], self.hashes[at])
-        if span > 1:
-            return Inner(self.hashes[at], b"", None, (self, at))
-        if len(children[0]) == _REF_SIZE:
-            return Inner(self.hashes[at], b"", children[0][:8] + self.key[8:] + bytes([first]), None)
+        hash = self.ranges[32 * at : 32 * at + 32]
+        if keys == 1:
+            span = 16 >> (at.bit_length() - 1)
+            first = at * span - 16
+            return _leaf(next(filter(None, self.slots[first : first + span])), hash)
+        if at < 16:
+            return Inner(hash, b"", None, (self, at))
+        slot = self.slots[at - 16]
+        assert slot is not None, "it covers keys"
+        if len(slot) == _REF_SIZE:
+            return Inner(hash, b"", slot[:8] + self.key[8:] + bytes([at - 16]), None)
         depth = len(self.key) - 8 + 1
-        return Inner(self.hashes[at], b"", None, _Group(_checked_group(self.key, children[0], depth), 4 * depth))
+        return Inner(hash, b"", None, _Group(_checked_group(self.key, slot, depth), 4 * depth))
 
 
 class _Group(NamedTuple):
@@ -288,6 +297,11 @@ def _leaf(slot: bytes, hash: bytes | None = None) -> Leaf:
     return Leaf(hash, slot[8:40], b"", int.from_bytes(slot[:8], "big"), slot[8:40], slot[40:])
 
 
+def _path(key: bytes) -> int:
+    """The nibbles in the key of a row, as a number."""
+    return int(key.hex()[17::2] or "0", 16)
+
+
 def _nibbles(key_hash: bytes) -> list[int]:
     return [half for byte in key_hash for half in (byte >> 4, byte & 15)]
 
@@ -299,12 +313,12 @@ def _root_slots(read: ReadNodes, head: TreeHead) -> tuple[bytes | None, ...]:
 def _row(read: ReadNodes, key: bytes, expected: bytes) -> _Row:
     (row,) = read([key])
     try:
-        hashes = _core.node_hashes(row)
+        ranges = _core.node_ranges(row)
     except ValueError:
         raise corrupt("nodes", key, "its checksum does not match") from None
-    if hashes[1] != expected:
+    if ranges[32:64] != expected:
         raise corrupt("nodes", key, "its hash is not the one recorded for it")
-    return _Row(key, _core.node_slots(row), hashes)
+    return _Row(key, _path(key), _core.node_slots(row), ranges)
 
 
 def _checked_row(read: ReadNodes, key: bytes, expected: bytes) -> bytes:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from . import walk
 from .trees import Leaf, Node, ReadNodes, Tree, TreeHead
-from .varint import varint
 from .verify import CLAIMED, EMPTY, FORMAT, INNER, OTHER, STUB
 
 
@@ -89,8 +88,7 @@ def _encoded(
         if node is None:
             out.append(EMPTY)
             return
-        overlaps = span is not None and (high is None or span[0] < high) and (span[1] is None or low < span[1])
-        if first == last and not overlaps:
+        if first == last and (span is None or not _overlap(span, low, high)):
             out.append(STUB)
             out.extend(node.hash)
         elif isinstance(node, Leaf):
@@ -108,12 +106,20 @@ def _encoded(
     return bytes(out)
 
 
+def _overlap(span: tuple[bytes, bytes | None], low: bytes, high: bytes | None) -> bool:
+    return (high is None or span[0] < high) and (span[1] is None or low < span[1])
+
+
 def _leaf(tree: Tree, out: bytearray, leaf: Leaf, claimed: bool) -> None:
     out.append(CLAIMED if claimed else OTHER)
     out.extend(leaf.meta[2:])  # height 0 and size 1 go without saying
     if claimed:
         return
     if tree.ordered:
-        out.extend(varint(len(leaf.place)))
+        size = len(leaf.place)
+        while size > 127:
+            out.append(size & 127 | 128)
+            size >>= 7
+        out.append(size)
     out.extend(leaf.place)
     out.extend(leaf.value_hash)

@@ -160,11 +160,9 @@ def decode_value(row_key: bytes, row: bytes) -> tuple[bytes, bytes | None]:
     body = unseal("values", row_key, row)
     if len(body) < _VALUE_HEAD.size:
         raise corrupt("values", row_key, "wrong size")
-    kind, key_size = _VALUE_HEAD.unpack_from(body)
+    is_put, key_size = _VALUE_HEAD.unpack_from(body)
     split = _VALUE_HEAD.size + key_size
-    if kind > 1 or (split > len(body) if kind else split != len(body)):
-        raise corrupt("values", row_key, "wrong kind or size")
-    return body[_VALUE_HEAD.size : split], body[split:] if kind else None
+    return body[_VALUE_HEAD.size : split], body[split:] if is_put else None
 
 
 def stale_rows(version: int, pieces: list[bytes]) -> list[tuple[bytes, bytes]]:

@@ -21,19 +21,19 @@ static PyObject *py_node_hash(PyObject *self, PyObject *row) {
     return node_hash_all(&node, hashes) ? bytes_of(hashes[1], SHA256_SIZE) : PyErr_NoMemory();
 }
 
-static PyObject *py_node_hashes(PyObject *self, PyObject *row) {
+static PyObject *py_node_ranges(PyObject *self, PyObject *row) {
     (void)self;
     struct node node;
     if (!parse_row(row, &node)) return NULL;
-    node_hashes hashes;
-    if (!node_hash_all(&node, hashes)) return PyErr_NoMemory();
-    PyObject *all = PyTuple_New(32);
-    for (unsigned i = 0; all != NULL && i < 32; i++) {
-        PyObject *hash = bytes_of(hashes[i], i > 0 ? SHA256_SIZE : 0);
-        if (hash == NULL) Py_CLEAR(all);
-        else PyTuple_SET_ITEM(all, i, hash);
+    node_hashes ranges;
+    if (!node_hash_all(&node, ranges)) return PyErr_NoMemory();
+    uint8_t *keys = ranges[0];
+    keys[0] = 0;
+    for (unsigned i = 31; i >= 1; i--) {
+        unsigned n = i - 16, below = i < 16 ? keys[2 * i] + keys[2 * i + 1] : node.singles >> n & 1 ? 1 : node.slot[n] != NULL ? 2 : 0;
+        keys[i] = below < 2 ? (uint8_t)below : 2;
     }
-    return all;
+    return bytes_of(ranges, sizeof ranges);
 }
 
 static PyObject *slot_bytes(const struct node *node, unsigned n) {
@@ -127,7 +127,7 @@ static PyObject *py_leaves_hash(PyObject *self, PyObject *args) {
 
 PyMethodDef node_functions[] = {
     {"node_hash", py_node_hash, METH_O, "node_hash(row) -> its 32-byte hash. ValueError if it is no row."},
-    {"node_hashes", py_node_hashes, METH_O, "node_hashes(row) -> the hashes of its 31 ranges, from index 1 on; see node.h."},
+    {"node_ranges", py_node_ranges, METH_O, "node_ranges(row) -> keys (0, 1, 2: more) and hashes of its 31 ranges; see node.h."},
     {"node_slots", py_node_slots, METH_O, "node_slots(row) -> its 16 children, None where there is no key; see node.h."},
     {"leaves_hash", py_leaves_hash, METH_VARARGS, "leaves_hash(leaves, bit) -> the hash of leaves that agree up to a bit."},
     {"node_row", py_node_row, METH_O, "node_row(slots) -> the row of 16 slots."},

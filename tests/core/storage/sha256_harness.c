@@ -2,7 +2,8 @@
  *
  * argv[1]: the back end; exit status 3 if this CPU lacks it. For each size 0..300 and 1..8 messages at once: one line
  * "size index digest" a message, through sha256_many; sizes of neighbours differ by index % 3 * 40 so that lanes of
- * different lengths meet. Sizes 56..119 go through sha256_two_blocks as well and must agree.
+ * different lengths meet. Sizes 56..119 go through sha256_two_blocks as well and must agree. Then calls of up to MOST
+ * messages of any sizes. With argv[2] it prints the digest of its standard input instead.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -31,10 +32,47 @@ static void check_two_blocks(const struct sha256_message *messages, unsigned cou
     for (unsigned i = 0; i < count; i++) assert(memcmp(digests[i], messages[i].digest, SHA256_SIZE) == 0);
 }
 
+static void print_digest(const uint8_t digest[SHA256_SIZE]) {
+    for (unsigned j = 0; j < SHA256_SIZE; j++) printf("%02x", digest[j]);
+    printf("\n");
+}
+
+enum { MOST = 40, INPUT = 1 << 20 };
+
+/* Lanes end at different blocks and take the next message. */
+static void many(uint32_t seed) {
+    struct sha256_message messages[MOST];
+    uint8_t digests[MOST][SHA256_SIZE];
+    unsigned count = 1 + seed % MOST;
+    for (unsigned i = 0; i < count; i++) {
+        seed = seed * 1664525 + 1013904223;
+        size_t size = (seed >> 16) % (seed % 3 == 0 ? 1500 : 130);
+        messages[i] = (struct sha256_message){message(size, i), size, digests[i]};
+    }
+    sha256_many(messages, count);
+    for (unsigned i = 0; i < count; i++) {
+        printf("%zu %u ", messages[i].size, i);
+        print_digest(digests[i]);
+        free((void *)messages[i].data);
+    }
+}
+
+static void hash_input(void) {
+    uint8_t *bytes = malloc(INPUT), digest[SHA256_SIZE];
+    assert(bytes != NULL);
+    sha256(bytes, fread(bytes, 1, INPUT, stdin), digest);
+    print_digest(digest);
+    free(bytes);
+}
+
 int main(int argc, char **argv) {
-    assert(argc == 2);
+    assert(argc == 2 || argc == 3);
     if (!sha256_choose(argv[1])) return 3;
     assert(strcmp(sha256_backend(), argv[1]) == 0);
+    if (argc == 3) {
+        hash_input();
+        return 0;
+    }
     for (size_t size = 0; size <= 300; size++) {
         for (unsigned count = 1; count <= 8; count++) {
             struct sha256_message messages[8];
@@ -47,11 +85,11 @@ int main(int argc, char **argv) {
             check_two_blocks(messages, count);
             for (unsigned i = 0; i < count; i++) {
                 printf("%zu %u ", messages[i].size, i);
-                for (unsigned j = 0; j < SHA256_SIZE; j++) printf("%02x", digests[i][j]);
-                printf("\n");
+                print_digest(digests[i]);
                 free((void *)messages[i].data);
             }
         }
     }
+    for (uint32_t seed = 0; seed < 400; seed++) many(seed);
     return 0;
 }

@@ -42,11 +42,33 @@ def test_sha256(sha256_harness, backend: str) -> None:
         pytest.skip(f"this CPU has no {backend}")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 301 * 36
+    assert len(lines) == 301 * 36 + sum(1 + seed % 40 for seed in range(400))
     for line in lines:
         size, index, digest = line.split()
         message = bytes((int(index) * 31 + j * 7 + int(size)) & 255 for j in range(int(size)))
         assert hashlib.sha256(message).hexdigest() == digest, (backend, size, index)
+
+
+FIPS_180 = {  # the examples published with FIPS 180
+    b"": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    b"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq": (
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    ),
+    b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu": (
+        "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"
+    ),
+    b"a" * 1_000_000: "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+}
+
+
+@pytest.mark.parametrize("backend", ["portable", "sha-ni"])
+@pytest.mark.parametrize("message", FIPS_180, ids=len)
+def test_sha256_has_the_published_digests(sha256_harness, backend: str, message: bytes) -> None:
+    done = subprocess.run([sha256_harness, backend, "-"], input=message, capture_output=True)
+    if done.returncode == 3 and backend != "portable":
+        pytest.skip(f"this CPU has no {backend}")
+    assert done.stdout.decode() == FIPS_180[message] + "\n", done.stderr.decode()
 
 
 @pytest.mark.parametrize("tree", ["jellyfish", "iavl"])

@@ -2,7 +2,7 @@
 
   python -m tools.bench engine    payments, a VM in Python, empty blocks: 1 and 2 workers against one by one
   python -m tools.bench core      payments through the C core alone (compiles tools/bench/core.c with $CC, default gcc)
-  python -m tools.bench storage   stage and commit of a block on a large state
+  python -m tools.bench storage   genesis, stage, commit, reads, proofs at 10,000 to 1,000,000 keys or more; SHA-256
   python -m tools.bench stage     stage in several threads against one
   python -m tools.bench peers     stage and commit beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
 

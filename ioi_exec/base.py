@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Sequence
 
 import ioi_storage
@@ -38,13 +37,21 @@ _WRONG_PATH = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
 _OPEN_HERE = "is already open in this process"
 
 
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """What ioi_storage raises leaves as an ioi_exec.Error with the same text."""
-    try:
-        yield
-    except ioi_storage.StorageError as error:
-        raise translated(error) from error
+class _StorageErrors:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ioi_storage.StorageError):
+            raise translated(error) from error
+
+
+_storage_errors = _StorageErrors()
+
+
+def storage_errors() -> _StorageErrors:
+    """`with storage_errors():` what ioi_storage raises leaves as an ioi_exec.Error with the same text."""
+    return _storage_errors  # it holds nothing; a generator would cost more than a read
 
 
 def translated_by_name(name: str, text: str) -> errors.Error:

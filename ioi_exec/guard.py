@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from contextlib import contextmanager
-from typing import Iterator
 
 from ioi_exec.errors import MachineBusy, MachineClosed
+from ioi_storage import process
 
 
 class Guard:
@@ -16,36 +14,58 @@ class Guard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner = 0
-        self._pid = os.getpid()
+        self._pid = process.pid
         self.closed = False
 
-    @contextmanager
-    def alone(self, what: str) -> Iterator[None]:
+    def alone(self, what: str) -> _Call:
         """For calls that change something. Raises MachineBusy, also inside another call of the same thread."""
-        self._check(what)
-        if not self._lock.acquire(blocking=False):
-            where = "from inside another call" if self._owner == threading.get_ident() else "while another thread uses it"
-            raise MachineBusy(f"{what} was called {where}: use a machine from one thread, one call after another")
-        try:
-            self._owner = threading.get_ident()
-            self._check(what)
-            yield
-        finally:
-            self._owner = 0
-            self._lock.release()
+        return _Call(self, what, inside=False)
 
-    @contextmanager
-    def reading(self, what: str) -> Iterator[None]:
+    def reading(self, what: str) -> _Call:
         """For reads of the committed state, which `on_receipt` may do in the middle of `execute`."""
-        if self._owner == threading.get_ident():
-            self._check(what)
-            yield
-        else:
-            with self.alone(what):
-                yield
+        return _Call(self, what, inside=True)
 
     def _check(self, what: str) -> None:
-        if self._pid != os.getpid():
+        if self._pid != process.pid:
             raise MachineBusy(f"{what}: the machine belongs to the process that opened it; open one here after the fork")
         if self.closed:
             raise MachineClosed(f"{what}: the machine is closed; open it again")
+
+    def _enter(self, what: str) -> None:
+        if not self._lock.acquire(blocking=False):
+            where = "from inside another call" if self._owner == threading.get_ident() else "while another thread uses it"
+            raise MachineBusy(f"{what} was called {where}: use a machine from one thread, one call after another")
+
+    def _leave(self) -> None:
+        self._owner = 0
+        self._lock.release()
+
+
+class _Call:
+    """What the `with` of a call holds. No generator: that would cost more than a read does."""
+
+    __slots__ = ("_guard", "_what", "_inside", "_entered")
+
+    def __init__(self, guard: Guard, what: str, inside: bool) -> None:
+        self._guard = guard
+        self._what = what
+        self._inside = inside  # whether another call of the same thread may be going on
+        self._entered = False
+
+    def __enter__(self) -> None:
+        guard = self._guard
+        guard._check(self._what)
+        if self._inside and guard._owner == threading.get_ident():
+            return
+        guard._enter(self._what)
+        try:
+            self._entered = True
+            guard._owner = threading.get_ident()
+            guard._check(self._what)  # it may have been closed meanwhile
+        except BaseException:
+            guard._leave()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        if self._entered:
+            self._guard._leave()

@@ -88,6 +88,11 @@ def _is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
 
 def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) -> StorageError:
     """The error of ours that says what an error of LMDB or the system means; `path`: the disk it happened on."""
+    if isinstance(error, lmdb.MapFullError):
+        return DiskFull(
+            f"the map of the state is full while {doing} ({error}): the committed state is as it was; open it where more "
+            "address space may be used (ulimit -v)"
+        )
     if _is_full(error, path):
         return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
     if isinstance(error, _BROKEN):

@@ -14,7 +14,8 @@ Fields ascend, and those at their default (0, empty) are left out: there is one 
 
 What ics23 cannot prove is Unprovable: that a value is empty (its libraries want a leaf to have one), that a key is absent
 from an empty tree or beside a key with such a value (it is proven by those on both sides), and whatever is deeper in the
-tree, or has longer numbers in it, than the spec allows.
+tree, or has longer numbers in it, than the spec allows. Absence from a Jellyfish tree needs an ics23 that compares keys by
+their hashes: 0.10 or later.
 """
 
 from __future__ import annotations

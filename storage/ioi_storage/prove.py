@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from . import walk
 from .trees import Leaf, Node, ReadNodes, Tree, TreeHead
+from .varint import varint
 from .verify import CLAIMED, EMPTY, FORMAT, INNER, OTHER, STUB
 
 
@@ -116,10 +117,6 @@ def _leaf(tree: Tree, out: bytearray, leaf: Leaf, claimed: bool) -> None:
     if claimed:
         return
     if tree.ordered:
-        size = len(leaf.place)
-        while size > 127:
-            out.append(size & 127 | 128)
-            size >>= 7
-        out.append(size)
+        out.extend(varint(len(leaf.place)))
     out.extend(leaf.place)
     out.extend(leaf.value_hash)

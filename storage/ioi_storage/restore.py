@@ -4,7 +4,7 @@
         manifest             which state this is about; of another one nothing is taken
         chunk-0, chunk-1 ..  those that were checked against the root, each written, synced and renamed in
         state/               the state while it is built, begun anew each time
-        built                it is whole: from now on all the rest is only cleared away
+        built                the same as manifest: it is whole, from now on all the rest is only cleared away
     NAME                     renamed in
 
 Killed at any moment, it goes on with the chunks that are there. Nothing is believed but what follows from the root; a
@@ -151,7 +151,7 @@ class Restore:
             raise StorageError(f"the restore of {self.path} is closed: begin it again, which goes on with it")
 
     def _resume(self) -> None:
-        known = os.path.join(self._directory, "manifest")
+        known = os.path.join(self._directory, "built" if self._is_built else "manifest")
         encoded = self.manifest.encode()
         if not os.path.exists(known):
             self._write("manifest", encoded)
@@ -210,7 +210,7 @@ class Restore:
                     env.close()
                 directory.sync(data_file(state))
                 directory.sync(state)
-                self._write("built", b"")
+                self._write("built", self.manifest.encode())
             if os.path.exists(state):
                 self._put_in_place(state)
             self._clear_away()

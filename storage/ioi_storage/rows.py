@@ -160,9 +160,11 @@ def decode_value(row_key: bytes, row: bytes) -> tuple[bytes, bytes | None]:
     body = unseal("values", row_key, row)
     if len(body) < _VALUE_HEAD.size:
         raise corrupt("values", row_key, "wrong size")
-    is_put, key_size = _VALUE_HEAD.unpack_from(body)
+    kind, key_size = _VALUE_HEAD.unpack_from(body)
     split = _VALUE_HEAD.size + key_size
-    return body[_VALUE_HEAD.size : split], body[split:] if is_put else None
+    if kind > 1 or (split > len(body) if kind else split != len(body)):
+        raise corrupt("values", row_key, "wrong kind or size")
+    return body[_VALUE_HEAD.size : split], body[split:] if kind else None
 
 
 def stale_rows(version: int, pieces: list[bytes]) -> list[tuple[bytes, bytes]]:

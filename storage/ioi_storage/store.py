@@ -493,17 +493,17 @@ class Store(State):
     def _run(self, doing: str, steps: Iterator[int], progress: Callable[[int], None] | None) -> int:
         """Takes all steps; returns how many rows they touched."""
         rows = 0
-        try:
-            while True:
-                self._drop_snapshot()  # in memory nobody may read while somebody writes; on disk it would keep pages
+        while True:
+            self._drop_snapshot()  # in memory nobody may read while somebody writes; on disk it would keep pages
+            try:
                 count = next(steps, None)
-                if count is None:
-                    return rows
-                rows += count
-                if progress is not None:
-                    progress(rows)
-        except (lmdb.Error, OSError) as error:
-            raise self._failed(error, doing) from error
+            except (lmdb.Error, OSError) as error:
+                raise self._failed(error, doing) from error
+            if count is None:
+                return rows
+            rows += count
+            if progress is not None:
+                progress(rows)
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
         """Keep the newest `keep` versions and delete what only older ones needed, now; returns how many rows went.

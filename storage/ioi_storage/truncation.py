@@ -43,15 +43,23 @@ def refuse_if_truncated(path: str) -> None:
     with translated(f"reading {path}"):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            size = os.fstat(fd).st_size
-            first = _read_meta(os.pread(fd, _META.size, 0), path)
-            second = _read_meta(os.pread(fd, _META.size, first.page_size), path)
-            newest = max(first, second, key=lambda meta: meta.transaction)
-            needed = (newest.last_page + 1) * newest.page_size
-            if size < needed and not _has_all_pages(fd, newest, size // newest.page_size):
-                raise StateCorrupt(f"{path} is truncated: {size} bytes of {needed}; restore it from a backup")
+            newest = _newest_meta(fd, path)
+            while True:
+                size = os.fstat(fd).st_size  # after the meta page: a writer beside lets the file grow before that
+                needed = (newest.last_page + 1) * newest.page_size
+                if size >= needed or _has_all_pages(fd, newest, size // newest.page_size):
+                    return
+                looked_at, newest = newest, _newest_meta(fd, path)
+                if newest == looked_at:  # else a writer beside may have changed pages while we looked
+                    raise StateCorrupt(f"{path} is truncated: {size} bytes of {needed}; restore it from a backup")
         finally:
             os.close(fd)
+
+
+def _newest_meta(fd: int, path: str) -> _Meta:
+    first = _read_meta(os.pread(fd, _META.size, 0), path)
+    second = _read_meta(os.pread(fd, _META.size, first.page_size), path)
+    return max(first, second, key=lambda meta: meta.transaction)
 
 
 def _read_meta(page: bytes, path: str) -> _Meta:

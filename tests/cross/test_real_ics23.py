@@ -19,7 +19,7 @@ from ics23_peers import Peer, cargo_peer, go_peer
 
 sys.path.append(str(Path(__file__).parents[1] / "property" / "storage"))
 
-from test_ics23 import Ics23, field, keys_of, unwrapped  # noqa: E402
+from test_ics23 import PROOF, Ics23, alone, field, history, keys_of, other_encodings, unwrapped  # noqa: E402
 from test_proofs import SEEDS, Naive, random_state  # noqa: E402
 
 from ioi_storage import Unprovable, ics23  # noqa: E402
@@ -30,13 +30,18 @@ SPECS = {tree: ics23.spec(tree).hex() for tree in ("jellyfish", "iavl")}
 REFUSED = {"false", "panic", "undecodable"}
 
 
-@pytest.fixture(scope="module", params=["go", "rust"])
-def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Peer:
-    if request.param == "go":
-        return go_peer(SOURCES / "go", tmp_path_factory.mktemp("ics23") / "real-ics23")
+@pytest.fixture(scope="module")
+def rust() -> Peer:
     if "IOI_ICS23_RUST" not in os.environ:
         pytest.skip("IOI_ICS23_RUST is not set")
     return cargo_peer(SOURCES / "rust", "real-ics23")
+
+
+@pytest.fixture(scope="module", params=["go", "rust"])
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    if request.param == "rust":
+        return request.getfixturevalue("rust")
+    return go_peer(SOURCES / "go", tmp_path_factory.mktemp("ics23") / "real-ics23")
 
 
 def question(tree: str, root: bytes, key: bytes, value: Optional[bytes], proof: bytes) -> str:
@@ -98,6 +103,16 @@ def test_what_is_true(real: Peer) -> None:
     assert real.ask(f"decode {proof}" for proof in proofs) == proofs  # written as the library writes them
 
 
+def test_every_version_of_a_store(real: Peer) -> None:
+    asked = []
+    for tree in ("jellyfish", "iavl"):
+        rng = random.Random(8)
+        for ours in history(tree, rng, 12):
+            asked += [question(tree, ours.root, key, ours.state.get(key), ours.prove(key)) for key in keys_of(ours, rng)]
+    assert len(asked) > 400
+    assert set(real.ask(asked)) == {"true"}
+
+
 def test_changed_proofs(real: Peer) -> None:
     """What the library accepts of changed proofs says the same as the proof did; ours accepts none."""
     claims, changed = [], []
@@ -119,6 +134,17 @@ def test_changed_proofs(real: Peer) -> None:
     assert set(answers) <= {"true", *REFUSED} and len(passed) < len(changed) / 10
     for (proof, _), decoded in zip(passed, real.ask(f"decode {other.hex()}" for _, other in passed)):
         assert without_key(bytes.fromhex(decoded)) == without_key(proof)
+
+
+def test_other_encodings(real: Peer) -> None:
+    """Which say the same to whoever reads protobuf; ours has one."""
+    ours = Ics23(Naive("iavl", {b"k%d" % i: b"v" for i in range(9)}, random.Random(4)))
+    for key in (b"k0", b"k00"):
+        proof = ours.prove(key)
+        others = sorted(set(other_encodings(proof, PROOF)))
+        same = [word == proof.hex() for word in real.ask(f"decode {other.hex()}" for other in others)]
+        answers = real.ask(question("iavl", ours.root, key, ours.state.get(key), other) for other in others)
+        assert sum(same) > 20 and all(answer == "true" for answer, equal in zip(answers, same) if equal)
 
 
 def without_key(proof: bytes) -> bytes:
@@ -159,22 +185,6 @@ def test_all_pairs_of_neighbours(real: Peer) -> None:
     assert answers.count("true") == true > 0 and set(answers) <= {"true", *REFUSED}
 
 
-def alone(tree: str, key: bytes, value: bytes, ops: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """(root, proof) of a key below nodes that are hashed with these bytes before and after, the lowest first."""
-    if tree == "jellyfish":
-        hash = sha256(b"JMT::LeafNode" + sha256(key).digest() + sha256(value).digest()).digest()
-        leaf = b"\x08\1\x10\1\x18\1" + field(5, b"JMT::LeafNode")
-    else:
-        hash = sha256(b"\0\2\2" + bytes([len(key)]) + key + b"\x20" + sha256(value).digest()).digest()
-        leaf = b"\x08\1\x18\1\x20\1" + field(5, b"\0\2\2")
-    path = b""
-    for before, after in ops:
-        hash = sha256(before + hash + after).digest()
-        path += field(4, b"\x08\1" + field(2, before) + (field(3, after) if after else b""))
-    shown = field(2, value) if value else b""
-    return hash, field(1, field(1, key) + shown + field(3, leaf) + path)
-
-
 def test_the_limits(real: Peer) -> None:
     """What is Unprovable is so: the libraries refuse it, and what is just within the limits they do not."""
     tag, half = b"JMT::IntrnalNode", bytes(32)
@@ -213,9 +223,7 @@ def test_absence_from_an_empty_tree(real: Peer) -> None:
         assert set(real.ask(question(tree, root, b"k", None, proof) for proof in proofs)) <= REFUSED
 
 
-def test_jmt_proves_the_same(real: Peer) -> None:
-    if real.ask(["spec jellyfish"]) == ["-"]:
-        pytest.skip("the Go program has no jmt")
+def test_jmt_proves_the_same(rust: Peer) -> None:
     asked, expected = [], []
     for ours, rng in states():
         if ours.tree == "jellyfish":
@@ -228,4 +236,4 @@ def test_jmt_proves_the_same(real: Peer) -> None:
                     continue
                 asked.append(f"prove {key.hex()}")
     assert len(asked) > 2 * SEEDS
-    assert real.ask(asked) == expected
+    assert rust.ask(asked) == expected

@@ -108,14 +108,15 @@ class Life:
         self.store = Store.open(self.path)
 
     def let_upkeep_finish(self) -> None:
-        while not self.store._upkeep.alive:
+        while not self.store.lagging():
             self.commit()
-        while self.store._upkeep.alive and len(self.store.lagging()) >= store.UPKEEP_WRITES:
+        self.store._upkeep.ask(flat=self.store.version, prune=self.store.oldest)
+        while self.store._upkeep.alive and self.store.lagging():
             time.sleep(0.01)
 
     def live(self, steps: int) -> None:
         """Commits most of the time."""
-        rare = [self.let_upkeep_finish, self.prune, self.rollback, self.settle, self.reopen]
+        rare = [*[self.let_upkeep_finish] * 3, self.prune, self.rollback, self.settle, self.reopen]
         self.rng.shuffle(rare)
         for step in range(steps):
             self.store.keep = self.rng.choice([None, 2, 2, 4])

@@ -18,7 +18,7 @@ from ioi_storage import StateCorrupt, StorageClosed, StorageIOError, Store, chec
 from ioi_storage import store as store_module
 
 STRIDE = int(os.environ.get("IOI_STORAGE_FAULTS", "17"))
-TREES = ["jellyfish"]
+TREES = ["iavl", "jellyfish"]
 KEYS = [b"key%03d" % number for number in range(300)]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 

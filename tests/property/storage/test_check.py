@@ -249,6 +249,20 @@ def test_values_of_no_tree(state: Path, tmp_path: Path) -> None:
         assert named(put(state, tmp_path / "s", "values", key, other), "values", key)
 
 
+def test_values_of_no_kind_or_size(state: Path, tmp_path: Path) -> None:
+    """Sealed rightly, and still no row that could have been written."""
+    rows = [row for row in all_rows(state) if row[0] == "values"]
+    for ours in ([row for row in rows if is_delete(row[2])], [row for row in rows if not is_delete(row[2])]):
+        _, key, body = ours[-1]
+        content = body[:-8]
+        size = int.from_bytes(content[1:3], "big")
+        wrong = [b"\2" + content[1:], b"\xff" + content[1:], content[:2], content[:1] + b"\xff\xff" + content[3:]]
+        if is_delete(body):
+            wrong += [content + b"x", content[:-1], content[:1] + (size + 1).to_bytes(2, "big") + content[3:]]
+        for other in wrong:
+            assert named(put(state, tmp_path / "s", "values", key, seal(key, other)), "values", key), other
+
+
 def test_records_of_versions_that_are_not_true(state: Path, tmp_path: Path) -> None:
     for version in (2, 4, 6):
         key = version.to_bytes(8, "big")

@@ -7,7 +7,7 @@ IOI_STORAGE_SEEDS states a tree.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Any, Optional
@@ -135,6 +135,140 @@ def test_no_other_neighbours(seed: int, tree: str) -> None:
                     refused(verify_absence, ours.root, tree, key, forged)
 
 
+EXISTENCE: dict[int, Any] = {3: {}, 4: {}}
+PROOF: dict[int, Any] = {1: EXISTENCE, 2: {2: EXISTENCE, 3: EXISTENCE}}  # which fields are messages
+
+
+def other_encodings(message: bytes, inside: dict[int, Any]) -> Iterator[bytes]:
+    """Of the same message, as protobuf allows them."""
+    fields: list[tuple[int, bytes, bytes]] = []  # tag, what it begins with, body
+    at = 0
+    while at < len(message):
+        size, head = message[at + 1], 2
+        if message[at] & 7 == 0:
+            size = 0  # a number below 128
+        elif size > 127:
+            size, head = size & 127 | message[at + 2] << 7, 3
+        fields.append((message[at], message[at : at + head], message[at + head : at + head + size]))
+        at += head + size
+
+    def written(changed: int, by: bytes) -> bytes:
+        parts = [head + body for _, head, body in fields]
+        return b"".join([*parts[:changed], by, *parts[changed + 1 :]])
+
+    for number, (tag, head, body) in enumerate(fields):
+        yield written(number, head + body + head + body)
+        yield written(number, bytes([tag | 128, 0]) + head[1:] + body)
+        yield written(number, head[:-1] + bytes([head[-1] | 128, 0]) + body)
+        yield written(number, b"\x7a\1x" + head + body)
+        if number and fields[number - 1] != fields[number]:
+            before, after = (part + rest for _, part, rest in fields[number - 1 : number + 1])
+            yield message.replace(before + after, after + before, 1)
+        for changed in other_encodings(body, inside[tag >> 3]) if tag >> 3 in inside and tag & 7 else ():
+            yield written(number, head[:1] + naive_iavl.varint(len(changed)) + changed)
+    for more in (b"\x0a\0", b"\x12\0", b"\x1a\0", b"\x22\0", b"\x2a\0", b"\x08\0", b"\x10\0", b"\x18\0", b"\x20\0", b"\x78\1"):
+        yield message + more
+
+
+@both
+def test_one_encoding(tree: str) -> None:
+    ours = Ics23(Naive(tree, {b"k%d" % i: b"v" for i in range(9)}, random.Random(4)))
+    for key in (b"k0", b"k00"):
+        others = set(other_encodings(ours.prove(key), PROOF))
+        assert len(others) > 50 and ours.prove(key) not in others
+        for other in others:
+            refused(ours.verify, key, other)
+
+
+TAG, HALF = b"JMT::IntrnalNode", bytes(range(32))
+Ops = Sequence[tuple[bytes, bytes]]
+
+
+def alone(tree: str, key: bytes, value: bytes, ops: Ops, leaf: Optional[bytes] = None) -> tuple[bytes, bytes]:
+    """(root, proof) of a key below nodes that are hashed with these bytes before and after, the lowest first.
+
+    leaf: what the leaf begins with, if not what is right."""
+    if tree == "jellyfish":
+        prefix, head = b"JMT::LeafNode" if leaf is None else leaf, b"\x08\1\x10\1\x18\1"
+        hash = sha256(prefix + sha256(key).digest() + sha256(value).digest()).digest()
+    else:
+        prefix, head = b"\0\2\2" if leaf is None else leaf, b"\x08\1\x18\1\x20\1"
+        hash = sha256(prefix + bytes([len(key)]) + key + b"\x20" + sha256(value).digest()).digest()
+    path = b""
+    for before, after in ops:
+        hash = sha256(before + hash + after).digest()
+        path += field(4, b"\x08\1" + field(2, before) + (field(3, after) if after else b""))
+    shown = field(2, value) if value else b""
+    return hash, field(1, field(1, key) + shown + field(3, head + (field(5, prefix) if prefix else b"")) + path)
+
+
+def right_path(key: bytes, depth: int) -> list[tuple[bytes, bytes]]:
+    """In a Jellyfish tree."""
+    bits = sha256(key).digest()
+    return [(TAG + HALF, b"") if bits[bit // 8] & 0x80 >> bit % 8 else (TAG, HALF) for bit in reversed(range(depth))]
+
+
+def test_nodes_that_are_none() -> None:
+    """Proofs that do lead to a root, by nodes that no tree has."""
+    assert sha256(b"k").digest()[0] >> 6 == 0b10  # its way: right, then left
+    good: list[tuple[str, Ops]] = [("jellyfish", right_path(b"k", depth)) for depth in (0, 1, 2, 64)]
+    meta = b"\2\4\2"
+    left, right = (meta + b"\x20", b"\x20" + HALF), (meta + b"\x20" + HALF + b"\x20", b"")
+    good += [("iavl", []), ("iavl", [left]), ("iavl", [right]), ("iavl", [left, (b"\4\6\4\x20", b"\x20" + HALF)])]
+    for tree, ops in good:
+        root, proof = alone(tree, b"k", b"v", ops)
+        verify_existence(root, tree, b"k", b"v", proof)
+    bad: list[tuple[str, Ops]] = [("jellyfish", right_path(b"k", 65)), ("iavl", [left, left]), ("iavl", [left, right])]
+    upper = right_path(b"k", 1)
+    for before, after in (
+        (TAG, HALF), (TAG, b""), (TAG + HALF, HALF), (TAG + HALF[1:], b""), (TAG + HALF + b"\0", b""), (TAG + HALF * 2, b""),
+        (TAG[1:] + HALF, b""), (b"\0" + HALF, b""), (b"JMT::LeafNode" + HALF, b""),
+    ):
+        bad.append(("jellyfish", [(before, after)]))
+    for before, after in (
+        (TAG + HALF, b""), (TAG, b""), (TAG + HALF, HALF), (TAG, HALF[1:]), (TAG, HALF + b"\0"), (TAG, HALF * 2), (TAG[1:], HALF),
+        (TAG + b"\0", HALF), (b"\0", HALF), (b"JMT::LeafNode", HALF),
+    ):
+        bad.append(("jellyfish", [(before, after), *upper]))
+    for numbers in (b"\0\4\2", b"\2\2\2", b"\2\4\3", b"\2\5\2", b"\3\4\2", b"\2\4\x82\0", b"\2\4", b"\2\4\2\2", b"\2\4" + b"\xfe" * 9 + b"\1"):
+        bad.append(("iavl", [(numbers + b"\x20", b"\x20" + HALF)]))
+        bad.append(("iavl", [(numbers + b"\x20" + HALF + b"\x20", b"")]))
+    for before, after in (
+        (b"", b"\x20" + HALF), (b"\x21", b"\x20" + HALF), (b"\x20", b"\x21" + HALF), (b"\x20", HALF), (b"\x20", HALF + b"\x20"),
+        (b"\x20", b"\x20" + HALF[1:]), (b"\x20", b"\x20" + HALF + b"\x20" + HALF), (b"\x20", b""), (HALF + b"\x20", b""),
+        (b"\x20" + HALF, b""), (b"\x20" + HALF[1:] + b"\x20", b""), (b"\x20" + HALF + b"\x21", b""), (b"\x21" + HALF + b"\x20", b""),
+        (b"\x20" + HALF + b"\x20", b"\x20" + HALF),
+    ):
+        bad.append(("iavl", [(meta + before, after)]))
+    for tree, ops in bad:
+        root, proof = alone(tree, b"k", b"v", ops)
+        refused(verify_existence, root, tree, b"k", b"v", proof)
+    for tree, leaves in (
+        ("jellyfish", (b"", b"JMT::LeafNod", b"JMT::LeafNode\0", TAG)),
+        ("iavl", (b"", b"\0\2", b"\0\2\2\2", b"\0\4\2", b"\2\2\2", b"\0\2\3", b"\0\2\x82\0", b"\0\0\2")),
+    ):
+        for leaf in leaves:
+            root, proof = alone(tree, b"k", b"v", [], leaf)
+            refused(verify_existence, root, tree, b"k", b"v", proof)
+
+
+@both
+def test_a_value_that_is_a_leaf(tree: str) -> None:
+    """The hash of a value that looks like a leaf is taken for that leaf, and the leaf above for a node."""
+    if tree == "jellyfish":
+        value = b"JMT::LeafNode" + sha256(b"k").digest() + sha256(b"v").digest()
+    else:
+        value = b"\0\2\2\1k\x20" + sha256(b"v").digest()
+    naive = Naive(tree, {b"a": value}, random.Random(1))
+    if tree == "jellyfish":
+        before = b"JMT::LeafNode" + sha256(b"a").digest()
+    else:
+        before = naive._prove.args[0].tree.meta() + b"\1a\x20"
+    leaf, forged = alone(tree, b"k", b"v", [(before, b"")])
+    assert leaf == naive.root
+    refused(verify_existence, naive.root, tree, b"k", b"v", forged)
+
+
 def test_only_empty_halves_are_passed_over() -> None:
     """Two keys that agree in 32 bits: all halves beside their path are empty, and both are the ends of the tree."""
     ours = Ics23(Naive("jellyfish", {b"69235": b"x", b"95303": b"y"}, random.Random(1)))
@@ -204,20 +338,49 @@ def test_numbers_too_long() -> None:
         refused(verify_existence, head.root, "iavl", b"a", b"1", forged)
 
 
-def test_versions() -> None:
-    with Store.create(None, meta={}, genesis=[(b"a", b"0"), (b"b", b"0")]) as store:
-        roots = [store.root]
-        for batch in ([(b"a", b"1")], [(b"a", None)], [(b"b", None)], [(b"c", b"3")]):
-            staged = store.stage(batch)
-            store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=1, failed=0)
-            roots.append(store.root)
-        verify_existence(roots[0], "jellyfish", b"a", b"0", store.prove_ics23(b"a", 0))
-        verify_existence(roots[1], "jellyfish", b"a", b"1", store.prove_ics23(b"a", 1))
-        verify_absence(roots[2], "jellyfish", b"a", store.prove_ics23(b"a", 2))
+class Past(Ics23):
+    """A version of a store."""
+
+    def __init__(self, store: Store, version: int, state: dict[bytes, bytes]) -> None:
+        self.root, self.tree, self.state = store.version_row(version).root, store.tree, state
+        self.place = store._tree.place
+        self._prove = partial(store.prove_ics23, version=version)
+
+
+def history(tree: str, rng: random.Random, versions: int) -> list[Past]:
+    keys = [rng.randbytes(rng.randint(1, 5)) for _ in range(60)]
+    states = [{key: rng.randbytes(4) for key in rng.sample(keys, 20)}]
+    store = Store.create(None, tree=tree, meta={}, genesis=states[0].items())
+    for _ in range(versions):
+        batch = {key: rng.choice([None, rng.randbytes(3)]) for key in rng.sample(keys, rng.randrange(30))}
+        staged = store.stage(sorted(batch.items()))
+        store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=1, failed=0)
+        states.append({key: value for key, value in {**states[-1], **batch}.items() if value is not None})
+    return [Past(store, version, state) for version, state in enumerate(states)]
+
+
+@both
+@pytest.mark.parametrize("seed", range(3))
+def test_every_version(seed: int, tree: str) -> None:
+    rng = random.Random(seed)
+    past = history(tree, rng, 8)
+    for ours, other in zip(past, [*past[1:], past[0]]):
+        for key in keys_of(ours, rng):
+            proof = ours.prove(key)
+            ours.verify(key, proof)
+            if ours.root != other.root:
+                refused(verify_absence, other.root, tree, key, proof)
+                refused(verify_existence, other.root, tree, key, ours.state.get(key, b"x"), proof)
+
+
+@both
+def test_no_keys(tree: str) -> None:
+    with Store.create(None, tree=tree, meta={}, genesis=[(b"a", b"0")]) as store:
+        staged = store.stage([(b"a", None)])
+        store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=1, failed=0)
+        verify_existence(store.version_row(0).root, tree, b"a", b"0", store.prove_ics23(b"a", 0))
         with pytest.raises(Unprovable, match="the state has none"):
-            store.prove_ics23(b"a", 3)
-        verify_existence(roots[4], "jellyfish", b"c", b"3", store.prove_ics23(b"c"))
-        refused(verify_absence, roots[1], "jellyfish", b"a", store.prove_ics23(b"a", 2))
+            store.prove_ics23(b"a")
         with pytest.raises(ValueError, match="a key has 1 to"):
             store.prove_ics23(b"")
 

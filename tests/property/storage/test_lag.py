@@ -22,6 +22,7 @@ import pytest
 
 import ioi_storage.store as store_module
 from ioi_storage import Reader, Store, catchup, lag, marks, prune, upkeep
+from ioi_storage import check as check_file
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "30"))
 KEYS = [b"k%02d" % i for i in range(40)]
@@ -221,6 +222,27 @@ def test_a_killed_process_is_replaced(tmp_path: Path, monkeypatch: pytest.Monkey
             assert store._upkeep is not None and store._upkeep._process is not None
             store._upkeep._process.kill()
             store._upkeep._process.wait()
+
+
+@pytest.mark.parametrize("meanwhile", ["settle", "rollback"])
+def test_an_orphan_writes_no_old_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> None:
+    """The lock of a process that dies is free a moment before its children can know: one may be in the middle of it."""
+    monkeypatch.setattr(catchup, "STEP", 5)
+    path = tmp_path / "state"
+    with Store.create(path, meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
+        store.commit(store.stage([(key, b"1") for key in KEYS]), **FIELDS)
+        orphan = upkeep.JOBS["flat"](store._env, partial(store._env.begin, write=True), store._tables, 1)
+        next(orphan)
+        if meanwhile == "settle":
+            store.commit(store.stage([(key, b"2") for key in KEYS]), **FIELDS)
+            store.settle()
+        else:
+            store.rollback(0)
+        model = dict(store.scan())
+        with pytest.raises(SystemExit):
+            next(orphan)
+        assert dict(store.scan()) == model == {key: b"2" if meanwhile == "settle" else b"0" for key in KEYS}
+    assert check_file(path, deep=True).findings == []
 
 
 def test_without_a_process_the_commit_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -309,6 +309,34 @@ def test_who_may_restore_where(small: tuple[Manifest, dict[int, Chunk]], tmp_pat
         Restore(path, manifest, root=root)
 
 
+def test_another_snapshot_after_a_crash_at_the_very_end(
+    small: tuple[Manifest, dict[int, Chunk]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is in place and its manifest gone already: who restores another one is not handed this one."""
+    manifest, chunks = small
+    clear_away = Restore._clear_away
+
+    def crash(self: Restore) -> None:
+        for name in os.listdir(self._directory):
+            if name not in ("built", "LOCK"):
+                os.unlink(os.path.join(self._directory, name))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Restore, "_clear_away", crash)
+    with pytest.raises(KeyboardInterrupt):
+        restored(tmp_path / "state", manifest, chunks, random.Random(1))
+    monkeypatch.setattr(Restore, "_clear_away", clear_away)
+    with some_state(random.Random(8), manifest.creation.tree, 40) as store:
+        other, _ = snapshot(store, store.version, 300)
+    assert other.row.root != manifest.row.root
+    with pytest.raises(StorageError, match="another snapshot"):
+        Restore(tmp_path / "state", other, root=other.row.root)
+    with Restore(tmp_path / "state", manifest, root=manifest.row.root) as restore:
+        assert restore.missing() == []
+        restore.finish()
+    assert os.listdir(tmp_path) == ["state"]
+
+
 def test_manifests_that_make_no_sense(small: tuple[Manifest, dict[int, Chunk]]) -> None:
     encoded = small[0].encode()
     fields = json.loads(encoded)

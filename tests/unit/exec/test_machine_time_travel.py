@@ -65,6 +65,18 @@ def test_no_permission_is_wrong_usage_and_no_failing_disk(tmp_path: Path, monkey
     assert caught.value.exit_status == 2
 
 
+def test_whatever_stops_a_prune_passes_through(machine: ExecutionMachine) -> None:
+    """Also what looks like a failing disk."""
+
+    def stop(rows: int) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        machine.prune(1, stop)
+    assert not machine.closed and machine.get(b"a") == b"5" and machine.oldest == 5
+    machine.prune(1)
+
+
 def test_a_view_is_of_one_moment(machine: ExecutionMachine) -> None:
     with machine.pinned(), machine.pinned():
         assert (machine.version, machine.info.version, machine.at(2).get(b"a")) == (5, 5, b"2")

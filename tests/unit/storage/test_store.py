@@ -36,6 +36,8 @@ from ioi_storage import (
     rows,
 )
 
+from ioi_storage.truncation import refuse_if_truncated
+
 GENESIS = {b"a": b"1", b"b": b"", b"c": b"3"}
 PLACEHOLDER = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
 
@@ -299,6 +301,32 @@ def test_a_truncated_file_is_refused(tmp_path) -> None:
 
 
 # ---- one writer, many readers ----
+
+
+def test_a_file_that_grows_while_it_is_looked_at_is_whole(tmp_path, commit, monkeypatch) -> None:
+    """As by a reader who opens the state at the moment of a commit."""
+    with create(tmp_path / "s") as store:
+        path = str(tmp_path / "s" / "data.mdb")
+        measured, read = os.fstat, os.pread
+        todo = 2
+
+        def beside(call):
+            def then(*arguments):
+                nonlocal todo
+                answer = call(*arguments)
+                if todo:
+                    todo -= 1
+                    commit(store, {b"%d" % todo: bytes(200_000)})
+                return answer
+
+            return then
+
+        for name, call in (("fstat", measured), ("pread", read)):
+            todo = 2
+            monkeypatch.setattr(os, name, beside(call))
+            refuse_if_truncated(path)
+            assert not todo or name == "fstat"
+            monkeypatch.setattr(os, name, call)
 
 
 def test_one_writer(tmp_path) -> None:

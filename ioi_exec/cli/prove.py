@@ -21,7 +21,8 @@ file with --output; with --json one object, which also holds the ProofSpec that 
 prove neither an empty value nor that a key next to one is absent."""
 
 _EXAMPLE = f"""ioi-exec prove state {'bb' * 32} --account > proof.json
-ioi-exec prove state --range - 80{'00' * 31} > range.json"""
+ioi-exec prove state --range - 80{'00' * 31} > range.json
+ioi-exec prove state {'bb' * 32} --account --format ics23 -o proof.ics23"""
 
 
 def register(commands: Commands) -> None:
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("prove: an ics23 proof is of one key")
     if options.output is not None and options.format != "ics23":
         raise InputError("prove: --output goes with --format ics23")
+    if options.output == "-":
+        raise InputError("prove: --output wants a file: without it the proof goes to standard output, in hex")
     with opened_store(options, read_only=True) as store:
         row = store.latest if options.version is None else store.version_row(options.version)
         shown: dict[str, Any] = {"version": row.version, "root": row.root.hex(), "tree": store.tree}

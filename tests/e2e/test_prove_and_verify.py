@@ -117,6 +117,7 @@ def test_ics23_used_wrongly(cli: Cli, state: dict[str, Any]) -> None:
     for wrong in ([], ["0001", "0002"], ["--range", "-", "-"], ["0001", "--version", 9]):
         cli("prove", "state", *wrong, "--format", "ics23", status=2)
     cli("prove", "state", "0001", "-o", "proof", status=2)
+    cli("prove", "state", "0001", "--format", "ics23", "-o", "-", status=2)
     cli("prove", "state", "0001", "--format", "ics23", "-o", "no/such/folder", status=2)
     cli("verify", "-", *trusted, stdin="", status=2)
     for proof in ("", "0a", "{}", "\n"):

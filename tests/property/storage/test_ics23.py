@@ -245,11 +245,24 @@ def test_nodes_that_are_none() -> None:
         refused(verify_existence, root, tree, b"k", b"v", proof)
     for tree, leaves in (
         ("jellyfish", (b"", b"JMT::LeafNod", b"JMT::LeafNode\0", TAG)),
-        ("iavl", (b"", b"\0\2", b"\0\2\2\2", b"\0\4\2", b"\2\2\2", b"\0\2\3", b"\0\2\x82\0", b"\0\0\2")),
+        ("iavl", (b"", b"\0\2", b"\0\2\2\2", b"\0\4\2", b"\2\2\2", b"\0\2\3", b"\0\2\x82\0", b"\0\0\2", b"\0\2\xfe" + b"\xff" * 8 + b"\2")),
     ):
         for leaf in leaves:
             root, proof = alone(tree, b"k", b"v", [], leaf)
             refused(verify_existence, root, tree, b"k", b"v", proof)
+
+
+def test_neighbours_in_trees_that_are_none() -> None:
+    """IAVL: keys that do not ascend, and half a tree that has the hash of no keys on Jellyfish."""
+    leaves = {key: alone("iavl", key, b"v", []) for key in (b"a", b"c")}
+    meta = b"\2\4\2\x20"
+    swapped = {b"a": (meta + leaves[b"c"][0] + b"\x20", b""), b"c": (meta, b"\x20" + leaves[b"a"][0])}
+    (root, left), (same, right) = (alone("iavl", key, b"v", [op]) for key, op in swapped.items())
+    assert root == same
+    forged = field(2, field(1, b"b") + field(2, unwrapped(left)) + field(3, unwrapped(right)))
+    refused(verify_absence, root, "iavl", b"b", forged)
+    root, proof = alone("iavl", b"a", b"v", [(meta, b"\x20" + b"SPARSE_MERKLE_PLACEHOLDER_HASH__")])
+    refused(verify_absence, root, "iavl", b"b", field(2, field(1, b"b") + field(2, unwrapped(proof))))
 
 
 @both

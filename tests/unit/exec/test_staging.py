@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 
 import ioi_storage
+from ioi_storage import jellyfish
 from ioi_exec import ExecutionMachine, ResourceError, StateCorrupt, staging
 
 Make = Callable[..., ExecutionMachine]
@@ -109,20 +110,20 @@ def test_errors_of_the_storage_arrive_as_such(
 @several
 def test_ctrl_c_while_a_block_is_staged(parallel: ExecutionMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the call when no thread is at it any more, and the next block is as good as any."""
-    run = ioi_storage.Jellyfish.run
+    applied = jellyfish._applied
     running = set()
 
-    def interrupted(self: Any, *arguments: Any) -> Any:
+    def interrupted(*arguments: Any) -> Any:
         me = threading.get_ident()
         running.add(me)
         try:
             os.kill(os.getpid(), signal.SIGINT)
-            return run(self, *arguments)
+            return applied(*arguments)
         finally:
             running.discard(me)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ioi_storage.Jellyfish, "run", interrupted)
+        patched.setattr(jellyfish, "_applied", interrupted)
         with pytest.raises(KeyboardInterrupt):
             parallel.execute(BLOCK)
         assert not running

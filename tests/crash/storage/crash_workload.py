@@ -19,7 +19,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Optional
@@ -27,7 +27,7 @@ from typing import Any, Optional
 import lmdb
 import shimmed
 
-from ioi_storage import Restore, Store, directory, store, upkeep
+from ioi_storage import DiskFull, Restore, Store, directory, store, upkeep
 
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header", transactions=0, failed=0)
 KEYS = [b"key%03d" % number for number in range(150)]
@@ -80,28 +80,45 @@ class Life:
         writes = batch(self.rng, pairs, 90)
         staged = self.store.stage(sorted(writes.items()))
         self.versions.append((staged.root.hex(), {k: v for k, v in {**pairs, **writes}.items() if v is not None}))
+        oldest = self.oldest
         if self.store.keep is not None:
             self.oldest = max(self.oldest, staged.version - self.store.keep + 1)
         self.mark("begin", self.describe())
-        self.store.commit(staged, **FIELDS)
+        try:
+            self.store.commit(staged, **FIELDS)
+        except DiskFull:
+            self.versions.pop()
+            self.oldest = oldest
+            return
         self.mark("end", self.describe())
 
     def prune(self) -> None:
         keep = self.rng.randint(1, 4)
         self.oldest = max(self.oldest, len(self.versions) - keep)
         self.mark("begin", self.describe())
-        self.store.prune(keep)
+        self.again(lambda: self.store.prune(keep))
         self.mark("end", self.describe())
 
     def rollback(self) -> None:
         version = self.rng.randint(self.oldest, len(self.versions) - 1)
         del self.versions[version + 1 :]
         self.mark("begin", self.describe())
-        self.store.rollback(version)
+        try:
+            self.store.rollback(version)
+        except DiskFull:  # which leaves it unfinished, or not begun
+            self.reopen()
+            self.store.rollback(version)
         self.mark("end", self.describe())
 
     def settle(self) -> None:
-        self.store.settle()
+        self.again(self.store.settle)
+
+    def again(self, do: Callable[[], object]) -> None:
+        """If the disk is full, once more."""
+        try:
+            do()
+        except DiskFull:
+            do()
 
     def reopen(self) -> None:
         self.store.close()
@@ -137,17 +154,19 @@ def restore(life: Life, path: Path, source: Path) -> Life:
     made = Life(path, life.rng, life.tree)
     made.versions, made.oldest = list(life.versions), version
     made.mark("begin", made.describe())
+
+    def offer(begun: Restore, number: int) -> None:
+        life.again(lambda: begun.offer(number, chunks[number]))
+        shimmed.mark(json.dumps({"kept": number}))
+
     with Restore(path, manifest, root=life.store.root) as begun:
-        begun.offer(0, chunks[0])
-        shimmed.mark(json.dumps({"kept": 0}))
+        offer(begun, 0)
         for number in life.rng.sample(begun.missing(), len(begun.missing()) // 2):
-            begun.offer(number, chunks[number])
-            shimmed.mark(json.dumps({"kept": number}))
+            offer(begun, number)
     with Restore(path, manifest, root=life.store.root) as begun:
         for number in begun.missing():
-            begun.offer(number, chunks[number])
-            shimmed.mark(json.dumps({"kept": number}))
-        begun.finish()
+            offer(begun, number)
+        life.again(begun.finish)
     made.mark("end", made.describe())
     made.store = Store.open(path)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import shutil
@@ -38,7 +39,9 @@ def library() -> Optional[str]:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
-    out = os.path.join(mkdtemp(prefix="ioi-shim-"), "shim.so")
+    directory = mkdtemp(prefix="ioi-shim-")
+    atexit.register(shutil.rmtree, directory)
+    out = os.path.join(directory, "shim.so")
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-shared", "-fPIC"]
     subprocess.run([compiler, *flags, "-o", out, HERE / "shim" / "shim.c", "-ldl"], check=True)
     return out

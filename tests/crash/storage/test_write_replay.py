@@ -184,6 +184,20 @@ def test_no_power_cut_loses_anything(scratch: Path, tree: str) -> None:
     assert judged > each / 3
 
 
+@pytest.mark.parametrize("tree", TREES)
+def test_nor_on_a_disk_that_was_full(scratch: Path, tree: str) -> None:
+    """A sync fails, the store or the upkeep process goes on, and what that sync should have written may never be."""
+    rng = random.SystemRandom()
+    for number in range(max(1, CRASHES // 4000)):
+        seed, fault = rng.randrange(2**32), f"sync:{rng.randint(8, 80)}:ENOSPC"
+        directory = scratch / str(number)
+        root = record(directory, seed, tree, fault=fault)
+        assert any(entry.kind == "S" and entry.flag for entry in shimmed.read_log(directory / "log"))
+        count, problems = replay(directory, root, seed, min(CRASHES // 4, 1000))
+        assert not problems, f"{len(problems)} of {count} states of the life with seed {seed}, {fault}: {problems[:3]}"
+        shutil.rmtree(directory)
+
+
 @pytest.mark.parametrize("sabotage", ["sync", "metasync", "directory"])
 def test_what_a_careless_store_loses_is_found(scratch: Path, sabotage: str) -> None:
     root = record(scratch, 1, "jellyfish", sabotage)

@@ -114,6 +114,7 @@ def blocks(store: Store, load: Load, count: int, warm: int) -> dict[str, Figure]
         "commit cpu ms": Figure.of(calm.commit_cpu),
         "stage ms, block upon block": Figure.of(busy.stage),
         "commit ms, block upon block": Figure.of(busy.commit),
+        "the longest of them ms": Figure.of([max(busy.commit)]),
         "writes the flat table lags": Figure.of(lag),
         "catching up after it s": Figure.of([caught_up]),
     }

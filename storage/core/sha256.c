@@ -62,11 +62,16 @@ static void portable_run(unsigned lanes, uint32_t (*states)[8], const uint8_t *c
 static const struct sha256_ops portable = {"portable", portable_run};
 static const struct sha256_ops *chosen;
 
+static const struct sha256_ops *fastest(void) {
+    const struct sha256_ops *ni = sha256_ni(), *arm = sha256_arm();
+    return ni != NULL ? ni : arm != NULL ? arm : &portable;
+}
+
 static const struct sha256_ops *ops(void) {
     /* Threads that race here store the same pointer. */
     const struct sha256_ops *now = __atomic_load_n(&chosen, __ATOMIC_RELAXED);
     if (now == NULL) {
-        now = sha256_ni() != NULL ? sha256_ni() : &portable;
+        now = fastest();
         __atomic_store_n(&chosen, now, __ATOMIC_RELAXED);
     }
     return now;
@@ -75,11 +80,13 @@ static const struct sha256_ops *ops(void) {
 const char *sha256_backend(void) { return ops()->name; }
 
 bool sha256_choose(const char *name) {
-    const struct sha256_ops *ni = sha256_ni();
-    if (strcmp(name, portable.name) == 0) chosen = &portable;
-    else if (ni != NULL && strcmp(name, ni->name) == 0) chosen = ni;
-    else return false;
-    return true;
+    const struct sha256_ops *all[] = {sha256_ni(), sha256_arm(), &portable};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i] == NULL || strcmp(name, all[i]->name) != 0) continue;
+        chosen = all[i];
+        return true;
+    }
+    return false;
 }
 
 static void write_digest(const uint32_t state[8], uint8_t digest[SHA256_SIZE]) {

@@ -1,8 +1,8 @@
 /* SHA-256 (FIPS 180-4), made for many short messages.
  *
- * Two back ends compute the same thing: `portable` (plain C) and `sha-ni` (x86-64 SHA extensions, up to four messages
- * interleaved, because one message alone leaves the unit idle for half of its latency). The fastest one the CPU has is
- * chosen when first needed. All functions are pure and thread safe; none allocates.
+ * Three back ends compute the same thing: `portable` (plain C), `sha-ni` (x86-64) and `armv8` (aarch64), where up to four
+ * messages are interleaved, because one alone leaves the unit idle for half of its latency. The fastest one the CPU has
+ * is chosen when first needed. All functions are pure and thread safe; none allocates.
  */
 #ifndef IOI_SHA256_H
 #define IOI_SHA256_H
@@ -50,7 +50,8 @@ struct sha256_ops {
 
 extern const uint32_t sha256_constants[64];
 
-/* The SHA-NI back end, or NULL if this CPU (or architecture) lacks it. */
+/* The back ends that use a CPU's own instructions, or NULL if this CPU (or architecture) lacks them. */
 const struct sha256_ops *sha256_ni(void);
+const struct sha256_ops *sha256_arm(void);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "sha256.h"
 
-enum { MANY = 32, REPEATS = 20, SIZE = 64 };
+enum { BACKENDS = 3, MANY = 32, REPEATS = 20, SIZE = 64 };
 
 static double now_ns(void) {
     struct timespec t;
@@ -37,21 +37,21 @@ static double measure(size_t together) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"sha-ni", "portable"};
+    static const char *const names[BACKENDS] = {"sha-ni", "armv8", "portable"};
     static const size_t together[] = {1, 2, MANY};
     int rounds = argc > 1 ? atoi(argv[1]) : 0;
     if (rounds < 1) return 2;
-    double *measured[2][3];
-    for (int n = 0; n < 2; n++)
+    double *measured[BACKENDS][3];
+    for (int n = 0; n < BACKENDS; n++)
         for (int t = 0; t < 3; t++) measured[n][t] = malloc((size_t)rounds * sizeof(double));
     for (int i = 0; i < MANY; i++) {
         for (int j = 0; j < SIZE; j++) blocks[i][j] = (uint8_t)(i * 31 + j);
         sha256_pad(blocks[i], SIZE);
     }
     for (int round = 0; round < rounds; round++)
-        for (int n = 0; n < 2; n++)
+        for (int n = 0; n < BACKENDS; n++)
             for (int t = 0; t < 3 && sha256_choose(names[n]); t++) measured[n][t][round] = measure(together[t]);
-    for (int n = 0; n < 2; n++) {
+    for (int n = 0; n < BACKENDS; n++) {
         for (int t = 0; t < 3 && sha256_choose(names[n]); t++) {
             double *all = measured[n][t];
             qsort(all, (size_t)rounds, sizeof *all, ascending);

@@ -193,7 +193,7 @@ static PyMethodDef functions[] = {
     {"hash_batch", py_hash_batch, METH_VARARGS,
      "hash_batch(batch, key_limit, begin, end) -> packed entries of writes [begin, end), by key hash."},
     {"merge_entries", py_merge_entries, METH_O, "merge_entries(parts) -> packed entries of all parts, by key hash."},
-    {"sha256_backend", py_backend, METH_NOARGS, "Name of the SHA-256 in use: 'sha-ni' or 'portable'."},
+    {"sha256_backend", py_backend, METH_NOARGS, "Name of the SHA-256 in use; see sha256.h."},
     {NULL, NULL, 0, NULL},
 };
 

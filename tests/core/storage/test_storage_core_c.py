@@ -35,13 +35,30 @@ def sha256_harness(build) -> Path:
     return build("sha256_harness")
 
 
-@pytest.mark.parametrize("backend", ["portable", "sha-ni"])
+@pytest.mark.parametrize("backend", ["portable", "sha-ni", "armv8"])
 def test_sha256(sha256_harness, backend: str) -> None:
     done = subprocess.run([sha256_harness, backend], capture_output=True, text=True)
     if done.returncode == 3 and backend != "portable":
         pytest.skip(f"this CPU has no {backend}")
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    check_digests(done.stdout, backend)
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("aarch64-linux-gnu-gcc", "qemu-aarch64"))), reason="no aarch64-linux-gnu-gcc, or no qemu-aarch64"
+)
+def test_sha256_on_an_aarch64_that_is_not_there(tmp_path: Path) -> None:
+    program = tmp_path / "sha256_harness"
+    sources = [HERE / "sha256_harness.c", *CORE.glob("sha256*.c")]
+    flags = "-std=c11 -O2 -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -static"
+    subprocess.run(["aarch64-linux-gnu-gcc", *flags.split(), f"-I{CORE}", *sources, "-o", program], check=True)
+    done = subprocess.run(["qemu-aarch64", program, "armv8"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check_digests(done.stdout, "armv8")
+
+
+def check_digests(printed: str, backend: str) -> None:
+    lines = printed.splitlines()
     assert len(lines) == 301 * 36 + sum(1 + seed % 40 for seed in range(400))
     for line in lines:
         size, index, digest = line.split()
@@ -62,7 +79,7 @@ FIPS_180 = {  # the examples published with FIPS 180
 }
 
 
-@pytest.mark.parametrize("backend", ["portable", "sha-ni"])
+@pytest.mark.parametrize("backend", ["portable", "sha-ni", "armv8"])
 @pytest.mark.parametrize("message", FIPS_180, ids=len)
 def test_sha256_has_the_published_digests(sha256_harness, backend: str, message: bytes) -> None:
     done = subprocess.run([sha256_harness, backend, "-"], input=message, capture_output=True)

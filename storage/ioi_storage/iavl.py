@@ -15,6 +15,7 @@ Pure: rows are read through a callable and returned, never written. Applying a b
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -107,12 +108,18 @@ def _inside(read: ReadNodes, inner: Inner) -> _Inside:
 def _row(read: ReadNodes, key: bytes, expected: bytes) -> _core.IavlRow:
     (data,) = read([key])
     try:
-        row = _core.IavlRow(data)
+        row = _parsed(data)
     except ValueError as error:
         raise corrupt("nodes", key, str(error)) from None
     if row.node(0)[0] != expected:
         raise corrupt("nodes", key, "its hash is not the one recorded for it")
     return row
+
+
+@lru_cache(maxsize=64)
+def _parsed(data: bytes) -> _core.IavlRow:
+    """Whoever walks comes to a row more than once: for its middle, its halves, its neighbours."""
+    return _core.IavlRow(data)
 
 
 def _node(row: _core.IavlRow, number: int) -> Node:

@@ -29,7 +29,8 @@ def prove(tree: Tree, read: ReadNodes, head: TreeHead, keys: Iterable[bytes]) ->
     shown = set(asked)
     if tree.ordered:
         for place in asked:
-            shown.update(_around(tree, read, head, place, place))
+            if tree.find(read, head, place) is None:  # between these two
+                shown.update(_around(tree, read, head, place, place))
     return _encoded(tree, read, head, sorted(shown), None, set(asked).__contains__)
 
 

@@ -44,6 +44,10 @@ class NaiveIavl:
         key_hash, value_hash = sha256(node.key).digest(), sha256(node.value).digest()
         return Leaf(node.hash(), node.key, node.meta(), node.version - 1, key_hash, value_hash)
 
+    def find(self, read: Any, head: TreeHead, place: bytes) -> Optional[Leaf]:
+        found = [leaf for leaf in self.tree.leaves() if leaf.key == place] if self.tree is not None else []
+        return self.view(found[0]) if found else None  # type: ignore[return-value]
+
     def top(self, read: Any, head: TreeHead) -> Optional[Node]:
         return None if self.tree is None else self.view(self.tree)
 

@@ -7,26 +7,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar
 
 import lmdb
 
-from . import catchup, commit, directory, loading, lock, marks, process, prune, rollback
-from . import genesis as genesis_module
+from . import catchup, commit, directory, making, marks, process, prune, rollback
 from .chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
-from .environment import Tables, data_file, open_environment, open_memory, open_tables, translate, translated
-from .errors import RollbackUnfinished, RootMismatch, StaleStage, StorageClosed, StorageError, StorageIOError
+from .environment import Tables, open_tables, translate, translated
+from .errors import RollbackUnfinished, StaleStage, StorageClosed, StorageError, StorageIOError
+from .genesis import no_garbage_collection
 from .lag import Lag, merged
+from .making import StrPath
 from .manifest import Manifest
 from .rows import Creation, VersionRow
 from .snapshot import Snapshot
 from .staged import Staged, version_row
 from .state import Pairs, Rows, State, value_in, value_of
 from .trees import TreeHead, tree_named
-from .truncation import refuse_if_truncated
 from .upkeep import Upkeep
 
-StrPath = Union[str, "os.PathLike[str]"]
 T = TypeVar("T")
 
 # How far the flat table may lag behind. Small writes wait for more, since a process for their sake is not worth it.
@@ -100,8 +99,8 @@ class Store(State):
         if path is not None:
             with translated(f"creating a state at {path}"):  # before the genesis is read, which may take long
                 directory.refuse_if_taken(os.path.realpath(path))
-        with genesis_module.no_garbage_collection():
-            return cls._create(path, _genesis_writer(tree, meta, genesis, height, header, root))
+        with no_garbage_collection():
+            return cls._of(making.make(path, making.genesis_writer(tree, meta, genesis, height, header, root)))
 
     @classmethod
     def load(
@@ -116,64 +115,18 @@ class Store(State):
     ) -> Store:
         """As `create`, for more pairs than fit into memory; takes longer. On a tree whose root does not follow from the
         pairs alone (IAVL) it is `create`."""
-        plugin = tree_named(tree)
-        if plugin.meta_numbers:
+        if tree_named(tree).meta_numbers:
             return cls.create(path, tree=tree, meta=meta, genesis=pairs, height=height, root=root)
-        creation = Creation(tree, b"", meta)
-        row = VersionRow(0, b"", genesis_module.NO_RECEIPTS, height, b"", 0, 0, 0, 0, b"")
-
-        def write(env: lmdb.Environment, beside: str | None) -> None:
-            with translated("writing version 0", beside):
-                loading.write(env, open_tables(env, create=True), plugin, pairs, creation, row, root)
-
-        return cls._create(path, write)
-
-    @classmethod
-    def _create(cls, path: StrPath | None, writer: Callable[[lmdb.Environment, "str | None"], None]) -> Store:
-        if path is None:
-            return cls._create_in_memory(writer)
-        final = os.path.realpath(path)
-        with directory.created_beside(final) as (beside, lock_fd):
-            env, _ = open_environment(beside, read_only=False, sync=False)
-            try:
-                writer(env, beside)
-                with translated("writing version 0", beside):
-                    env.sync(True)
-            finally:
-                env.close()
-        try:
-            env, map_size = open_environment(final, read_only=False)
-        except BaseException:
-            os.close(lock_fd)
-            raise
-        return cls(final, env, map_size, read_only=False, fds=[lock_fd])
-
-    @classmethod
-    def _create_in_memory(cls, writer: Callable[[lmdb.Environment, "str | None"], None]) -> Store:
-        with translated("creating a state in memory"):
-            fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
-            try:
-                env, map_size = open_memory(fd, read_only=False)
-                writer(env, None)
-            except BaseException:
-                os.close(fd)
-                raise
-        return cls(None, env, map_size, read_only=False, fds=[fd])
+        return cls._of(making.make(path, making.loader(tree, meta, pairs, height, root)))
 
     @classmethod
     def open(cls, path: StrPath, *, read_only: bool = False) -> Store:
         """The state at `path`. StateMissing; StateInUse if it is open for writing elsewhere (`read_only` works beside)."""
-        final = os.path.realpath(path)
-        directory.refuse_if_missing(final)
-        fds = [] if read_only else [lock.take(final)]
-        try:
-            refuse_if_truncated(data_file(final))
-            env, map_size = open_environment(final, read_only=read_only)
-        except BaseException:
-            for fd in fds:
-                os.close(fd)
-            raise
-        return cls(final, env, map_size, read_only=read_only, fds=fds)
+        return cls._of(making.open_made(path, read_only))
+
+    @classmethod
+    def _of(cls, made: making.Made) -> Store:
+        return cls(made.path, made.env, made.map_size, read_only=made.read_only, fds=made.fds)
 
     @property
     def closed(self) -> bool:
@@ -607,28 +560,3 @@ class Store(State):
             return self._env.reader_check()
         except lmdb.Error as error:
             raise self._failed(error, "checking the readers of") from error
-
-
-def _genesis_writer(
-    tree: str,
-    meta: dict[str, Any],
-    pairs: Iterable[tuple[bytes, bytes]],
-    height: int,
-    header: bytes,
-    root: bytes | None,
-) -> Callable[[lmdb.Environment, "str | None"], None]:
-    """Checks all arguments now; what it returns writes version 0."""
-    plugin = tree_named(tree)
-    version0 = genesis_module.stage(plugin, pairs)
-    if root is not None and version0.root != root:
-        raise RootMismatch(f"these keys have the root {version0.root.hex()}, expected was {root.hex()}: no state was created")
-    creation = genesis_module.creation_record(plugin, version0, meta)
-    row = version_row(
-        version0, receipts_root=genesis_module.NO_RECEIPTS, height=height, header=header, transactions=0, failed=0
-    )
-
-    def write(env: lmdb.Environment, path: str | None) -> None:
-        with translated("writing version 0", path):
-            genesis_module.write(env, open_tables(env, create=True), version0, creation, row)
-
-    return write

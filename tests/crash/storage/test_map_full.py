@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ioi_storage import DiskFull, Store, check
+from ioi_storage import making
 from ioi_storage import store as store_module
 from ioi_storage.environment import open_environment
 
@@ -24,7 +25,7 @@ Pairs = dict[bytes, bytes]
 
 @pytest.fixture
 def small_map(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(store_module, "open_environment", partial(open_environment, map_size=MAP))
+    monkeypatch.setattr(making, "open_environment", partial(open_environment, map_size=MAP))
     return monkeypatch
 
 

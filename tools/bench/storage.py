@@ -1,9 +1,9 @@
 """What a state costs at several sizes: `python -m tools.bench storage`.
 
 Blocks update random existing keys; --inserts in a thousand writes insert a new one instead. Figures are medians with what
-a tenth is below and above: of wall clock in s and ms, of the thread's own CPU time in cpu ms and us. A state lies in a temporary directory
-of --path while it is measured, one at a time: 0.6 kB of disk a key, and what its blocks write. More than 2,000,000 keys
-are sorted by the state itself, which takes long; only IAVL holds them in memory meanwhile (3 kB a key).
+a tenth is below and above: of wall clock in s and ms, of the thread's own CPU time in cpu ms and us. A state lies in a
+temporary directory of --path while it is measured, one at a time: 0.6 kB of disk a key, and what its blocks write. Keys that
+memory has no room for (1.2 kB each) are sorted by the state itself, which takes long.
 """
 
 from __future__ import annotations

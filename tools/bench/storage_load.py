@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import psutil
+
 from ioi_storage import Store, receipts_merkle_root
 from ioi_storage.store import UPKEEP_WRITES
 
 from tools.bench.figures import Figure
 
-AT_ONCE = 2_000_000  # keys that Store.create may be given: it holds them all
+BYTES_A_KEY = 1_200  # of memory that Store.create takes, which holds all keys
 _NO_RECEIPTS = receipts_merkle_root(b"", b"")
 
 
@@ -55,7 +57,7 @@ class Load:
 
 def create(load: Load, path: str, tree: str) -> tuple[Store, float]:
     """The state at version 0, and the seconds that took; making up the pairs is not counted where they fit into memory."""
-    if load.keys <= AT_ONCE:
+    if load.keys * BYTES_A_KEY < psutil.virtual_memory().available:
         pairs = list(load.pairs())
         began = time.perf_counter()
         return Store.create(path, tree=tree, meta={}, genesis=pairs), time.perf_counter() - began

@@ -1,4 +1,5 @@
-/* The classes IavlStage, a batch applied to an IAVL tree, and IavlRow, a row to look into. */
+/* The classes IavlStage, a batch applied to an IAVL tree, and IavlRow, a row to look into. A stage works without the
+ * interpreter's lock; it is for one thread. */
 #include "module.h"
 
 #include "../iavl.h"
@@ -78,8 +79,11 @@ static PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                            (const struct jf_entry *)(const void *)PyByteArray_AS_STRING(entries));
     if (ok) {
         const uint8_t *row_key = PyBytes_GET_SIZE(pointer) > 0 ? (const uint8_t *)PyBytes_AS_STRING(pointer) : NULL;
-        enum iavl_result result = iavl_open(&self->stage, (const uint8_t *)PyBytes_AS_STRING(root), row_key, self->writes,
-                                            (size_t)self->count, version);
+        enum iavl_result result;
+        Py_BEGIN_ALLOW_THREADS
+        result = iavl_open(&self->stage, (const uint8_t *)PyBytes_AS_STRING(root), row_key, self->writes,
+                           (size_t)self->count, version);
+        Py_END_ALLOW_THREADS
         ok = result == IAVL_OK;
         if (result == IAVL_MEMORY) PyErr_NoMemory();
         if (result == IAVL_BAD_BATCH) PyErr_SetString(PyExc_ValueError, "keys must ascend, and versions begin with 1");
@@ -134,7 +138,10 @@ static PyObject *stage_feed(PyObject *object, PyObject *rows) {
     ok = ok && PyList_Append(self->held, fast) == 0;
     Py_DECREF(fast);
     if (!ok) return NULL;
-    enum iavl_result result = iavl_go_on(self->stage, &bad);
+    enum iavl_result result;
+    Py_BEGIN_ALLOW_THREADS
+    result = iavl_go_on(self->stage, &bad);
+    Py_END_ALLOW_THREADS
     if (result == IAVL_OK) Py_RETURN_NONE;
     self->closed = true;
     if (result == IAVL_MEMORY) return PyErr_NoMemory();
@@ -147,19 +154,21 @@ static PyObject *rows_of(const struct iavl_stage *stage) {
     size_t n = iavl_rows(stage), size = PACKED_COUNT;
     for (size_t i = 0; i < n; i++) size += PACKED_HEAD + IAVL_ROW_KEY + iavl_new_row_size(stage, i);
     PyObject *rows = bytes_of(NULL, size);
-    uint8_t *at = rows != NULL ? packed_count((uint8_t *)PyBytes_AS_STRING(rows), n) : NULL;
-    for (size_t i = 0; rows != NULL && i < n; i++) {
+    if (rows == NULL) return NULL;
+    uint8_t *at = packed_count((uint8_t *)PyBytes_AS_STRING(rows), n);
+    bool ok = true;
+    Py_BEGIN_ALLOW_THREADS
+    for (size_t i = 0; ok && i < n; i++) {
         size_t row_size = iavl_new_row_size(stage, i);
         at = packed_head(at, IAVL_ROW_KEY, row_size);
         memcpy(at, iavl_row_key(stage, i), IAVL_ROW_KEY);
-        at += IAVL_ROW_KEY;
-        if (!iavl_new_row(stage, i, at, row_size)) {
-            Py_CLEAR(rows);
-            PyErr_NoMemory();
-        }
-        at += row_size;
+        ok = iavl_new_row(stage, i, at + IAVL_ROW_KEY, row_size);
+        at += IAVL_ROW_KEY + row_size;
     }
-    return rows;
+    Py_END_ALLOW_THREADS
+    if (ok) return rows;
+    Py_DECREF(rows);
+    return PyErr_NoMemory();
 }
 
 static PyObject *effects_of(const struct stage_object *self) {
@@ -178,7 +187,11 @@ static PyObject *stage_close(PyObject *object, PyObject *unused) {
         return NULL;
     }
     self->closed = true;
-    if (iavl_close(self->stage) != IAVL_OK) return PyErr_NoMemory();
+    enum iavl_result result;
+    Py_BEGIN_ALLOW_THREADS
+    result = iavl_close(self->stage);
+    Py_END_ALLOW_THREADS
+    if (result != IAVL_OK) return PyErr_NoMemory();
     uint8_t root[SHA256_SIZE];
     const uint8_t *row_key;
     bool exists = iavl_root(self->stage, root, &row_key);

@@ -132,13 +132,13 @@ def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
     before = contents(work / path) if (work / path).exists() else None
     ioi_exec(*arguments, cwd=work)
     after = contents(work / path)
-    most, deaths = 60, 0
-    for _ in range(max(2, EACH // 8)):
+    most, deaths = 60, 0  # calls; it is found out how many there are
+    while deaths < max(2, EACH // 8):
         work = fresh()
         n = rng.randint(1, most)
         done = ioi_exec(*arguments, cwd=work, fault=f"all:{n}:{rng.choice(['kill', 'half-kill'])}")
         if done.returncode == 0:
-            most = min(most, max(4, n - 1))
+            most = n - 1
         else:
             deaths += 1
         if not (work / path).exists():
@@ -146,5 +146,4 @@ def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
             ioi_exec(*arguments, cwd=work)
         assert contents(work / path) in ((before, after) if done.returncode else (after,)), (n, done)
         assert check(work / path, deep=True).findings == []
-    print(f"{command}: {deaths} deaths")
-    assert deaths > 0
+    print(f"{command}: {deaths} deaths, of at most {most} calls")

@@ -29,6 +29,7 @@ class Iavl:
     empty = iavl_rebuild.EMPTY
     ordered = True
     meta_numbers = 3
+    unfold = None
 
     def memory(self) -> None:
         return None

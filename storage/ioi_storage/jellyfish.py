@@ -124,6 +124,35 @@ class Jellyfish:
         row, at = handle
         return row.range(2 * at), row.range(2 * at + 1)
 
+    def unfold(
+        self, read: ReadNodes, inner: Inner, shown: Sequence[bytes], first: int, last: int
+    ) -> Iterator[bytes | tuple[Node, int, int]]:
+        """See trees.Unfold."""
+        key = inner.row
+        assert key is not None
+        depth, mask = len(key) - 8, 0
+        parts: dict[int, tuple[int, int]] = {}
+        for at in range(first, last):
+            child = shown[at][depth // 2] >> (0 if depth % 2 else 4) & 15
+            mask |= 1 << child
+            parts[child] = (parts.get(child, (at,))[0], at + 1)
+        (row,) = read([key])
+        try:
+            hash, pieces = _core.node_unfold(row, mask)
+        except ValueError:
+            raise corrupt("nodes", key, "its checksum does not match") from None
+        if hash != inner.hash:
+            raise corrupt("nodes", key, "its hash is not the one recorded for it")
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            child, slot, hash = piece
+            if len(slot) == _LEAF_SIZE:
+                yield _leaf(slot, hash), first, last
+            else:
+                yield _below(key, child, slot, hash), *parts[child]
+
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
         if isinstance(inner.handle, _Group):
             return inner.handle.middle()
@@ -246,10 +275,15 @@ class _Row(NamedTuple):
             return Inner(hash, b"", None, (self, at))
         slot = self.slots[at - 16]
         assert slot is not None, "it covers keys"
-        if len(slot) == _REF_SIZE:
-            return Inner(hash, b"", slot[:8] + self.key[8:] + bytes([at - 16]), None)
-        depth = len(self.key) - 8 + 1
-        return Inner(hash, b"", None, _Group(_checked_group(self.key, slot, depth), 4 * depth))
+        return _below(self.key, at - 16, slot, hash)
+
+
+def _below(key: bytes, child: int, slot: bytes, hash: bytes) -> Inner:
+    """The child of a row, which covers two keys or more."""
+    if len(slot) == _REF_SIZE:
+        return Inner(hash, b"", slot[:8] + key[8:] + bytes([child]), None)
+    depth = len(key) - 8 + 1
+    return Inner(hash, b"", None, _Group(_checked_group(key, slot, depth), 4 * depth))
 
 
 class _Group(NamedTuple):

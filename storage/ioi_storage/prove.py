@@ -85,6 +85,7 @@ def _encoded(
 ) -> bytes:
     """shown: places to go to, ascending; span: places of which all is to be seen; claimed: whether the verifier has it."""
     out = bytearray([FORMAT])
+    unfold = tree.unfold if span is None else None
 
     def emit(node: Node | None, first: int, last: int, low: bytes, high: bytes | None) -> None:
         if node is None:
@@ -95,6 +96,13 @@ def _encoded(
             out.extend(node.hash)
         elif isinstance(node, Leaf):
             _leaf(tree, out, node, claimed(node.place))
+        elif unfold is not None and node.row is not None:
+            for piece in unfold(read, node, shown, first, last):
+                if isinstance(piece, bytes):
+                    out.extend(piece)
+                else:
+                    below, begin, end = piece
+                    emit(below, begin, end, b"", None)
         else:
             out.append(INNER)
             out.extend(node.meta)

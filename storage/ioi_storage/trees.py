@@ -73,6 +73,11 @@ class Inner(NamedTuple):
 Node = Union[Leaf, Inner]
 
 
+Unfold = Callable[[ReadNodes, Inner, Sequence[bytes], int, int], Iterator[Union[bytes, tuple[Node, int, int]]]]
+"""unfold(read, inner, shown, first, last): the proof (verify.py) of places shown[first:last] as far as it stands in the row
+that begins with `inner`, in order: its bytes, and the nodes it goes on in, each with the part of `shown` below it."""
+
+
 class Tree(Protocol):
     """A state tree: pure, every row it needs is handed to it.
 
@@ -109,6 +114,10 @@ class Tree(Protocol):
 
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
         """What parts the halves: places below it are left, all others right."""
+
+    @property
+    def unfold(self) -> Unfold | None:
+        """For a tree that can do with a whole row at once what `middle` and `split` do node by node, at half the cost."""
 
     # Making a tree of what came from elsewhere (restore.py). ValueError says why something cannot be part of such a tree.
 

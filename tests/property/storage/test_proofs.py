@@ -20,6 +20,7 @@ import pytest
 from naive_tree import naive_root
 
 from ioi_storage import Store, prove, verify
+from ioi_storage.jellyfish import Jellyfish
 from ioi_storage.trees import Inner, Leaf, Node, TreeHead
 from ioi_storage.verify import InvalidProof, verify_absence, verify_existence, verify_many, verify_range
 
@@ -31,6 +32,7 @@ class NaiveIavl:
 
     name = "iavl"
     ordered = True
+    unfold = None
 
     def __init__(self, tree: Optional[naive_iavl.Node]) -> None:
         self.tree = tree
@@ -237,3 +239,16 @@ def test_the_module_stands_alone(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "good\n"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_row_at_once_gives_the_proof_that_single_steps_give(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(seed)
+    pairs = {rng.randbytes(3): rng.randbytes(2) for _ in range(rng.choice([1, 2, 3, 20, 300, 3000]))}
+    asked = [
+        [rng.choice(list(pairs)) if rng.random() < 0.6 else rng.randbytes(3) for _ in range(count)] for count in (1, 1, 1, 2, 5, 60)
+    ]
+    with Store.create(None, meta={}, genesis=pairs.items()) as store:
+        at_once = [store.prove(keys) for keys in asked]
+        monkeypatch.setattr(Jellyfish, "unfold", None)
+        assert at_once == [store.prove(keys) for keys in asked]

@@ -45,7 +45,7 @@ static int spare_give(struct pool_chunk *chunk) {
 void *pool_take(struct pool *pool, size_t size) {
     size = (size + 15) & ~(size_t)15;
     if (pool->chunks == NULL || pool->chunks->size - pool->used < size) {
-        size_t room = size > CHUNK ? size : CHUNK;
+        size_t usual = pool->chunk > 0 ? pool->chunk : CHUNK, room = size > usual ? size : usual;
         struct pool_chunk *chunk = room == CHUNK ? spare_take() : NULL;
         if (chunk == NULL) chunk = malloc(sizeof *chunk + room);
         if (chunk == NULL) return NULL;
@@ -71,7 +71,7 @@ void pool_free(struct pool *pool) {
 void pool_clear(struct pool *pool) {
     struct pool_chunk *kept = pool->chunks;
     if (kept == NULL) return;
-    struct pool rest = {kept->next, 0};
+    struct pool rest = {.chunks = kept->next};
     pool_free(&rest);
     kept->next = NULL;
     pool->used = 0;

@@ -8,7 +8,8 @@ struct pool_chunk;
 
 struct pool { /* all zero = empty */
     struct pool_chunk *chunks;
-    size_t used; /* bytes of the newest chunk */
+    size_t used;  /* bytes of the newest chunk */
+    size_t chunk; /* bytes of those to come; 0: many, for a batch */
 };
 
 /* `size` bytes aligned to 16, not cleared; NULL if there is no memory. */

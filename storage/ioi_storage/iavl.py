@@ -14,7 +14,7 @@ Pure: rows are read through a callable and returned, never written. Applying a b
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
@@ -29,7 +29,6 @@ class Iavl:
     empty = iavl_rebuild.EMPTY
     ordered = True
     meta_numbers = 3
-    unfold = None
 
     def memory(self) -> None:
         return None
@@ -73,6 +72,19 @@ class Iavl:
 
     def middle(self, read: ReadNodes, inner: Inner) -> bytes:
         return _inside(read, inner).key
+
+    def unfold(
+        self, read: ReadNodes, inner: Inner, shown: Sequence[bytes], first: int, last: int
+    ) -> Iterator[bytes | tuple[Node, int, int]]:
+        """See trees.Unfold."""
+        assert inner.row is not None
+        row = _row(read, inner.row, inner.hash)
+        for piece in row.unfold(shown, first, last):
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                number, begin, end = piece
+                yield _node(row, number), begin, end
 
     def leaf(self, key: bytes, key_hash: bytes, meta: bytes, value_hash: bytes, version: int) -> Leaf:
         return iavl_rebuild.leaf(key, meta, key_hash, value_hash)

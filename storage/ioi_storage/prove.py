@@ -28,6 +28,7 @@ def prove(tree: Tree, read: ReadNodes, head: TreeHead, keys: Iterable[bytes]) ->
         raise ValueError("there is nothing to prove: give at least one key")
     shown = set(asked)
     if tree.ordered:
+        read = _once(read)
         for place in asked:
             if tree.find(read, head, place) is None:  # between these two
                 shown.update(_around(tree, read, head, place, place))
@@ -64,6 +65,19 @@ def prove_range(
         return RangeProof(start, end, pairs, _encoded(tree, read, head, shown, None, inside.__contains__))
     span = (start or b"", end)
     return RangeProof(start, end, pairs, _encoded(tree, read, head, [], span, inside.__contains__))
+
+
+def _once(read: ReadNodes) -> ReadNodes:
+    """Reads no row again: those of the way to a key are looked into to find it, and then for its proof."""
+    rows: dict[bytes, bytes] = {}
+
+    def once(keys: Sequence[bytes]) -> Sequence[bytes]:
+        missing = [key for key in keys if key not in rows]
+        if missing:
+            rows.update(zip(missing, read(missing)))
+        return [rows[key] for key in keys]
+
+    return once
 
 
 def _around(tree: Tree, read: ReadNodes, head: TreeHead, start: bytes | None, end: bytes | None) -> list[bytes]:

@@ -2,6 +2,8 @@
  * interpreter's lock; it is for one thread. */
 #include "module.h"
 
+#include <assert.h>
+
 #include "../iavl.h"
 #include "../jellyfish.h"
 
@@ -228,6 +230,8 @@ PyType_Spec iavl_stage_spec = {"ioi_storage._core.IavlStage", sizeof(struct stag
 
 /* ---- IavlRow ---- */
 
+enum { ROW_POOL = 4096 }; /* bytes: what the nodes of a usual row take */
+
 struct row_object {
     PyObject_HEAD
     PyObject *bytes;
@@ -266,6 +270,7 @@ static PyObject *row_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     if (self == NULL) return NULL;
     Py_INCREF(bytes);
     self->bytes = bytes;
+    self->pool.chunk = ROW_POOL;
     struct iavl_hashing hashing = {0};
     enum iavl_parsed parsed = iavl_parse(&self->top, (const uint8_t *)PyBytes_AS_STRING(bytes),
                                          (size_t)PyBytes_GET_SIZE(bytes), &self->pool, &hashing);
@@ -316,11 +321,84 @@ static PyObject *row_find(PyObject *object, PyObject *key) {
     return PyLong_FromUnsignedLong(node->number);
 }
 
+/* A proof (verify.py has its form) as far as it stands in one row: bytes, and between them the nodes it goes on in. */
+struct unfolding {
+    PyObject *const *shown; /* places, ascending */
+    PyObject *pieces;       /* list */
+    uint8_t *bytes, *at;
+};
+
+enum { PROOF_STUB = 1, PROOF_INNER };
+
+static bool add_piece(struct unfolding *u, PyObject *piece) {
+    bool ok = piece != NULL && PyList_Append(u->pieces, piece) == 0;
+    Py_XDECREF(piece);
+    return ok;
+}
+
+static bool add_bytes(struct unfolding *u) {
+    bool ok = u->at == u->bytes || add_piece(u, bytes_of(u->bytes, (size_t)(u->at - u->bytes)));
+    u->at = u->bytes;
+    return ok;
+}
+
+/* The first of shown[first, last) that is not left of the node. */
+static Py_ssize_t first_right(const struct unfolding *u, const struct iavl_node *node, Py_ssize_t first, Py_ssize_t last) {
+    while (first < last) {
+        Py_ssize_t middle = first + (last - first) / 2;
+        PyObject *key = u->shown[middle];
+        int order = iavl_compare((const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key), node->key,
+                                 node->key_size);
+        if (order < 0) first = middle + 1;
+        else last = middle;
+    }
+    return first;
+}
+
+static bool unfold(struct unfolding *u, const struct iavl_node *node, Py_ssize_t first, Py_ssize_t last) {
+    if (first == last) {
+        *u->at++ = PROOF_STUB;
+        memcpy(u->at, node->hash, SHA256_SIZE);
+        u->at += SHA256_SIZE;
+        return true;
+    }
+    if (!iavl_is_read(node) || iavl_is_leaf(node))
+        return add_bytes(u) && add_piece(u, Py_BuildValue("(Inn)", node->number, first, last));
+    *u->at++ = PROOF_INNER;
+    u->at += iavl_meta(node, u->at);
+    Py_ssize_t right = first_right(u, node, first, last);
+    return unfold(u, node->left, first, right) && unfold(u, node->right, right, last);
+}
+
+static PyObject *row_unfold(PyObject *object, PyObject *args) {
+    const struct row_object *self = (const struct row_object *)object;
+    PyObject *shown;
+    Py_ssize_t first, last;
+    if (!PyArg_ParseTuple(args, "Onn", &shown, &first, &last)) return NULL;
+    PyObject *fast = PySequence_Tuple(shown);
+    if (fast == NULL) return NULL;
+    bool ok = first >= 0 && first <= last && last <= PyTuple_GET_SIZE(fast);
+    for (Py_ssize_t i = first; ok && i < last; i++) ok = PyBytes_Check(PyTuple_GET_ITEM(fast, i));
+    if (!ok) PyErr_SetString(PyExc_ValueError, "places must be bytes, and the part lie within them");
+    struct unfolding u = {.shown = ((PyTupleObject *)fast)->ob_item};
+    if (ok && (u.bytes = u.at = PyMem_Malloc(self->nodes.count * (1 + SHA256_SIZE))) == NULL) PyErr_NoMemory();
+    if (u.bytes != NULL) u.pieces = PyList_New(0);
+    ok = u.pieces != NULL && unfold(&u, &self->top, first, last) && add_bytes(&u);
+    if (!ok) Py_CLEAR(u.pieces);
+    PyMem_Free(u.bytes);
+    Py_DECREF(fast);
+    return u.pieces;
+}
+
+static_assert((int)IAVL_META_MAX < (int)SHA256_SIZE, "a node in a proof is no longer than a stub");
+
 static PyMethodDef row_methods[] = {
     {"node", row_node, METH_O,
      "node(i) -> (hash, meta, version, key, value hash, left, right); node 0 is the first. Of an inner node the value hash is\n"
      "None, key the smallest of its right half, left and right the numbers of its halves, else None. Of a node that stands in\n"
      "another row key is that row's, value hash None."},
+    {"unfold", row_unfold, METH_VARARGS,
+     "unfold(places, first, last): the proof of places[first:last] in this row: bytes, or (node, first, last) to go on in."},
     {"find", row_find, METH_O, "find(key): the leaf that a search for `key` ends at, or the node where another row goes on."},
     {NULL, NULL, 0, NULL},
 };

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from naive_tree import naive_root
 
-from ioi_storage import State, Store
+from ioi_storage import State, Store, jellyfish
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "60"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
@@ -63,8 +63,9 @@ def check_history(state: State, history: list[Model], keys: list[bytes], rng: ra
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_history(seed: int, tmp_path) -> None:
+def test_history(seed: int, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
+    monkeypatch.setattr(jellyfish, "_CUT", rng.choice([1, 256]))
     keys = some_keys(rng)
     model: Model = {key: rng.randbytes(rng.randrange(9)) for key in keys if rng.random() < rng.choice([0, 0.5, 1])}
     history = [model]

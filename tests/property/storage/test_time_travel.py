@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ioi_storage.store as store_module
-from ioi_storage import Store, VersionMissing, catchup, prune, rollback, upkeep
+from ioi_storage import Store, VersionMissing, catchup, jellyfish, prune, rollback, upkeep
 from ioi_storage.prune import records
 from ioi_storage.rows import value_key
 from ioi_storage.trees import Inner, Node, TreeHead, _trees
@@ -87,6 +87,7 @@ def check(store: Store, model: list[Model], roots: list[bytes], rng: random.Rand
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_random_histories(seed: int, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
+    monkeypatch.setattr(jellyfish, "_CUT", rng.choice([1, 256]))
     for module in (catchup, prune, rollback):
         monkeypatch.setattr(module, "STEP", rng.choice([3, 10, 1000]))
     monkeypatch.setattr(store_module, "LAG_VERSIONS", rng.choice([2, 5, 64]))

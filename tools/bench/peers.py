@@ -26,6 +26,7 @@ built is left out and named.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -145,7 +146,7 @@ def main(given: list[str]) -> int:
     parser.add_argument("--keys", type=int, default=1_000_000, help="keys in the genesis (default 1000000)")
     parser.add_argument("--block", type=int, default=10_000, help="writes a block (default 10000)")
     parser.add_argument("--rounds", type=int, default=15, help="blocks measured (default 15)")
-    parser.add_argument("--warm", type=int, default=10, help="blocks before those, which fill the caches (default 10)")
+    parser.add_argument("--warm", type=int, default=20, help="blocks before those, which fill the caches (default %(default)s)")
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="SIDE", help="these alone, and ours with the same tree")
     parser.add_argument("--value", type=int, default=24, help="bytes a value (default 24)")
     parser.add_argument("--threads", type=int, default=1, help="threads that ours stages in (default 1, as the others)")
@@ -198,6 +199,8 @@ def run(sides: dict[str, Side], arguments: argparse.Namespace) -> dict[str, list
     del genesis
     times: dict[str, list[Times]] = {}
     order = list(sides)
+    gc.collect()
+    gc.freeze()  # the keys stay: not to be walked over again and again
     for number in range(-arguments.warm, arguments.rounds):
         block: Block = [(key, rng.randbytes(arguments.value)) for key in sorted(rng.sample(keys, arguments.block))]
         roots = {}

@@ -28,7 +28,7 @@ from tools.peers.peer import Peer
 from tools.peers.programs import HERE as SOURCES
 from tools.peers.programs import PROGRAMS, BuildFailed, Unavailable, program
 
-COUNT = int(os.environ.get("IOI_CROSS_SEEDS", "30"))
+COUNT = int(os.environ.get("IOI_CROSS_SEEDS", "16"))
 FIRST = int(os.environ.get("IOI_CROSS_FIRST", "0"))
 SEEDS = range(FIRST, FIRST + COUNT)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

@@ -13,7 +13,7 @@ from naive_tree import naive_root
 
 from ioi_storage import State, Store, jellyfish
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "60"))
+SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "40"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 SHARING_32_BITS = [b"69235", b"95303"]
 

@@ -69,14 +69,10 @@ class Jellyfish:
         groups = _by_nibble(entries, 0)
         tasks = [SubtreeTask(old_slots[nibble], group, version) for nibble, group in groups]
         results: list[SubtreeResult] = list(map(partial(_applied, read, memory), tasks))
-        slots = list(old_slots)
-        for (nibble, _), result in zip(groups, results):
-            slots[nibble] = result.slot
-        effects = b"".join(result.effects for result in results)
+        slots, rows, stale_parts, effects = _joined(old_slots, groups, results)
         if not any(effects):
             return TreeUpdate(parent, [], [], effects)
-        rows = [part for result in results for part in result.rows]
-        stale = [piece for _, piece in _core.Rows([part for result in results for part in result.stale])]
+        stale = [piece for _, piece in _core.Rows(stale_parts)]
         if parent.pointer:
             stale.append(b"\0" + parent.pointer + b"\0")
         if not any(slots):
@@ -200,17 +196,11 @@ def _applied(read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> Subtr
     old_slots = _core.node_slots(_checked_row(read, key, task.slot[8:]))
     if not any(slot is not None and len(slot) == _REF_SIZE for slot in old_slots):
         return _walked(read, crown, 1, task)  # its leaves stand flat
-    slots = list(old_slots)
-    results = []
-    for nibble, group in _by_nibble(task.entries, 1):
-        result = _walked(read, crown, 2, SubtreeTask(old_slots[nibble], group, task.version))
-        slots[nibble] = result.slot
-        results.append(result)
-    effects = b"".join(result.effects for result in results)
+    groups = _by_nibble(task.entries, 1)
+    results = [_walked(read, crown, 2, SubtreeTask(old_slots[nibble], group, task.version)) for nibble, group in groups]
+    slots, rows, stale, effects = _joined(old_slots, groups, results)
     if not any(effects):
         return SubtreeResult(task.slot, [], [], effects)
-    rows = [part for result in results for part in result.rows]
-    stale = [part for result in results for part in result.stale]
     stale.append(_core.packed_row(b"", b"\0" + key[:8] + b"\1" + path))
     left = [slot for slot in slots if slot is not None]
     if not left or (len(left) == 1 and len(left[0]) == _LEAF_SIZE):  # fewer than two keys have no row
@@ -218,6 +208,18 @@ def _applied(read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> Subtr
     row = _core.node_row(slots)
     rows.insert(0, _core.packed_row(u64(task.version) + path, row))
     return SubtreeResult(u64(task.version) + _core.node_hash(row), rows, stale, effects)
+
+
+def _joined(
+    old_slots: Sequence[bytes | None], groups: Sequence[tuple[int, bytes]], results: Sequence[SubtreeResult]
+) -> tuple[list[bytes | None], list[bytes], list[bytes], bytes]:
+    """A node after what became of its children: (slots, rows, stale, effects)."""
+    slots = list(old_slots)
+    for (nibble, _), result in zip(groups, results):
+        slots[nibble] = result.slot
+    rows = [part for result in results for part in result.rows]
+    stale = [part for result in results for part in result.stale]
+    return slots, rows, stale, b"".join(result.effects for result in results)
 
 
 def _walked(read: ReadNodes, crown: _core.Crown | None, depth: int, task: SubtreeTask) -> SubtreeResult:

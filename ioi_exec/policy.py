@@ -1,0 +1,79 @@
+"""How the scheduler goes about a block. A policy changes speed alone, never a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ioi_exec.errors import InputError, InputTypeError
+
+WINDOW_MAX = (1 << 31) - 1
+RUN_MAX = 64
+SMALL_BLOCK_MAX = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The choices of Block-STM that cost or save time, each of which may be turned.
+
+    Raises InputTypeError or InputError for values that make no sense.
+    """
+
+    name: str = "custom"
+    """What `stats.policy` and tables call it; those of `Policy.named` have theirs."""
+    estimates: bool = True
+    """Mark the writes of an aborted incarnation ESTIMATE, so that readers wait for the next one (the paper, section 3.2).
+    Without, they read what was there and are aborted themselves if that turns out wrong."""
+    validation: str = "value"
+    """"value": a read stands if it would read equal bytes now; "version": only if it would read the same incarnation's write, as
+    in the paper."""
+    window: int | None = None
+    """How many transactions execution may run ahead of the watermark. None: follows the conflicts met; 0: no limit."""
+    run: int | None = None
+    """Consecutive transactions a worker takes at once, 1 to 64. None: follows what a transaction costs; 1: as in the paper."""
+    solo: bool = True
+    """Let one worker run alone at the watermark while that is faster than several that conflict."""
+    small_block: int = 0
+    """Blocks of at most so many transactions are left to one worker, and the others asleep."""
+
+    def __post_init__(self) -> None:
+        for field, kinds in (("name", str), ("estimates", bool), ("validation", str), ("solo", bool)):
+            if not isinstance(getattr(self, field), kinds):
+                raise InputTypeError(f"Policy.{field} is {type(getattr(self, field)).__name__}: give {kinds.__name__}")
+        if self.validation not in ("value", "version"):
+            raise InputError(f'Policy.validation is {self.validation!r}: give "value" or "version"')
+        self._check_number("window", 0, WINDOW_MAX, optional=True)
+        self._check_number("run", 1, RUN_MAX, optional=True)
+        self._check_number("small_block", 0, SMALL_BLOCK_MAX, optional=False)
+
+    def _check_number(self, field: str, least: int, most: int, *, optional: bool) -> None:
+        value = getattr(self, field)
+        if optional and value is None:
+            return
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputTypeError(f"Policy.{field} is {type(value).__name__}: give an integer")
+        if not least <= value <= most:
+            raise InputError(f"Policy.{field} is {value}: give an integer from {least} to {most}")
+
+    @classmethod
+    def named(cls, name: str) -> Policy:
+        """One of Policy.names(). Raises InputError for any other."""
+        if name not in _NAMED:
+            raise InputError(f"there is no policy {name!r}: give one of {', '.join(_NAMED)}")
+        return cls(name=name, **_NAMED[name])
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        return tuple(_NAMED)
+
+    def to_json(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+_NAMED: dict[str, dict[str, Any]] = {
+    "default": {},
+    # Algorithms 1 to 5: one transaction at a time, versions compared, no limit to running ahead, never alone.
+    "paper": {"validation": "version", "window": 0, "run": 1, "solo": False},
+    "no-estimates": {"estimates": False},
+    "no-solo": {"solo": False},
+}

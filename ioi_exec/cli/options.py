@@ -10,7 +10,7 @@ from typing import Any, Iterator, TypeAlias
 
 from ioi_exec.files.strict_json import Malformed, hex_bytes, number
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 
 
 def add_command(
@@ -18,7 +18,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """example: one command a line."""
     shown = "\n".join(f"  {line}" for line in example.splitlines())
-    command = commands.add_parser(
+    command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, epilog=f"{epilog}\n\nexample:\n\n{shown}".strip(), allow_abbrev=False,
         formatter_class=_Formatter,
     )

@@ -6,7 +6,12 @@ import configparser
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HOMES = {"ioi_exec": ROOT / "ioi_exec", "ioi_shm": ROOT / "shm" / "ioi_shm", "ioi_storage": ROOT / "storage" / "ioi_storage"}
+HOMES = {
+    "ioi_exec": ROOT / "ioi_exec",
+    "ioi_shm": ROOT / "shm" / "ioi_shm",
+    "ioi_storage": ROOT / "storage" / "ioi_storage",
+    "ioi_stress": ROOT / "tools" / "ioi_stress",
+}
 
 
 def test_every_package_is_listed() -> None:

@@ -19,7 +19,8 @@ class EventKind(IntEnum):
     """An incarnation ran. `result` 1: it finished and published; 0: it was cut short and starts again. A VM in Python waits
     and fetches inside (but cut short, it goes on until it returns); a native one ends for that, and begins again."""
     VALIDATE = 2
-    """Its reads were looked at again. `result` 1: they stand; 0: `key` does not, because of what transaction `other` wrote."""
+    """Its reads were looked at again. `result` 1: they stand; 0: `key` does not, because of what transaction `other` wrote;
+    several workers may find that, and one of them aborts it."""
     ABORT = 3
     """Instant: the incarnation is given up, for `key` as written by transaction `other`. `result` 1: that write stands; 0: it was
     itself aborted, and only its ESTIMATE is there."""

@@ -104,7 +104,7 @@ void ioi_recorder_solo(ioi_recorder *r, uint32_t watermark) {
 }
 
 void ioi_recorder_solo_ends(ioi_recorder *r, uint32_t watermark) {
-    if (r->solo && r->count > r->solo_count)
+    if (r->solo && (r->count > r->solo_count || watermark > r->solo_tx))
         note(r, (ioi_event){.start = r->solo_from, .end = r->now, .tx = r->solo_tx, .other = (int32_t)watermark,
                             .kind = IOI_EVENT_SOLO});
     r->solo = false;

@@ -10,7 +10,7 @@ static const ioi_event_row *event_at(const ioi_taken *t, uint64_t i) { return (c
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 typedef struct counts {
-    uint64_t executions, validations, aborts, suspensions;
+    uint64_t executions, validations, aborts, suspensions, alone;
 } counts;
 
 static void check_event(engine *e, const ioi_taken *t, const ioi_event_row *row) {
@@ -48,10 +48,12 @@ static void check_worker(engine *e, const ioi_taken *t, uint64_t from, uint64_t 
         found.validations += row->kind == IOI_EVENT_VALIDATE;
         found.aborts += row->kind == IOI_EVENT_ABORT;
         found.suspensions += row->kind == IOI_EVENT_SUSPEND;
+        found.alone += row->kind == IOI_EVENT_SOLO;
     }
     if (found.executions != a64_load(&slot->executions) || found.validations != a64_load(&slot->validations) ||
         found.aborts != a64_load(&slot->aborts) || found.suspensions != a64_load(&slot->suspensions))
         engine_fail(e, "worker %u counts otherwise than its record", worker);
+    if (a64_load(&slot->solo) && !found.alone) engine_fail(e, "worker %u ran alone, and its record does not tell", worker);
     check_nesting(e, t, from, to);
 }
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated_schedule import Tx, random_block, simulate
+from simulated_schedule import random_block, simulate
 from trace_reader import Trace, read_trace
 
 from ioi_exec.record import EventKind
 from ioi_stress.trace.perfetto import microseconds, write_trace
 from ioi_stress.trace.timeline import Timeline
+from ioi_stress.trace.watermark import executing
 
 
 def executed_ns(trace: Trace) -> int:
@@ -69,13 +70,10 @@ def test_readers_that_cut_off_get_the_nanoseconds_back() -> None:
     assert np.abs(found - exact / 1000).max() < 1e-4
 
 
-def test_many_changes_become_means(tmp_path: Path) -> None:
-    record, _ = simulate([Tx((0,), (0,), 700)] * 3000, workers=2)
-    path = tmp_path / "trace.json"
-    write_trace(Timeline.of(record), path)
-    trace = read_trace(path)
-    counter = trace.counters["executing workers"]
-    assert 3_900 <= len(counter) <= 4_000 and max(value for _, value in counter) <= 2
-    ends = [now for now, _ in counter[1:]] + [int(record.events["end"].max())]
-    area = sum(value * (after - now) for (now, value), after in zip(counter, ends))
-    assert area == pytest.approx(executed_ns(trace), rel=1e-3)
+def test_many_changes_become_means() -> None:
+    timeline = Timeline.of(simulate(random_block(3, 200), workers=2)[0])
+    times, exact = executing(timeline)
+    starts, means = executing(timeline, samples=50)
+    assert len(means) == 50 < len(exact) and set(exact) <= {0, 1, 2}
+    ends = np.append(starts[1:], timeline.duration)
+    assert (means * (ends - starts)).sum() == pytest.approx((exact[:-1] * np.diff(times)).sum(), rel=1e-3)

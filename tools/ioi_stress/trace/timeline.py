@@ -91,7 +91,8 @@ class Timeline:
             name: np.bincount(self.spans["worker"], np.where(self.what == index, self.own, 0), workers).astype(np.int64)
             for index, name in enumerate(CLASSES)
         }
-        found[OTHER] = self.duration - sum(found[name] for name in CLASSES if name != OTHER)
+        known = np.sum([found[name] for name in CLASSES if name != OTHER], axis=0)
+        found[OTHER] = np.full(workers, self.duration, np.int64) - known
         return found
 
     def solo(self) -> int:
@@ -160,7 +161,8 @@ def _checked(record: Record) -> Events:
 
 def _nested(spans: Events) -> tuple[Ints, npt.NDArray[np.uint64]]:
     """The span around each, and ends that do not reach beyond it (clock readings at the seams may)."""
-    parents, ends = [], []
+    parents: list[int] = []
+    ends: list[int] = []
     stack: list[int] = []
     lane = -1
     for index, (worker, start, end) in enumerate(zip(spans["worker"].tolist(), spans["start"].tolist(), spans["end"].tolist())):

@@ -17,7 +17,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Callable, Iterator, Protocol
+from typing import Any, Callable, Iterator, Mapping, Protocol
 
 from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateExists, VMFault
 from ioi_exec.executors import SharedPools
@@ -59,6 +59,7 @@ class Mismatch:
     block: Block
 
 
+Roots = tuple[str, str]  # of state and receipts, in hex
 OnMismatch = Callable[[Mismatch], None]
 
 
@@ -127,7 +128,7 @@ class _Run:
     pools: SharedPools
     on_mismatch: OnMismatch | None
     result: Result
-    expected: list[tuple[str, str]] = field(default_factory=list)
+    expected: list[Roots] = field(default_factory=list)
     """The roots of every block as sequential execution had them first."""
 
     def all(self) -> None:
@@ -152,10 +153,7 @@ class _Run:
         if path is not None and os.path.lexists(path):
             raise StateExists(f"{path} is there already: a run makes its state anew and removes it, so give a path that is free")
         try:
-            machine = ExecutionMachine.create(
-                path, self.workload.vm, plan.tree, self.workload.genesis(), vm_args=self.workload.vm_args,
-                workers=plan.workers, pin=plan.pin, executors=self.pools.executors(), **engine_options(plan),
-            )
+            machine = created(self.workload, plan, self.pools, self.workload.genesis())
             with _closed(machine):
                 try:
                     machine.execute([])
@@ -220,14 +218,9 @@ class _Run:
                     f"{where}: sequential execution ended with other roots than the time before: the VM is not deterministic"
                 )
                 self.expected[index] = roots
-        found, expected = _roots(parallel), self.expected[index]
         verification.compared += 1
-        for name, one, other in zip(("state root", "receipts root"), found, expected):
-            if one != other:
-                return f"{where}: the {name} is {one}, sequentially it is {other}"
-        if sequential is not None and parallel.receipts != sequential.receipts:
-            return f"{where}: the roots are equal, but the receipts are not"
-        return None
+        what = difference(parallel, sequential) if sequential is not None else _roots_differ(_roots(parallel), self.expected[index])
+        return None if what is None else f"{where}: {what}"
 
     def _report(self, what: str, machine: ExecutionMachine, index: int, block: Block, parallel: BlockResult) -> None:
         mismatches = self.result.verification.mismatches
@@ -276,16 +269,35 @@ class _Blocks:
         return self._workload.blocks() if self._kept is None else iter(self._kept)
 
 
-def engine_options(plan: Plan) -> dict[str, Any]:
-    """What `ExecutionMachine.create` is told beside what it always is."""
-    return {} if plan.policy.name == "default" else {"policy": plan.policy}
+def created(workload: Workload, plan: Plan, pools: SharedPools, genesis: Mapping[bytes, bytes]) -> ExecutionMachine:
+    """A machine for the workload's VM on a state of its own, as the plan wants it."""
+    options: dict[str, Any] = {} if plan.policy.name == "default" else {"policy": plan.policy}
+    return ExecutionMachine.create(
+        plan.state, workload.vm, plan.tree, genesis, vm_args=workload.vm_args, workers=plan.workers, pin=plan.pin,
+        executors=pools.executors(), **options,
+    )
+
+
+def difference(found: BlockResult, expected: BlockResult) -> str | None:
+    """What differs between an execution and the sequential one, in words."""
+    differ = _roots_differ(_roots(found), _roots(expected))
+    if differ is None and found.receipts != expected.receipts:
+        return "the roots are equal, but the receipts are not"
+    return differ
+
+
+def _roots_differ(found: Roots, expected: Roots) -> str | None:
+    for name, one, other in zip(("state root", "receipts root"), found, expected):
+        if one != other:
+            return f"the {name} is {one}, sequentially it is {other}"
+    return None
 
 
 def progress_option(call: Callable[[Any], None]) -> dict[str, Any]:
     return {}
 
 
-def _roots(result: BlockResult) -> tuple[str, str]:
+def _roots(result: BlockResult) -> Roots:
     return result.state_root.hex(), result.receipts_root.hex()
 
 

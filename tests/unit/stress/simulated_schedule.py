@@ -130,7 +130,7 @@ class Simulation:
         key, other, other_incarnation = wrong
         about = {"incarnation": incarnation, "other": other, "key": key, "other_incarnation": other_incarnation}
         self._event(EventKind.VALIDATE, start, tx, w, **about)
-        self._event(EventKind.ABORT, self.now, tx, w, **about)
+        self._event(EventKind.ABORT, self.now, tx, w, **about, result=int(not self.versions[key].get(other, (0, True))[1]))
         self.truth.aborts.append((tx, incarnation, key, other))
         self.truth.lost += self.spent[tx, incarnation]
         for key in self.txs[tx].writes:

@@ -97,9 +97,11 @@ def _slices(timeline: Timeline, keys: _Keys, leaving: _Flows, arriving: _Flows) 
 def _instants(timeline: Timeline, keys: _Keys, leaving: _Flows, arriving: _Flows) -> Iterator[Timed]:
     times = microseconds(timeline.aborts["start"]).tolist()
     for number, abort in enumerate(timeline.aborts.tolist()):
-        start, _, tx, incarnation, other, key, other_incarnation, worker, _, _ = abort
+        start, _, tx, incarnation, other, key, other_incarnation, worker, _, stands = abort
         where = {"pid": PROCESS, "tid": lane(worker), "ts": times[number]}
         args = {"transaction": tx, "incarnation": incarnation, **keys.cause(key, other, other_incarnation)}
+        if not stands and other >= 0:
+            args["that write"] = "was aborted itself"
         yield start, {"ph": "i", "s": "t", "name": f"abort {keys.tx(tx)} #{incarnation}", "cat": "abort", **where, "args": args}
         yield from _bound(start, where, _abort(number), leaving, arriving)
     times = microseconds(timeline.commits["start"]).tolist()
@@ -171,22 +173,20 @@ class _Keys:
     """What a slice says about itself when it is clicked."""
 
     def __init__(self, timeline: Timeline) -> None:
-        self._n = timeline.record.transactions
+        self.tx = timeline.name
         self._names = [readable(key) for key in timeline.record.keys]
         self._final, self._what = timeline.final.tolist(), timeline.what.tolist()
-        self._rows = {what: _by_tx(rows, self._n) for what, rows in
+        self._rows = {what: _by_tx(rows, timeline.record.transactions) for what, rows in
                       (("reads", timeline.record.reads), ("writes", timeline.record.writes))}
 
-    def tx(self, number: int) -> str:
-        return "end_block" if number == self._n else str(number)
 
     def args(self, index: int, span: tuple[int, ...]) -> dict[str, Any]:
         _, _, tx, incarnation, other, key, other_incarnation, _, kind, result = span
         if kind == EventKind.IDLE:
             return {}
         found: dict[str, Any] = {"transaction": tx}
-        if kind not in (EventKind.EXECUTE, EventKind.VALIDATE, EventKind.SUSPEND):
-            return found
+        if kind in (EventKind.FETCH, EventKind.SOLO):
+            return {**found, "up to": other} if kind == EventKind.SOLO else {**found, **self.cause(key, -1, 0)}
         found["incarnation"] = incarnation
         if kind == EventKind.VALIDATE:
             found["outcome"] = "valid" if result else "invalid"

@@ -17,7 +17,7 @@ SPANS = (EventKind.EXECUTE, EventKind.VALIDATE, EventKind.SUSPEND, EventKind.FET
 _RANK = np.zeros(max(EventKind) + 1, np.int64)
 _RANK[EventKind.EXECUTE], _RANK[EventKind.VALIDATE], _RANK[EventKind.FETCH], _RANK[EventKind.SUSPEND] = 1, 2, 3, 4
 
-FIRST = "first try"
+FIRST = "first incarnation"
 AGAIN = "re-execution"
 ABORTED = "aborted"
 CUT = "cut short"
@@ -27,7 +27,7 @@ FETCHING = "fetching"
 IDLE = "idle"
 OTHER = "scheduling"
 CLASSES = (FIRST, AGAIN, ABORTED, CUT, VALIDATING, FETCHING, WAITING, IDLE, OTHER)
-"""What a worker does at any moment. Executions: kept at the first try, kept later, finished but given up, not even finished."""
+"""What a worker does at any moment. Executions: kept, of the first incarnation or a later one; finished but given up; not even finished."""
 EXECUTIONS = CLASSES[:4]
 WASTED = (ABORTED, CUT)
 _OTHER = CLASSES.index(OTHER)
@@ -76,13 +76,22 @@ class Timeline:
         """Nanoseconds from the block's begin to its last event."""
         return int(self.record.events["end"].max(initial=0))
 
-    def work(self) -> Ints:
-        """By TxIndex: nanoseconds of the execution that counts, without its waits."""
+    def name(self, tx: int) -> str:
+        return "end_block" if tx == self.record.transactions else str(tx)
+
+    @cached_property
+    def net(self) -> Ints:
+        """By span: its nanoseconds without the waits in it."""
         waits = np.zeros(len(self.spans), np.int64)
         waiting = (self.spans["kind"] == EventKind.SUSPEND) & (self.parent >= 0)
         np.add.at(waits, self.parent[waiting], self.own[waiting])
-        net = (self.spans["end"] - self.spans["start"]).astype(np.int64) - waits
-        return np.where(self.final >= 0, net[np.maximum(self.final, 0)], 0) if len(net) else np.zeros(len(self.final), np.int64)
+        net: Ints = (self.spans["end"] - self.spans["start"]).astype(np.int64) - waits
+        return net
+
+    def work(self) -> Ints:
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without its waits."""
+        work: Ints = np.append(self.net, 0)[self.final]  # the last is for -1
+        return work
 
     def shares(self) -> dict[str, Ints]:
         """By class: nanoseconds of each worker. They add up to `duration` for each worker."""
@@ -193,7 +202,5 @@ def _classified(spans: Events, final: Ints) -> Ints:
         what[kind == each] = CLASSES.index(name)
     executed = np.flatnonzero(kind == EventKind.EXECUTE)
     what[executed] = np.where(spans["result"][executed] == 0, CLASSES.index(CUT), CLASSES.index(ABORTED))
-    by_tx = executed[np.lexsort((spans["start"][executed], spans["tx"][executed]))]
-    begins = np.diff(spans["tx"][by_tx].astype(np.int64), prepend=-1) > 0
-    what[final] = np.where(np.isin(final, by_tx[begins]), CLASSES.index(FIRST), CLASSES.index(AGAIN))
+    what[final] = np.where(spans["incarnation"][final] == 0, CLASSES.index(FIRST), CLASSES.index(AGAIN))
     return what

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ioi_exec.machine import ExecutionMachine
     from ioi_exec.past import PastState
     from ioi_exec.receipt import Receipt, Receipts
+    from ioi_exec.record import EventKind, Record
     from ioi_exec.result import BlockResult, Stats
     from ioi_exec.vm.protocol import VM, StateView
     from ioi_exec.vm.revert import Revert
@@ -53,6 +54,7 @@ _HOMES = {
     "machine": "ExecutionMachine",
     "past": "PastState",
     "receipt": "Receipt Receipts",
+    "record": "EventKind Record",
     "result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
     "vm.revert": "Revert",
@@ -66,6 +68,7 @@ __all__ = [
     "Diverged",
     "EndContext",
     "Error",
+    "EventKind",
     "ExecutionMachine",
     "InputError",
     "InputTypeError",
@@ -77,6 +80,7 @@ __all__ = [
     "ReadOnly",
     "Receipt",
     "Receipts",
+    "Record",
     "ResourceError",
     "Revert",
     "StaleResult",

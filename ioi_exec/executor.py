@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 
 from ioi_exec.context import BlockContext
 from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import RecordRows, Stats
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -18,15 +18,18 @@ class Block:
 
     txs: Sequence[bytes]
     context: BlockContext
+    record: bool = False
 
 
 @dataclass
 class Outcome:
-    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing."""
+    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
+    record: if the block asked for it."""
 
     writes: list[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
+    record: RecordRows | None = None
 
 
 class BaseState(Protocol):

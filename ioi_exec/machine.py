@@ -155,12 +155,14 @@ class ExecutionMachine:
         on_receipt: OnReceipt | None = None,
         *,
         sequential: bool = False,
+        record: bool = False,
     ) -> BlockResult:
         """Execute a block on the committed state and stage it.
 
         header: default BlockHeader(), whose height is the initial height + version.
         on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
         sequential: one by one in this process, whatever `workers` says.
+        record: keep what every worker did and when, and what every transaction read and wrote, as `result.record`.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
         with self._guard.alone("execute"):
@@ -168,9 +170,14 @@ class ExecutionMachine:
             store = self._layers[-1]
             with storage_errors():
                 version, parent_root = store.version, store.root
+            if record and (sequential or self._workers == 0):
+                raise InputError(
+                    "record: only what worker processes do can be recorded: execute without sequential, on a machine with "
+                    "workers=1 or more"
+                )
             listed = checked_transactions(txs, self._limits)
             header = decided_header(header, self._identity.initial_height + version)
-            block = Block(listed, block_context(header, parent_root))
+            block = Block(listed, block_context(header, parent_root), record)
             vm = self._loaded_vm()
             executor = self._executors.get(vm, self._limits, 0 if sequential else self._workers, self._pin)
             prepared = perf_counter()
@@ -189,7 +196,7 @@ class ExecutionMachine:
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                outcome.writes, outcome.stats, store, staged,
+                outcome.writes, outcome.stats, store, staged, outcome.record,
             )
 
     def commit(self, result: BlockResult) -> int:

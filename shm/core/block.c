@@ -52,6 +52,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->workers = in->workers;
     block->spins = in->spins;
     block->has_end_block = in->has_end_block;
+    block->record = in->record;
     block->trie_levels = trie_levels(in->n);
     block->root_bits = ioi_index_bits(in->keys);
     block->setup = in->setup;
@@ -91,6 +92,7 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
 
 void ioi_block_start(ioi_arena *arena) {
     ioi_shared *shared = arena->shared;
+    shared->block.began_ns = ioi_now_ns();
     ioi_scheduler_start(arena);
     a32_store(&shared->active, shared->block.workers);
     a32_add(&shared->block_seq, 1);

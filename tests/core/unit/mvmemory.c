@@ -144,7 +144,7 @@ static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const 
         inc->reads_count = 1;
         inc->reads[0] = (ioi_read){ioi_offset(&f->arena, seen), word};
     }
-    return ioi_mv_validate(&f->alloc, inc, position, set);
+    return ioi_mv_validate(&f->alloc, inc, position, set, NULL);
 }
 
 static void phantoms(void) {

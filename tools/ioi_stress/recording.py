@@ -22,7 +22,8 @@ from ioi_stress.workload import Block, Workload
 class Recording:
     """A recorded execution of a block, and how long it took every time: seconds in which transactions ran, staging not counted.
 
-    result: of the execution whose record this is, that with the median time of all that were recorded. parallel: without recording.
+    result: of the execution whose record this is, that with the median time of all that were recorded. records: of all of them.
+    parallel: without recording.
     """
 
     workload: Workload
@@ -30,6 +31,7 @@ class Recording:
     plan: Plan
     result: BlockResult
     record: Record
+    records: list[Record] = field(default_factory=list)
     sequential: list[float] = field(default_factory=list)
     parallel: list[float] = field(default_factory=list)
     recorded: list[float] = field(default_factory=list)
@@ -96,6 +98,7 @@ def _recorded(machine: ExecutionMachine, block: Block, recording: Recording) -> 
     kept.sort(key=lambda each: each[0])
     recording.result = kept[(len(kept) - 1) // 2][1]
     recording.record = _of(recording.result)
+    recording.records = [_of(result) for _, result in kept]
     return recording
 
 

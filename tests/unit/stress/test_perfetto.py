@@ -24,7 +24,8 @@ def executed_ns(trace: Trace) -> int:
 def test_file_says_what_happened(seed: int, tmp_path: Path) -> None:
     record, truth = simulate(random_block(seed), workers=1 + seed % 4)
     path = tmp_path / "trace.json"
-    written = write_trace(Timeline.of(record), path, {"workload": "random"})
+    with open(path, "w") as stream:
+        written = write_trace(Timeline.of(record), stream, {"workload": "random"})
     assert written == path.read_text().count('"ph"')
     trace = read_trace(path)
     assert trace.metadata == {"workload": "random"}

@@ -33,7 +33,8 @@ def _had(found: Explanation) -> str:
     workers = "one worker" if found.workers == 1 else f"{found.workers} workers"
     share = found.had / at_most
     if found.workers > 1 and share >= _NEAR:
-        return f"It was {short(found.had)} times as fast on {workers}, of {short(at_most)} possible: little is left to gain without more cores."
+        more = " without more cores" if found.best > 1.1 * at_most else ""
+        return f"It was {short(found.had)} times as fast on {workers}, of {short(at_most)} possible: little is left to gain{more}."
     slower = " It was slower than one by one." if found.had < 0.95 else ""
     return f"It was {short(found.had)} times as fast on {workers}, of at most {short(at_most)} possible on so many cores.{slower}"
 
@@ -48,7 +49,7 @@ def _lost(found: Explanation) -> str:
         return text + "."
     first = known[0]
     if first.lost / found.lost >= _MUCH or len(known) == 1:
-        return f"{text}; {first.lost / found.lost:.0%} of it is on key {found.name(first.key)}."
+        return f"{text}; {first.lost / found.lost:.0%} of it is on {found.name(first.key)}."
     half, some = 0, 0
     while half < len(known) - 1 and some < found.lost / 2:
         some += known[half].lost
@@ -65,7 +66,7 @@ def _path(found: Explanation) -> list[str]:
     if first.nanoseconds / max(found.path.nanoseconds, 1) < _MUCH:
         return [f"The critical path goes through {len(found.path_keys):,} keys, none of which stands out."]
     better = first.best_without or found.best
-    text = f"{first.nanoseconds / found.path.nanoseconds:.0%} of the critical path goes through key {found.name(first.key)}"
+    text = f"{first.nanoseconds / found.path.nanoseconds:.0%} of the critical path goes through {found.name(first.key)}"
     if better > 1.15 * found.best:
         return [
             f"{text}. If transactions did not wait for each other there (a value for each writer that is added up later, say), the block "

@@ -44,7 +44,8 @@ def _speedup(found: Explanation) -> str:
         ),
         "",
         "Assumed: a transaction begins when all whose writes it reads have ended. Writing what another one wrote or read is no",
-        "dependency, as older values are kept. end_block and commit are not counted. Work and path are of the recorded execution.",
+        "dependency, as older values are kept. end_block and commit are not counted. Work and path are of recorded executions, for",
+        f"each transaction the least of {len(found.recording.records)}.",
     ]
     return "\n".join(lines)
 
@@ -68,7 +69,7 @@ def _keys(found: Explanation, top: int) -> str:
             found.name(each.key), _ms(each.lost), f"{each.lost / max(found.lost, 1):.0%}", f"{each.aborts:,}", f"{each.cuts:,}",
             f"{each.suspensions:,}", *reach,
         ])
-    more = f"\nand {counted(len(found.keys) - top, 'key')} more" if len(found.keys) > top else ""
+    more = _more(len(found.keys) - top, "key")
     heads = ["key", "time lost", "share", "aborts", "cut short", "waits", "readers", "writers"]
     return f"Keys that caused conflicts (time lost: executions given up, and waits)\n{table(heads, rows)}{more}"
 
@@ -81,7 +82,7 @@ def _pairs(found: Explanation, top: int) -> str:
         (key, _), *others = pair.keys.most_common()
         name = found.name(key) + (f" and {len(others)} more" if others else "")
         rows.append([f"{found.timeline.name(pair.writer)} ended {found.timeline.name(pair.reader)}", f"{pair.aborts:,}", _ms(pair.wasted), name])
-    more = f"\nand {counted(len(found.pairs) - top, 'pair')} more" if len(found.pairs) > top else ""
+    more = _more(len(found.pairs) - top, "pair")
     return f"Who aborted whom\n{table(['transactions', 'times', 'time lost', 'key'], rows)}{more}"
 
 
@@ -99,7 +100,7 @@ def _path(found: Explanation, top: int) -> str:
         ]
         for each in found.path_keys[:top]
     ]
-    more = f"\nand {counted(len(found.path_keys) - top, 'key')} more" if len(found.path_keys) > top else ""
+    more = _more(len(found.path_keys) - top, "key")
     return (
         f"Critical path: {counted(len(path.transactions), 'transaction')}, {_ms(path.nanoseconds)}\n  {' -> '.join(shown)}\n"
         f"{table(['key', 'steps', 'time', 'share', 'best without it'], rows)}{more}"
@@ -108,6 +109,10 @@ def _path(found: Explanation, top: int) -> str:
 
 def _advice(found: Explanation) -> str:
     return "What follows\n" + "\n".join(f"- {sentence}" for sentence in advice(found))
+
+
+def _more(number: int, what: str) -> str:
+    return f"\nand {counted(number, f'more {what}')}" if number > 0 else ""
 
 
 def _ms(nanoseconds: float) -> str:

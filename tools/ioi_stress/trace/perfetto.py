@@ -10,8 +10,7 @@ the slice that was opened last on the lane, so each `s` and `f` directly follows
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +28,13 @@ _NAMES: dict[int, str] = {
 }
 
 
-def write_trace(timeline: Timeline, path: str | Path, about: dict[str, Any] | None = None) -> int:
-    """Write the trace to a file and return how many events it has. about: shown as the trace's metadata."""
+def write_trace(timeline: Timeline, stream: TextIO, about: Mapping[str, Any] | None = None) -> int:
+    """Write the trace and return how many events it has. about: kept beside them, as the trace's metadata."""
     count = 0
-    with open(path, "w", encoding="utf-8") as file:
-        file.write('{"displayTimeUnit": "ns", "metadata": ' + json.dumps(about or {}) + ', "traceEvents": [\n')
-        for count, event in enumerate(trace_events(timeline), 1):
-            file.write((",\n" if count > 1 else "") + json.dumps(event))
-        file.write("\n]}\n")
+    stream.write('{"displayTimeUnit": "ns", "metadata": ' + json.dumps(dict(about or {})) + ', "traceEvents": [')
+    for count, event in enumerate(trace_events(timeline), 1):
+        stream.write((",\n" if count > 1 else "\n") + json.dumps(event))
+    stream.write("\n]}\n")
     return count
 
 

@@ -15,7 +15,7 @@ from ioi_exec.record import EventKind
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.text import time_unit
 from ioi_stress.trace.timeline import (
-    ABORTED, AGAIN, CLASSES, CUT, EXECUTIONS, FETCHING, FIRST, IDLE, OTHER, VALIDATING, WAITING, Timeline,
+    ABORTED, AGAIN, CLASSES, CUT, EXECUTIONS, FETCHING, FIRST, IDLE, OTHER, VALIDATING, WAITING, WAKING, Timeline,
 )
 from ioi_stress.trace.watermark import watermark
 
@@ -23,7 +23,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 # Told apart by people who see few colours, and in grey.
 COLORS = {
     FIRST: "#4a86b8", AGAIN: "#f0b03f", ABORTED: "#cf4a2c", CUT: "#8c2d5a", VALIDATING: "#2f9e77", FETCHING: "#a58fd0", WAITING: "#ffffff",
-    IDLE: "#f3f3f1", OTHER: "#dcdcd8",
+    IDLE: "#f3f3f1", WAKING: "#ffffff", OTHER: "#dcdcd8",
 }
 HATCHES = {WAITING: "/////", CUT: "xxxx"}
 _ARROW, _INK = "#7a1f12", "#333333"
@@ -50,7 +50,7 @@ def write_picture(timeline: Timeline, path: str | Path, begin: int, end: int, ti
         drawing.watermark()
         notes = drawing.lanes()
         drawing.axes()
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+        above.set_title(title, loc="left", fontsize=10.5)
         drawing.legend(figure)
         figure.supxlabel("; ".join(notes), x=0.01, ha="left", fontsize=7.5, color="#666666")
         # The same record makes the same file: no date in it.
@@ -97,21 +97,32 @@ class _Drawing:
                 f"{int(inside.sum()):,} pieces are too many to be drawn one by one: the height of a colour is its share of the time "
                 "in that column; --from and --to show a part"
             )
+        self._solo()
         return notes + self._aborts()
+
+    def _solo(self) -> None:
+        """A line under what was done alone at the watermark."""
+        spans = self._timeline.spans
+        alone = spans[(spans["kind"] == EventKind.SOLO) & (spans["start"] < self._end) & (spans["end"] > self._begin)]
+        if len(alone):
+            self._marks.add("solo")
+            at = alone["worker"] + _BAR / 2 + 0.06
+            self._below.hlines(at, alone["start"] / self._unit, alone["end"] / self._unit, color=_INK, linewidth=2.0)
 
     def _singly(self, segments: Segments, inside: Any) -> None:
         for what, name in enumerate(CLASSES):
             chosen = inside & (segments.what == what)
-            if not chosen.any() or name in (IDLE, OTHER):
+            if not chosen.any() or name in (IDLE, WAKING, OTHER):
                 continue
             self._shown.add(name)
             height = _BAR if name in EXECUTIONS else _BAR * (0.8 if name == WAITING else 0.5)
-            starts, lengths = segments.start[chosen], (segments.end - segments.start)[chosen]
-            self._below.bar(
-                starts / self._unit, np.full(len(starts), height), lengths / self._unit, segments.worker[chosen] - height / 2,
-                align="edge", color=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5,
-                edgecolor="#8a8a8a" if name == WAITING else "white",
-            )
+            wide = segments.end - segments.start > (self._end - self._begin) / 300  # an edge would hide what is narrower
+            for some, edge in ((chosen & wide, "#8a8a8a" if name == WAITING else "white"), (chosen & ~wide, COLORS[name])):
+                starts, lengths = segments.start[some], (segments.end - segments.start)[some]
+                self._below.bar(
+                    starts / self._unit, np.full(len(starts), height), lengths / self._unit, segments.worker[some] - height / 2,
+                    align="edge", color=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge,
+                )
         self._names(segments, inside)
 
     def _names(self, segments: Segments, inside: Any) -> None:
@@ -137,7 +148,8 @@ class _Drawing:
             for what, name in enumerate(CLASSES):
                 if not shares[worker, what].any():
                     continue
-                self._shown.add(name)
+                if name != WAKING:
+                    self._shown.add(name)
                 top = bottom - shares[worker, what] * _BAR  # the axis points down
                 self._below.fill_between(
                     edges, np.append(bottom, bottom[-1]), np.append(top, top[-1]), step="post", facecolor=COLORS[name], linewidth=0,
@@ -206,6 +218,8 @@ class _Drawing:
             Patch(facecolor=COLORS[name], hatch=HATCHES.get(name), edgecolor="#8a8a8a" if name == WAITING else "white", label=name)
             for name in CLASSES if name in self._shown
         ]
+        if "solo" in self._marks:
+            handles.append(Line2D([], [], color=_INK, linewidth=2.0, label="alone"))
         if "abort" in self._marks:
             handles.append(Line2D([], [], color=_ARROW, marker="v", linestyle="", markersize=4, label="abort"))
         if "arrow" in self._marks:

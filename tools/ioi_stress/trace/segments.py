@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ioi_stress.trace.timeline import CLASSES, OTHER, Ints, Timeline
+from ioi_stress.trace.timeline import CLASSES, OTHER, WAKING, Ints, Timeline
 
 _OTHER = CLASSES.index(OTHER)
 
@@ -15,7 +15,7 @@ _OTHER = CLASSES.index(OTHER)
 @dataclass(frozen=True, eq=False)
 class Segments:
     """Pieces of all lanes by worker and time: what the worker did then (index into CLASSES), as the innermost span tells, and the
-    index of that span. What is not in any was `OTHER`."""
+    index of that span; -1 while it was waking. What is not in any was `OTHER`."""
 
     worker: Ints
     start: Ints
@@ -48,8 +48,10 @@ class Segments:
             at = max(at, start)
             around.append((end, index))
         close(1 << 63)
+        rows.extend((worker, 0, first, -1) for worker, first in enumerate(timeline.first.tolist()) if first > 0)
         found = np.array(rows, np.int64).reshape(-1, 4)
-        what = timeline.what[found[:, 3]]
+        found = found[np.lexsort((found[:, 1], found[:, 0]))]
+        what = np.append(timeline.what, CLASSES.index(WAKING))[found[:, 3]]
         found, what = found[what != _OTHER], what[what != _OTHER]
         return cls(found[:, 0], found[:, 1], found[:, 2], what, found[:, 3])
 

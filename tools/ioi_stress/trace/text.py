@@ -7,12 +7,12 @@ import numpy as np
 from ioi_exec.record import EventKind
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import (
-    ABORTED, AGAIN, CLASSES, CUT, FETCHING, FIRST, IDLE, OTHER, VALIDATING, WAITING, Timeline,
+    ABORTED, AGAIN, CLASSES, CUT, FETCHING, FIRST, IDLE, OTHER, VALIDATING, WAITING, WAKING, Timeline,
 )
 from ioi_stress.trace.watermark import watermark
 
 GLYPHS = {
-    FIRST: "\u2588", AGAIN: "\u2593", ABORTED: "\u2592", CUT: "\u2591", VALIDATING: "v", FETCHING: "f", WAITING: "~", IDLE: " ", OTHER: ".",
+    FIRST: "\u2588", AGAIN: "\u2593", ABORTED: "\u2592", CUT: "\u2591", VALIDATING: "v", FETCHING: "f", WAITING: "~", IDLE: " ", WAKING: " ", OTHER: ".",
 }
 ASCII = {**GLYPHS, FIRST: "#", AGAIN: "+", ABORTED: "x", CUT: "-"}
 _LABEL = 10
@@ -96,7 +96,9 @@ def time_unit(nanoseconds: int) -> tuple[int, str]:
 
 def _legend(glyphs: dict[str, str], most: object, width: int) -> str:
     used = {CLASSES[what] for what in np.unique(np.asarray(most)).tolist()}
-    parts = [f"{glyphs[name]} {name}" for name in CLASSES if name in used and name != IDLE] + (["(blank) idle"] if IDLE in used else [])
+    blank = [name for name in CLASSES if name in used and glyphs[name] == " "]
+    parts = [f"{glyphs[name]} {name}" for name in CLASSES if name in used and name not in blank]
+    parts += [f"(blank) {' or '.join(blank)}"] if blank else []
     lines, line = [], " " * _LABEL
     for part in parts:
         if len(line) + len(part) > width and line.strip():

@@ -25,9 +25,10 @@ VALIDATING = "validation"
 WAITING = "waiting"
 FETCHING = "fetching"
 IDLE = "idle"
+WAKING = "waking"
 OTHER = "scheduling"
-CLASSES = (FIRST, AGAIN, ABORTED, CUT, VALIDATING, FETCHING, WAITING, IDLE, OTHER)
-"""What a worker does at any moment. Executions: kept, of the first incarnation or a later one; finished but given up; not even finished."""
+CLASSES = (FIRST, AGAIN, ABORTED, CUT, VALIDATING, FETCHING, WAITING, IDLE, WAKING, OTHER)
+"""What a worker does at any moment; waking is until its first span. Executions: kept, of the first incarnation or a later one; finished but given up; not even finished."""
 EXECUTIONS = CLASSES[:4]
 WASTED = (ABORTED, CUT)
 _OTHER = CLASSES.index(OTHER)
@@ -76,6 +77,13 @@ class Timeline:
         """Nanoseconds from the block's begin to its last event."""
         return int(self.record.events["end"].max(initial=0))
 
+    @cached_property
+    def first(self) -> Ints:
+        """By worker: when its first span began; `duration` if it had none."""
+        first = np.full(self.record.workers, self.duration, np.int64)
+        np.minimum.at(first, self.spans["worker"], self.spans["start"].astype(np.int64))
+        return first
+
     def name(self, tx: int) -> str:
         return "end_block" if tx == self.record.transactions else str(tx)
 
@@ -100,6 +108,7 @@ class Timeline:
             name: np.bincount(self.spans["worker"], np.where(self.what == index, self.own, 0), workers).astype(np.int64)
             for index, name in enumerate(CLASSES)
         }
+        found[WAKING] = self.first.copy()
         known = np.sum([found[name] for name in CLASSES if name != OTHER], axis=0)
         found[OTHER] = np.full(workers, self.duration, np.int64) - known
         return found

@@ -31,9 +31,9 @@ def moment(text: str) -> Moment:
 
 
 def window(timeline: Timeline, begin: Moment | None, end: Moment | None) -> tuple[int, int]:
-    """First and last nanosecond. Raises InputError for a window outside the block, or with nothing in it."""
+    """First and last nanosecond; without a begin, from when the first worker was awake on. Raises InputError for a window outside the block, or with nothing in it."""
     whole = max(timeline.duration, 1)
-    first = 0 if begin is None else _nanoseconds(timeline, begin, "--from", last=False)
+    first = min(int(timeline.first.min()), whole - 1) if begin is None else _nanoseconds(timeline, begin, "--from", last=False)
     last = whole if end is None else min(_nanoseconds(timeline, end, "--to", last=True), whole)
     if first >= whole:
         raise InputError(f"--from is after the end of the block, which took {whole / 1e6:.3f} ms")

@@ -110,6 +110,8 @@ class _Drawing:
             self._below.hlines(at, alone["start"] / self._unit, alone["end"] / self._unit, color=_INK, linewidth=2.0)
 
     def _singly(self, segments: Segments, inside: Any) -> None:
+        from matplotlib.collections import PolyCollection
+
         for what, name in enumerate(CLASSES):
             chosen = inside & (segments.what == what)
             if not chosen.any() or name in (IDLE, WAKING, OTHER):
@@ -118,10 +120,11 @@ class _Drawing:
             height = _BAR if name in EXECUTIONS else _BAR * (0.8 if name == WAITING else 0.5)
             wide = segments.end - segments.start > (self._end - self._begin) / 300  # an edge would hide what is narrower
             for some, edge in ((chosen & wide, "#8a8a8a" if name == WAITING else "white"), (chosen & ~wide, COLORS[name])):
-                starts, lengths = segments.start[some], (segments.end - segments.start)[some]
-                self._below.bar(
-                    starts / self._unit, np.full(len(starts), height), lengths / self._unit, segments.worker[some] - height / 2,
-                    align="edge", color=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge,
+                left, right = segments.start[some] / self._unit, segments.end[some] / self._unit
+                top, bottom = segments.worker[some] - height / 2, segments.worker[some] + height / 2
+                corners = np.stack((left, top, left, bottom, right, bottom, right, top), axis=1).reshape(-1, 4, 2)
+                self._below.add_collection(
+                    PolyCollection(corners, facecolor=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge)
                 )
         self._names(segments, inside)
 

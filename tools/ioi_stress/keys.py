@@ -9,15 +9,19 @@ _SHORTEST = 12
 
 
 def readable(key: bytes, width: int = 32) -> str:
-    """Text where all of it is printable, an account of `payments` by its address, everything else in hex; at most `width`
-    characters, the middle left out of what is longer."""
+    """`text`, but an account of `payments` by its address, and at most `width` characters: the middle is left out of what is longer."""
     if key.startswith(_ACCOUNT) and len(key) == len(_ACCOUNT) + 32:
         return _ACCOUNT.decode() + _shortened(key[len(_ACCOUNT) :].hex(), max(width - len(_ACCOUNT), _SHORTEST))
+    return _shortened(text(key), max(width, _SHORTEST))
+
+
+def text(key: bytes) -> str:
+    """The key itself where all of it is printable, everything else in hex after 0x; no two keys give the same."""
     try:
-        text = key.decode("utf-8")
+        found = key.decode("utf-8")
     except UnicodeDecodeError:
-        text = ""
-    return _shortened(text if text and text.isprintable() else "0x" + key.hex(), max(width, _SHORTEST))
+        found = ""
+    return found if found and found.isprintable() and not found.startswith("0x") else "0x" + key.hex()
 
 
 def _shortened(text: str, width: int) -> str:

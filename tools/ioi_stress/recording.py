@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Mapping
 
+import numpy as np
+
 from ioi_exec import BlockResult, Diverged, ExecutionMachine, InputError
 from ioi_exec.executors import SharedPools
 from ioi_exec.record import Record
@@ -15,6 +17,7 @@ from ioi_stress.interval import Interval
 from ioi_stress.measure import created, difference
 from ioi_stress.plan import Plan
 from ioi_stress.text import counted
+from ioi_stress.trace.timeline import Ints, Timeline
 from ioi_stress.workload import Block, Workload
 
 
@@ -35,6 +38,12 @@ class Recording:
     sequential: list[float] = field(default_factory=list)
     parallel: list[float] = field(default_factory=list)
     recorded: list[float] = field(default_factory=list)
+
+    def work(self) -> Ints:
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without its waits; of each the least of all records, for
+        what took longer in one of them was not its own (another program had the core, say)."""
+        least: Ints = np.min([Timeline.of(record).work() for record in self.records], axis=0)
+        return least
 
     @property
     def speedup(self) -> float:

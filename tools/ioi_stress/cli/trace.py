@@ -18,6 +18,7 @@ from ioi_stress.recording import Recording
 from ioi_stress.text import counted, short
 from ioi_stress.trace.perfetto import write_trace
 from ioi_stress.trace.picture import check_picture, write_picture
+from ioi_stress.trace.rwset import write_rwset
 from ioi_stress.trace.summary import counts_line, shares_table, to_json
 from ioi_stress.trace.text import drawn
 from ioi_stress.trace.timeline import Timeline
@@ -25,9 +26,10 @@ from ioi_stress.trace.window import moment, window
 
 FORMAT = "ioi-stress/trace/1"
 _EPILOG = """The blocks before it are executed and committed, the block itself is executed one by one and recorded on all workers, and both are
-compared. Without -o and --picture the timeline is drawn as text. Files for the Perfetto UI (ui.perfetto.dev: Open trace file) have a lane
+compared. Without a file to write the timeline is drawn as text. Files for the Perfetto UI (ui.perfetto.dev: Open trace file) have a lane
 for each worker; click on an abort to see which write caused it."""
 _COST_ROUNDS = 15
+_RWSET_ROUNDS = 5  # what a transaction takes is the least of them
 
 
 def register(commands: Commands) -> None:
@@ -46,6 +48,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is made of it")
     group.add_argument("-o", "--output", metavar="FILE", help="write a trace in JSON, for the Perfetto UI and chrome://tracing")
     group.add_argument("--picture", metavar="FILE", help="draw it: .png, .svg or .pdf (needs matplotlib)")
+    group.add_argument(
+        "--rwset", metavar="FILE", help="write what each transaction read, wrote and took as JSON lines, which the workload rwset replays"
+    )
     group.add_argument("--text", action="store_true", help="draw it as text, beside files too")
     group.add_argument(
         "--from", dest="begin", type=moment, metavar="TIME",
@@ -67,10 +72,13 @@ def _width(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     if options.picture is not None:
         check_picture(options.picture)
-    if options.output is not None and options.output == options.picture:
-        raise InputError(f"{options.output} was given for the trace and for the picture: name two files")
-    if options.measure_cost:
-        options.repeat = max(options.repeat, _COST_ROUNDS)
+    named = [name for name in (options.output, options.picture, options.rwset) if name is not None]
+    for name in named:
+        if name == "-" or named.count(name) > 1:
+            why = "standard output holds the summary" if name == "-" else "it was given for two things"
+            raise InputError(f"{name}: {why}: name a file of its own")
+    rounds = _COST_ROUNDS if options.measure_cost else _RWSET_ROUNDS if options.rwset is not None else 1
+    options.repeat = max(options.repeat, rounds)
     with vm_may_print():
         recording = chosen_recording(options)
     timeline = Timeline.of(recording.record)
@@ -97,11 +105,15 @@ def _write(
     options: argparse.Namespace, recording: Recording, timeline: Timeline, begin: int, end: int, title: str
 ) -> list[tuple[str, str, str]]:
     """The files that were asked for: what each is, where, and what to know about it."""
-    files = []
+    files: list[tuple[str, str, str]] = []
     if options.output is not None:
         with output_file(options.output) as stream:
             count = write_trace(timeline, stream, _about(recording))
         files.append(("trace", options.output, f"{counted(count, 'event')}; open it at ui.perfetto.dev"))
+    if options.rwset is not None:
+        with output_file(options.rwset) as stream:
+            write_rwset(recording.record, recording.work(), stream, recording.number)
+        files.append(("rwset", options.rwset, f"ioi-stress explain rwset {options.rwset}"))
     if options.picture is not None:
         write_picture(timeline, options.picture, begin, end, title)
         files.append(("picture", options.picture, f"{(end - begin) / 1e6:,.3f} ms"))

@@ -34,8 +34,7 @@ class PathKey:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """work: nanoseconds of all transactions, each in the execution that counts, without its waits; of each the least of all
-    recordings, for what took longer in one of them was not its own (another program had the core, say). shares: by class, nanoseconds of all
+    """work: nanoseconds of all transactions, as `Recording.work` has them. shares: by class, nanoseconds of all
     workers together. bounds: by cores, this machine's and this block's among them."""
 
     recording: Recording
@@ -51,8 +50,7 @@ class Explanation:
     @classmethod
     def of(cls, recording: Recording) -> Explanation:
         timeline = Timeline.of(recording.record)
-        works = [timeline.work() if each is recording.record else Timeline.of(each).work() for each in recording.records]
-        dependencies = Dependencies.of(recording.record, np.min(works, axis=0))
+        dependencies = Dependencies.of(recording.record, recording.work())
         work, path = int(dependencies.work.sum()), dependencies.critical_path()
         cores = sorted({*_CORES, timeline.record.workers, len(os.sched_getaffinity(0))} - {1})
         return cls(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ioi_exec.record import EventKind
 from ioi_stress.keys import readable
-from ioi_stress.trace.timeline import CLASSES, Events, Timeline
+from ioi_stress.trace.timeline import CLASSES, Timeline, keys_by_tx
 from ioi_stress.trace.watermark import executing, watermark
 
 PROCESS = 1
@@ -174,7 +174,7 @@ class _Keys:
         self.tx = timeline.name
         self._names = [readable(key) for key in timeline.record.keys]
         self._final, self._what = timeline.final.tolist(), timeline.what.tolist()
-        self._rows = {what: _by_tx(rows, timeline.record.transactions) for what, rows in
+        self._rows = {what: keys_by_tx(rows, timeline.record.transactions) for what, rows in
                       (("reads", timeline.record.reads), ("writes", timeline.record.writes))}
 
 
@@ -205,8 +205,3 @@ class _Keys:
     def _listed(self, keys: list[int]) -> str:
         more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""
         return ", ".join(self._names[key] for key in keys[:_KEYS_SHOWN]) + more
-
-
-def _by_tx(rows: Events, transactions: int) -> tuple[list[int], list[int]]:
-    """The keys of rows that are sorted by transaction, and where those of each begin; one more at the end."""
-    return rows["key"].tolist(), np.searchsorted(rows["tx"], np.arange(transactions + 2)).tolist()

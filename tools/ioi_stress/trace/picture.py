@@ -124,7 +124,7 @@ class _Drawing:
                 top, bottom = segments.worker[some] - height / 2, segments.worker[some] + height / 2
                 corners = np.stack((left, top, left, bottom, right, bottom, right, top), axis=1).reshape(-1, 4, 2)
                 self._below.add_collection(
-                    PolyCollection(corners, facecolor=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge)
+                    PolyCollection(list(corners), facecolor=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge)
                 )
         self._names(segments, inside)
 

@@ -156,6 +156,11 @@ class Timeline:
         return found if found >= 0 and self.spans["start"][found] <= abort["start"] else -1
 
 
+def keys_by_tx(rows: Events, transactions: int) -> tuple[list[int], list[int]]:
+    """The keys of reads or writes, and where those of each transaction begin, end_block among them; one more at the end."""
+    return rows["key"].tolist(), np.searchsorted(rows["tx"], np.arange(transactions + 2)).tolist()
+
+
 def _checked(record: Record) -> Events:
     def require(holds: object, what: str) -> None:
         if not holds:
@@ -173,6 +178,7 @@ def _checked(record: Record) -> Events:
     for name, array in (("read", reads), ("write", writes)):
         require((array["key"] < len(record.keys)).all(), f"a {name} names a key that is not in it")
         require((array["tx"] <= record.transactions).all(), f"a {name} names a transaction that is not in it")
+        require((np.diff(array["tx"].astype(np.int64)) >= 0).all(), f"the {name}s are not by transaction")
     require((reads["writer"] < reads["tx"].astype(np.int64)).all(), "a transaction reads what a later one wrote")
     return events
 

@@ -18,7 +18,8 @@ longest chain of transactions that read what the one before wrote. No schedule i
 def register(commands: Commands) -> None:
     command = add_command(
         commands, "explain", "Explain the speed of one block: conflicts, critical path, best possible speed-up.", _EPILOG, needs_state=False,
-        example="ioi-stress explain zipf\nioi-stress explain hot --block-size 2000 --top 3\nioi-stress explain chain --block-size 500 --json",
+        example="ioi-stress explain zipf --block-size 500\nioi-stress explain hot --block-size 200 --cost-us 50 --top 3\n"
+        "ioi-stress explain chain --block-size 200 --repeat 3 --json",
     )
     add_workloads(command, _options)
     command.set_defaults(run=run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from typing import Any
@@ -37,7 +38,7 @@ def register(commands: Commands) -> None:
         commands, "trace", "Record one block and show what every worker did when.", _EPILOG, needs_state=False,
         example="ioi-stress trace zipf --block-size 200\n"
         "ioi-stress trace zipf --block-size 200 -o trace.json --picture timeline.png\n"
-        "ioi-stress trace hot --block-size 2000 --from tx100 --to tx140",
+        "ioi-stress trace hot --block-size 300 --cost-us 20 --from tx100 --to tx140",
     )
     add_workloads(command, _options)
     command.set_defaults(run=run)
@@ -77,8 +78,10 @@ def run(options: argparse.Namespace) -> int:
         if name == "-" or named.count(name) > 1:
             why = "standard output holds the summary" if name == "-" else "it was given for two things"
             raise InputError(f"{name}: {why}: name a file of its own")
-    rounds = _COST_ROUNDS if options.measure_cost else _RWSET_ROUNDS if options.rwset is not None else 1
-    options.repeat = max(options.repeat, rounds)
+        if not os.path.isdir(os.path.dirname(name) or "."):
+            raise InputError(f"{name}: there is no directory {os.path.dirname(name)}: make it first")
+    if options.repeat and (options.measure_cost or options.rwset is not None):
+        options.repeat = max(options.repeat, _COST_ROUNDS if options.measure_cost else _RWSET_ROUNDS)
     with vm_may_print():
         recording = chosen_recording(options)
     timeline = Timeline.of(recording.record)

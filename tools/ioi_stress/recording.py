@@ -40,8 +40,8 @@ class Recording:
     recorded: list[float] = field(default_factory=list)
 
     def work(self) -> Ints:
-        """By TxIndex, end_block last: nanoseconds of the execution that counts, without its waits; of each the least of all records, for
-        what took longer in one of them was not its own (another program had the core, say)."""
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits and fetches; of each the least of all
+        records, for what took longer in one of them was not its own (another program had the core, say)."""
         least: Ints = np.min([Timeline.of(record).work() for record in self.records], axis=0)
         return least
 

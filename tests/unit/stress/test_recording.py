@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
+from trace_reader import read_trace
 
 from ioi_exec import Diverged, InputError
 from ioi_stress.explain.dependencies import Dependencies
 from ioi_stress.explain.explanation import Explanation
 from ioi_stress.plan import Plan
 from ioi_stress.recording import record_block
+from ioi_stress.trace.perfetto import write_trace
 from ioi_stress.trace.timeline import Timeline
 from ioi_stress.workload import Block, FixedWorkload
 
@@ -22,6 +26,15 @@ class Adder:
     def execute(self, tx: bytes, state: Any, ctx: Any) -> None:
         for key in tx.split():
             state.put(key, b"%d" % (int(state.get(key) or b"0") + 1))
+
+
+class SlowAdder(Adder):
+    """Leaves others time to write between its read and its write."""
+
+    def execute(self, tx: bytes, state: Any, ctx: Any) -> None:
+        state.get(tx)
+        sleep(0.001)
+        super().execute(tx, state, ctx)
 
 
 class Pid:
@@ -48,6 +61,20 @@ def test_a_block_after_others() -> None:
     explanation = Explanation.of(found)
     assert explanation.path.transactions[-2:] in ([2, 4], [0, 2], [1, 2]) or len(explanation.path.transactions) == 1
     assert 1 <= explanation.best <= 5
+
+
+def test_trace_of_a_real_block_nests_and_binds(tmp_path: Path) -> None:
+    found = record_block(workload([b"%d" % (tx % 3) for tx in range(40)], vm=SlowAdder), 0, Plan(workers=3, repeat=1, warmup=0))
+    timeline = Timeline.of(found.record)
+    with open(tmp_path / "trace.json", "w") as stream:
+        write_trace(timeline, stream)
+    trace = read_trace(tmp_path / "trace.json")
+    counts = timeline.counts()
+    assert len(trace.named("tx ")) == counts["executions"] and len(trace.named("abort ")) == counts["aborts"]
+    assert sum(name == "ended" for name, _, _ in trace.flows) == counts["aborts"]
+    assert all(into.name.startswith("abort ") for name, _, into in trace.flows if name == "invalidated")
+    if counts["aborts"]:  # hardly ever none, but how workers get along is for nobody to decide
+        assert any(name == "invalidated" for name, _, _ in trace.flows)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_spans_inside_spans() -> None:
     assert timeline.spans["end"].tolist() == [1000, 400, 200, 350, 700, 1000, 1100]
     expected = {FIRST: 150, "fetching": 50, WAITING: 100, CUT: 300, VALIDATING: 100, IDLE: 90, WAKING: 100, OTHER: 210}
     assert {name: int(each[0]) for name, each in timeline.shares().items() if each[0]} == expected
-    assert timeline.work().tolist() == [200, 0, 0, 0] and timeline.solo() == 900
+    assert timeline.work().tolist() == [150, 0, 0, 0] and timeline.solo() == 900
     segments = Segments.of(timeline)
     assert list(zip(segments.start.tolist(), segments.end.tolist())) == [
         (0, 100), (100, 150), (150, 200), (200, 250), (250, 350), (350, 400), (400, 700), (900, 1000), (1010, 1100)

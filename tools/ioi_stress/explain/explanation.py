@@ -110,7 +110,7 @@ class Explanation:
 
     @property
     def slower(self) -> float:
-        """How much longer the transactions took in parallel (recorded) than one by one."""
+        """Executing alone, in parallel and recorded, over all that one by one takes."""
         return self.work / 1e9 / max(statistics.median(self.recording.sequential), 1e-12)
 
     def name(self, key: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 
 from ioi_stress.explain.advice import advice
 from ioi_stress.explain.conflicts import UNKNOWN
@@ -44,8 +45,9 @@ def _speedup(found: Explanation) -> str:
         ),
         "",
         "Assumed: a transaction begins when all whose writes it reads have ended. Writing what another one wrote or read is no",
-        "dependency, as older values are kept. end_block and commit are not counted. Work and path are of recorded executions, for",
-        f"each transaction the least of {len(found.recording.records)}.",
+        "dependency, as older values are kept. Work and path are executing alone, for each transaction the least of "
+        f"{counted(len(found.recording.records), 'record')};",
+        "fetching committed values, validating, end_block and commit are not counted.",
     ]
     return "\n".join(lines)
 
@@ -83,6 +85,12 @@ def _pairs(found: Explanation, top: int) -> str:
         name = found.name(key) + (f" and {len(others)} more" if others else "")
         rows.append([f"{found.timeline.name(pair.writer)} ended {found.timeline.name(pair.reader)}", f"{pair.aborts:,}", _ms(pair.wasted), name])
     more = _more(len(found.pairs) - top, "pair")
+    by_writer: Counter[int] = Counter()
+    for pair in found.pairs:
+        by_writer[pair.writer] += pair.aborts
+    (writer, most), *_ = by_writer.most_common(1)
+    if most > 1 and len(found.pairs) > 1:
+        more += f"\nmost were ended by transaction {found.timeline.name(writer)}: {most:,}"
     return f"Who aborted whom\n{table(['transactions', 'times', 'time lost', 'key'], rows)}{more}"
 
 

@@ -89,15 +89,15 @@ class Timeline:
 
     @cached_property
     def net(self) -> Ints:
-        """By span: its nanoseconds without the waits in it."""
-        waits = np.zeros(len(self.spans), np.int64)
-        waiting = (self.spans["kind"] == EventKind.SUSPEND) & (self.parent >= 0)
-        np.add.at(waits, self.parent[waiting], self.own[waiting])
-        net: Ints = (self.spans["end"] - self.spans["start"]).astype(np.int64) - waits
+        """By span: its nanoseconds without the waits and fetches in it, which a native VM has outside of its executions."""
+        within = np.zeros(len(self.spans), np.int64)
+        left_out = np.isin(self.spans["kind"], (EventKind.SUSPEND, EventKind.FETCH)) & (self.parent >= 0)
+        np.add.at(within, self.parent[left_out], self.own[left_out])
+        net: Ints = (self.spans["end"] - self.spans["start"]).astype(np.int64) - within
         return net
 
     def work(self) -> Ints:
-        """By TxIndex, end_block last: nanoseconds of the execution that counts, without its waits."""
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits and fetches."""
         work: Ints = np.append(self.net, 0)[self.final]  # the last is for -1
         return work
 

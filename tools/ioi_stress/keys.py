@@ -9,7 +9,8 @@ _SHORTEST = 12
 
 
 def readable(key: bytes, width: int = 32) -> str:
-    """`text`, but an account of `payments` by its address, and at most `width` characters: the middle is left out of what is longer."""
+    """`text`, but an account of `payments` by its address, and at most `width` characters: the middle is left out of
+    what is longer."""
     if key.startswith(_ACCOUNT) and len(key) == len(_ACCOUNT) + 32:
         return _ACCOUNT.decode() + _shortened(key[len(_ACCOUNT) :].hex(), max(width - len(_ACCOUNT), _SHORTEST))
     return _shortened(text(key), max(width, _SHORTEST))

@@ -1,4 +1,4 @@
-"""One block of a workload, recorded: the blocks before it executed and committed, itself executed on the state they leave."""
+"""One block of a workload, recorded on the state that the blocks before it leave."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from ioi_stress.workload import Block, Workload
 
 @dataclass
 class Recording:
-    """A recorded execution of a block, and how long it took every time: seconds in which transactions ran, staging not counted.
+    """A recorded execution of a block, and how long it took every time: seconds in which transactions ran, staging not
+    counted.
 
-    result: of the execution whose record this is, that with the median time of all that were recorded. records: of all of them.
-    parallel: without recording.
+    result: of the execution whose record this is, that with the median time of all that were recorded. records: of all
+    of them. parallel: without recording.
     """
 
     workload: Workload
@@ -40,8 +41,9 @@ class Recording:
     recorded: list[float] = field(default_factory=list)
 
     def work(self) -> Ints:
-        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits and fetches; of each the least of all
-        records, for what took longer in one of them was not its own (another program had the core, say)."""
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits and fetches; of each the
+        least of all records, for what took longer in one of them was not its own (another program had the core,
+        say)."""
         least: Ints = np.min([Timeline.of(record).work() for record in self.records], axis=0)
         return least
 
@@ -56,13 +58,16 @@ class Recording:
 
 
 def record_block(workload: Workload, number: int, plan: Plan) -> Recording:
-    """Execute block `number` (from 0 on) plan.warmup times, and then plan.repeat times each one by one, in parallel, and recorded.
+    """Execute block `number` (from 0 on) plan.warmup times, and then plan.repeat times each one by one, in parallel,
+    and recorded.
 
-    Every execution is compared with the first one by one. Raises Diverged if one differs, InputError if there is no such block or
-    nothing to record, and the engine's errors.
+    Every execution is compared with the first one by one. Raises Diverged if one differs, InputError if there is no
+    such block or nothing to record, and the engine's errors.
     """
     if plan.workers == 0:
-        raise InputError("--workers 0 executes one by one in this process, where there is no schedule to record: give at least 1")
+        raise InputError(
+            "--workers 0 executes one by one in this process, where there is no schedule to record: give at least 1"
+        )
     pools = SharedPools()
     with closing(pools):
         with created(workload, plan, pools, workload.genesis()) as machine:
@@ -126,4 +131,7 @@ def _of(result: BlockResult) -> Record:
 def _check(recording: Recording, result: BlockResult, expected: BlockResult) -> None:
     what = difference(result, expected)
     if what is not None:
-        raise Diverged(f"block {recording.number} of {recording.workload.name}: {what}; `ioi-stress run` writes a file that shows it again")
+        raise Diverged(
+            f"block {recording.number} of {recording.workload.name}: {what}; `ioi-stress run` writes a file that "
+            "shows it again"
+        )

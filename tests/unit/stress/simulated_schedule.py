@@ -1,7 +1,7 @@
 """A Block-STM schedule in virtual time, which records itself and knows the truth.
 
-Transactions read all their keys one after another, compute, and write at the end; `workers` of them go on at once, each a generator
-that yields the nanoseconds it takes. The same transactions always give the same record.
+Transactions read all their keys one after another, compute, and write at the end; `workers` of them go on at once,
+each a generator that yields the nanoseconds it takes. The same transactions always give the same record.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Simulation:
         self.status = ["ready"] * n
         self.incarnation = [0] * n
         self.checked = [False] * n
-        self.versions: list[dict[int, tuple[int, bool]]] = [{} for _ in range(keys)]  # key -> {tx: (incarnation, estimate)}
+        self.versions: list[dict[int, tuple[int, bool]]] = [
+            {} for _ in range(keys)
+        ]  # key -> {tx: (incarnation, estimate)}
         self.read: list[list[tuple[int, int, int]]] = [[] for _ in range(n)]
         self.spent: dict[tuple[int, int], int] = {}
         self.next, self.watermark, self.now = 0, 0, 0
@@ -65,8 +67,19 @@ class Simulation:
                 heapq.heappush(clocks, (self.now + step, w, worker))
         return self._record(), self.truth
 
-    def _event(self, kind: EventKind, start: int, tx: int, worker: int, *, incarnation: int = 0, other: int = -1, key: int = -1,
-               other_incarnation: int = 0, result: int = 0) -> None:
+    def _event(
+        self,
+        kind: EventKind,
+        start: int,
+        tx: int,
+        worker: int,
+        *,
+        incarnation: int = 0,
+        other: int = -1,
+        key: int = -1,
+        other_incarnation: int = 0,
+        result: int = 0,
+    ) -> None:
         self.events.append((start, self.now, tx, incarnation, other, key, other_incarnation, worker, int(kind), result))
 
     def _worker(self, w: int) -> Iterator[int]:
@@ -130,7 +143,9 @@ class Simulation:
         key, other, other_incarnation = wrong
         about = {"incarnation": incarnation, "other": other, "key": key, "other_incarnation": other_incarnation}
         self._event(EventKind.VALIDATE, start, tx, w, **about)
-        self._event(EventKind.ABORT, self.now, tx, w, **about, result=int(not self.versions[key].get(other, (0, True))[1]))
+        self._event(
+            EventKind.ABORT, self.now, tx, w, **about, result=int(not self.versions[key].get(other, (0, True))[1])
+        )
         self.truth.aborts.append((tx, incarnation, key, other))
         self.truth.lost += self.spent[tx, incarnation]
         for key in self.txs[tx].writes:
@@ -151,14 +166,28 @@ class Simulation:
                 from_ns = self.now
                 while self.status[writer] == "executing":
                     yield POLL_NS
-                about = {"incarnation": incarnation, "other": writer, "key": key, "other_incarnation": writer_incarnation}
+                about = {
+                    "incarnation": incarnation,
+                    "other": writer,
+                    "key": key,
+                    "other_incarnation": writer_incarnation,
+                }
                 self._event(EventKind.SUSPEND, from_ns, tx, w, **about)
                 waited += self.now - from_ns
                 self.truth.waits[key] = self.truth.waits.get(key, 0) + self.now - from_ns
                 wrong = self._wrong(tx)
                 if wrong is not None:
-                    self._event(EventKind.EXECUTE, start, tx, w, incarnation=incarnation, key=wrong[0], other=wrong[1],
-                                other_incarnation=wrong[2], result=0)
+                    self._event(
+                        EventKind.EXECUTE,
+                        start,
+                        tx,
+                        w,
+                        incarnation=incarnation,
+                        key=wrong[0],
+                        other=wrong[1],
+                        other_incarnation=wrong[2],
+                        result=0,
+                    )
                     self.truth.cut += 1
                     self.truth.lost += self.now - start - waited
                     return False  # type: ignore[return-value]
@@ -212,6 +241,10 @@ def simulate(txs: list[Tx], workers: int = 3, keys: int = 10) -> tuple[Record, T
 def random_block(seed: int, n: int = 60, keys: int = 10) -> list[Tx]:
     rng = random.Random(seed)
     return [
-        Tx(tuple(rng.sample(range(keys), rng.randrange(4))), tuple(rng.sample(range(keys), rng.randrange(3))), rng.randrange(500, 6_000))
+        Tx(
+            tuple(rng.sample(range(keys), rng.randrange(4))),
+            tuple(rng.sample(range(keys), rng.randrange(3))),
+            rng.randrange(500, 6_000),
+        )
         for _ in range(n)
     ]

@@ -17,9 +17,16 @@ from ioi_stress.trace.timeline import Timeline
 
 def random_graph(seed: int, n: int, keys: int = 4) -> Dependencies:
     rng = random.Random(seed)
-    edges = sorted((reader, writer, rng.randrange(keys)) for reader in range(n) for writer in range(reader) if rng.random() < 2.5 / n)
+    edges = sorted(
+        (reader, writer, rng.randrange(keys))
+        for reader in range(n)
+        for writer in range(reader)
+        if rng.random() < 2.5 / n
+    )
     parts = np.array(edges, np.int64).reshape(-1, 3)
-    return Dependencies(np.array([rng.randrange(0, 50) for _ in range(n)], np.int64), parts[:, 0], parts[:, 1], parts[:, 2])
+    return Dependencies(
+        np.array([rng.randrange(0, 50) for _ in range(n)], np.int64), parts[:, 0], parts[:, 1], parts[:, 2]
+    )
 
 
 def longest(graph: Dependencies, without: set[int]) -> int:

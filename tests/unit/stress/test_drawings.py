@@ -48,7 +48,9 @@ def test_text_of_a_part() -> None:
     text = drawn(made, made.duration // 2, made.duration // 2 + 3, 60)
     assert text.splitlines()[-2].startswith("us")
     one = Timeline.of(simulate([Tx((), (0,), 5_000)], 1)[0])
-    assert drawn(one, 0, one.duration, 60).splitlines()[1] == "worker 0  " + GLYPHS[FIRST] + "0" + GLYPHS[FIRST] * 47 + "v"
+    assert (
+        drawn(one, 0, one.duration, 60).splitlines()[1] == "worker 0  " + GLYPHS[FIRST] + "0" + GLYPHS[FIRST] * 47 + "v"
+    )
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

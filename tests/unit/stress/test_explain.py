@@ -26,7 +26,9 @@ def explained(txs: list[Tx], workers: int, keys: int = 10) -> Explanation:
     stats = SimpleNamespace(busy_seconds=[parallel] * workers, seconds={"execute": parallel}, mode="parallel")
     result: Any = SimpleNamespace(failed=0, state_root=b"r" * 32, stats=stats)
     workload: Any = SimpleNamespace(name="simulated", parameters={"seed": 1})
-    return Explanation.of(Recording(workload, 0, Plan(), result, record, [record], [sequential], [parallel], [parallel]))
+    return Explanation.of(
+        Recording(workload, 0, Plan(), result, record, [record], [sequential], [parallel], [parallel])
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -39,7 +41,10 @@ def test_counts(seed: int) -> None:
     assert sum(each.wasted for each in found) == truth.lost and sum(each.cuts for each in found) == truth.cut
     assert [each.lost for each in found] == sorted((each.lost for each in found), reverse=True)
     for each in found:
-        assert each.readers == (record.reads["key"] == each.key).sum() and each.writers == (record.writes["key"] == each.key).sum()
+        assert (
+            each.readers == (record.reads["key"] == each.key).sum()
+            and each.writers == (record.writes["key"] == each.key).sum()
+        )
     expected = Counter((other, tx) for tx, _, _, other in truth.aborts if other >= 0)
     ended = pairs(timeline)
     assert {(pair.writer, pair.reader): pair.aborts for pair in ended} == expected

@@ -13,7 +13,11 @@ from ioi_stress.keys import readable, text
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        (b"account/00000007", "account/00000007"), ("Zürich".encode(), "Zürich"), (b"\x00\x01\xff", "0x0001ff"), (b"a\nb", "0x610a62"), (b"0xab", "0x30786162"),
+        (b"account/00000007", "account/00000007"),
+        ("Zürich".encode(), "Zürich"),
+        (b"\x00\x01\xff", "0x0001ff"),
+        (b"a\nb", "0x610a62"),
+        (b"0xab", "0x30786162"),
     ],
 )
 def test_readable(key: bytes, expected: str) -> None:

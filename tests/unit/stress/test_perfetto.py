@@ -17,7 +17,9 @@ from ioi_stress.trace.watermark import executing
 
 
 def executed_ns(trace: Trace) -> int:
-    return sum(each.end - each.start for each in trace.named("tx ")) - sum(each.end - each.start for each in trace.named("wait"))
+    return sum(each.end - each.start for each in trace.named("tx ")) - sum(
+        each.end - each.start for each in trace.named("wait")
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -37,7 +39,8 @@ def test_file_says_what_happened(seed: int, tmp_path: Path) -> None:
         assert len(trace.named(begin)) == (kinds == kind).sum(), begin
     for event in record.events[kinds == EventKind.EXECUTE]:
         (found,) = (
-            each for each in trace.named(f"tx {event['tx']} #{event['incarnation']}")
+            each
+            for each in trace.named(f"tx {event['tx']} #{event['incarnation']}")
             if (each.start, each.end, each.tid) == (event["start"], event["end"], event["worker"] + 1)
         )
         assert (found.cat == "cut short") == (event["result"] == 0)

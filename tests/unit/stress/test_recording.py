@@ -56,7 +56,10 @@ def test_a_block_after_others() -> None:
     timeline = Timeline.of(record)
     assert (timeline.final[:5] >= 0).all() and (found.work()[:5] > 0).all()
     graph = Dependencies.of(record, found.work())
-    named = [(reader, writer, record.keys[key]) for reader, writer, key in zip(graph.reader.tolist(), graph.writer.tolist(), graph.key.tolist())]
+    named = [
+        (reader, writer, record.keys[key])
+        for reader, writer, key in zip(graph.reader.tolist(), graph.writer.tolist(), graph.key.tolist())
+    ]
     assert named == [(2, 0, b"a"), (2, 1, b"b"), (4, 2, b"b")]
     explanation = Explanation.of(found)
     assert explanation.path.transactions[-2:] in ([2, 4], [0, 2], [1, 2]) or len(explanation.path.transactions) == 1
@@ -64,7 +67,9 @@ def test_a_block_after_others() -> None:
 
 
 def test_trace_of_a_real_block_nests_and_binds(tmp_path: Path) -> None:
-    found = record_block(workload([b"%d" % (tx % 3) for tx in range(40)], vm=SlowAdder), 0, Plan(workers=3, repeat=1, warmup=0))
+    found = record_block(
+        workload([b"%d" % (tx % 3) for tx in range(40)], vm=SlowAdder), 0, Plan(workers=3, repeat=1, warmup=0)
+    )
     timeline = Timeline.of(found.record)
     with open(tmp_path / "trace.json", "w") as stream:
         write_trace(timeline, stream)
@@ -78,7 +83,8 @@ def test_trace_of_a_real_block_nests_and_binds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "workers", "message"), [(3, 1, "there is no block 3: counters has 2 blocks"), (1, 1, "no transactions"), (0, 0, "--workers 0")]
+    ("number", "workers", "message"),
+    [(3, 1, "there is no block 3: counters has 2 blocks"), (1, 1, "no transactions"), (0, 0, "--workers 0")],
 )
 def test_nothing_to_record(number: int, workers: int, message: str) -> None:
     with pytest.raises(InputError, match=message):

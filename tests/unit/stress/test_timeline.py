@@ -12,10 +12,24 @@ from simulated_schedule import random_block, simulate
 from ioi_exec import InputError
 from ioi_exec.record import EVENT, READ, WRITE, EventKind, Record
 from ioi_stress.trace.segments import Segments
-from ioi_stress.trace.timeline import ABORTED, AGAIN, CLASSES, CUT, FIRST, IDLE, OTHER, VALIDATING, WAITING, WAKING, Timeline
+from ioi_stress.trace.timeline import (
+    ABORTED,
+    AGAIN,
+    CLASSES,
+    CUT,
+    FIRST,
+    IDLE,
+    OTHER,
+    VALIDATING,
+    WAITING,
+    WAKING,
+    Timeline,
+)
 
 
-def span(kind: EventKind, start: int, end: int, tx: int = 0, incarnation: int = 0, worker: int = 0, result: int = 1) -> tuple[int, ...]:
+def span(
+    kind: EventKind, start: int, end: int, tx: int = 0, incarnation: int = 0, worker: int = 0, result: int = 1
+) -> tuple[int, ...]:
     return (start, end, tx, incarnation, -1, -1, 0, worker, int(kind), result)
 
 
@@ -40,7 +54,9 @@ def test_against_the_simulation(seed: int) -> None:
     assert counts["first incarnation"] + counts["re-execution"] == record.transactions
     assert counts["executions"] == record.transactions + len(truth.aborts) + truth.cut
     ended = timeline.spans[timeline.ended]
-    assert [(tx, inc) for tx, inc, _, _ in truth.aborts] == list(zip(ended["tx"].tolist(), ended["incarnation"].tolist()))
+    assert [(tx, inc) for tx, inc, _, _ in truth.aborts] == list(
+        zip(ended["tx"].tolist(), ended["incarnation"].tolist())
+    )
 
     segments = Segments.of(timeline)
     assert (segments.start < segments.end).all()
@@ -69,7 +85,15 @@ def test_spans_inside_spans() -> None:
     assert timeline.work().tolist() == [150, 0, 0, 0] and timeline.solo() == 900
     segments = Segments.of(timeline)
     assert list(zip(segments.start.tolist(), segments.end.tolist())) == [
-        (0, 100), (100, 150), (150, 200), (200, 250), (250, 350), (350, 400), (400, 700), (900, 1000), (1010, 1100)
+        (0, 100),
+        (100, 150),
+        (150, 200),
+        (200, 250),
+        (250, 350),
+        (350, 400),
+        (400, 700),
+        (900, 1000),
+        (1010, 1100),
     ]
 
 
@@ -83,10 +107,16 @@ def test_a_worker_that_did_nothing() -> None:
 
 
 def test_incarnations() -> None:
-    timeline = Timeline.of(record_of(
-        span(EventKind.EXECUTE, 0, 10, tx=0), span(EventKind.EXECUTE, 10, 20, tx=1, result=0), span(EventKind.EXECUTE, 20, 30, tx=1),
-        span(EventKind.EXECUTE, 30, 40, tx=2), span(EventKind.ABORT, 45, 45, tx=2), span(EventKind.EXECUTE, 50, 60, tx=2, incarnation=1),
-    ))
+    timeline = Timeline.of(
+        record_of(
+            span(EventKind.EXECUTE, 0, 10, tx=0),
+            span(EventKind.EXECUTE, 10, 20, tx=1, result=0),
+            span(EventKind.EXECUTE, 20, 30, tx=1),
+            span(EventKind.EXECUTE, 30, 40, tx=2),
+            span(EventKind.ABORT, 45, 45, tx=2),
+            span(EventKind.EXECUTE, 50, 60, tx=2, incarnation=1),
+        )
+    )
     assert [CLASSES[what] for what in timeline.what] == [FIRST, CUT, FIRST, ABORTED, AGAIN]
     assert timeline.final.tolist() == [0, 2, 4, -1]
 

@@ -14,7 +14,16 @@ from ioi_stress.trace.window import Moment, moment, window
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("2", 2_000_000), ("1.5ms", 1_500_000), (".5us", 500), ("300 us", 300_000), ("7ns", 7), ("1s", 10**9), ("0", 0), ("3.", 3_000_000)],
+    [
+        ("2", 2_000_000),
+        ("1.5ms", 1_500_000),
+        (".5us", 500),
+        ("300 us", 300_000),
+        ("7ns", 7),
+        ("1s", 10**9),
+        ("0", 0),
+        ("3.", 3_000_000),
+    ],
 )
 def test_times(text: str, expected: int) -> None:
     assert moment(text) == Moment(expected)
@@ -39,8 +48,11 @@ def test_nonsense(text: str) -> None:
 @pytest.mark.parametrize(
     ("begin", "end", "message"),
     [
-        (Moment(10**12), None, "after the end"), (Moment(500), Moment(400), "nothing"), (Moment(tx=60), None, "no transaction 60"),
-        (None, Moment(0), "nothing"), (None, Moment(tx=99), "no transaction 99"),
+        (Moment(10**12), None, "after the end"),
+        (Moment(500), Moment(400), "nothing"),
+        (Moment(tx=60), None, "no transaction 60"),
+        (None, Moment(0), "nothing"),
+        (None, Moment(tx=99), "no transaction 99"),
     ],
 )
 def test_windows_with_nothing_in_them(begin: Moment | None, end: Moment | None, message: str) -> None:

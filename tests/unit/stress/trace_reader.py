@@ -1,7 +1,9 @@
-"""Reads a trace as Perfetto's trace processor does (its JSON importer, slice tracker and flow tracker), and forgives nothing.
+"""Reads a trace as Perfetto's trace processor does (its JSON importer, slice tracker and flow tracker), and forgives
+nothing.
 
-Events are taken in order of their time, those of the same time in that of the file. Times are cut off to nanoseconds. A slice that
-partly overlaps one that is open on its thread, a flow without an open slice, without its start, or with an id in use is an error.
+Events are taken in order of their time, those of the same time in that of the file. Times are cut off to nanoseconds.
+A slice that partly overlaps one that is open on its thread, a flow without an open slice, without its start, or with
+an id in use is an error.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ def read_trace(path: Path) -> Trace:
             found.slices.append(each)
         elif phase in "sf":
             assert stack, f"{event} has no slice to bind to"
-            assert stack[-1].start <= now <= stack[-1].end, f"{event} would bind to {stack[-1]}, which does not enclose it"
+            assert stack[-1].start <= now <= stack[-1].end, (
+                f"{event} would bind to {stack[-1]}, which does not enclose it"
+            )
             name = (event["id"], event["cat"], event["name"])
             if phase == "s":
                 assert name not in begun, f"{event}: the id is taken"

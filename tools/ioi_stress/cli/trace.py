@@ -26,16 +26,20 @@ from ioi_stress.trace.timeline import Timeline
 from ioi_stress.trace.window import moment, window
 
 FORMAT = "ioi-stress/trace/1"
-_EPILOG = """The blocks before it are executed and committed, the block itself is executed one by one and recorded on all workers, and both are
-compared. Without a file to write the timeline is drawn as text. Files for the Perfetto UI (ui.perfetto.dev: Open trace file) have a lane
-for each worker; click on an abort to see which write caused it."""
+_EPILOG = """The blocks before it are executed and committed, the block itself is executed one by one and recorded on all workers,
+and both are compared. Without a file to write the timeline is drawn as text. Files for the Perfetto UI
+(ui.perfetto.dev: Open trace file) have a lane for each worker; click on an abort to see which write caused it."""
 _COST_ROUNDS = 15
 _RWSET_ROUNDS = 5  # what a transaction takes is the least of them
 
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "trace", "Record one block and show what every worker did when.", _EPILOG, needs_state=False,
+        commands,
+        "trace",
+        "Record one block and show what every worker did when.",
+        _EPILOG,
+        needs_state=False,
         example="ioi-stress trace zipf --block-size 200\n"
         "ioi-stress trace zipf --block-size 200 -o trace.json --picture timeline.png\n"
         "ioi-stress trace hot --block-size 300 --cost-us 20 --from tx100 --to tx140",
@@ -47,20 +51,33 @@ def register(commands: Commands) -> None:
 def _options(parser: argparse.ArgumentParser) -> None:
     add_recording(parser, repeat=1)
     group = parser.add_argument_group("what is made of it")
-    group.add_argument("-o", "--output", metavar="FILE", help="write a trace in JSON, for the Perfetto UI and chrome://tracing")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", help="write a trace in JSON, for the Perfetto UI and chrome://tracing"
+    )
     group.add_argument("--picture", metavar="FILE", help="draw it: .png, .svg or .pdf (needs matplotlib)")
     group.add_argument(
-        "--rwset", metavar="FILE", help="write what each transaction read, wrote and took as JSON lines, which the workload rwset replays"
+        "--rwset",
+        metavar="FILE",
+        help="write what each transaction read, wrote and took as JSON lines, which the workload rwset replays",
     )
     group.add_argument("--text", action="store_true", help="draw it as text, beside files too")
     group.add_argument(
-        "--from", dest="begin", type=moment, metavar="TIME",
-        help="draw from here on: milliseconds, a number with a unit (300us) or the first execution of a transaction (tx120)",
+        "--from",
+        dest="begin",
+        type=moment,
+        metavar="TIME",
+        help="draw from here on: milliseconds, a number with a unit (300us) or the first execution of a transaction "
+        "(tx120)",
     )
-    group.add_argument("--to", dest="end", type=moment, metavar="TIME", help="draw up to here; tx120: the last execution of it")
+    group.add_argument(
+        "--to", dest="end", type=moment, metavar="TIME", help="draw up to here; tx120: the last execution of it"
+    )
     group.add_argument("--width", type=_width, metavar="N", help="columns of the text (default: those of the terminal)")
     group.add_argument(
-        "--recording-cost", dest="measure_cost", action="store_true", help=f"measure what recording costs: the block at least {_COST_ROUNDS} times with and without it, in turns"
+        "--recording-cost",
+        dest="measure_cost",
+        action="store_true",
+        help=f"measure what recording costs: the block at least {_COST_ROUNDS} times with and without it, in turns",
     )
 
 
@@ -136,12 +153,15 @@ def _about(recording: Recording) -> dict[str, Any]:
 def _title(recording: Recording) -> str:
     failed = f" ({recording.result.failed:,} failed)" if recording.result.failed else ""
     return (
-        f"{recording.workload.name}: block {recording.number}, {counted(recording.record.transactions, 'transaction')}{failed}, "
+        f"{recording.workload.name}: block {recording.number}, "
+        f"{counted(recording.record.transactions, 'transaction')}{failed}, "
         f"{counted(recording.record.workers, 'worker')}, policy {recording.plan.policy.name}"
     )
 
 
-def _object(options: argparse.Namespace, recording: Recording, timeline: Timeline, files: list[tuple[str, str, str]]) -> dict[str, Any]:
+def _object(
+    options: argparse.Namespace, recording: Recording, timeline: Timeline, files: list[tuple[str, str, str]]
+) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **_about(recording),
@@ -161,7 +181,8 @@ def _cost(recording: Recording) -> str:
     ratio = recording.cost()
     off, on = Interval.of(recording.parallel), Interval.of(recording.recorded)
     return (
-        f"recording: {on.median * 1e3:,.3f} ms with it, {off.median * 1e3:,.3f} ms without, medians of {counted(ratio.n, 'execution')} in turns; "
+        f"recording: {on.median * 1e3:,.3f} ms with it, {off.median * 1e3:,.3f} ms without, medians of "
+        f"{counted(ratio.n, 'execution')} in turns; "
         f"ratio {short(ratio.median)}, {ratio.confidence:.0%} interval {short(ratio.low)} to {short(ratio.high)}"
     )
 

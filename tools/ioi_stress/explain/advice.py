@@ -13,14 +13,23 @@ _CHEAP_US = 5.0
 
 
 def advice(found: Explanation) -> list[str]:
-    sentences = [_possible(found), _had(found), _lost(found), *_path(found), *_overhead(found), _beside(found), _slower(found)]
+    sentences = [
+        _possible(found),
+        _had(found),
+        _lost(found),
+        *_path(found),
+        *_overhead(found),
+        _beside(found),
+        _slower(found),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
 def _possible(found: Explanation) -> str:
     if found.best < 1.1:
         return (
-            f"The block is one chain: its critical path is {found.path.nanoseconds / max(found.work, 1):.0%} of all its work, so it could at best "
+            f"The block is one chain: its critical path is {found.path.nanoseconds / max(found.work, 1):.0%} of all "
+            "its work, so it could at best "
             f"be {short(found.best)} times as fast as one by one, on any number of cores."
         )
     enough = next((each.cores for each in found.bounds if each.at_most >= 0.95 * found.best), None)
@@ -31,12 +40,12 @@ def _possible(found: Explanation) -> str:
 def _had(found: Explanation) -> str:
     at_most = found.possible.at_most
     workers = "one worker" if found.workers == 1 else f"{found.workers} workers"
-    share = found.had / at_most
+    share, was = found.had / at_most, f"It was {short(found.had)} times as fast on {workers}"
     if found.workers > 1 and share >= _NEAR:
         more = " without more cores" if found.best > 1.1 * at_most else ""
-        return f"It was {short(found.had)} times as fast on {workers}, of {short(at_most)} possible: little is left to gain{more}."
+        return f"{was}, of {short(at_most)} possible: little is left to gain{more}."
     slower = " It was slower than one by one." if found.had < 0.95 else ""
-    return f"It was {short(found.had)} times as fast on {workers}, of at most {short(at_most)} possible on so many cores.{slower}"
+    return f"{was}, of at most {short(at_most)} possible on so many cores.{slower}"
 
 
 def _lost(found: Explanation) -> str:
@@ -54,7 +63,8 @@ def _lost(found: Explanation) -> str:
     while half < len(known) - 1 and some < found.lost / 2:
         some += known[half].lost
         half += 1
-    return f"{text}, spread over {len(known):,} keys: the first {half:,} have {some / found.lost:.0%} of it. No single key is to blame."
+    first_ones = f"the first {half:,} have {some / found.lost:.0%} of it"
+    return f"{text}, spread over {len(known):,} keys: {first_ones}. No single key is to blame."
 
 
 def _path(found: Explanation) -> list[str]:
@@ -69,10 +79,13 @@ def _path(found: Explanation) -> list[str]:
     text = f"{first.nanoseconds / found.path.nanoseconds:.0%} of the critical path goes through {found.name(first.key)}"
     if better > 1.15 * found.best:
         return [
-            f"{text}. If transactions did not wait for each other there (a value for each writer that is added up later, say), the block "
+            f"{text}. If transactions did not wait for each other there (a value for each writer that is added up "
+            "later, say), the block "
             f"could be {short(better)} times as fast."
         ]
-    return [f"{text}, but without it the block could be only {short(better)} times as fast: other keys make chains as long."]
+    return [
+        f"{text}, but without it the block could be only {short(better)} times as fast: other keys make chains as long."
+    ]
 
 
 def _overhead(found: Explanation) -> list[str]:
@@ -82,23 +95,37 @@ def _overhead(found: Explanation) -> list[str]:
     said = []
     idle = found.shares[IDLE] / room
     if idle >= _MUCH:
-        why = "the dependencies leave nothing else to do" if found.best < 1.5 * found.workers else "the scheduler found nothing to hand out"
+        why = (
+            "the dependencies leave nothing else to do"
+            if found.best < 1.5 * found.workers
+            else "the scheduler found nothing to hand out"
+        )
         said.append(f"Workers were idle for {idle:.0%} of the time: {why}.")
     waiting = found.shares[WAITING] / room
     if waiting >= _MUCH:
-        said.append(f"Workers waited for aborted transactions for {waiting:.0%} of the time; --policy no-estimates shows what not waiting does.")
+        said.append(
+            f"Workers waited for aborted transactions for {waiting:.0%} of the time; --policy no-estimates shows what "
+            "not waiting does."
+        )
     if found.wasted >= _MUCH:
-        said.append(f"{found.wasted:.0%} of the time of all executions went into ones that were given up; a smaller window (--policy window=N) wastes less.")
+        said.append(
+            f"{found.wasted:.0%} of the time of all executions went into ones that were given up; a smaller window "
+            "(--policy window=N) wastes less."
+        )
     each = found.work / 1e3 / max(found.transactions, 1)
     own = (found.shares[OTHER] + found.shares[VALIDATING]) / room
     if own >= _MUCH and each < _CHEAP_US:
         said.append(
-            f"A transaction takes {short(each)} us, and handing out, validating and recording take {own:.0%} of the workers' time: such cheap "
+            f"A transaction takes {short(each)} us, and handing out, validating and recording take {own:.0%} of the "
+            "workers' time: such cheap "
             "transactions gain little from more cores."
         )
     fetching = found.shares[FETCHING] / room
     if fetching >= _MUCH:
-        said.append(f"Reading committed values took {fetching:.0%} of the workers' time; a VM in Python that has keys(tx) gets them in larger batches.")
+        said.append(
+            f"Reading committed values took {fetching:.0%} of the workers' time; a VM in Python that has keys(tx) "
+            "gets them in larger batches."
+        )
     return said
 
 
@@ -106,7 +133,8 @@ def _beside(found: Explanation) -> str:
     if found.slower >= 0.6:
         return ""
     return (
-        f"Executing is {found.slower:.0%} of what one by one takes; the rest is fetching committed values and keeping receipts, which none "
+        f"Executing is {found.slower:.0%} of what one by one takes; the rest is fetching committed values and keeping "
+        "receipts, which none "
         "of these bounds speaks of."
     )
 
@@ -115,6 +143,7 @@ def _slower(found: Explanation) -> str:
     if found.workers == 1 or found.slower < 1.3:
         return ""
     return (
-        f"The same transactions took {short(found.slower)} times as long in parallel as one by one: cores that share caches or a clock, other "
+        f"The same transactions took {short(found.slower)} times as long in parallel as one by one: cores that share "
+        "caches or a clock, other "
         "programs on them, and the recording."
     )

@@ -15,8 +15,9 @@ UNKNOWN = -1
 
 @dataclass
 class KeyConflicts:
-    """key: index into the record's keys, or UNKNOWN. wasted: nanoseconds of executions that were given up or cut short because of it,
-    their waits and fetches not counted. waited: nanoseconds of waits for it. readers, writers: transactions, in the executions that count."""
+    """key: index into the record's keys, or UNKNOWN. wasted: nanoseconds of executions that were given up or cut short
+    because of it, their waits and fetches not counted. waited: nanoseconds of waits for it. readers, writers:
+    transactions, in the executions that count."""
 
     key: int
     aborts: int = 0

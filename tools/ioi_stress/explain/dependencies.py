@@ -1,8 +1,9 @@
-"""What must come after what: the graph of the values that were finally read, its longest path, and what follows for any schedule.
+"""What must come after what: the graph of the values that were finally read, its longest path, and what follows for
+any schedule.
 
-A transaction depends on those whose writes it read in the execution that counts. Nothing else is a dependency: multi-version memory
-keeps the older value for whoever still needs it, so a write waits neither for an earlier write nor for an earlier read. A transaction
-is one piece, which begins when all it depends on have ended.
+A transaction depends on those whose writes it read in the execution that counts. Nothing else is a dependency:
+multi-version memory keeps the older value for whoever still needs it, so a write waits neither for an earlier write
+nor for an earlier read. A transaction is one piece, which begins when all it depends on have ended.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from ioi_stress.trace.timeline import Ints
 
 @dataclass(frozen=True)
 class Path:
-    """transactions: one after another, each reading what the one before wrote. keys: index of the key between each and the next;
-    one less. nanoseconds: of all of them."""
+    """transactions: one after another, each reading what the one before wrote. keys: index of the key between each and
+    the next; one less. nanoseconds: of all of them."""
 
     nanoseconds: int
     transactions: list[int]
@@ -44,7 +45,8 @@ class Dependencies:
         return cls(work[:n], *(reads[name].astype(np.int64) for name in ("tx", "writer", "key")))
 
     def critical_path(self, without: Collection[int] = ()) -> Path:
-        """The longest chain, in O(transactions + dependencies). without: keys whose dependencies are taken as if there were none."""
+        """The longest chain, in O(transactions + dependencies). without: keys whose dependencies are taken as if there
+        were none."""
         work: list[int] = self.work.tolist()
         begin, before, via = [0] * len(work), [-1] * len(work), [-1] * len(work)
         ignored = set(without)
@@ -66,8 +68,8 @@ class Dependencies:
 
 @dataclass(frozen=True)
 class Bound:
-    """Speed-up over one after another on so many cores: no schedule is above `at_most`; one that knows the dependencies and leaves no
-    core idle while a transaction could begin is not below `at_least` (Graham, 1966)."""
+    """Speed-up over one after another on so many cores: no schedule is above `at_most`; one that knows the
+    dependencies and leaves no core idle while a transaction could begin is not below `at_least` (Graham, 1966)."""
 
     cores: int
     at_least: float

@@ -23,8 +23,9 @@ _QUESTIONS = 3
 
 @dataclass(frozen=True)
 class PathKey:
-    """key: index. steps: dependencies along the critical path that go through it. nanoseconds: of the transactions that they lead to.
-    best_without: the best speed-up on any number of cores if nothing had depended on anything through this key; None: not asked."""
+    """key: index. steps: dependencies along the critical path that go through it. nanoseconds: of the transactions
+    that they lead to. best_without: the best speed-up on any number of cores if nothing had depended on anything
+    through this key; None: not asked."""
 
     key: int
     steps: int
@@ -85,7 +86,10 @@ class Explanation:
     @property
     def possible(self) -> Bound:
         """On as many cores as there were workers."""
-        return next((each for each in self.bounds if each.cores == self.workers), bound(self.work, self.path.nanoseconds, self.workers))
+        return next(
+            (each for each in self.bounds if each.cores == self.workers),
+            bound(self.work, self.path.nanoseconds, self.workers),
+        )
 
     @property
     def busy(self) -> float:
@@ -128,11 +132,17 @@ class Explanation:
             "policy": recording.plan.policy.name,
             "state_root": recording.result.state_root.hex(),
             "verified": True,
-            "seconds": {"sequential": recording.sequential, "parallel": recording.parallel, "recorded": recording.recorded},
+            "seconds": {
+                "sequential": recording.sequential,
+                "parallel": recording.parallel,
+                "recorded": recording.recorded,
+            },
             "speedup": {
                 "had": self.had,
                 "best": self.best,
-                "bounds": [{"cores": each.cores, "at_least": each.at_least, "at_most": each.at_most} for each in self.bounds],
+                "bounds": [
+                    {"cores": each.cores, "at_least": each.at_least, "at_most": each.at_most} for each in self.bounds
+                ],
             },
             "work_ns": self.work,
             "critical_path": {
@@ -140,7 +150,12 @@ class Explanation:
                 "transactions": self.path.transactions,
                 "keys": [self._key(key) for key in self.path.keys],
                 "by_key": [
-                    {**self._key(each.key), "steps": each.steps, "ns": each.nanoseconds, "best_without": each.best_without}
+                    {
+                        **self._key(each.key),
+                        "steps": each.steps,
+                        "ns": each.nanoseconds,
+                        "best_without": each.best_without,
+                    }
                     for each in self.path_keys[:top]
                 ],
             },
@@ -151,14 +166,24 @@ class Explanation:
             "conflicting_keys": len(self.keys),
             "keys": [
                 {
-                    **self._key(each.key), "lost_ns": each.lost, "wasted_ns": each.wasted, "waited_ns": each.waited, "aborts": each.aborts,
-                    "cut_short": each.cuts, "suspensions": each.suspensions, "readers": each.readers, "writers": each.writers,
+                    **self._key(each.key),
+                    "lost_ns": each.lost,
+                    "wasted_ns": each.wasted,
+                    "waited_ns": each.waited,
+                    "aborts": each.aborts,
+                    "cut_short": each.cuts,
+                    "suspensions": each.suspensions,
+                    "readers": each.readers,
+                    "writers": each.writers,
                 }
                 for each in self.keys[:top]
             ],
             "pairs": [
                 {
-                    "writer": pair.writer, "reader": pair.reader, "aborts": pair.aborts, "wasted_ns": pair.wasted,
+                    "writer": pair.writer,
+                    "reader": pair.reader,
+                    "aborts": pair.aborts,
+                    "wasted_ns": pair.wasted,
                     "keys": [self._key(key) for key, _ in pair.keys.most_common()],
                 }
                 for pair in self.pairs[:top]

@@ -1,10 +1,11 @@
 """A timeline in the Trace Event Format, which the Perfetto UI (ui.perfetto.dev) and chrome://tracing open.
 
-A lane (thread) per worker. Complete events (ph X) of a lane nest or are disjoint, as the format demands. Arrows (flows, ph s and f):
-"invalidated" from the execution that wrote to the abort it caused, "ended" from the execution given up to its abort, "again" from the
-abort to the next execution. The abort stands for the end of the incarnation because an arrow must not go back in time: often the
-incarnation had long finished when the write came. Perfetto draws an arrow from the end of the slice it leaves; it binds a flow to
-the slice that was opened last on the lane, so each `s` and `f` directly follows its slice in the file and has its time.
+A lane (thread) per worker. Complete events (ph X) of a lane nest or are disjoint, as the format demands. Arrows
+(flows, ph s and f): "invalidated" from the execution that wrote to the abort it caused, "ended" from the execution
+given up to its abort, "again" from the abort to the next execution. The abort stands for the end of the incarnation
+because an arrow must not go back in time: often the incarnation had long finished when the write came. Perfetto draws
+an arrow from the end of the slice it leaves; it binds a flow to the slice that was opened last on the lane, so each
+`s` and `f` directly follows its slice in the file and has its time.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from ioi_stress.trace.watermark import executing, watermark
 PROCESS = 1
 _KEYS_SHOWN = 8
 _NAMES: dict[int, str] = {
-    EventKind.EXECUTE: "tx", EventKind.VALIDATE: "validate", EventKind.SUSPEND: "wait for", EventKind.FETCH: "fetch from",
-    EventKind.IDLE: "idle", EventKind.SOLO: "solo from",
+    EventKind.EXECUTE: "tx",
+    EventKind.VALIDATE: "validate",
+    EventKind.SUSPEND: "wait for",
+    EventKind.FETCH: "fetch from",
+    EventKind.IDLE: "idle",
+    EventKind.SOLO: "solo from",
 }
 
 
@@ -43,14 +48,19 @@ def trace_events(timeline: Timeline) -> Iterator[dict[str, Any]]:
     yield from _metadata(timeline)
     keys, (leaving, arriving) = _Keys(timeline), _flows(timeline)
     # An abort comes before an execution that begins in its nanosecond: it may be the next incarnation.
-    timed = [*_instants(timeline, keys, leaving, arriving), *_slices(timeline, keys, leaving, arriving), *_counters(timeline)]
+    timed = [
+        *_instants(timeline, keys, leaving, arriving),
+        *_slices(timeline, keys, leaving, arriving),
+        *_counters(timeline),
+    ]
     timed.sort(key=lambda each: each[0])  # stable: what opens a slice stays before what binds to it
     for _, event in timed:
         yield event
 
 
 def microseconds(nanoseconds: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """As the format wants times. A reader that multiplies by 1,000 and cuts off, as Perfetto does, gets the nanoseconds back."""
+    """As the format wants times. A reader that multiplies by 1,000 and cuts off, as Perfetto does, gets the
+    nanoseconds back."""
     exact = np.asarray(nanoseconds, np.int64)
     found = exact / 1000
     while (short := (found * 1000).astype(np.int64) < exact).any():
@@ -88,7 +98,10 @@ def _slices(timeline: Timeline, keys: _Keys, leaving: _Flows, arriving: _Flows) 
             name = f"{name} {keys.tx(other if kind == EventKind.SUSPEND else tx)}"
         where = {"pid": PROCESS, "tid": lane(worker), "ts": ts[index]}
         category = "solo" if kind == EventKind.SOLO else CLASSES[what]
-        yield start, {"ph": "X", "name": name, "cat": category, **where, "dur": dur[index], "args": keys.args(index, span)}
+        yield (
+            start,
+            {"ph": "X", "name": name, "cat": category, **where, "dur": dur[index], "args": keys.args(index, span)},
+        )
         yield from _bound(start, where, index, leaving, arriving)
 
 
@@ -100,12 +113,18 @@ def _instants(timeline: Timeline, keys: _Keys, leaving: _Flows, arriving: _Flows
         args = {"transaction": tx, "incarnation": incarnation, **keys.cause(key, other, other_incarnation)}
         if not stands and other >= 0:
             args["that write"] = "was aborted itself"
-        yield start, {"ph": "i", "s": "t", "name": f"abort {keys.tx(tx)} #{incarnation}", "cat": "abort", **where, "args": args}
+        yield (
+            start,
+            {"ph": "i", "s": "t", "name": f"abort {keys.tx(tx)} #{incarnation}", "cat": "abort", **where, "args": args},
+        )
         yield from _bound(start, where, _abort(number), leaving, arriving)
     times = microseconds(timeline.commits["start"]).tolist()
     for number, (start, _, tx, _, _, _, _, worker, _, _) in enumerate(timeline.commits.tolist()):
         where = {"pid": PROCESS, "tid": lane(worker), "ts": times[number]}
-        yield start, {"ph": "i", "s": "t", "name": f"commit up to {tx}", "cat": "commit", **where, "args": {"final": tx}}
+        yield (
+            start,
+            {"ph": "i", "s": "t", "name": f"commit up to {tx}", "cat": "commit", **where, "args": {"final": tx}},
+        )
 
 
 def _bound(start: int, where: dict[str, Any], end: int, leaving: _Flows, arriving: _Flows) -> Iterator[Timed]:
@@ -134,7 +153,9 @@ def _flows(timeline: Timeline) -> tuple[_Flows, _Flows]:
     for number, (ended, writer) in enumerate(zip(timeline.ended.tolist(), timeline.invalidated_by.tolist())):
         time, here = int(timeline.aborts["start"][number]), _abort(number)
         for name, span, source, target in (
-            ("invalidated", writer, writer, here), ("ended", ended, ended, here), ("again", again[number], here, again[number])
+            ("invalidated", writer, writer, here),
+            ("ended", ended, ended, here),
+            ("again", again[number], here, again[number]),
         ):
             backwards = starts[span] >= time if target == here else starts[span] < time
             if span < 0 or backwards:
@@ -155,13 +176,16 @@ def _next_executions(timeline: Timeline) -> list[int]:
         by_time.tolist(), timeline.spans["tx"][by_time].tolist(), timeline.spans["incarnation"][by_time].tolist()
     ):
         first.setdefault((tx, incarnation), index)
-    return [first.get((tx, incarnation + 1), -1) for tx, incarnation in
-            zip(timeline.aborts["tx"].tolist(), timeline.aborts["incarnation"].tolist())]
+    return [
+        first.get((tx, incarnation + 1), -1)
+        for tx, incarnation in zip(timeline.aborts["tx"].tolist(), timeline.aborts["incarnation"].tolist())
+    ]
 
 
 def _counters(timeline: Timeline) -> Iterator[Timed]:
     for name, unit, (times, values) in (
-        ("watermark", "transactions", watermark(timeline)), ("executing", "workers", executing(timeline))
+        ("watermark", "transactions", watermark(timeline)),
+        ("executing", "workers", executing(timeline)),
     ):
         for start, time, value in zip(times.tolist(), microseconds(times).tolist(), values.tolist()):
             yield start, {"ph": "C", "name": name, "pid": PROCESS, "tid": lane(0), "ts": time, "args": {unit: value}}
@@ -174,9 +198,10 @@ class _Keys:
         self.tx = timeline.name
         self._names = [readable(key) for key in timeline.record.keys]
         self._final, self._what = timeline.final.tolist(), timeline.what.tolist()
-        self._rows = {what: keys_by_tx(rows, timeline.record.transactions) for what, rows in
-                      (("reads", timeline.record.reads), ("writes", timeline.record.writes))}
-
+        self._rows = {
+            what: keys_by_tx(rows, timeline.record.transactions)
+            for what, rows in (("reads", timeline.record.reads), ("writes", timeline.record.writes))
+        }
 
     def args(self, index: int, span: tuple[int, ...]) -> dict[str, Any]:
         _, _, tx, incarnation, other, key, other_incarnation, _, kind, result = span
@@ -191,7 +216,10 @@ class _Keys:
         if kind == EventKind.EXECUTE:
             found["outcome"] = CLASSES[self._what[index]]
             if index == self._final[tx]:
-                found.update((what, self._listed(keys[begins[tx] : begins[tx + 1]])) for what, (keys, begins) in self._rows.items())
+                found.update(
+                    (what, self._listed(keys[begins[tx] : begins[tx + 1]]))
+                    for what, (keys, begins) in self._rows.items()
+                )
         return {**found, **self.cause(key, other, other_incarnation)}
 
     def cause(self, key: int, other: int, other_incarnation: int) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""A timeline drawn: a lane per worker, the watermark above, arrows from the write that invalidated to the execution it ended.
+"""A timeline drawn: a lane per worker, the watermark above, arrows from the write that invalidated to the execution it
+ended.
 
 What is too much to be drawn one by one is merged: then a column of a lane shows which part of its time went into what.
 """
@@ -15,15 +16,35 @@ from ioi_exec.record import EventKind
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.text import time_unit
 from ioi_stress.trace.timeline import (
-    ABORTED, AGAIN, CLASSES, CUT, EXECUTIONS, FETCHING, FIRST, IDLE, OTHER, VALIDATING, WAITING, WAKING, Timeline,
+    ABORTED,
+    AGAIN,
+    CLASSES,
+    CUT,
+    EXECUTIONS,
+    FETCHING,
+    FIRST,
+    IDLE,
+    OTHER,
+    VALIDATING,
+    WAITING,
+    WAKING,
+    Timeline,
 )
 from ioi_stress.trace.watermark import watermark
 
 SUFFIXES = (".png", ".svg", ".pdf")
 # Told apart by people who see few colours, and in grey.
 COLORS = {
-    FIRST: "#4a86b8", AGAIN: "#f0b03f", ABORTED: "#cf4a2c", CUT: "#8c2d5a", VALIDATING: "#2f9e77", FETCHING: "#a58fd0", WAITING: "#ffffff",
-    IDLE: "#f3f3f1", WAKING: "#ffffff", OTHER: "#dcdcd8",
+    FIRST: "#4a86b8",
+    AGAIN: "#f0b03f",
+    ABORTED: "#cf4a2c",
+    CUT: "#8c2d5a",
+    VALIDATING: "#2f9e77",
+    FETCHING: "#a58fd0",
+    WAITING: "#ffffff",
+    IDLE: "#f3f3f1",
+    WAKING: "#ffffff",
+    OTHER: "#dcdcd8",
 }
 HATCHES = {WAITING: "/////", CUT: "xxxx"}
 _ARROW, _INK = "#7a1f12", "#333333"
@@ -54,7 +75,11 @@ def write_picture(timeline: Timeline, path: str | Path, begin: int, end: int, ti
         drawing.legend(figure)
         figure.supxlabel("; ".join(notes), x=0.01, ha="left", fontsize=7.5, color="#666666")
         # The same record makes the same file: no date in it.
-        figure.savefig(path, dpi=150, metadata={".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix.lower()))
+        figure.savefig(
+            path,
+            dpi=150,
+            metadata={".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(Path(path).suffix.lower()),
+        )
 
 
 def check_picture(path: str | Path) -> None:
@@ -77,10 +102,15 @@ class _Drawing:
 
     def watermark(self) -> None:
         times, values = watermark(self._timeline)
-        inside = slice(max(np.searchsorted(times, self._begin, side="right") - 1, 0), np.searchsorted(times, self._end, side="right"))
+        inside = slice(
+            max(np.searchsorted(times, self._begin, side="right") - 1, 0),
+            np.searchsorted(times, self._end, side="right"),
+        )
         at = np.append(np.maximum(times[inside], self._begin), self._end) / self._unit
         self._above.step(at, np.append(values[inside], values[inside][-1]), where="post", color=_INK, linewidth=1.2)
-        self._above.fill_between(at, np.append(values[inside], values[inside][-1]), step="post", color="#e9eef3", linewidth=0)
+        self._above.fill_between(
+            at, np.append(values[inside], values[inside][-1]), step="post", color="#e9eef3", linewidth=0
+        )
         self._above.set_ylabel("final\ntransactions", rotation=0, ha="right", va="center")
         self._above.margins(y=0.08)
 
@@ -94,7 +124,8 @@ class _Drawing:
         else:
             self._merged(segments)
             notes.append(
-                f"{int(inside.sum()):,} pieces are too many to be drawn one by one: the height of a colour is its share of the time "
+                f"{int(inside.sum()):,} pieces are too many to be drawn one by one: the height of a colour is its "
+                "share of the time "
                 "in that column; --from and --to show a part"
             )
         self._solo()
@@ -118,13 +149,20 @@ class _Drawing:
                 continue
             self._shown.add(name)
             height = _BAR if name in EXECUTIONS else _BAR * (0.8 if name == WAITING else 0.5)
-            wide = segments.end - segments.start > (self._end - self._begin) / 300  # an edge would hide what is narrower
-            for some, edge in ((chosen & wide, "#8a8a8a" if name == WAITING else "white"), (chosen & ~wide, COLORS[name])):
+            wide = (
+                segments.end - segments.start > (self._end - self._begin) / 300
+            )  # an edge would hide what is narrower
+            for some, edge in (
+                (chosen & wide, "#8a8a8a" if name == WAITING else "white"),
+                (chosen & ~wide, COLORS[name]),
+            ):
                 left, right = segments.start[some] / self._unit, segments.end[some] / self._unit
                 top, bottom = segments.worker[some] - height / 2, segments.worker[some] + height / 2
                 corners = np.stack((left, top, left, bottom, right, bottom, right, top), axis=1).reshape(-1, 4, 2)
                 self._below.add_collection(
-                    PolyCollection(list(corners), facecolor=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge)
+                    PolyCollection(
+                        list(corners), facecolor=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge
+                    )
                 )
         self._names(segments, inside)
 
@@ -139,7 +177,12 @@ class _Drawing:
             name = "end" if tx == self._timeline.record.transactions else str(tx)
             if (last[piece] - first[piece]) * 150 > (self._end - self._begin) * (len(name) + 0.6):
                 self._below.text(
-                    (first[piece] + last[piece]) / 2 / self._unit, segments.worker[piece], name, ha="center", va="center", fontsize=7.5,
+                    (first[piece] + last[piece]) / 2 / self._unit,
+                    segments.worker[piece],
+                    name,
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
                     color=_INK if CLASSES[segments.what[piece]] == AGAIN else "white",
                 )
 
@@ -155,8 +198,14 @@ class _Drawing:
                     self._shown.add(name)
                 top = bottom - shares[worker, what] * _BAR  # the axis points down
                 self._below.fill_between(
-                    edges, np.append(bottom, bottom[-1]), np.append(top, top[-1]), step="post", facecolor=COLORS[name], linewidth=0,
-                    hatch=HATCHES[name] if name == WAITING else None, edgecolor="#8a8a8a",
+                    edges,
+                    np.append(bottom, bottom[-1]),
+                    np.append(top, top[-1]),
+                    step="post",
+                    facecolor=COLORS[name],
+                    linewidth=0,
+                    hatch=HATCHES[name] if name == WAITING else None,
+                    edgecolor="#8a8a8a",
                 )
                 bottom = top
 
@@ -172,7 +221,12 @@ class _Drawing:
             self._below.scatter(at[inside] / self._unit, top, marker="|", s=14, linewidths=0.4, color=_ARROW, zorder=4)
             return [f"{len(inside):,} aborts: too many for arrows"]
         self._below.scatter(
-            at[inside] / self._unit, timeline.aborts["worker"][inside] - _BAR / 2 - 0.06, marker="v", s=16, linewidths=0, color=_ARROW,
+            at[inside] / self._unit,
+            timeline.aborts["worker"][inside] - _BAR / 2 - 0.06,
+            marker="v",
+            s=16,
+            linewidths=0,
+            color=_ARROW,
             zorder=4,
         )
         for abort in inside.tolist():
@@ -191,10 +245,17 @@ class _Drawing:
         down = np.sign(target[1] - source[1]) or -1
         self._below.add_patch(
             FancyArrowPatch(
-                (source[0], source[1] + down * _BAR * 0.3), (target[0], target[1] - down * _BAR * 0.3 if target[1] != source[1] else
-                target[1] + down * _BAR * 0.3), connectionstyle=f"arc3,rad={-0.25 if target[1] != source[1] else 0.4}",
-                arrowstyle="-|>,head_length=3,head_width=1.6", linewidth=0.8, color=_ARROW, alpha=0.85, zorder=5, clip_on=True,
-                shrinkA=0, shrinkB=0,
+                (source[0], source[1] + down * _BAR * 0.3),
+                (target[0], target[1] - down * _BAR * 0.3 if target[1] != source[1] else target[1] + down * _BAR * 0.3),
+                connectionstyle=f"arc3,rad={-0.25 if target[1] != source[1] else 0.4}",
+                arrowstyle="-|>,head_length=3,head_width=1.6",
+                linewidth=0.8,
+                color=_ARROW,
+                alpha=0.85,
+                zorder=5,
+                clip_on=True,
+                shrinkA=0,
+                shrinkB=0,
             )
         )
 
@@ -218,8 +279,14 @@ class _Drawing:
         from matplotlib.patches import Patch
 
         handles: list[Any] = [
-            Patch(facecolor=COLORS[name], hatch=HATCHES.get(name), edgecolor="#8a8a8a" if name == WAITING else "white", label=name)
-            for name in CLASSES if name in self._shown
+            Patch(
+                facecolor=COLORS[name],
+                hatch=HATCHES.get(name),
+                edgecolor="#8a8a8a" if name == WAITING else "white",
+                label=name,
+            )
+            for name in CLASSES
+            if name in self._shown
         ]
         if "solo" in self._marks:
             handles.append(Line2D([], [], color=_INK, linewidth=2.0, label="alone"))
@@ -227,4 +294,11 @@ class _Drawing:
             handles.append(Line2D([], [], color=_ARROW, marker="v", linestyle="", markersize=4, label="abort"))
         if "arrow" in self._marks:
             handles.append(Line2D([], [], color=_ARROW, linewidth=0.9, label="write that ended an execution"))
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, handlelength=1.4, columnspacing=1.2)
+        figure.legend(
+            handles=handles,
+            loc="outside upper right",
+            ncols=len(handles),
+            frameon=False,
+            handlelength=1.4,
+            columnspacing=1.2,
+        )

@@ -14,11 +14,13 @@ from ioi_stress.vm.encoding import COST_MAX_NS
 
 
 def write_rwset(record: Record, work: Ints, stream: TextIO, number: int) -> None:
-    """In the format of `ioi_stress.workloads.rwset_file.FORMAT`: one block, end_block left out. A deletion becomes a write.
-    work: nanoseconds by transaction."""
+    """In the format of `ioi_stress.workloads.rwset_file.FORMAT`: one block, end_block left out. A deletion becomes a
+    write. work: nanoseconds by transaction."""
     names = [text(key) for key in record.keys]
     costs = np.minimum(work, COST_MAX_NS).tolist()
-    (reads, read_at), (writes, write_at) = (keys_by_tx(rows, record.transactions) for rows in (record.reads, record.writes))
+    (reads, read_at), (writes, write_at) = (
+        keys_by_tx(rows, record.transactions) for rows in (record.reads, record.writes)
+    )
     stream.write(json.dumps({"block": number}) + "\n")
     for tx in range(record.transactions):
         line = {

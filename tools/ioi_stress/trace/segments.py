@@ -14,8 +14,8 @@ _OTHER = CLASSES.index(OTHER)
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Pieces of all lanes by worker and time: what the worker did then (index into CLASSES), as the innermost span tells, and the
-    index of that span; -1 while it was waking. What is not in any was `OTHER`."""
+    """Pieces of all lanes by worker and time: what the worker did then (index into CLASSES), as the innermost span
+    tells, and the index of that span; -1 while it was waking. What is not in any was `OTHER`."""
 
     worker: Ints
     start: Ints
@@ -38,7 +38,9 @@ class Segments:
                     rows.append((lane, at, end, index))
                 at = max(at, end)
 
-        for index, (worker, start, end) in enumerate(zip(spans["worker"].tolist(), spans["start"].tolist(), spans["end"].tolist())):
+        for index, (worker, start, end) in enumerate(
+            zip(spans["worker"].tolist(), spans["start"].tolist(), spans["end"].tolist())
+        ):
             if worker != lane:
                 close(1 << 63)
                 lane, at = worker, 0
@@ -56,14 +58,17 @@ class Segments:
         return cls(found[:, 0], found[:, 1], found[:, 2], what, found[:, 3])
 
     def shares(self, workers: int, begin: int, end: int, columns: int) -> npt.NDArray[np.float64]:
-        """(worker, class, column): the share of its time, of `columns` equal parts of [begin, end); the classes add up to 1."""
+        """(worker, class, column): the share of its time, of `columns` equal parts of [begin, end); the classes add up
+        to 1."""
         edges = np.linspace(begin, end, columns + 1)
         found = np.zeros((workers, len(CLASSES), columns))
         for worker in range(workers):
             for what in range(len(CLASSES)):
                 chosen = (self.worker == worker) & (self.what == what)
                 if chosen.any():
-                    found[worker, what] = np.diff(_covered(self.start[chosen], self.end[chosen], edges)) / np.diff(edges)
+                    found[worker, what] = np.diff(_covered(self.start[chosen], self.end[chosen], edges)) / np.diff(
+                        edges
+                    )
         found[:, _OTHER] = np.clip(1 - found.sum(axis=1), 0, 1)
         return found
 

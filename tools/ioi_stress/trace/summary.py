@@ -14,7 +14,8 @@ def shares_table(timeline: Timeline) -> str:
     duration = max(timeline.duration, 1)
     shown = [name for name in CLASSES if shares[name].any()]
     rows = [
-        [f"worker {worker}", *(f"{shares[name][worker] / duration:.1%}" for name in shown)] for worker in range(timeline.record.workers)
+        [f"worker {worker}", *(f"{shares[name][worker] / duration:.1%}" for name in shown)]
+        for worker in range(timeline.record.workers)
     ]
     if len(rows) > 1:
         rows.append(["all", *(f"{shares[name].sum() / duration / len(rows):.1%}" for name in shown)])

@@ -1,4 +1,5 @@
-"""A timeline as text, as wide as the terminal: a lane per worker, aborts counted under it, the watermark above, the time below."""
+"""A timeline as text, as wide as the terminal: a lane per worker, aborts counted under it, the watermark above, the
+time below."""
 
 from __future__ import annotations
 
@@ -7,12 +8,32 @@ import numpy as np
 from ioi_exec.record import EventKind
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import (
-    ABORTED, AGAIN, CLASSES, CUT, FETCHING, FIRST, IDLE, OTHER, VALIDATING, WAITING, WAKING, Timeline,
+    ABORTED,
+    AGAIN,
+    CLASSES,
+    CUT,
+    FETCHING,
+    FIRST,
+    IDLE,
+    OTHER,
+    VALIDATING,
+    WAITING,
+    WAKING,
+    Timeline,
 )
 from ioi_stress.trace.watermark import watermark
 
 GLYPHS = {
-    FIRST: "\u2588", AGAIN: "\u2593", ABORTED: "\u2592", CUT: "\u2591", VALIDATING: "v", FETCHING: "f", WAITING: "~", IDLE: " ", WAKING: " ", OTHER: ".",
+    FIRST: "\u2588",
+    AGAIN: "\u2593",
+    ABORTED: "\u2592",
+    CUT: "\u2591",
+    VALIDATING: "v",
+    FETCHING: "f",
+    WAITING: "~",
+    IDLE: " ",
+    WAKING: " ",
+    OTHER: ".",
 }
 ASCII = {**GLYPHS, FIRST: "#", AGAIN: "+", ABORTED: "x", CUT: "-"}
 _LABEL = 10
@@ -55,7 +76,12 @@ def _name_executions(timeline: Timeline, worker: int, begin: int, end: int, lane
     """Write a transaction's number into its execution where there is room for it."""
     spans = timeline.spans
     scale = len(lane) / (end - begin)
-    shown = (spans["worker"] == worker) & (spans["kind"] == EventKind.EXECUTE) & (spans["end"] > begin) & (spans["start"] < end)
+    shown = (
+        (spans["worker"] == worker)
+        & (spans["kind"] == EventKind.EXECUTE)
+        & (spans["end"] > begin)
+        & (spans["start"] < end)
+    )
     shown &= (spans["end"] - spans["start"]) * scale >= 3
     for span in spans[shown]:
         name = str(span["tx"])

@@ -28,7 +28,8 @@ IDLE = "idle"
 WAKING = "waking"
 OTHER = "scheduling"
 CLASSES = (FIRST, AGAIN, ABORTED, CUT, VALIDATING, FETCHING, WAITING, IDLE, WAKING, OTHER)
-"""What a worker does at any moment; waking is until its first span. Executions: kept, of the first incarnation or a later one; finished but given up; not even finished."""
+"""What a worker does at any moment; waking is until its first span. Executions: kept, of the first incarnation or a
+later one; finished but given up; not even finished."""
 EXECUTIONS = CLASSES[:4]
 WASTED = (ABORTED, CUT)
 _OTHER = CLASSES.index(OTHER)
@@ -39,10 +40,10 @@ Events = npt.NDArray[np.void]
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """spans: EVENT array of all but instants, by worker and start, a span before those inside it; ends are clipped to those of the
-    span around them, so that every lane nests. parent: index of the span around each, -1: none. own: its nanoseconds less those of
-    the spans inside it. what: index into CLASSES. final: by TxIndex (end_block is the last), index of the execution that counts; -1:
-    not recorded. aborts, commits: EVENT arrays by time.
+    """spans: EVENT array of all but instants, by worker and start, a span before those inside it; ends are clipped to
+    those of the span around them, so that every lane nests. parent: index of the span around each, -1: none. own: its
+    nanoseconds less those of the spans inside it. what: index into CLASSES. final: by TxIndex (end_block is the last),
+    index of the execution that counts; -1: not recorded. aborts, commits: EVENT arrays by time.
     """
 
     record: Record
@@ -70,7 +71,9 @@ class Timeline:
         np.subtract.at(own, parent[inside], length[inside])
         final = _final(spans, record.transactions)
         what = _classified(spans, final[final >= 0])
-        return cls(record, spans, parent, own, what, final, events[kind == EventKind.ABORT], events[kind == EventKind.COMMIT])
+        return cls(
+            record, spans, parent, own, what, final, events[kind == EventKind.ABORT], events[kind == EventKind.COMMIT]
+        )
 
     @cached_property
     def duration(self) -> int:
@@ -89,7 +92,8 @@ class Timeline:
 
     @cached_property
     def net(self) -> Ints:
-        """By span: its nanoseconds without the waits and fetches in it, which a native VM has outside of its executions."""
+        """By span: its nanoseconds without the waits and fetches in it, which a native VM has outside of its
+        executions."""
         within = np.zeros(len(self.spans), np.int64)
         left_out = np.isin(self.spans["kind"], (EventKind.SUSPEND, EventKind.FETCH)) & (self.parent >= 0)
         np.add.at(within, self.parent[left_out], self.own[left_out])
@@ -121,8 +125,10 @@ class Timeline:
     def counts(self) -> dict[str, int]:
         """How many of each there were."""
         kinds = np.bincount(self.record.events["kind"], minlength=max(EventKind) + 1)
-        found = {name: int(((self.what == index) & (self.spans["kind"] == EventKind.EXECUTE)).sum()) for index, name in
-                 enumerate(EXECUTIONS)}
+        found = {
+            name: int(((self.what == index) & (self.spans["kind"] == EventKind.EXECUTE)).sum())
+            for index, name in enumerate(EXECUTIONS)
+        }
         return {
             "executions": int(kinds[EventKind.EXECUTE]),
             **found,
@@ -157,7 +163,8 @@ class Timeline:
 
 
 def keys_by_tx(rows: Events, transactions: int) -> tuple[list[int], list[int]]:
-    """The keys of reads or writes, and where those of each transaction begin, end_block among them; one more at the end."""
+    """The keys of reads or writes, and where those of each transaction begin, end_block among them; one more at the
+    end."""
     return rows["key"].tolist(), np.searchsorted(rows["tx"], np.arange(transactions + 2)).tolist()
 
 
@@ -189,7 +196,9 @@ def _nested(spans: Events) -> tuple[Ints, npt.NDArray[np.uint64]]:
     ends: list[int] = []
     stack: list[int] = []
     lane = -1
-    for index, (worker, start, end) in enumerate(zip(spans["worker"].tolist(), spans["start"].tolist(), spans["end"].tolist())):
+    for index, (worker, start, end) in enumerate(
+        zip(spans["worker"].tolist(), spans["start"].tolist(), spans["end"].tolist())
+    ):
         if worker != lane:
             stack, lane = [], worker
         while stack and ends[stack[-1]] <= start:
@@ -212,7 +221,10 @@ def _classified(spans: Events, final: Ints) -> Ints:
     what = np.full(len(spans), _OTHER, np.int64)
     kind = spans["kind"]
     for each, name in (
-        (EventKind.VALIDATE, VALIDATING), (EventKind.SUSPEND, WAITING), (EventKind.FETCH, FETCHING), (EventKind.IDLE, IDLE)
+        (EventKind.VALIDATE, VALIDATING),
+        (EventKind.SUSPEND, WAITING),
+        (EventKind.FETCH, FETCHING),
+        (EventKind.IDLE, IDLE),
     ):
         what[kind == each] = CLASSES.index(name)
     executed = np.flatnonzero(kind == EventKind.EXECUTE)

@@ -9,7 +9,8 @@ from ioi_exec.record import EventKind
 from ioi_stress.trace.timeline import Ints, Timeline
 
 SAMPLES = 4_000
-"""Of a number that changes more often, the mean over so many equal parts of the block is given instead of every change."""
+"""Of a number that changes more often, the mean over so many equal parts of the block is given instead of every
+change."""
 
 
 def watermark(timeline: Timeline) -> tuple[Ints, Ints]:
@@ -19,7 +20,8 @@ def watermark(timeline: Timeline) -> tuple[Ints, Ints]:
 
 
 def executing(timeline: Timeline, samples: int = SAMPLES) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """Times in nanoseconds, and the number of workers that execute a transaction from then on, not counting those that wait in one."""
+    """Times in nanoseconds, and the number of workers that execute a transaction from then on, not counting those that
+    wait in one."""
     spans, kind = timeline.spans, timeline.spans["kind"]
     waiting = (kind == EventKind.SUSPEND) & (timeline.parent >= 0)
     parts = []

@@ -78,14 +78,14 @@ class Repetition:
         beside = [block.sequential_seconds for block in self.blocks]
         if beside and all(seconds is not None for seconds in beside):
             sequential = [seconds for seconds in beside if seconds is not None]
-            figures["speedup"] = sum(map(_executing, sequential)) / max(
-                sum(_executing(block.seconds) for block in self.blocks), 1e-9
+            figures["speedup"] = sum(map(executing, sequential)) / max(
+                sum(executing(block.seconds) for block in self.blocks), 1e-9
             )
             figures["speedup_total"] = sum(seconds["total"] for seconds in sequential) / max(self.seconds, 1e-9)
         return figures
 
 
-def _executing(seconds: Mapping[str, float]) -> float:
+def executing(seconds: Mapping[str, float]) -> float:
     """The phases that run transactions: what the worker count can change. (Sequentially end_block is a phase of its own.)"""
     return seconds.get("execute", 0.0) + seconds.get("end_block", 0.0)
 

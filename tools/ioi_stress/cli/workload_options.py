@@ -12,6 +12,7 @@ from ioi_exec import Error
 from ioi_exec.cli.options import Formatter, add_json
 from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, Parameter, make, parameters_of
+from ioi_stress.workloads.parameters import TEXTS
 
 _PREFIX = "parameter_"
 
@@ -27,7 +28,7 @@ def add_workloads(command: argparse.ArgumentParser, common: Callable[[argparse.A
             name,
             help=cls.summary,
             description=cls.summary[0].upper() + cls.summary[1:] + ".",
-            epilog=f"example:\n\n  {command.prog} {cls.example}",
+            epilog=f"{cls.details}\n\nexample:\n\n  {command.prog} {cls.example}".strip(),
             allow_abbrev=False,
             formatter_class=Formatter,
         )
@@ -42,8 +43,8 @@ def add_parameters(parser: argparse.ArgumentParser, name: str) -> None:
     group = parser.add_argument_group("workload")
     for each in parameters_of(WORKLOADS[name]):
         options: dict[str, Any] = {"metavar": each.metavar, "help": _help(each), "type": _checked(each)}
-        if each.kind.startswith("a list"):
-            options["nargs"] = "+"
+        if each.kind == TEXTS:
+            options.update(nargs="+", action="extend")
         if each.positional:
             group.add_argument(_PREFIX + each.name, **options)
         else:
@@ -61,7 +62,7 @@ def _help(parameter: Parameter) -> str:
     text = parameter.help.replace("%", "%%")
     if parameter.choices is not None and not all(choice in parameter.help for choice in parameter.choices):
         text += f" ({', '.join(parameter.choices)})"
-    return text if parameter.required or parameter.default is None else f"{text} (default: {parameter.default})"
+    return text if parameter.required or parameter.default in (None, ()) else f"{text} (default: {parameter.default})"
 
 
 def _checked(parameter: Parameter) -> Callable[[str], Any]:

@@ -27,7 +27,6 @@ It is the output of a transaction that succeeds: one wrong read shows in everyth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ioi_exec import InputError
@@ -53,8 +52,7 @@ class Key(NamedTuple):
     numbers: int = 0
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation. Which fields count depends on the code: see the module."""
 
     code: int
@@ -67,7 +65,7 @@ class Operation:
     start: Key | None = None
     """Also the prefix."""
     end: Key | None = None
-    body: Operations = ()
+    body: tuple[Operation, ...] = ()
 
 
 Operations: TypeAlias = "tuple[Operation, ...]"

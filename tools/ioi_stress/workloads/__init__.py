@@ -13,16 +13,27 @@ from typing import Any
 from ioi_exec import InputError
 from ioi_stress.workload import Workload
 from ioi_stress.workloads.chain import Chain
+from ioi_stress.workloads.growing import Growing
 from ioi_stress.workloads.hot import Hot
 from ioi_stress.workloads.market import Market
+from ioi_stress.workloads.mixed import Mixed
+from ioi_stress.workloads.own import Own
 from ioi_stress.workloads.pairs import Pairs
 from ioi_stress.workloads.parameters import Parameter, build, parameters_of
+from ioi_stress.workloads.read_heavy import ReadHeavy
+from ioi_stress.workloads.replay import Replay
+from ioi_stress.workloads.rwset import RWSet
+from ioi_stress.workloads.scan_heavy import ScanHeavy
+from ioi_stress.workloads.shrinking import Shrinking
 from ioi_stress.workloads.uniform import Uniform
 from ioi_stress.workloads.zipf import Zipf
 
 __all__ = ["WORKLOADS", "Parameter", "Workload", "make", "parameters_of"]
 
-WORKLOADS: dict[str, Any] = {cls.name: cls for cls in (Uniform, Zipf, Hot, Market, Chain, Pairs)}
+_CLASSES: tuple[Any, ...] = (
+    Uniform, Zipf, Hot, Market, Chain, Pairs, ReadHeavy, ScanHeavy, Growing, Shrinking, Mixed, Replay, RWSet, Own
+)
+WORKLOADS: dict[str, Any] = {cls.name: cls for cls in _CLASSES}
 
 
 def make(name: str, **parameters: Any) -> Workload:

@@ -14,7 +14,7 @@ from typing import Iterable, Mapping
 
 from ioi_exec.vm.payments import ACCOUNT_PREFIX, MAX_U128, encode_account, encode_transfer
 from ioi_stress.vm import encoding
-from ioi_stress.workloads.base import ACCOUNTS_MAX, Made, runs_on_parameter
+from ioi_stress.workloads.base import ACCOUNTS_MAX, FailingWorkload, runs_on_parameter
 from ioi_stress.workloads.draws import Draws
 from ioi_stress.workloads.parameters import parameter
 
@@ -22,7 +22,7 @@ AMOUNT_MAX = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountWorkload(Made):
+class AccountWorkload(FailingWorkload):
     """Payments between numbered accounts."""
 
     runs_on: str = runs_on_parameter("native", "python", "payments")
@@ -68,15 +68,13 @@ class AccountWorkload(Made):
         return self._programs(number, fails, transfers)
 
     def _programs(self, number: int, fails: list[bool], transfers: Iterable[tuple[int, int]]) -> list[bytes]:
-        key, cost, first = encoding.key, self._cost(), number * self.block_size
-        size = self.value_bytes
+        key, label, first, size = encoding.key, self._label, number * self.block_size, self.value_bytes
         txs = []
         for i, (sender, recipient) in enumerate(transfers):
-            source, target = key(self._label(sender)), key(self._label(recipient))
-            steps = [encoding.read(source), encoding.read(target), cost, encoding.write(source, size), encoding.write(target, size)]
-            if fails[i]:
-                steps.append(encoding.revert())
-            txs.append(encoding.transaction(first + i, b"".join(steps)))
+            source, target = key(label(sender)), key(label(recipient))
+            reads = [encoding.read(source), encoding.read(target)]
+            writes = [encoding.write(source, size), encoding.write(target, size)]
+            txs.append(self._transaction(first + i, reads, writes, fails[i]))
         return txs
 
     def _payments(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, ClassVar, Iterator, Mapping
 
 from ioi_exec import InputError
@@ -30,16 +31,24 @@ def runs_on_parameter(*choices: str) -> Any:
     )
 
 
+@lru_cache(8)
+def cost_operation(kind: str, microseconds: float) -> bytes:
+    """The operation that takes so long, to the nanosecond."""
+    return encoding.cost(kind, round(exact(microseconds) * 1000))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Made(ABC):
     """A workload that is made from a seed. Subclasses say what one block's transactions are.
 
-    name, summary, example: of the class; what it is called, in one line what it shows, and a command line that chooses it.
+    name, summary, example, details: of the class; what it is called, in one line what it shows, a command line that chooses it, and what
+    else its --help says.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     example: ClassVar[str]
+    details: ClassVar[str] = ""
 
     block_size: int = parameter(10_000, least=1, most=200_000, help="transactions in a block")
     block_count: int = parameter(1, named="blocks", least=1, most=1_000_000, help="blocks")
@@ -49,9 +58,6 @@ class Made(ABC):
     )
     cost: str = parameter(
         "burn", kind=TEXT, metavar="KIND", choices=("burn", "sleep"), help="how it takes them: burn computes, sleep waits"
-    )
-    failure_rate: float = parameter(
-        0.0, kind=NUMBER, metavar="SHARE", most=1, help="share of transactions that fail, exactly, after they did everything else"
     )
     value_bytes: int = parameter(32, most=1 << 20, help="bytes of a value that programs write")
     seed: int = parameter(1, help="of all random choices", most=(1 << 63) - 1)
@@ -97,12 +103,16 @@ class Made(ABC):
 
     @property
     def _failures(self) -> Fraction:
-        return exact(self.failure_rate)
+        """The share of transactions that are told to fail."""
+        return Fraction(0)
 
     def _cost(self) -> bytes:
         assert self.cost_us is not None
-        nanoseconds = exact(self.cost_us) * 1000
-        return encoding.cost(self.cost, round(nanoseconds))
+        return cost_operation(self.cost, self.cost_us)
+
+    def _transaction(self, number: int, before: list[bytes], after: list[bytes], fails: bool) -> bytes:
+        """A program: some operations, what it costs, the others, and perhaps that it fails. number: counted over all blocks."""
+        return encoding.transaction(number, b"".join((*before, self._cost(), *after, encoding.revert() if fails else b"")))
 
     def _value(self, number: int) -> bytes:
         """What a key holds at genesis: its number, in digits."""
@@ -110,3 +120,16 @@ class Made(ABC):
 
     def _wrong(self, why: str) -> InputError:
         return InputError(f"{self.name}: {why}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailingWorkload(Made):
+    """One in which a given share of transactions fails."""
+
+    failure_rate: float = parameter(
+        0.0, kind=NUMBER, metavar="SHARE", most=1, help="share of transactions that fail, exactly, after they did everything else"
+    )
+
+    @property
+    def _failures(self) -> Fraction:
+        return exact(self.failure_rate)

@@ -51,7 +51,7 @@ class Parameter:
         if isinstance(given, bool) or not isinstance(given, kinds[self.kind]):
             raise InputTypeError(f"{self.name} is {type(value).__name__}: give {self.wanted()}")
         if self.kind == TEXTS:
-            if not value or not all(isinstance(each, str) for each in value):
+            if self.required and not value or not all(isinstance(each, str) for each in value):
                 raise InputError(f"{self.name} is {value!r}: give {self.wanted()}")
             return tuple(value)
         if self.choices is not None and value not in self.choices:
@@ -99,6 +99,8 @@ def parameters_of(workload: type) -> tuple[Parameter, ...]:
     """The parameters of a workload's class, in the order of its fields."""
     found = []
     for field in dataclasses.fields(workload):
+        if not field.metadata:
+            continue  # what it keeps for itself
         about = dict(field.metadata)
         required = field.default is dataclasses.MISSING
         about["name"] = about.pop("named") or field.name

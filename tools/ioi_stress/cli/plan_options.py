@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Callable, TypeVar
 
-from ioi_exec import Error
 from ioi_exec.cli.options import whole_number
 from ioi_exec.policy import Policy
 
+from ioi_stress.cli.values import checked
 from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy
 from ioi_stress.verify import on_by_default
 from ioi_stress.workload import Workload
-
-T = TypeVar("T")
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how it is run")
     group.add_argument("--workers", type=whole_number, metavar="N", help="worker processes (default: one per core; 0: one by one)")
     add_policy(group)
+    add_measuring(group)
+
+
+def add_measuring(group: argparse._ArgumentGroup) -> None:
+    """All but workers and policy."""
     group.add_argument("--repeat", type=whole_number, default=Plan.repeat, metavar="N", help="repetitions of all blocks from genesis on (default: %(default)s)")
     group.add_argument("--warmup", type=whole_number, default=Plan.warmup, metavar="N", help="more of them before, not measured (default: %(default)s)")
     group.add_argument("--no-sequential", dest="sequential", action="store_false", help="do not execute each block one by one as well")
@@ -56,15 +58,3 @@ def chosen_plan(options: argparse.Namespace, workload: Workload) -> Plan:
         state=options.state,
         pin=options.pin,
     )
-
-
-def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """The same for argparse, which wants errors of its own."""
-
-    def value(text: str) -> T:
-        try:
-            return parse(text)
-        except Error as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, TypeAlias
 
@@ -24,7 +24,8 @@ from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy, policy_text
 from ioi_stress.sweeps.rows import COLUMNS, as_text
 from ioi_stress.workload import Workload
-from ioi_stress.workloads import make
+from ioi_stress.workloads import WORKLOADS, make, parameters_of
+from ioi_stress.workloads.parameters import TEXTS
 
 WorkloadMaker: TypeAlias = "Callable[..., Workload]"
 
@@ -50,7 +51,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """Every combination of the values of all axes. Made by `of`, which checks it and makes every workload once."""
+    """Every combination of the values of all axes. Made by `of`, which checks it and makes every workload."""
 
     workload: str | WorkloadMaker
     axes: Mapping[str, Sequence[Any]]
@@ -58,6 +59,7 @@ class Grid:
     workers: Sequence[int]
     policies: Sequence[Policy]
     plan: Plan
+    _made: Mapping[tuple[Any, ...], Workload] = field(repr=False)
     identity: str
     """Twelve hex digits that change with anything that decides what a row measures; the number of repetitions does not."""
 
@@ -71,16 +73,18 @@ class Grid:
         plan: Plan | None = None,
     ) -> Grid:
         """A value that is a list, tuple, range or array is an axis, any other is fixed. Raises InputError or InputTypeError."""
-        axes = {name: _values(name, value) for name, value in parameters.items()}
+        whole = _lists(workload)
+        axes = {name: [tuple(value)] if name in whole else _values(name, value) for name, value in parameters.items()}
         for name in axes:
             if name in COLUMNS:
                 raise InputError(f"a parameter cannot be called {name}, as a column of every row is: give it another name")
         chosen = [_policy(each) for each in _values("policies", policies, (str, Policy))]
         if len({policy.name for policy in chosen}) < len(chosen):
             raise InputError("two policies of the sweep have one name: give each a name of its own, Policy(name=...)")
-        grid = cls(
-            workload, axes, [_workers(each) for each in _values("workers", workers)], chosen, plan or Plan(), ""
-        )
+        made = {}
+        for values in product(*axes.values()):
+            made[values] = _made(workload, dict(zip(axes, values)))
+        grid = cls(workload, axes, [_workers(each) for each in _values("workers", workers)], chosen, plan or Plan(), made, "")
         return replace(grid, identity=grid._identify())
 
     @property
@@ -92,18 +96,8 @@ class Grid:
         combined = product(*self.axes.values(), self.workers, self.policies)
         return [Point(dict(zip(self.axes, values)), workers, policy) for *values, workers, policy in combined]
 
-    def make(self, point: Point) -> Workload:
-        """Raises InputError, InputTypeError, or what the caller's function raises."""
-        if isinstance(self.workload, str):
-            return make(self.workload, **point.parameters)
-        made = self.workload(**point.parameters)
-        missing = [name for name in ("name", "parameters", "vm", "vm_args", "genesis", "blocks") if not hasattr(made, name)]
-        if missing:
-            raise InputTypeError(
-                f"{self.name} returned {type(made).__name__}, which is no workload: it has no {', '.join(missing)} "
-                "(ioi_stress.FixedWorkload makes one of a state and blocks)"
-            )
-        return made
+    def workload_of(self, point: Point) -> Workload:
+        return self._made[tuple(point.parameters.values())]
 
     def rounds(self, repeat: int) -> Iterator[tuple[int, list[Point]]]:
         """(repetition from 1 on, all points in the order of that round)."""
@@ -117,10 +111,29 @@ class Grid:
         plan = {name: value for name, value in self.plan.to_json().items() if name in ("sequential", "tree", "state", "pin")}
         seen = []
         for point in self.points:
-            made = self.make(point)
-            policy = {name: value for name, value in point.policy.to_json().items()}
-            seen.append(_json([made.name, dict(made.parameters), dict(point.parameters), point.workers, policy]))
+            made = self.workload_of(point)
+            seen.append(_json([made.name, dict(made.parameters), dict(point.parameters), point.workers, point.policy.to_json()]))
         return hashlib.sha256(_json([plan, sorted(seen)]).encode()).hexdigest()[:12]
+
+
+def _lists(workload: str | WorkloadMaker) -> set[str]:
+    """The parameters of a named workload whose values are lists, and so never axes."""
+    known = WORKLOADS.get(workload) if isinstance(workload, str) else None
+    return set() if known is None else {each.name for each in parameters_of(known) if each.kind == TEXTS}
+
+
+def _made(workload: str | WorkloadMaker, parameters: Mapping[str, Any]) -> Workload:
+    """Raises InputError, InputTypeError, or what the caller's function raises."""
+    if isinstance(workload, str):
+        return make(workload, **parameters)
+    made = workload(**parameters)
+    missing = [name for name in ("name", "parameters", "vm", "vm_args", "genesis", "blocks") if not hasattr(made, name)]
+    if missing:
+        raise InputTypeError(
+            f"the workload function returned {type(made).__name__}, which is no workload: it has no {', '.join(missing)} "
+            "(ioi_stress.FixedWorkload makes one of a state and blocks)"
+        )
+    return made
 
 
 def _json(value: object) -> str:

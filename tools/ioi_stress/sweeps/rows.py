@@ -75,6 +75,8 @@ def machine_id(facts: Mapping[str, Any]) -> str:
 
 def as_text(value: Any) -> str:
     """As a file has it; floats lose nothing."""
+    if isinstance(value, tuple):
+        value = " ".join(map(as_text, value))
     text = "" if value is None else repr(value) if isinstance(value, float) else str(value)
     if any(ord(character) < 32 for character in text):
         raise InputError(f"{text!r} has a control character, so no line of a file can hold it")

@@ -36,7 +36,7 @@ def sweep(
         ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], policies=["default", "paper"], file="zipf.csv")
 
     workload: a name of `ioi_stress.workloads.WORKLOADS`, or a function that takes the grid's parameters and returns a Workload; it may
-    be one of a notebook's, and so may the workload's VM. It is called anew for every row, so it should not take long.
+    be one of a notebook's, and so may the workload's VM. It is called once for each combination of them, before anything is run.
     grid: the workload's parameters. A list, tuple, range or array is an axis; anything else is fixed.
     workers: as in Plan. policies: names as `--policy` takes them, or Policy objects.
     file: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again, whatever
@@ -112,7 +112,7 @@ class _Runner:
         """Raises KeyboardInterrupt if it was interrupted: half a repetition is none."""
         warmup = 0 if point.key in self._warm else self._grid.plan.warmup
         plan = replace(self._grid.plan, workers=point.workers, policy=point.policy, repeat=1, warmup=warmup)
-        workload = self._grid.make(point)
+        workload = self._grid.workload_of(point)
         result = measure(workload, plan, pools=self._pools)
         if result.interrupted:
             raise KeyboardInterrupt

@@ -17,7 +17,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Callable, Iterator, Mapping, Protocol
+from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
 from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateExists, VMFault
 from ioi_exec.executors import SharedPools
@@ -142,12 +142,12 @@ class _Run:
             if number >= 1:
                 self.result.repetitions.append(repetition)
             gc.collect()
-            with self._genesis() as machine:
+            with self._genesis(blocks) as machine:
                 for index, block in enumerate(blocks):
                     self._block(machine, repetition, index, block)
 
     @contextmanager
-    def _genesis(self) -> Iterator[ExecutionMachine]:
+    def _genesis(self, blocks: Iterable[Block]) -> Iterator[ExecutionMachine]:
         """A machine on a fresh state, ready to execute; nothing is left of it afterwards."""
         plan, path = self.plan, self.plan.state
         if path is not None and os.path.lexists(path):
@@ -155,15 +155,23 @@ class _Run:
         try:
             machine = created(self.workload, plan, self.pools, self.workload.genesis())
             with _closed(machine):
-                try:
-                    machine.execute([])
-                except VMFault:
-                    pass  # a VM that cannot end an empty block; nothing but the warming up is lost
+                self._wake(machine, blocks)
                 yield machine
         finally:
             if path is not None:
                 with held():
                     shutil.rmtree(path, ignore_errors=True)
+
+    def _wake(self, machine: ExecutionMachine, blocks: Iterable[Block]) -> None:
+        """Have all workers load the VM and open the state: with the first few transactions, of which nothing is kept."""
+        first = next(iter(blocks), None)
+        if machine.workers == 0 or first is None:
+            return
+        enough = max(machine.workers, self.plan.policy.small_block + 1)
+        try:
+            machine.execute(first.txs[:enough], first.header)
+        except VMFault:
+            pass  # the block itself will show it
 
     def _block(self, machine: ExecutionMachine, repetition: Repetition, index: int, block: Block) -> None:
         plan = self.plan

@@ -92,14 +92,16 @@ def executing(seconds: Mapping[str, float]) -> float:
 
 @dataclass
 class Verification:
-    """blocks: compared with sequential execution, of how many executed. mismatches: what differed, one line each; files that replay
-    them beside."""
+    """Executions of blocks that were compared with sequential execution, of how many there were. mismatches: what differed, one
+    line each. shrunk: what became of the first of them. files: that show it again, and the command that does so."""
 
     wanted: bool = False
     executed: int = 0
     compared: int = 0
     mismatches: list[str] = field(default_factory=list)
+    shrunk: str = ""
     files: list[str] = field(default_factory=list)
+    replay: str = ""
 
     @property
     def ok(self) -> bool:

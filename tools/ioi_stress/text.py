@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 def short(number: float) -> str:
@@ -18,13 +18,12 @@ def significant(number: float) -> str:
     return f"{number:.3g}" if abs(number) >= 1e-4 else f"{number:.2e}"
 
 
-def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
+def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> str:
+    """left: the columns that are aligned to the left, the others are to the right."""
     rows = [list(heads), *map(list, lines)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
-        for row in rows
+        "  ".join(cell.ljust(widths[i]) if i in left else cell.rjust(widths[i]) for i, cell in enumerate(row)).rstrip() for row in rows
     )
 
 

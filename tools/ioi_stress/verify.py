@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shlex
-from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ioi_exec.cli.streams import output_file
@@ -50,16 +49,9 @@ def verdict(verification: Verification) -> str:
     return f"verified: state roots and receipts of {compared} of a block equal those of sequential execution"
 
 
-@dataclass(frozen=True)
-class Written:
-    """files: block and genesis. command: that executes them again; empty if the VM has no name to import it by."""
-
-    files: list[str]
-    command: str
-
-
-def write_shrunk(shrunk: Shrunk, folder: str) -> Written:
-    """Two files named after what is in them, each whole or not there. Raises OSError."""
+def write_shrunk(shrunk: Shrunk, folder: str) -> tuple[list[str], str]:
+    """Two files named after what is in them, each whole or not there, and the command that executes them again; empty if the VM
+    has no name to import it by. Raises OSError."""
     mismatch = shrunk.mismatch
     name = hashlib.sha256(repr((sorted(mismatch.state.items()), list(mismatch.block.txs), mismatch.block.header)).encode())
     stem = os.path.join(folder, f"mismatch-{name.hexdigest()[:12]}")
@@ -68,7 +60,7 @@ def write_shrunk(shrunk: Shrunk, folder: str) -> Written:
         write_genesis(stream, mismatch.state)
     with output_file(block_file) as stream:
         write_block(stream, mismatch.block)
-    return Written([block_file, genesis_file], _command(shrunk, block_file, genesis_file))
+    return [block_file, genesis_file], _command(shrunk, block_file, genesis_file)
 
 
 def _command(shrunk: Shrunk, block_file: str, genesis_file: str) -> str:
@@ -91,14 +83,11 @@ def _command(shrunk: Shrunk, block_file: str, genesis_file: str) -> str:
     return shlex.join([*words, "--repeat", str(shrunk.tries), "--warmup", "0"])
 
 
-def replay_line(shrunk: Shrunk, written: Written) -> str:
-    """What somebody who wants to look into it should do."""
+def found(shrunk: Shrunk) -> str:
+    """What became of the block that differed."""
     mismatch = shrunk.mismatch
     size = f"{counted(len(mismatch.block.txs), 'transaction')} on {counted(len(mismatch.state), 'key')}"
     if not shrunk.rate:
-        why = f"block {mismatch.number} did not differ again, so it was written whole ({size})"
-    else:
-        cut = "" if shrunk.complete else ", cut short"
-        why = f"block {mismatch.number} shrunk to {size}{cut}; it differs in {shrunk.rate:.0%} of its executions"
-    how = written.command or f"its VM cannot be imported by name: execute {' and '.join(written.files)} through the library"
-    return f"{why}:\n  {how}"
+        return f"block {mismatch.number} did not differ again, so it was kept whole ({size})"
+    cut = "" if shrunk.complete else " (there was no time for more)"
+    return f"block {mismatch.number} shrunk to {size}{cut}, which differ in {shrunk.rate:.0%} of their executions"

@@ -70,7 +70,7 @@ class Watcher:
             raise KeyboardInterrupt
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def leaves_no_process() -> Iterator[None]:
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield
@@ -93,10 +93,10 @@ def roots_one_by_one(workload: FixedWorkload, tree: str = "jellyfish") -> list[t
     replace(QUICK, sequential=False, tree="iavl"),
     replace(QUICK, sequential=False, warmup=0, verify=False, workers=1),
 ])
-def test_every_repetition_executes_all_blocks_from_genesis_on(plan: Plan, tmp_path: Path) -> None:
+def test_every_repetition_executes_all_blocks_from_genesis_on(plan: Plan, ioi_pools: SharedPools, tmp_path: Path) -> None:
     plan = replace(plan, state=str(tmp_path / "state") if plan.tree == "iavl" else None)
     watcher = Watcher()
-    result = measure(WORKLOAD, plan, watcher)
+    result = measure(WORKLOAD, plan, watcher, pools=ioi_pools)
     assert result.ok and [each.number for each in result.repetitions] == list(range(1, plan.repeat + 1))
     expected = roots_one_by_one(WORKLOAD, plan.tree)
     for repetition in result.repetitions:
@@ -116,21 +116,21 @@ def test_every_repetition_executes_all_blocks_from_genesis_on(plan: Plan, tmp_pa
     assert os.listdir(tmp_path) == []
 
 
-def test_parallel_and_sequential_go_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_and_sequential_go_in_turns(ioi_pools: SharedPools, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[bool] = []
     execute = ExecutionMachine.execute
 
     def noted(self: ExecutionMachine, txs: Any, *rest: Any, **options: Any) -> BlockResult:
-        if txs:
+        if len(txs) > 2:  # not those that wake the workers
             order.append(options.get("sequential", False))
         return execute(self, txs, *rest, **options)
 
     monkeypatch.setattr(ExecutionMachine, "execute", noted)
     workload = replace(WORKLOAD, fixed=[BLOCKS[0], BLOCKS[2]])
-    measure(workload, replace(QUICK, repeat=2, warmup=0))
+    measure(workload, replace(QUICK, repeat=2, warmup=0), pools=ioi_pools)
     assert order == [True, False, False, True, False, True, True, False]
     order.clear()
-    measure(workload, replace(QUICK, repeat=2, warmup=0, sequential=False))
+    measure(workload, replace(QUICK, repeat=2, warmup=0, sequential=False), pools=ioi_pools)
     assert order == [False, True, False, True, False, False]  # for its roots alone, once, and never before what is measured
 
 
@@ -151,8 +151,8 @@ def test_more_blocks_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert watcher.calls[0] is None and result.ok and len(result.repetitions) == 3
 
 
-@pytest.mark.parametrize("at, kept", [((0, 1), []), ((1, 0), [1]), ((2, 2), [3, 3]), ((3, 1), [3, 3, 2])])
-def test_an_interruption_keeps_what_was_measured(at: tuple[int, int], kept: list[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize("at, kept", [((0, 1), []), ((1, 0), [1]), ((3, 1), [3, 3, 2])])
+def test_an_interruption_keeps_what_was_measured(at: tuple[int, int], kept: list[int], tmp_path: Path, leaves_no_process: None) -> None:
     result = measure(WORKLOAD, replace(QUICK, state=str(tmp_path / "state")), Watcher(at))
     assert result.interrupted and not result.ok and result.verification.ok and not result.error
     assert [len(repetition.blocks) for repetition in result.repetitions] == kept
@@ -162,7 +162,7 @@ def test_an_interruption_keeps_what_was_measured(at: tuple[int, int], kept: list
     assert os.listdir(tmp_path) == []
 
 
-def test_a_block_that_fails_keeps_what_was_measured(tmp_path: Path) -> None:
+def test_a_block_that_fails_keeps_what_was_measured(tmp_path: Path, leaves_no_process: None) -> None:
     workload = replace(WORKLOAD, fixed=[*BLOCKS, Block([b"1", b"!"])])
     with pytest.raises(VMFault) as caught:
         measure(workload, replace(QUICK, warmup=0, state=str(tmp_path / "state")))
@@ -186,11 +186,11 @@ def test_an_error_that_came_before_any_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sequential", [True, False])
-def test_what_differs_is_reported_and_later_blocks_are_judged_on_their_own(sequential: bool) -> None:
+def test_what_differs_is_reported_and_later_blocks_are_judged_on_their_own(sequential: bool, ioi_pools: SharedPools) -> None:
     blocks = [BLOCKS[0], Block([b"odd", b"even"]), BLOCKS[2]]
     workload = replace(WORKLOAD, vm=Divided, fixed=blocks)
     found: list[Mismatch] = []
-    result = measure(workload, replace(QUICK, sequential=sequential, repeat=2), on_mismatch=found.append)
+    result = measure(workload, replace(QUICK, sequential=sequential, repeat=2), pools=ioi_pools, on_mismatch=found.append)
     verification = result.verification
     assert not result.ok and (verification.executed, verification.compared) == (9, 9)
     assert [line.partition(": the state root is ")[0] for line in verification.mismatches] == [
@@ -202,7 +202,7 @@ def test_what_differs_is_reported_and_later_blocks_are_judged_on_their_own(seque
     assert mismatch.state == {b"untouched": b"", **{b"%d" % i: b"%d" % (100 * (i == 0) + 4 + (i < 2)) for i in range(7)}}
 
 
-def test_not_even_sequential_execution_is_deterministic() -> None:
+def test_not_even_sequential_execution_is_deterministic(ioi_pools: SharedPools) -> None:
     class Dice:
         rolls = 0
 
@@ -210,5 +210,5 @@ def test_not_even_sequential_execution_is_deterministic() -> None:
             Dice.rolls += 1
             return b"%d" % Dice.rolls
 
-    result = measure(replace(WORKLOAD, vm=Dice, fixed=[Block([b"a"])]), replace(QUICK, repeat=2, warmup=0))
+    result = measure(replace(WORKLOAD, vm=Dice, fixed=[Block([b"a"])]), replace(QUICK, repeat=2, warmup=0), pools=ioi_pools)
     assert any("not deterministic" in line for line in result.verification.mismatches) and not result.ok

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ioi_stress.figures import FIGURES
-from ioi_stress.interval import CONFIDENCE
+from ioi_stress.interval import CONFIDENCE, Interval
 from ioi_stress.result import Result
 from ioi_stress.text import counted, short, significant, table
 from ioi_stress.verify import verdict
@@ -48,28 +48,22 @@ def _figures(result: Result) -> str:
     for name, figure in FIGURES.items():
         if name in measured:
             interval = measured[name]
-            lines.append([figure.label, significant(interval.median), significant(interval.low), "-", significant(interval.high), figure.unit])
-    peaks = sorted(repetition.peak_memory_bytes / (1 << 20) for repetition in result.whole())
-    lines.append(["memory at most", short(peaks[-1]), "", "", "", "MiB"])
-    interval = next(iter(measured.values()))
-    sure = CONFIDENCE if interval.confidence >= CONFIDENCE else interval.confidence
-    note = "" if interval.confidence >= CONFIDENCE else (
-        f"\n{counted(interval.n, 'repetition')} cannot give an interval that holds the median with {CONFIDENCE:.0%}: this one, from the "
-        f"least to the greatest, does with {sure:.0%}; --repeat 6 is enough" if interval.n > 1 else "\none repetition tells nothing of its noise; --repeat 6 does"
-    )
-    heads = ["each repetition", "median", f"{sure:.0%}", "", "interval", ""]
-    return _units_left(table(heads, lines), lines) + note
+            lines.append([figure.label, *map(significant, (interval.median, interval.low, interval.high)), figure.unit])
+    peak = max(repetition.peak_memory_bytes for repetition in result.whole())
+    lines.append(["memory at most", short(peak / (1 << 20)), "", "", "MiB"])
+    return table(["", "median", "low", "high", ""], lines, left=(0, 4)) + "\n" + _confidence(next(iter(measured.values())))
 
 
-def _units_left(text: str, lines: list[list[str]]) -> str:
-    """The last column holds words, which begin where they begin."""
-    width = max(len(line[-1]) for line in lines)
-    first, *others = text.split("\n")
-    shown = [first.rstrip()]
-    for line, cells in zip(others, lines):
-        unit = cells[-1]
-        shown.append((line[: len(line) - len(unit)].rstrip() + "  " + unit) if len(unit) == width else line[: len(line) - len(unit)].rstrip() + "  " + unit)
-    return "\n".join(shown)
+def _confidence(interval: Interval) -> str:
+    """What low and high mean."""
+    if interval.n == 1:
+        return "one repetition says nothing of its noise: --repeat 6 gives intervals"
+    if interval.confidence < CONFIDENCE:
+        return (
+            f"low and high are the least and the greatest of {interval.n}, which hold the true median with {interval.confidence:.0%}; "
+            f"--repeat 6 is enough for {CONFIDENCE:.0%}"
+        )
+    return f"the true median lies between low and high with at least {CONFIDENCE:.0%} ({interval.n} repetitions)"
 
 
 def _engine(result: Result) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ioi_exec import InputError
 
-from ioi_stress.interval import Interval
+from ioi_stress.interval import CONFIDENCE, Interval
+from ioi_stress.plot.style import compact
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
 
@@ -90,13 +92,13 @@ def series_of(rows: Sequence[Row], x: str, by: str | None = None) -> tuple[str, 
     columns = [by] if by is not None else others
     if len(columns) == 1:
         (column,) = columns
-        series = [(value, as_text(value), [row for row in rows if row[column] == value]) for value in values_of(rows, column)]
+        series = [(value, shown(value), [row for row in rows if row[column] == value]) for value in values_of(rows, column)]
         title = LABELS.get(column, column)
     else:
         combined: dict[tuple[Any, ...], list[Row]] = {}
         for row in sorted(rows, key=lambda row: tuple((isinstance(row[name], str), row[name] or 0) for name in columns)):
             combined.setdefault(tuple(row[name] for name in columns), []).append(row)
-        series = [(", ".join(map(as_text, key)), ", ".join(map(as_text, key)), found) for key, found in combined.items()]
+        series = [(", ".join(map(shown, key)), ", ".join(map(shown, key)), found) for key, found in combined.items()]
         title = ", ".join(LABELS.get(name, name) for name in columns)
     if len(series) > SERIES_MAX:
         raise InputError(
@@ -133,17 +135,25 @@ def throughput_of(phase: str) -> tuple[Measure, Measure]:
     return per_second(f"{prefix}seconds"), per_second(f"sequential_{prefix}seconds")
 
 
+def shown(value: Any) -> str:
+    """A value as axes and legends have it."""
+    return compact(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else as_text(value)
+
+
 def subtitle(rows: Sequence[Row], *but: str) -> str:
-    """What all rows have in common, the parameters that say nothing apart."""
+    """What all rows have in common but columns `but`, and what points and bars are."""
     parts = []
     for name in point_columns(rows):
         values = values_of(rows, name)
         if name not in but and len(values) == 1 and values[0] is not None:
-            shown = as_text(values[0])
-            parts.append(shown if name == "workload" else f"{name.replace('_', ' ')} {shown}")
-    repetitions = sorted({len(found) for found in _points(rows).values()})
-    parts.append(f"n = {repetitions[0]}" if len(repetitions) == 1 else f"n = {repetitions[0]} to {repetitions[-1]}")
-    return ", ".join(parts)
+            plain, unit = (name[:-3], " us") if name.endswith("_us") else (name.replace("_", " "), "")
+            parts.append(shown(values[0]) if name == "workload" else f"{plain} {shown(values[0])}{unit}")
+    counts = [len(found) for found in _points(rows).values()]
+    least, most = min(counts), max(counts)
+    times = f"{least}" if least == most else f"{least} to {most}"
+    sure = Interval.of(range(least)).confidence
+    bars = f"{CONFIDENCE:.0%} interval" if sure >= CONFIDENCE else "least to greatest"
+    return "\n".join([*textwrap.wrap(", ".join(parts), 78), f"median and {bars} of {times} repetitions" if most > 1 else "one repetition each"])
 
 
 def _points(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:

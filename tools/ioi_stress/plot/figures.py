@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 from typing import TypeAlias
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from ioi_exec import InputError
 
 from ioi_stress.plot import lines
-from ioi_stress.plot.data import LABELS, Source, Where, column, numbers_of, points_of, rows_of, series_of, subtitle, throughput_of, values_of, varying
-from ioi_stress.plot.style import compact, drawing, from_zero, save, scale_for, series_styles, settings
-from ioi_stress.sweeps.rows import as_text
+from ioi_stress.plot.data import (
+    LABELS, Source, Where, column, numbers_of, points_of, rows_of, series_of, shown, subtitle, throughput_of, values_of, varying,
+)
+from ioi_stress.plot.style import drawing, from_zero, save, scale_for, series_styles, settings
 
 Path: TypeAlias = "str | os.PathLike[str] | None"
 PHASES = {"total": "with the state root", "execute": "executing alone"}
@@ -34,11 +36,11 @@ def speedup(data: Source, path: Path = None, *, where: Where = None, by: str | N
     workers = numbers_of(rows, "workers")
     with settings():
         figure, [[axes]] = drawing(5.6, 3.4)
-        axes.plot([1, max(workers)], [1, max(workers)], color="#999999", linestyle=":", label="ideal")
-        axes.axhline(1, color="#999999", linewidth=0.8)
-        for (_, label, found), style in zip(series, series_styles([value for value, _, _ in series])):
-            lines.draw(axes, points_of(found, "workers", measure), label, **style)
         scale_for(axes, workers)
+        ideal = np.linspace(1, max(workers), 50)  # bent where the axis is logarithmic
+        axes.plot(ideal, ideal, color="#999999", linestyle=":", label="ideal")
+        axes.axhline(1, color="#999999", linewidth=0.8)
+        lines.draw_all(axes, series, "workers", measure)
         from_zero(axes)
         axes.set_xlabel("workers")
         axes.set_ylabel(f"speedup over sequential\n({PHASES[phase]})")
@@ -59,10 +61,9 @@ def throughput(
     title, series = series_of(rows, against, by)
     with settings():
         figure, [[axes]] = drawing(5.6, 3.4)
-        for (_, label, found), style in zip(series, series_styles([value for value, _, _ in series])):
-            lines.draw(axes, points_of(found, against, parallel), label, **style)
-        lines.sequential(axes, rows, against, beside)
         scale_for(axes, xs)
+        lines.draw_all(axes, series, against, parallel)
+        lines.sequential(axes, rows, against, beside)
         from_zero(axes)
         axes.set_xlabel(LABELS.get(against, against.replace("_", " ")))
         axes.set_ylabel(f"transactions per second\n({PHASES[phase]})")
@@ -85,15 +86,14 @@ def aborts(data: Source, path: Path = None, *, against: str = "accounts", where:
     xs = numbers_of(rows, against)
     title, series = series_of(rows, against, by)
     with settings():
-        figure, [panels] = drawing(7.2, 3.2, 1, 2)
+        figure, [panels] = drawing(7.2, 3.2, 1, 2, sharey=True)
         measures = [("aborts per transaction", column("aborts_per_transaction")), ("re-executions per transaction", lambda row: row["executions_per_transaction"] - 1)]
         for axes, (name, measure) in zip(panels, measures):
-            for (_, label, found), style in zip(series, series_styles([value for value, _, _ in series])):
-                lines.draw(axes, points_of(found, against, measure), label, **style)
             scale_for(axes, xs)
-            from_zero(axes)
+            lines.draw_all(axes, series, against, measure)
             axes.set_xlabel(LABELS.get(against, against.replace("_", " ")))
             axes.set_ylabel(name)
+        from_zero(panels[0])
         if title:
             lines.legend(panels[1], title)
         panels[0].set_title(subtitle(rows, against), loc="left", color="#555555")
@@ -119,15 +119,15 @@ def policies(data: Source, path: Path = None, *, against: str | None = None, whe
             points = [(groups.index(value), interval) for value, interval in points_of(found, x, parallel)]
             axes.bar(
                 [place - 0.4 + (number + 0.5) * width for place, _ in points], [interval.median for _, interval in points], 0.9 * width,
-                yerr=[[interval.median - interval.low for _, interval in points], [interval.high - interval.median for _, interval in points]],
+                yerr=lines.around([interval for _, interval in points]),
                 color=style["color"], label=label, error_kw={"elinewidth": 0.9, "capsize": 2.5, "capthick": 0.9},
             )
         for number, (_, interval) in enumerate(points_of(rows, x, beside)):
             axes.hlines(
                 interval.median, number - 0.45, number + 0.45, color="#555555", linestyle="--", linewidth=1.2,
-                label="sequential" if number == 0 else None,
+                label="sequential" if number == 0 else "_",
             )
-        axes.set_xticks(range(len(groups)), [compact(value) if isinstance(value, (int, float)) else as_text(value) for value in groups])
+        axes.set_xticks(range(len(groups)), [shown(value) for value in groups])
         axes.grid(axis="x", visible=False)
         from_zero(axes)
         axes.set_xlabel(LABELS.get(x, x.replace("_", " ")))

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from ioi_exec import InputError
 
 from ioi_stress.plot import lines
-from ioi_stress.plot.data import LABELS, Source, Where, numbers_of, points_of, rows_of, subtitle, throughput_of, varying
+from ioi_stress.plot.data import LABELS, Source, Where, numbers_of, rows_of, shown, subtitle, throughput_of, varying
 from ioi_stress.plot.figures import Path
-from ioi_stress.plot.style import compact, drawing, from_zero, save, scale_for, series_styles, settings
+from ioi_stress.plot.style import drawing, from_zero, save, scale_for, settings
 from ioi_stress.sweeps.rows import Row
+from ioi_stress.text import counted
 
 _AXES = ("accounts", "block_size", "workers")
 
@@ -41,14 +42,14 @@ def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
         for axes, size in zip(panels[1], ends):
             _panel(axes, _at(rows, block_size=size), "accounts", "workers", accounts, workers, f"blocks of {size:,}")
         for axes, number in zip(panels[2], sorted({workers[0], workers[-1]})):
-            shown = f"{number} worker{'s' if number > 1 else ''}"
-            _panel(axes, _at(rows, workers=number), "block_size", "accounts", blocks, accounts, shown)
+            _panel(axes, _at(rows, workers=number), "block_size", "accounts", blocks, accounts, counted(number, "worker"))
         for row in panels:
             row[0].set_ylabel("transactions per second")
-            for axes in row:
-                if not axes.has_data():
-                    axes.remove()
-            lines.legend(*_legend(row))
+            from_zero(row[0])  # the others share it
+            used = [axes for axes in row if axes.has_data()]
+            for axes in row[len(used) :]:
+                axes.remove()
+            lines.legend(used[-1], "workers" if row is panels[1] else "accounts")
         figure.suptitle(subtitle(rows, *_AXES), fontsize=9, color="#555555", x=0.01, ha="left")
         save(figure, path)
     return figure
@@ -60,16 +61,8 @@ def _at(rows: Sequence[Row], **where: Any) -> list[Row]:
 
 def _panel(axes: Axes, rows: Sequence[Row], x: str, by: str, xs: Sequence[Any], values: Sequence[Any], title: str) -> None:
     parallel, beside = throughput_of("execute")
-    for value, style in zip(values, series_styles(values)):
-        lines.draw(axes, points_of(_at(rows, **{by: value}), x, parallel), compact(value), **style)
-    lines.sequential(axes, rows, x, beside)
     scale_for(axes, xs)
-    from_zero(axes)
+    lines.draw_all(axes, [(value, shown(value), _at(rows, **{by: value})) for value in values], x, parallel)
+    lines.sequential(axes, rows, x, beside)
     axes.set_xlabel(LABELS[x])
     axes.set_title(title)
-
-
-def _legend(row: Sequence[Axes]) -> tuple[Axes, str]:
-    """Where a row's legend stands, and what its series are."""
-    last = [axes for axes in row if axes.figure is not None][-1]
-    return last, "workers" if last.get_xlabel() == LABELS["accounts"] else "accounts"

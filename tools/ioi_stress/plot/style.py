@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Sequence, cast
 
 from ioi_exec import Error, InputError
 
@@ -65,7 +65,7 @@ def settings() -> Iterator[None]:
     """matplotlib as these figures want it, and as it was before afterwards."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)
+        matplotlib.rcParams.update(cast(Any, _SETTINGS))
         yield
 
 
@@ -111,6 +111,14 @@ def scale_for(axes: Axes, values: Sequence[Any]) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(_readable(numbers))
+    low, high = numbers[0], numbers[-1]
+    room = 0.07
+    if low == high:
+        axes.set_xlim(0.5 * low, 1.5 * low or 1)
+    elif axes.get_xscale() == "log":
+        axes.set_xlim(low * (low / high) ** room, high * (high / low) ** room)
+    else:
+        axes.set_xlim(low - room * (high - low), high + room * (high - low))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -142,8 +142,8 @@ EQUIVALENT = {
     "solo_until stays after a solo run, or nobody is told": "it compares with the watermark, which has passed it; those asleep are "
     "woken by whatever comes next, at the latest by the end, and meanwhile the holder works on",
     "others claim while one runs solo": "solo is a hint for speed: whoever claims still goes through the watermark",
-    "a worker between blocks says by a plain store that it sleeps": the call of the futex orders it before the kernel's own look at "
-    "the word; the exchange keeps to the rule of wait.h all the same",
+    "a worker between blocks says by a plain store that it sleeps": "the futex's system call orders it before the kernel's own look "
+    "at the word; the exchange keeps to the rule of wait.h all the same",
     "a stale early validator aborts a valid incarnation": "it runs again; the compare-and-swap includes the incarnation, so a "
     "final transaction is never touched (that part is abort-whatever-runs)",
 }

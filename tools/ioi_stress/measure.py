@@ -116,8 +116,7 @@ def _described(workload: Workload) -> dict[str, Any]:
     vm = workload.vm
     named = vm if isinstance(vm, str) else vm if isinstance(vm, type) else type(vm)
     shown = named if isinstance(named, str) else f"{named.__module__}:{named.__qualname__}"
-    args = None if workload.vm_args is None else dict(workload.vm_args)
-    return {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": args}
+    return {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": workload.vm_args}
 
 
 @dataclass
@@ -188,7 +187,7 @@ class _Run:
         began = perf_counter()
         machine.commit(chosen)
         committed = perf_counter() - began
-        measured = _measurement(index, parallel, committed, sequential if kept else None, memory, plan)
+        measured = _measurement(index, parallel, committed, sequential if kept else None, memory)
         repetition.blocks.append(measured)
         repetition.peak_memory_bytes = max(repetition.peak_memory_bytes, memory)
         if self.observer is not None:
@@ -279,10 +278,9 @@ class _Blocks:
 
 def created(workload: Workload, plan: Plan, pools: SharedPools, genesis: Mapping[bytes, bytes]) -> ExecutionMachine:
     """A machine for the workload's VM on a state of its own, as the plan wants it."""
-    options: dict[str, Any] = {} if plan.policy.name == "default" else {"policy": plan.policy}
     return ExecutionMachine.create(
         plan.state, workload.vm, plan.tree, genesis, vm_args=workload.vm_args, workers=plan.workers, pin=plan.pin,
-        executors=pools.executors(), **options,
+        executors=pools.executors(), policy=plan.policy,
     )
 
 
@@ -310,7 +308,7 @@ def _roots(result: BlockResult) -> Roots:
 
 
 def _measurement(
-    index: int, parallel: BlockResult, committed: float, sequential: BlockResult | None, memory: int, plan: Plan
+    index: int, parallel: BlockResult, committed: float, sequential: BlockResult | None, memory: int
 ) -> BlockMeasurement:
     stats = parallel.stats
     state_root, receipts_root = _roots(parallel)
@@ -319,7 +317,7 @@ def _measurement(
         transactions=parallel.transactions,
         failed=parallel.failed,
         mode=stats.mode,
-        policy=plan.policy.name,
+        policy=stats.policy,
         workers=stats.workers,
         executions=stats.executions,
         validations=stats.validations,

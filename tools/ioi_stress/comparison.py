@@ -28,6 +28,7 @@ _FIGURES = {**FIGURES, SEQUENTIAL: Figure("throughput, sequential", "transaction
 _PASSING = ("load", "memory_free_bytes", "python_loop_ns", "sha256_ns")
 _CALIBRATIONS = {"python_loop_ns": "a loop in Python", "sha256_ns": "a hash"}
 _CALIBRATION_TOLERANCE = 0.2
+_WORTH_SAYING = 0.02  # of the speed of sequential execution
 _LOADED = 0.25  # of the cores: busy with something else
 
 
@@ -250,9 +251,10 @@ def _sequential_warning(a: Result, b: Result) -> Iterator[str]:
         return
     one, other = (np.array(side, dtype=np.float64) for side in sides)
     low, high = change_of_medians(one, other, ratio=True)
-    if adjusted_p(one[:, None], other[:, None])[0] <= LEVEL and not low <= 1 <= high:
+    change = float(np.median(other) / np.median(one))
+    if abs(change - 1) >= _WORTH_SAYING and not low <= 1 <= high and adjusted_p(one[:, None], other[:, None])[0] <= LEVEL:
         yield (
-            f"sequential execution itself went {np.median(other) / np.median(one):.2f} times as fast in B: the machine was in another condition, or the code changed that "
+            f"sequential execution itself went {change:.2f} times as fast in B: the machine was in another condition, or the code changed that "
             "both ways of execution share; trust the speedup rather than the throughput"
         )
 

@@ -99,7 +99,7 @@ def _grid(options: argparse.Namespace) -> tuple[Grid, int]:
     verify = options.verify
     if verify is None:
         verify = all(on_by_default(grid.workload_of(point), options.sequential) for point in grid.points)
-    repeat = options.repeat or repeat
+    repeat = repeat if options.repeat is None else options.repeat
     return replace(grid, plan=replace(grid.plan, verify=verify, repeat=repeat)), repeat
 
 

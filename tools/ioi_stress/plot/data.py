@@ -125,14 +125,14 @@ def column(name: str) -> Measure:
 def throughput_of(phase: str) -> tuple[Measure, Measure]:
     """Transactions a second, in parallel and of the sequential execution beside. phase: "total", all of `execute`, or "execute",
     the execution of transactions alone, without hashing the state. Raises InputError."""
-    prefix = {"total": "", "execute": "executing_"}.get(phase)
+    prefix = {"total": "total", "execute": "executing"}.get(phase)
     if prefix is None:
         raise InputError(f'there is no phase {phase!r}: give "total" or "execute"')
 
     def per_second(name: str) -> Measure:
-        return lambda row: row["transactions"] / row[name] if row[name] else None
+        return lambda row: row["executed_transactions"] / row[name] if row[name] else None
 
-    return per_second(f"{prefix}seconds"), per_second(f"sequential_{prefix}seconds")
+    return per_second(f"{prefix}_seconds"), per_second(f"sequential_{prefix}_seconds")
 
 
 def shown(value: Any) -> str:

@@ -111,7 +111,7 @@ def _difference(there: list[str], rows: list[Row], columns: list[str], grid: Gri
     for name in sorted(set(there) ^ set(columns)):
         return f"there {'is' if name in there else 'is no'} {name}, here {'there is' if name in columns else 'there is none'}"
     here: dict[str, list[Any]] = {
-        "workload": [grid.name], **{name: list(values) for name, values in grid.axes.items()}, "workers": list(grid.workers),
+        "workload": list(grid.names), **{name: list(values) for name, values in grid.axes.items()}, "workers": list(grid.workers),
         "policy": [policy.name for policy in grid.policies],
     }
     found = {name: list(dict.fromkeys(as_text(row[name]) for row in rows)) for name in here}

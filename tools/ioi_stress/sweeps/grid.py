@@ -88,8 +88,9 @@ class Grid:
         return replace(grid, identity=grid._identify())
 
     @property
-    def name(self) -> str:
-        return self.workload if isinstance(self.workload, str) else getattr(self.workload, "__name__", type(self.workload).__name__)
+    def names(self) -> list[str]:
+        """What its workloads are called; the function that makes them may call them differently."""
+        return list(dict.fromkeys(made.name for made in self._made.values()))
 
     @property
     def points(self) -> list[Point]:

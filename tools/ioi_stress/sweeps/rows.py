@@ -17,12 +17,12 @@ _NUMBER = re.compile(r"-?(\d+(\.\d+)?(e[+-]?\d+)?|inf)|nan")  # as `as_text` wri
 
 MEASURED: dict[str, type] = {
     "repetition": int,
-    "transactions": int,
-    "failed": int,
+    "executed_transactions": int,
+    "failed_transactions": int,
     **{name: float for name in FIGURES},
-    "seconds": float,
+    "total_seconds": float,
     "executing_seconds": float,
-    "sequential_seconds": float,
+    "sequential_total_seconds": float,
     "sequential_executing_seconds": float,
     "peak_memory_bytes": int,
     "mode": str,
@@ -32,7 +32,7 @@ MEASURED: dict[str, type] = {
     "machine": str,
     "grid": str,
 }
-"""What follows the point's columns. seconds: of `execute`, and of its phases that run transactions alone; of all blocks. The
+"""What follows the point's columns, by names that no workload's parameter is likely to have. total_seconds: of `execute`, executing_seconds: of its phases that run transactions; of all blocks. The
 sequential ones are empty if nothing was executed one by one beside. mode: of the blocks, joined by +. The roots are those of the
 last block. verified: every block compared with sequential execution and equal; empty if that was not wanted."""
 
@@ -48,12 +48,12 @@ def row_of(result: Result) -> Row:
     whole = bool(blocks) and len(beside) == len(blocks)
     figures = repetition.figures()
     return {
-        "transactions": repetition.transactions,
-        "failed": sum(block.failed for block in blocks),
+        "executed_transactions": repetition.transactions,
+        "failed_transactions": sum(block.failed for block in blocks),
         **{name: figures.get(name) for name in FIGURES},
-        "seconds": repetition.seconds,
+        "total_seconds": repetition.seconds,
         "executing_seconds": sum(executing(block.seconds) for block in blocks),
-        "sequential_seconds": sum(seconds["total"] for seconds in beside) if whole else None,
+        "sequential_total_seconds": sum(seconds["total"] for seconds in beside) if whole else None,
         "sequential_executing_seconds": sum(map(executing, beside)) if whole else None,
         "peak_memory_bytes": repetition.peak_memory_bytes,
         "mode": "+".join(sorted({block.mode for block in blocks})),

@@ -24,7 +24,7 @@ from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held
 from ioi_stress.machine_facts import machine_facts
-from ioi_stress.memory import memory_bytes
+from ioi_stress.memory import MemoryWatch
 from ioi_stress.plan import Plan
 from ioi_stress.result import BlockMeasurement, Repetition, Result
 from ioi_stress.workload import Block, Workload
@@ -129,6 +129,7 @@ class _Run:
     result: Result
     expected: list[Roots] = field(default_factory=list)
     """The roots of every block as sequential execution had them first."""
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
 
     def all(self) -> None:
         blocks = _Blocks(self.workload)
@@ -177,7 +178,7 @@ class _Run:
         kept = plan.sequential and machine.workers > 0
         first = plan.verify and index == len(self.expected)
         parallel, sequential = self._executed(machine, repetition.number, index, block, kept, first)
-        memory = memory_bytes(self._worker_pids(machine))
+        memory = self.memory.bytes(self._worker_pids(machine))
         chosen = parallel
         if plan.verify:
             what = self._difference(repetition.number, index, parallel, sequential)

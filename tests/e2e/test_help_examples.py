@@ -98,6 +98,7 @@ def test_workload_examples(
 ) -> None:
     """Word for word but for sizes, which take long: what stands last counts."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the program puts the working directory into it
     main = ioi_stress.cli.main
     (example,) = examples(main, "ioi-stress", "run", workload)
     smaller = "--block-size 20 --blocks 1" if "--blocks" in help_of(main, "run", workload) else ""

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateExists, VMFault
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateError, StateExists, VMFault
 from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held
 from ioi_stress.machine_facts import machine_facts
-from ioi_stress.memory import memory_bytes
+from ioi_stress.memory import MemoryWatch
 from ioi_stress.plan import Plan
 from ioi_stress.result import BlockMeasurement, Repetition, Result
 from ioi_stress.workload import Block, Workload
@@ -129,6 +129,7 @@ class _Run:
     result: Result
     expected: list[Roots] = field(default_factory=list)
     """The roots of every block as sequential execution had them first."""
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
 
     def all(self) -> None:
         blocks = _Blocks(self.workload)
@@ -148,18 +149,11 @@ class _Run:
     @contextmanager
     def _genesis(self, blocks: Iterable[Block]) -> Iterator[ExecutionMachine]:
         """A machine on a fresh state, ready to execute; nothing is left of it afterwards."""
-        plan, path = self.plan, self.plan.state
-        if path is not None and os.path.lexists(path):
-            raise StateExists(f"{path} is there already: a run makes its state anew and removes it, so give a path that is free")
-        try:
-            machine = created(self.workload, plan, self.pools, self.workload.genesis())
+        with _free_directory(self.plan.state):
+            machine = created(self.workload, self.plan, self.pools, self.workload.genesis())
             with _closed(machine):
                 self._wake(machine, blocks)
                 yield machine
-        finally:
-            if path is not None:
-                with held():
-                    shutil.rmtree(path, ignore_errors=True)
 
     def _wake(self, machine: ExecutionMachine, blocks: Iterable[Block]) -> None:
         """Have all workers load the VM and open the state: with the first few transactions, of which nothing is kept."""
@@ -177,7 +171,7 @@ class _Run:
         kept = plan.sequential and machine.workers > 0
         first = plan.verify and index == len(self.expected)
         parallel, sequential = self._executed(machine, repetition.number, index, block, kept, first)
-        memory = memory_bytes(self._worker_pids(machine))
+        memory = self.memory.bytes(self._worker_pids(machine))
         chosen = parallel
         if plan.verify:
             what = self._difference(repetition.number, index, parallel, sequential)
@@ -243,6 +237,31 @@ class _Run:
         if machine.workers == 0:
             return []
         return self.pools.get(machine.workers, self.plan.pin, machine.limits.arena_bytes).pids
+
+
+@contextmanager
+def _free_directory(path: str | None) -> Iterator[None]:
+    """An empty directory, if one is wanted, which is removed with all that is in it by then; nobody else's ever is."""
+    made = False
+    try:
+        if path is not None:
+            with held():
+                _make_directory(path)
+                made = True
+        yield
+    finally:
+        if path is not None and made:
+            with held():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        raise StateExists(f"{path} is there already: a run makes its state anew and removes it, so give a path that is free") from None
+    except OSError as error:
+        raise StateError(f"cannot make a state at {path}: {error.strerror}") from error
 
 
 @contextmanager

@@ -39,7 +39,8 @@ class BlockMeasurement:
     state_root: str
     receipts_root: str
     memory_bytes: int = 0
-    """Of the process and its workers, when the block had been executed and was not committed yet."""
+    """Of the process and its workers when the block had been executed and was not committed yet; of a row of small blocks, when
+    that was last looked at."""
 
 
 @dataclass

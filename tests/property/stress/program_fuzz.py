@@ -6,7 +6,7 @@ import random
 from typing import Iterator
 
 from ioi_stress.vm import encoding
-from ioi_stress.vm.encoding import Malformed, Operations
+from ioi_stress.vm.encoding import DELETE, READ, Malformed, Operations
 from ioi_stress.workloads import make
 
 COST_MAX_NS = 20_000
@@ -26,6 +26,11 @@ def random_transactions(seed: int, count: int) -> list[bytes]:
 def scans(tx: bytes) -> bool:
     """Whether it is a program with a scan in it."""
     return any(operation.code == encoding.SCAN for operation in _all(_operations(tx)))
+
+
+def named_keys(tx: bytes) -> int:
+    """How many operations name their key outright."""
+    return sum(READ <= each.code <= DELETE and each.key.numbers == 0 for each in _all(_operations(tx)))
 
 
 def _mutated(rng: random.Random, tx: bytes, others: list[bytes]) -> bytes:

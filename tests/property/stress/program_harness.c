@@ -1,8 +1,8 @@
-/* The Program VM alone: transactions from standard input (length u32 little endian, bytes), over a state that begins empty, one line
- * each on standard output: code, output in hex, error text.
+/* The Program VM alone: transactions from standard input (length u32 little endian, bytes), over a state that begins
+ * empty, one line each on standard output: code, output in hex, error text.
  *
- * Every operation on the state is now and then answered with IOI_STOP, and the transaction begun anew; values are handed out in
- * memory of their own that is freed at the next operation. Sanitizers see whatever the VM does with stale or lost memory. */
+ * Every operation on the state is now and then answered with IOI_STOP, and the transaction begun anew; values are handed
+ * out in memory of their own that is freed at the next operation. Sanitizers see what the VM does with stale memory. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdbool.h>

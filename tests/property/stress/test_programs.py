@@ -12,6 +12,7 @@ import pytest
 
 from ioi_exec import ExecutionMachine, Limits, Receipt
 from ioi_exec.executors import SharedPools
+from ioi_exec.testing import assert_serializable
 from ioi_stress.vm import NativeProgram, Program
 from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, make, parameters_of
@@ -24,21 +25,12 @@ NARROW = Limits(key_bytes=16, value_bytes=100, tx_keys=3, tx_write_bytes=150, ch
 
 
 def outcome(
-    vm: Any, genesis: Mapping[bytes, bytes], txs: Sequence[bytes], limits: Limits | None = None, workers: int = 0, pools: Any = None
+    vm: Any, genesis: Mapping[bytes, bytes], txs: Sequence[bytes], limits: Limits | None = None
 ) -> tuple[list[Receipt], Any]:
     """Receipts and writes."""
-    executors = None if pools is None else pools.executors()
-    with ExecutionMachine.create(
-        None, vm, genesis=genesis, workers=workers, pin=False, limits=limits, executors=executors
-    ) as machine:
+    with ExecutionMachine.create(None, vm, genesis=genesis, workers=0, limits=limits) as machine:
         result = machine.execute(txs)
         return list(result.receipts), result.writes
-
-
-def check_on_workers(vm: Any, genesis: Mapping[bytes, bytes], txs: Sequence[bytes], pools: SharedPools) -> None:
-    expected = outcome(vm, genesis, txs)
-    for workers in WORKERS:
-        assert outcome(vm, genesis, txs, workers=workers, pools=pools) == expected, f"seed {SEED}, {workers} workers"
 
 
 @pytest.mark.parametrize("limits", [None, TIGHT, NARROW])
@@ -58,7 +50,7 @@ def test_anything_is_the_same_in_both_vms(number: int, limits: Limits | None) ->
 @pytest.mark.parametrize("number", range(3))
 def test_anything_is_the_same_on_any_number_of_workers(vm: type, number: int, ioi_pools: SharedPools) -> None:
     txs = random_transactions(SEED * 1000 + 100 + number, 250)
-    check_on_workers(vm, {}, txs, ioi_pools)
+    assert_serializable(vm, {}, txs, workers=WORKERS, pools=ioi_pools)
 
 
 def every_workload() -> list[tuple[str, str]]:
@@ -82,7 +74,7 @@ def made(name: str, vm: str, **parameters: Any) -> Workload:
 def test_every_workload_on_any_number_of_workers(name: str, vm: str, ioi_pools: SharedPools) -> None:
     workload = made(name, vm)
     (block,) = workload.blocks()
-    check_on_workers(workload.vm, workload.genesis(), block.txs, ioi_pools)
+    assert_serializable(workload.vm, workload.genesis(), block.txs, workers=WORKERS, pools=ioi_pools)
 
 
 @pytest.mark.parametrize("name", [name for name, vm in every_workload() if vm == "native"])

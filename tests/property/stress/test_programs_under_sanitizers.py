@@ -1,5 +1,4 @@
-"""The Program VM in C under AddressSanitizer and UndefinedBehaviorSanitizer, against the one in Python: programs, mutated programs
-and random bytes.
+"""The Program VM in C under AddressSanitizer and UBSan, against the one in Python: programs, mutated ones and random bytes.
 
 IOI_PROGRAM_SEED   where the random programs begin (default 1)
 """
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ioi_exec import ExecutionMachine
-from program_fuzz import random_transactions, scans
+from program_fuzz import named_keys, random_transactions, scans
 
 ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "tools" / "ioi_stress" / "native"
@@ -50,5 +49,6 @@ def test_programs_under_sanitizers(harness: Path) -> None:
     assert done.stdout.decode().splitlines() == expected
     kinds = {re.sub("[0-9a-f]{64}", "digest", line) for line in expected}
     assert {"0 digest ", "1  malformed", "2  LimitExceeded"} <= kinds
-    stops = re.match(rb"(\d+) stops", done.stderr)
-    assert stops is not None and int(stops[1]) > 500
+    said = re.match(rb"(\d+) stops, (\d+) hints", done.stderr)
+    assert said is not None and int(said[1]) > 500
+    assert int(said[2]) == sum(map(named_keys, txs)) > 500

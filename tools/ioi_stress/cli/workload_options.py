@@ -20,7 +20,7 @@ _PREFIX = "parameter_"
 def add_workloads(
     command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None], *, lists: bool = False
 ) -> Commands:
-    """A parser for each workload, in `command`. common: adds the command's own options to one; they may stand after the parameters.
+    """A parser for each workload, in `command`. common: adds the command's own options to one.
     lists: numbers and choices may be several, with commas between, and are then lists. Returns what more parsers may be added to.
 
     What `ioi_exec.cli.options.add_command` gives `command` (--json) each of them has too.

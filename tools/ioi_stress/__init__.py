@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ioi_exec.policy import Policy
-    from ioi_stress import workloads
+    from ioi_stress import plot, workloads
+    from ioi_stress.comparison import compare
     from ioi_stress.interval import Interval
     from ioi_stress.measure import Observer
     from ioi_stress.measure import measure as run
     from ioi_stress.plan import Plan
     from ioi_stress.result import Result
+    from ioi_stress.sweeps import Sweep, sweep
     from ioi_stress.workload import Block, FixedWorkload, Workload
 
 # name: (module, its name there; "": the module itself)
@@ -28,11 +30,18 @@ _HOMES = {
     "Policy": ("ioi_exec.policy", "Policy"),
     "Result": ("ioi_stress.result", "Result"),
     "Workload": ("ioi_stress.workload", "Workload"),
+    "Sweep": ("ioi_stress.sweeps", "Sweep"),
+    "compare": ("ioi_stress.comparison", "compare"),
+    "plot": ("ioi_stress.plot", ""),
     "run": ("ioi_stress.measure", "measure"),
+    "sweep": ("ioi_stress.sweeps", "sweep"),
     "workloads": ("ioi_stress.workloads", ""),
 }
 
-__all__ = ["Block", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Workload", "run", "workloads"]
+__all__ = [
+    "Block", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Sweep", "Workload", "compare", "plot", "run", "sweep",
+    "workloads",
+]
 
 
 def __getattr__(name: str) -> object:

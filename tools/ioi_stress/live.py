@@ -42,7 +42,7 @@ def live_view(wanted: bool, stream: TextIO | None = None) -> Iterator[Observer |
         yield _Watching(lambda now: print(line(now), file=stream, flush=True), LINE_SECONDS)
         return
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
-        yield _Watching(lambda now: live.update(picture(now), refresh=True), DRAW_SECONDS)
+        yield _Watching(lambda now: live.update(picture(now), refresh=True), DRAW_SECONDS, at_once=True)
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Now:
     plan: Plan
     total: int | None
     done: int = 0
-    repetition: int = 0
+    repetition: int | None = None
     block: int = 0
     transactions: int = 0
     watermark: int = 0
@@ -79,6 +79,8 @@ class Now:
     @property
     def where(self) -> str:
         number, plan = self.repetition, self.plan
+        if number is None:
+            return "making the state"
         which = f"repetition {number} of {plan.repeat}" if number >= 1 else f"warm-up {number + plan.warmup} of {plan.warmup}"
         return f"{which}, block {self.block}"
 
@@ -86,9 +88,10 @@ class Now:
 class _Watching:
     """An Observer that keeps `Now` and shows it, at most once in `every` seconds."""
 
-    def __init__(self, show: Callable[[Now], None], every: float) -> None:
+    def __init__(self, show: Callable[[Now], None], every: float, *, at_once: bool = False) -> None:
         self._show = show
         self._every = every
+        self._at_once = at_once
         self._shown = monotonic()
         self._now: Now | None = None
         self._block_began = 0.0
@@ -96,6 +99,8 @@ class _Watching:
 
     def began(self, plan: Plan, total_blocks: int | None) -> None:
         self._now = Now(plan, total_blocks)
+        if self._at_once:
+            self._show(self._now)
 
     def progress(self, repetition: int, block: int, progress: Any) -> None:
         now = self._now

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateExists, VMFault
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateError, StateExists, VMFault
 from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held
 from ioi_stress.machine_facts import machine_facts
-from ioi_stress.memory import memory_bytes
+from ioi_stress.memory import MemoryWatch
 from ioi_stress.plan import Plan
 from ioi_stress.result import BlockMeasurement, Repetition, Result
 from ioi_stress.workload import Block, Workload
@@ -116,8 +116,7 @@ def _described(workload: Workload) -> dict[str, Any]:
     vm = workload.vm
     named = vm if isinstance(vm, str) else vm if isinstance(vm, type) else type(vm)
     shown = named if isinstance(named, str) else f"{named.__module__}:{named.__qualname__}"
-    args = None if workload.vm_args is None else dict(workload.vm_args)
-    return {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": args}
+    return {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": workload.vm_args}
 
 
 @dataclass
@@ -130,6 +129,7 @@ class _Run:
     result: Result
     expected: list[Roots] = field(default_factory=list)
     """The roots of every block as sequential execution had them first."""
+    memory: MemoryWatch = field(default_factory=MemoryWatch)
 
     def all(self) -> None:
         blocks = _Blocks(self.workload)
@@ -149,18 +149,11 @@ class _Run:
     @contextmanager
     def _genesis(self, blocks: Iterable[Block]) -> Iterator[ExecutionMachine]:
         """A machine on a fresh state, ready to execute; nothing is left of it afterwards."""
-        plan, path = self.plan, self.plan.state
-        if path is not None and os.path.lexists(path):
-            raise StateExists(f"{path} is there already: a run makes its state anew and removes it, so give a path that is free")
-        try:
-            machine = created(self.workload, plan, self.pools, self.workload.genesis())
+        with _free_directory(self.plan.state):
+            machine = created(self.workload, self.plan, self.pools, self.workload.genesis())
             with _closed(machine):
                 self._wake(machine, blocks)
                 yield machine
-        finally:
-            if path is not None:
-                with held():
-                    shutil.rmtree(path, ignore_errors=True)
 
     def _wake(self, machine: ExecutionMachine, blocks: Iterable[Block]) -> None:
         """Have all workers load the VM and open the state: with the first few transactions, of which nothing is kept."""
@@ -178,7 +171,7 @@ class _Run:
         kept = plan.sequential and machine.workers > 0
         first = plan.verify and index == len(self.expected)
         parallel, sequential = self._executed(machine, repetition.number, index, block, kept, first)
-        memory = memory_bytes(self._worker_pids(machine))
+        memory = self.memory.bytes(self._worker_pids(machine))
         chosen = parallel
         if plan.verify:
             what = self._difference(repetition.number, index, parallel, sequential)
@@ -188,7 +181,7 @@ class _Run:
         began = perf_counter()
         machine.commit(chosen)
         committed = perf_counter() - began
-        measured = _measurement(index, parallel, committed, sequential if kept else None, memory, plan)
+        measured = _measurement(index, parallel, committed, sequential if kept else None, memory)
         repetition.blocks.append(measured)
         repetition.peak_memory_bytes = max(repetition.peak_memory_bytes, memory)
         if self.observer is not None:
@@ -247,6 +240,31 @@ class _Run:
 
 
 @contextmanager
+def _free_directory(path: str | None) -> Iterator[None]:
+    """An empty directory, if one is wanted, which is removed with all that is in it by then; nobody else's ever is."""
+    made = False
+    try:
+        if path is not None:
+            with held():
+                _make_directory(path)
+                made = True
+        yield
+    finally:
+        if path is not None and made:
+            with held():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        raise StateExists(f"{path} is there already: a run makes its state anew and removes it, so give a path that is free") from None
+    except OSError as error:
+        raise StateError(f"cannot make a state at {path}: {error.strerror}") from error
+
+
+@contextmanager
 def _closed(machine: ExecutionMachine) -> Iterator[None]:
     try:
         yield
@@ -279,10 +297,9 @@ class _Blocks:
 
 def created(workload: Workload, plan: Plan, pools: SharedPools, genesis: Mapping[bytes, bytes]) -> ExecutionMachine:
     """A machine for the workload's VM on a state of its own, as the plan wants it."""
-    options: dict[str, Any] = {} if plan.policy.name == "default" else {"policy": plan.policy}
     return ExecutionMachine.create(
         plan.state, workload.vm, plan.tree, genesis, vm_args=workload.vm_args, workers=plan.workers, pin=plan.pin,
-        executors=pools.executors(), **options,
+        executors=pools.executors(), policy=plan.policy,
     )
 
 
@@ -310,7 +327,7 @@ def _roots(result: BlockResult) -> Roots:
 
 
 def _measurement(
-    index: int, parallel: BlockResult, committed: float, sequential: BlockResult | None, memory: int, plan: Plan
+    index: int, parallel: BlockResult, committed: float, sequential: BlockResult | None, memory: int
 ) -> BlockMeasurement:
     stats = parallel.stats
     state_root, receipts_root = _roots(parallel)
@@ -319,7 +336,7 @@ def _measurement(
         transactions=parallel.transactions,
         failed=parallel.failed,
         mode=stats.mode,
-        policy=plan.policy.name,
+        policy=stats.policy,
         workers=stats.workers,
         executions=stats.executions,
         validations=stats.validations,

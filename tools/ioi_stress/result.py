@@ -39,7 +39,8 @@ class BlockMeasurement:
     state_root: str
     receipts_root: str
     memory_bytes: int = 0
-    """Of the process and its workers, when the block had been executed and was not committed yet."""
+    """Of the process and its workers when the block had been executed and was not committed yet; of a row of small blocks, when
+    that was last looked at."""
 
 
 @dataclass
@@ -78,14 +79,14 @@ class Repetition:
         beside = [block.sequential_seconds for block in self.blocks]
         if beside and all(seconds is not None for seconds in beside):
             sequential = [seconds for seconds in beside if seconds is not None]
-            figures["speedup"] = sum(map(_executing, sequential)) / max(
-                sum(_executing(block.seconds) for block in self.blocks), 1e-9
+            figures["speedup"] = sum(map(executing, sequential)) / max(
+                sum(executing(block.seconds) for block in self.blocks), 1e-9
             )
             figures["speedup_total"] = sum(seconds["total"] for seconds in sequential) / max(self.seconds, 1e-9)
         return figures
 
 
-def _executing(seconds: Mapping[str, float]) -> float:
+def executing(seconds: Mapping[str, float]) -> float:
     """The phases that run transactions: what the worker count can change. (Sequentially end_block is a phase of its own.)"""
     return seconds.get("execute", 0.0) + seconds.get("end_block", 0.0)
 

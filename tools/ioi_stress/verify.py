@@ -72,7 +72,7 @@ def _command(shrunk: Shrunk, block_file: str, genesis_file: str) -> str:
         vm = f"{vm.__module__}:{vm.__qualname__}"
     words = ["ioi-stress", "replay", block_file, "--genesis", genesis_file, "--vm", vm]
     if workload.vm_args:
-        words += ["--vm-args", json.dumps(dict(workload.vm_args))]
+        words += ["--vm-args", json.dumps(workload.vm_args)]
     if plan.workers is not None:
         words += ["--workers", str(plan.workers)]
     if plan.policy != Policy.named("default"):

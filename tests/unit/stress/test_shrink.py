@@ -11,8 +11,10 @@ from typing import Any, Sequence
 import pytest
 
 from ioi_exec import BlockHeader
+from ioi_exec.executor import Outcome
+from ioi_exec.parallel import ParallelExecutor
 from ioi_stress import shrink as shrinking
-from ioi_stress.measure import Mismatch
+from ioi_stress.measure import Mismatch, measure
 from ioi_stress.plan import Plan
 from ioi_stress.shrink import ddmin, shrink
 from ioi_stress.workload import Block, FixedWorkload
@@ -117,3 +119,22 @@ def test_it_ends_when_its_time_is_over_or_when_interrupted(monkeypatch: pytest.M
     shrunk = shrink(mismatch)
     assert shrunk.interrupted and not shrunk.complete and shrunk.rate == 1
     assert 2 < len(shrunk.mismatch.block.txs) < len(mismatch.block.txs)
+
+
+def test_a_planted_bug_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loses a write, but only of a block that wrote two certain keys."""
+    run = ParallelExecutor.run
+
+    def losing(self: ParallelExecutor, *arguments: Any) -> Outcome:
+        outcome = run(self, *arguments)
+        if {b"write 13", b"write 21"} <= dict(outcome.writes).keys():
+            outcome.writes = [pair for pair in outcome.writes if pair[0] != b"write 21"]
+        return outcome
+
+    monkeypatch.setattr(ParallelExecutor, "run", losing)
+    found: list[Mismatch] = []
+    workload = FixedWorkload("writes", Pair, STATE, [Block(TXS[:20]), Block(TXS)])
+    result = measure(workload, replace(PLAN, repeat=1), on_mismatch=found.append)
+    assert len(result.verification.mismatches) == 2
+    shrunk = shrink(found[0]).mismatch
+    assert (shrunk.number, shrunk.block.txs, shrunk.state) == (1, [b"write 13", b"write 21"], {})

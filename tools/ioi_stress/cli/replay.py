@@ -9,6 +9,5 @@ from ioi_stress.cli.run import register_one
 def register(commands: Commands) -> None:
     register_one(
         commands, "replay", "Execute blocks from files of ioi-exec, measure and verify them.",
-        epilog="The same as `ioi-stress run replay`. Block and genesis files are those of `ioi-exec run` and `ioi-exec init`.",
         example="ioi-stress replay block.jsonl --genesis genesis.json --repeat 3",
     )

@@ -20,6 +20,7 @@ from ioi_stress.raw import write_csv
 from ioi_stress.result import Result
 from ioi_stress.shrink import shrink
 from ioi_stress.verify import found, write_shrunk
+from ioi_stress.workloads import WORKLOADS
 
 EPILOG = """Every repetition executes all blocks from genesis on. Each block is executed in parallel and one by one in turns, so
 that the ratio of the two does not depend on what else the machine does. A block that ends otherwise in parallel is shrunk to the
@@ -39,9 +40,11 @@ def register(commands: Commands) -> None:
     command.set_defaults(run=run)
 
 
-def register_one(commands: Commands, workload: str, summary: str, *, epilog: str, example: str) -> None:
+def register_one(commands: Commands, workload: str, summary: str, example: str) -> None:
     """`ioi-stress WORKLOAD` for `ioi-stress run WORKLOAD`."""
-    command = add_command(commands, workload, summary, f"{epilog}\n\n{EPILOG}", example=example, needs_state=False)
+    details = WORKLOADS[workload].details
+    epilog = f"{details}\n\nThe same as `ioi-stress run {workload}`.\n\n{EPILOG}".strip()
+    command = add_command(commands, workload, summary, epilog, example=example, needs_state=False)
     add_parameters(command, workload)
     add_run(command)
     command.set_defaults(run=run)

@@ -9,6 +9,5 @@ from ioi_stress.cli.run import register_one
 def register(commands: Commands) -> None:
     register_one(
         commands, "rwset", "Execute transactions declared as reads, writes and cost: anyone's traces.",
-        epilog="The same as `ioi-stress run rwset`.",
         example="ioi-stress rwset trace.jsonl --repeat 3",
     )

@@ -8,17 +8,20 @@ from __future__ import annotations
 import argparse
 from typing import Any, Callable
 
-from ioi_exec import Error
-from ioi_exec.cli.options import Formatter, add_json
+from ioi_exec.cli.options import Commands, Formatter, add_json
+from ioi_stress.cli.values import checked, several
 from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, Parameter, make, parameters_of
-from ioi_stress.workloads.parameters import TEXTS
+from ioi_stress.workloads.parameters import INTEGER, NUMBER, TEXTS
 
 _PREFIX = "parameter_"
 
 
-def add_workloads(command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]) -> None:
+def add_workloads(
+    command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None], *, lists: bool = False
+) -> Commands:
     """A parser for each workload, in `command`. common: adds the command's own options to one.
+    lists: numbers and choices may be several, with commas between, and are then lists. Returns what more parsers may be added to.
 
     What `ioi_exec.cli.options.add_command` gives `command` (--json) each of them has too.
     """
@@ -33,16 +36,19 @@ def add_workloads(command: argparse.ArgumentParser, common: Callable[[argparse.A
             formatter_class=Formatter,
         )
         add_json(parser, default=argparse.SUPPRESS)  # it may stand before the workload as well
-        add_parameters(parser, name)
+        add_parameters(parser, name, lists=lists)
         common(parser)
+    return choices
 
 
-def add_parameters(parser: argparse.ArgumentParser, name: str) -> None:
+def add_parameters(parser: argparse.ArgumentParser, name: str, *, lists: bool = False) -> None:
     """The parameters of one workload, which `chosen_workload` then finds it by."""
     parser.set_defaults(workload=name)
     group = parser.add_argument_group("workload")
     for each in parameters_of(WORKLOADS[name]):
-        options: dict[str, Any] = {"metavar": each.metavar, "help": _help(each), "type": _checked(each)}
+        options: dict[str, Any] = {"metavar": each.metavar, "help": _help(each), "type": checked(each.parse)}
+        if lists and not each.positional and (each.kind in (INTEGER, NUMBER) or each.choices is not None):
+            options.update(type=several(each.parse), metavar=f"{each.metavar},...")
         if each.kind == TEXTS:
             options.update(nargs="+", action="extend")
         if each.positional:
@@ -56,8 +62,12 @@ def add_parameters(parser: argparse.ArgumentParser, name: str) -> None:
 
 def chosen_workload(options: argparse.Namespace) -> Workload:
     """Raises InputError for parameters that do not fit together."""
-    given = {name[len(_PREFIX) :]: value for name, value in vars(options).items() if name.startswith(_PREFIX)}
-    return make(options.workload, **given)
+    return make(options.workload, **chosen_parameters(options))
+
+
+def chosen_parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given."""
+    return {name[len(_PREFIX) :]: value for name, value in vars(options).items() if name.startswith(_PREFIX)}
 
 
 def _help(parameter: Parameter) -> str:
@@ -65,13 +75,3 @@ def _help(parameter: Parameter) -> str:
     if parameter.choices is not None and not all(choice in parameter.help for choice in parameter.choices):
         text += f" ({', '.join(parameter.choices)})"
     return text if parameter.required or parameter.default in (None, ()) else f"{text} (default: {parameter.default})"
-
-
-def _checked(parameter: Parameter) -> Callable[[str], Any]:
-    def value(text: str) -> Any:
-        try:
-            return parameter.parse(text)
-        except Error as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return value

@@ -70,9 +70,13 @@ static bool route(struct jf_stage *stage, struct work *work) {
         child->expected = work->node.hash[nibble];
         child->begin = (uint32_t)begin;
         child->end = (uint32_t)end;
-        bool known = stage->crown != NULL && crown_get(stage->crown, child->depth, child->key_hash, child->old_version,
-                                                       child->expected, &child->node, child->hashes);
-        if (known ? !route(stage, child) : !list_add(&stage->wanted, child)) return false;
+        if (stage->crown != NULL)
+            child->kept = crown_find(stage->crown, child->depth, child->key_hash, child->old_version, child->expected);
+        if (child->kept != NULL) {
+            child->ranges = child->kept->ranges;
+            node_point(&child->node, child->kept->row);
+        }
+        if (child->kept != NULL ? !route(stage, child) : !list_add(&stage->wanted, child)) return false;
     }
     return true;
 }
@@ -153,8 +157,10 @@ static enum jf_result check_rows(struct jf_stage *stage, const struct list *leve
     size_t count = 0;
     for (size_t i = first; i < end; i++) {
         struct work *work = level->at[i];
-        checks[count++] =
-            (struct check){node_hash_ranges(&stage->rounds, &work->node, work->depth, 0, true, work->hashes), work->expected, i};
+        work->ranges = pool_take(&stage->pool, sizeof(node_ranges));
+        if (work->ranges == NULL) return JF_MEMORY;
+        struct digest own = node_hash_ranges(&stage->rounds, &work->node, work->depth, 0, true, work->ranges, NULL);
+        checks[count++] = (struct check){own, work->expected, i};
         for (size_t begin = work->begin, next; begin < work->end; begin = next) {
             unsigned n = node_nibble(stage->entries[begin].key_hash, work->depth);
             next = stage_run(stage, begin, work->end, work->depth);

@@ -49,10 +49,17 @@ struct crown_row *crown_find(struct crown *crown, unsigned depth, const uint8_t 
     return row;
 }
 
+enum { CACHE_LINE = 64, EXPECTED = 24 * CACHE_LINE }; /* bytes: nearly all of a usual row and its hashes */
+
 void crown_expect(const struct crown *crown, unsigned depth, const uint8_t *key_hash) {
     size_t place = place_of(depth, key_hash);
-    const uint8_t *row = crown->rows != NULL && place < CROWN_ROWS ? (const uint8_t *)crown->rows[place] : NULL;
-    for (size_t at = 0; row != NULL && at < offsetof(struct crown_row, row) + 64; at += 64) __builtin_prefetch(row + at);
+    const struct crown_row *row = crown->rows != NULL && place < CROWN_ROWS ? crown->rows[place] : NULL;
+    for (size_t at = 0; row != NULL && at < EXPECTED; at += CACHE_LINE) __builtin_prefetch((const void *)((uintptr_t)row + at));
+}
+
+void crown_expect_place(const struct crown *crown, unsigned depth, const uint8_t *key_hash) {
+    size_t place = place_of(depth, key_hash);
+    if (crown->rows != NULL && place < CROWN_ROWS) __builtin_prefetch(&crown->rows[place]);
 }
 
 /* Makes room for `size` bytes; false if there is none, or it is not worth more searching. */

@@ -52,7 +52,8 @@ void crown_release(struct crown *crown);
 struct crown_row *crown_find(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version,
                              const uint8_t *expected);
 
-/* Says that a node will be asked for soon: it lies in memory that is in no cache. */
+/* Says that a node will be asked for soon, so that its row is fetched into the caches; and before that, where it is. */
+void crown_expect_place(const struct crown *crown, unsigned depth, const uint8_t *key_hash);
 void crown_expect(const struct crown *crown, unsigned depth, const uint8_t *key_hash);
 
 /* Memory for the row of a node, of so many bytes, in place of the one that is there; unfinished. NULL if it is too deep or

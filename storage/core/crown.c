@@ -15,28 +15,32 @@ static size_t place_of(unsigned depth, const uint8_t *key_hash) {
     return before + path;
 }
 
+/* Takes a row out. Its user may have pointers into it still: then its memory stays until the crown is released. */
 static void drop(struct crown *crown, size_t place) {
     struct crown_row *row = crown->rows[place];
     if (row == NULL) return;
     crown->rows[place] = NULL;
-    crown->bytes -= row->size;
-    row->next = crown->dropped;
-    crown->dropped = row;
-}
-
-static void free_dropped(struct crown *crown) {
-    while (crown->dropped != NULL) {
-        struct crown_row *next = crown->dropped->next;
-        free(crown->dropped);
-        crown->dropped = next;
+    if (row->user != crown->user) {
+        cells_give(&crown->cells, row, row->size);
+    } else {
+        row->next = crown->dropped;
+        crown->dropped = row;
     }
 }
 
-bool crown_take(struct crown *crown) { return !atomic_exchange(&crown->taken, true); }
+bool crown_take(struct crown *crown) {
+    if (atomic_exchange(&crown->taken, true)) return false;
+    crown->user++;
+    return true;
+}
 
 void crown_release(struct crown *crown) {
     assert(crown->taken);
-    free_dropped(crown);
+    for (struct crown_row *row = crown->dropped, *next; row != NULL; row = next) {
+        next = row->next;
+        cells_give(&crown->cells, row, row->size);
+    }
+    crown->dropped = NULL;
     crown->taken = false;
 }
 
@@ -45,6 +49,7 @@ struct crown_row *crown_find(struct crown *crown, unsigned depth, const uint8_t 
     size_t place = place_of(depth, key_hash);
     struct crown_row *row = crown->rows != NULL && place < CROWN_ROWS ? crown->rows[place] : NULL;
     if (row == NULL || row->version != version || memcmp(row->ranges[1], expected, SHA256_SIZE) != 0) return NULL;
+    row->user = crown->user;
     row->used = true;
     return row;
 }
@@ -62,39 +67,50 @@ void crown_expect_place(const struct crown *crown, unsigned depth, const uint8_t
     if (crown->rows != NULL && place < CROWN_ROWS) __builtin_prefetch(&crown->rows[place]);
 }
 
-/* Makes room for `size` bytes; false if there is none, or it is not worth more searching. */
-static bool make_room(struct crown *crown, size_t size) {
-    for (unsigned tries = 0; crown->bytes + size > crown->limit; tries++) {
-        if (tries == 64) return false;
+/* Drops a row that was not used for long and gets the memory, if that and what is free beside it are enough. */
+static struct crown_row *take_from_others(struct crown *crown, size_t size) {
+    struct crown_row *taken = NULL;
+    for (unsigned tries = 0; taken == NULL && tries < 64; tries++, crown->hand++) {
         if (crown->hand < CROWN_FIXED || crown->hand >= CROWN_ROWS) crown->hand = CROWN_FIXED;
         struct crown_row *row = crown->rows[crown->hand];
-        if (row != NULL && row->used) row->used = false;
-        else drop(crown, crown->hand);
-        crown->hand++;
+        if (row == NULL || row->user == crown->user) continue;
+        if (row->used) {
+            row->used = false;
+            continue;
+        }
+        drop(crown, crown->hand);
+        taken = cells_take(&crown->cells, size);
     }
-    return true;
+    return taken;
+}
+
+static bool open(struct crown *crown) {
+    if (crown->rows != NULL) return true;
+    if (!cells_open(&crown->cells, crown->limit)) return false;
+    crown->rows = calloc(CROWN_ROWS, sizeof *crown->rows);
+    if (crown->rows == NULL) cells_close(&crown->cells);
+    return crown->rows != NULL;
 }
 
 struct crown_row *crown_make(struct crown *crown, unsigned depth, const uint8_t *key_hash, size_t size) {
     size_t place = place_of(depth, key_hash);
-    if (place == CROWN_ROWS) return NULL;
-    if (crown->rows == NULL && (crown->rows = calloc(CROWN_ROWS, sizeof *crown->rows)) == NULL) return NULL;
+    if (place == CROWN_ROWS || !open(crown)) return NULL;
     drop(crown, place);
     size += sizeof(struct crown_row);
-    struct crown_row *row = make_room(crown, size) ? malloc(size) : NULL;
+    struct crown_row *row = cells_take(&crown->cells, size);
+    if (row == NULL) row = take_from_others(crown, size);
     if (row == NULL) return NULL;
     crown->rows[place] = row;
-    crown->bytes += size;
     row->version = CROWN_UNFINISHED;
-    row->size = size;
+    row->user = crown->user;
+    row->size = (uint32_t)size;
     row->used = false;
     return row;
 }
 
 void crown_clear(struct crown *crown) {
     assert(!crown->taken);
-    for (size_t i = 0; crown->rows != NULL && i < CROWN_ROWS; i++) drop(crown, i);
-    free_dropped(crown);
     free(crown->rows);
     crown->rows = NULL;
+    cells_close(&crown->cells);
 }

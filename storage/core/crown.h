@@ -7,15 +7,15 @@
  * A row stands here as it stands on the disk, checksum included, and a batch changes it where it stands if its children
  * keep their room: what it writes to the disk is a copy.
  *
- * At most `limit` bytes, which is exact up to malloc's own and to the rows that a batch replaces. The levels down to
- * depth 3 stay (273 rows, up to 0.7 MB), rows of depth 4 (4,096) leave when there is no room and they were not used for
- * long (second chance).
+ * At most `limit` bytes, and 50 kB to find them by. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows of
+ * depth 4 (4,096) leave when there is no room and they were not used for long (second chance).
  */
 #ifndef IOI_CROWN_H
 #define IOI_CROWN_H
 
 #include <stdatomic.h>
 
+#include "cells.h"
 #include "node.h"
 
 enum {
@@ -29,17 +29,20 @@ enum {
 struct crown_row {
     uint64_t version;
     struct crown_row *next; /* of those dropped */
-    size_t size;            /* of all of it */
+    uint64_t user;          /* the last one */
+    uint32_t size;          /* bytes of all of it */
     bool used;              /* since the hand was here */
     node_ranges ranges;     /* checked, as is the row */
     uint8_t row[];
 };
 
 struct crown { /* all zero but the limit = empty */
-    size_t limit, bytes;
+    size_t limit;
     size_t hand; /* where the search for a row to drop goes on */
     atomic_bool taken;
-    struct crown_row *dropped; /* no longer part of it, but maybe still in use */
+    uint64_t user; /* number of whoever has it, or had it last */
+    struct cells cells;
+    struct crown_row *dropped; /* no longer part of it, but in use */
     struct crown_row **rows;   /* CROWN_ROWS of them, or NULL */
 };
 

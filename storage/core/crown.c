@@ -20,6 +20,7 @@ static void drop(struct crown *crown, size_t place) {
     struct crown_row *row = crown->rows[place];
     if (row == NULL) return;
     crown->rows[place] = NULL;
+    crown->bytes -= row->size;
     if (row->user != crown->user) {
         cells_give(&crown->cells, row, row->size);
     } else {
@@ -67,26 +68,22 @@ void crown_expect_place(const struct crown *crown, unsigned depth, const uint8_t
     if (crown->rows != NULL && place < CROWN_ROWS) __builtin_prefetch(&crown->rows[place]);
 }
 
-/* Drops a row that was not used for long and gets the memory, if that and what is free beside it are enough. */
-static struct crown_row *take_from_others(struct crown *crown, size_t size) {
-    struct crown_row *taken = NULL;
-    for (unsigned tries = 0; taken == NULL && tries < 64; tries++, crown->hand++) {
+/* Makes room for `size` bytes; false if there is none, or it is not worth more searching. */
+static bool make_room(struct crown *crown, size_t size) {
+    for (unsigned tries = 0; crown->bytes + size > crown->limit; tries++) {
+        if (tries == 64) return false;
         if (crown->hand < CROWN_FIXED || crown->hand >= CROWN_ROWS) crown->hand = CROWN_FIXED;
         struct crown_row *row = crown->rows[crown->hand];
-        if (row == NULL || row->user == crown->user) continue;
-        if (row->used) {
-            row->used = false;
-            continue;
-        }
-        drop(crown, crown->hand);
-        taken = cells_take(&crown->cells, size);
+        if (row != NULL && row->used) row->used = false;
+        else drop(crown, crown->hand);
+        crown->hand++;
     }
-    return taken;
+    return true;
 }
 
 static bool open(struct crown *crown) {
     if (crown->rows != NULL) return true;
-    if (!cells_open(&crown->cells, crown->limit)) return false;
+    if (!cells_open(&crown->cells, crown->limit + crown->limit / 4)) return false;
     crown->rows = calloc(CROWN_ROWS, sizeof *crown->rows);
     if (crown->rows == NULL) cells_close(&crown->cells);
     return crown->rows != NULL;
@@ -97,10 +94,10 @@ struct crown_row *crown_make(struct crown *crown, unsigned depth, const uint8_t 
     if (place == CROWN_ROWS || !open(crown)) return NULL;
     drop(crown, place);
     size += sizeof(struct crown_row);
-    struct crown_row *row = cells_take(&crown->cells, size);
-    if (row == NULL) row = take_from_others(crown, size);
+    struct crown_row *row = make_room(crown, size) ? cells_take(&crown->cells, size) : NULL;
     if (row == NULL) return NULL;
     crown->rows[place] = row;
+    crown->bytes += size;
     row->version = CROWN_UNFINISHED;
     row->user = crown->user;
     row->size = (uint32_t)size;
@@ -112,5 +109,6 @@ void crown_clear(struct crown *crown) {
     assert(!crown->taken);
     free(crown->rows);
     crown->rows = NULL;
+    crown->bytes = 0;
     cells_close(&crown->cells);
 }

@@ -7,7 +7,8 @@
  * A row stands here as it stands on the disk, checksum included, and a batch changes it where it stands if its children
  * keep their room: what it writes to the disk is a copy.
  *
- * At most `limit` bytes, and 50 kB to find them by. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows of
+ * At most `limit` bytes of rows, in a quarter more memory: rows of different sizes leave gaps, and what a batch replaces
+ * stays until it is released. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows of
  * depth 4 (4,096) leave when there is no room and they were not used for long (second chance).
  */
 #ifndef IOI_CROWN_H
@@ -37,7 +38,7 @@ struct crown_row {
 };
 
 struct crown { /* all zero but the limit = empty */
-    size_t limit;
+    size_t limit, bytes;
     size_t hand; /* where the search for a row to drop goes on */
     atomic_bool taken;
     uint64_t user; /* number of whoever has it, or had it last */

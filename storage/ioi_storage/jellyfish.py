@@ -29,7 +29,7 @@ _REBUILT_TOGETHER = 20_000  # leaves
 _REF_SIZE = 40
 _CUT = 256  # writes of a task, from which on it is taken in parts
 MEMORY = 128 << 20
-"""Bytes of a state's first levels kept in memory: all rows of a million keys."""
+"""Bytes of rows of a state's first levels kept in memory, in up to a quarter more of it: all those of a million keys."""
 
 Crowns = tuple[_core.Crown, ...]
 """One for each of the 16 subtrees, so that their tasks have nothing in common."""

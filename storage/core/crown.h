@@ -8,8 +8,8 @@
  * keep their room: what it writes to the disk is a copy.
  *
  * At most `limit` bytes of rows, in a quarter more memory: rows of different sizes leave gaps, and what a batch replaces
- * stays until it is released. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows of
- * depth 4 (4,096) leave when there is no room and they were not used for long (second chance).
+ * stays until it is released. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows of depth 4 (4,096) leave when
+ * there is no room and they were not used for long (second chance).
  */
 #ifndef IOI_CROWN_H
 #define IOI_CROWN_H

@@ -232,7 +232,7 @@ static PyMethodDef functions[] = {
 
 static int module_exec(PyObject *module) {
     if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0 ||
-        PyModule_AddFunctions(module, rows_functions) < 0)
+        PyModule_AddFunctions(module, rows_functions) < 0 || PyModule_AddFunctions(module, stale_functions) < 0)
         return -1;
     PyType_Spec *types[] = {&crown_spec,         &iavl_row_spec, &iavl_stage_spec,
                             &rows_iterator_spec, &rows_spec,     &subtree_spec};

@@ -47,7 +47,7 @@ PyObject *joined_records(const void *from, size_t n, size_t (*record_of)(const v
 /* The slot that `object` is: NULL for None, else its kind is its size. False with an exception if it is none. */
 bool parse_slot(PyObject *object, const uint8_t **slot, bool *leaf);
 
-extern PyMethodDef seal_functions[], node_functions[], rows_functions[];
+extern PyMethodDef seal_functions[], node_functions[], rows_functions[], stale_functions[];
 extern PyType_Spec crown_spec, iavl_row_spec, iavl_stage_spec, subtree_spec, rows_spec, rows_iterator_spec;
 
 #endif

@@ -1,5 +1,5 @@
-/* Memory in cells of 64 bytes from one stretch of the address space, which asks for huge pages once it is well used: what
- * is read all over it would else wait for the page tables as long as for the memory. Not for several threads.
+/* Memory in cells of 64 bytes from one stretch of the address space, which asks for huge pages once it is well used:
+ * whoever reads all over it would else wait for the page tables as long as for the memory. Not for several threads.
  */
 #ifndef IOI_CELLS_H
 #define IOI_CELLS_H
@@ -23,8 +23,8 @@ struct cells { /* all zero = closed */
 bool cells_open(struct cells *cells, size_t bytes);
 void cells_close(struct cells *cells);
 
-/* `size` bytes on a boundary of a cell, not cleared. NULL if there are none in a row, or none close to where the last search
- * ended, or where the last piece was given back: more searching is not worth it. */
+/* `size` bytes on a boundary of a cell, not cleared. NULL if there are none in a row, or none close to where the last
+ * search ended or the last piece was given back: more searching is not worth it. */
 void *cells_take(struct cells *cells, size_t size);
 
 /* Gives a piece back, of the size it was taken with. */

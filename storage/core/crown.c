@@ -60,7 +60,8 @@ enum { CACHE_LINE = 64, EXPECTED = 24 * CACHE_LINE }; /* bytes: nearly all of a 
 void crown_expect(const struct crown *crown, unsigned depth, const uint8_t *key_hash) {
     size_t place = place_of(depth, key_hash);
     const struct crown_row *row = crown->rows != NULL && place < CROWN_ROWS ? crown->rows[place] : NULL;
-    for (size_t at = 0; row != NULL && at < EXPECTED; at += CACHE_LINE) __builtin_prefetch((const void *)((uintptr_t)row + at));
+    for (size_t at = 0; row != NULL && at < EXPECTED; at += CACHE_LINE)
+        __builtin_prefetch((const void *)((uintptr_t)row + at)); /* beyond the row it does no harm */
 }
 
 void crown_expect_place(const struct crown *crown, unsigned depth, const uint8_t *key_hash) {

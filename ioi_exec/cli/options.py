@@ -20,20 +20,26 @@ def add_command(
     shown = "\n".join(f"  {line}" for line in example.splitlines())
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, epilog=f"{epilog}\n\nexample:\n\n{shown}".strip(), allow_abbrev=False,
-        formatter_class=_Formatter,
+        formatter_class=Formatter,
     )
-    command.add_argument("--json", action="store_true", help="print JSON objects, one a line; errors too, on standard error")
+    add_json(command)
     if needs_state:
         command.add_argument("state", metavar="STATE", help="directory of the state")
     return command
 
 
-class _Formatter(argparse.HelpFormatter):
+def add_json(command: argparse.ArgumentParser, default: Any = False) -> None:
+    command.add_argument(
+        "--json", action="store_true", default=default, help="print JSON objects, one a line; errors too, on standard error"
+    )
+
+
+class Formatter(argparse.HelpFormatter):
     """Fills text as wide as the terminal is, paragraph by paragraph; those that are indented stay as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = text.split("\n\n")
-        filled = [part if part.startswith("  ") else super(_Formatter, self)._fill_text(part, width, indent) for part in paragraphs]
+        filled = [part if part.startswith("  ") else super(Formatter, self)._fill_text(part, width, indent) for part in paragraphs]
         return "\n\n".join(filled).replace("example:\n\n", "example:\n")
 
 

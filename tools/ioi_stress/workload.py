@@ -22,12 +22,21 @@ class Workload(Protocol):
     The same to the byte from its parameters on any machine: nothing but integers of a seeded generator decides it.
     """
 
-    name: str
-    parameters: Mapping[str, Any]
-    """All that decides its bytes, the seed included, as JSON has it."""
-    vm: str | type | object
-    """As `ExecutionMachine.create` takes it."""
-    vm_args: Mapping[str, Any] | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that decides its bytes, the seed included, as JSON has it."""
+        ...
+
+    @property
+    def vm(self) -> str | type | object:
+        """As `ExecutionMachine.create` takes it."""
+        ...
+
+    @property
+    def vm_args(self) -> Mapping[str, Any] | Sequence[Any] | None: ...
 
     def genesis(self) -> Mapping[bytes, bytes]:
         """The state before the first block."""
@@ -47,7 +56,7 @@ class FixedWorkload:
     state: Mapping[bytes, bytes]
     fixed: Sequence[Block]
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    vm_args: Mapping[str, Any] | None = None
+    vm_args: Mapping[str, Any] | Sequence[Any] | None = None
 
     def genesis(self) -> Mapping[bytes, bytes]:
         return self.state

@@ -14,7 +14,6 @@ from ioi_stress.chaos.disk import Disk
 from ioi_stress.chaos.evidence import leave_evidence
 from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY
-from ioi_stress.chaos.processes import new_mark
 from ioi_stress.chaos.report import Defect, FaultCounts, Report
 from ioi_stress.chaos.round import Round
 from ioi_stress.workload import Workload
@@ -64,7 +63,7 @@ class _Campaign:
         while True:
             self._report.rounds += 1
             state = (disk.path if disk is not None else folder) / "state"
-            this = Round(self._workload, self._plan, self._report.rounds, folder, state, disk, new_mark(), self._report)
+            this = Round(self._workload, self._plan, self._report.rounds, folder, state, disk, self._report)
             try:
                 this.run(self._over)
             except Defect as defect:

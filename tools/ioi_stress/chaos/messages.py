@@ -7,9 +7,10 @@ arrives. A block goes by a file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Mapping
 
 from ioi_exec import Limits
+from ioi_exec.vm.loading import Args
 
 TEXT_MOST = 8_000  # characters of an error or a traceback
 
@@ -37,7 +38,7 @@ class Open:
 
     path: str
     vm: str | None
-    vm_args: Mapping[str, Any] | None
+    vm_args: Args | None
     vm_file: str
     limits: Limits
     workers: int | None

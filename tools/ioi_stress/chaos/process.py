@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -30,9 +31,12 @@ _LAST_WORDS = 2.0
 
 
 class EngineProcess:
-    """Started by the constructor; it ends with this process and with the thread that started it."""
+    """Started by the constructor; it ends with this process and with the thread that started it.
 
-    def __init__(self, folder: Path, mark: str) -> None:
+    mark: of its environment and that of all it starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mark = secrets.token_hex(16)
         self._log = folder / LOG
         self._pipe, theirs = Pipe()
         self._side, side_theirs = Pipe()
@@ -44,7 +48,7 @@ class EngineProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, MARK: mark, "TMPDIR": str(folder / TEMPORARY)},
+                env={**os.environ, MARK: self.mark, "TMPDIR": str(folder / TEMPORARY)},
                 start_new_session=True,  # Ctrl-C in a terminal is the supervisor's
             )
         self.handle = psutil.Process(self._process.pid)

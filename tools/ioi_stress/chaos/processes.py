@@ -1,19 +1,12 @@
-"""The processes of a campaign, found by a mark in their environment, which they inherit whoever their parent is now."""
+"""The processes of an engine, found by a mark in their environment, which they inherit whoever their parent is now."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from time import monotonic, sleep
 
 import psutil
 
 MARK = "IOI_STRESS_CHAOS"
-_PATIENCE = 15.0  # seconds for processes to end with their parent, on a machine that is busy
-
-
-def new_mark() -> str:
-    return secrets.token_hex(16)
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -29,14 +22,6 @@ def marked(mark: str) -> list[psutil.Process]:
                 found.append(process)
         except (OSError, psutil.Error):
             continue  # gone, or another user's
-    return found
-
-
-def remaining(mark: str, patience: float = _PATIENCE) -> list[psutil.Process]:
-    """Those that are still there after a while."""
-    end = monotonic() + patience
-    while (found := marked(mark)) and monotonic() < end:
-        sleep(0.02)
     return found
 
 

@@ -21,7 +21,7 @@ from ioi_stress.chaos.messages import (
 )
 from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY, EngineProcess
-from ioi_stress.chaos.processes import described, remaining
+from ioi_stress.chaos.orphanage import ENDING_SECONDS, Orphanage
 from ioi_stress.chaos.report import Defect, Report
 from ioi_stress.chaos.schedule import strikes
 from ioi_stress.chaos.truth import Oracle, Truth
@@ -46,17 +46,16 @@ class _Durations:
 
 
 class Round:
-    """folder: where the block and the VM lie for the engine. mark: of its processes' environment."""
+    """folder: where the block and the VM lie for the engine."""
 
     def __init__(
-        self, workload: Workload, plan: ChaosPlan, number: int, folder: Path, state: Path, disk: Disk | None, mark: str, report: Report
+        self, workload: Workload, plan: ChaosPlan, number: int, folder: Path, state: Path, disk: Disk | None, report: Report
     ) -> None:
         self.block: Block | None = None
         """The one that is under way, or the last."""
         self._plan = plan
         self._number = number
         self._folder = folder
-        self._mark = mark
         self._report = report
         self._oracle = Oracle(workload, plan.tree, plan.limits)
         self.truths = self._oracle.truths
@@ -66,6 +65,7 @@ class Round:
         self._opened: Opening | None = None
         self._was_open = False
         self._deaths = 0
+        self._dead = Orphanage()
         self._refusals = 0
         self._pids: tuple[int, ...] = ()
         self._durations = _Durations()
@@ -91,6 +91,7 @@ class Round:
                 pass
             self._see_workers()
             self._attack.settle()
+            self._no_orphans(patience=0)
             if over():
                 break
         self._end()
@@ -108,6 +109,7 @@ class Round:
         process, self._attack.process = self._attack.process, None
         if process is not None:
             process.kill()
+            self._dead.add(process.mark)
         self._oracle.close()
         self._no_orphans()
 
@@ -151,7 +153,7 @@ class Round:
         """Open the state as the next block wants it. False: the engine died at it, or could not."""
         opening, self._opened = self._attack.opening, None
         if self._attack.process is None:
-            self._attack.process = EngineProcess(self._folder, self._mark)
+            self._attack.process = EngineProcess(self._folder)
             self._report.engine_starts += 1
         message = replace(
             self._open_message, slow=opening.slow, limits=replace(self._plan.limits, arena_bytes=opening.arena_bytes)
@@ -211,7 +213,7 @@ class Round:
             raise Defect("ended by itself", f"the engine ended with status {process.status}; its last words:\n{process.last_words}")
         self._attack.note("engine started again")
         self._attack.rest()
-        self._no_orphans()
+        self._dead.add(process.mark)  # the next engine comes at once, and may meet what is left of this one
         self._deaths += 1
         if self._deaths % self._plan.check_every == 0:
             self._judge.check(str(self._state), deep=False)
@@ -227,6 +229,7 @@ class Round:
             if process.wait(self._attack.timeline, _PATIENCE) is not None or process.status != 0:
                 raise Defect("ended by itself", f"the engine ended with status {process.status}; its last words:\n{process.last_words}")
             process.close()
+            self._dead.add(process.mark)
             self._attack.process = None
         self._oracle.close()
         self._no_orphans()
@@ -235,12 +238,9 @@ class Round:
         if left:
             raise Defect("left behind", f"files were left: {', '.join(left)}")
 
-    def _no_orphans(self) -> None:
-        left = remaining(self._mark)
-        if not left:
-            return
-        names = [described(process) for process in left]
-        for process in left:
-            process.kill()
-        self._report.orphans += len(left)
-        raise Defect("orphans", f"processes outlived the engine that started them: {'; '.join(names)}")
+    def _no_orphans(self, patience: float = ENDING_SECONDS) -> None:
+        """Raises Defect for processes that outlive the engine that started them; looks for so many seconds."""
+        left = self._dead.overdue(patience)
+        if left:
+            self._report.orphans += len(left)
+            raise Defect("orphans", f"processes outlived the engine that started them: {'; '.join(left)}")

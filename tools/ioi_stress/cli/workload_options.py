@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Callable
+from dataclasses import replace
+from typing import Any, Callable, Mapping
 
 from ioi_exec import Error
 from ioi_exec.cli.options import Formatter, add_json
@@ -17,8 +18,11 @@ from ioi_stress.workloads.parameters import TEXTS
 _PREFIX = "parameter_"
 
 
-def add_workloads(command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None]) -> None:
+def add_workloads(
+    command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None], defaults: Mapping[str, Any] | None = None
+) -> None:
     """A parser for each workload, in `command`. common: adds the command's own options to one; they may stand after the parameters.
+    defaults: of parameters by name, where the command has others than the workloads.
 
     What `ioi_exec.cli.options.add_command` gives `command` (--json) each of them has too.
     """
@@ -33,15 +37,19 @@ def add_workloads(command: argparse.ArgumentParser, common: Callable[[argparse.A
             formatter_class=Formatter,
         )
         add_json(parser, default=argparse.SUPPRESS)  # it may stand before the workload as well
-        add_parameters(parser, name)
+        add_parameters(parser, name, defaults)
         common(parser)
 
 
-def add_parameters(parser: argparse.ArgumentParser, name: str) -> None:
+def add_parameters(parser: argparse.ArgumentParser, name: str, defaults: Mapping[str, Any] | None = None) -> None:
     """The parameters of one workload, which `chosen_workload` then finds it by."""
     parser.set_defaults(workload=name)
     group = parser.add_argument_group("workload")
     for each in parameters_of(WORKLOADS[name]):
+        default: Any = argparse.SUPPRESS
+        if defaults is not None and each.name in defaults:
+            default = defaults[each.name]
+            each = replace(each, default=default)
         options: dict[str, Any] = {"metavar": each.metavar, "help": _help(each), "type": _checked(each)}
         if each.kind == TEXTS:
             options.update(nargs="+", action="extend")
@@ -49,7 +57,7 @@ def add_parameters(parser: argparse.ArgumentParser, name: str) -> None:
             group.add_argument(_PREFIX + each.name, **options)
         else:
             flag = "--" + each.name.replace("_", "-")
-            group.add_argument(flag, dest=_PREFIX + each.name, default=argparse.SUPPRESS, required=each.required, **options)
+            group.add_argument(flag, dest=_PREFIX + each.name, default=default, required=each.required, **options)
 
 
 def chosen_workload(options: argparse.Namespace) -> Workload:

@@ -54,7 +54,7 @@ class Made(ABC):
     block_count: int = parameter(1, named="blocks", least=1, most=1_000_000, help="blocks")
     runs_on: str = runs_on_parameter("native", "python")
     cost_us: float | None = parameter(
-        None, kind=NUMBER, metavar="US", most=6e8, help="microseconds each transaction takes beside its reads and writes (default: 10)"
+        None, kind=NUMBER, metavar="US", most=600_000_000, help="microseconds each transaction takes beside its reads and writes (default: 10)"
     )
     cost: str = parameter(
         "burn", kind=TEXT, metavar="KIND", choices=("burn", "sleep"), help="how it takes them: burn computes, sleep waits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Callable, Sequence
@@ -66,7 +67,7 @@ class Parameter:
             return "one of " + ", ".join(self.choices)
         if self.kind not in (INTEGER, NUMBER):
             return self.kind
-        return f"{self.kind} from {self.least or 0}" + ("" if self.most is None else f" to {self.most:,}")
+        return f"{self.kind} from {self.least or 0}" + ("" if self.most is None else f" to {self.most}")
 
 
 def parameter(
@@ -96,11 +97,11 @@ def parameter(
 
 
 def parameters_of(workload: type) -> tuple[Parameter, ...]:
-    """The parameters of a workload's class, in the order of its fields."""
+    """The parameters of a workload's class: its own first, then those of the classes it derives from."""
     found = []
-    for field in dataclasses.fields(workload):
-        if not field.metadata:
-            continue  # what it keeps for itself
+    fields = {field.name: field for field in dataclasses.fields(workload) if field.metadata}  # the others it keeps for itself
+    declared = dict.fromkeys(name for cls in workload.__mro__ for name in inspect.get_annotations(cls) if name in fields)
+    for field in map(fields.__getitem__, declared):
         about = dict(field.metadata)
         required = field.default is dataclasses.MISSING
         about["name"] = about.pop("named") or field.name

@@ -14,7 +14,7 @@ from typing import Any
 
 from ioi_stress.workloads.draws import Draws
 
-S_MAX = 10.0
+S_MAX = 10
 _LN2 = 0.69314718055994531
 
 

@@ -46,6 +46,7 @@ class Replay:
         check_fields(self)
         if (*self.files, self.genesis_file).count("-") > 1:
             raise InputError("replay: standard input (-) was given twice: it is one file")
+        vm_args_value(self.args_text)  # refused here, not when it is first asked for
         payments, all_bytes = self.vm == "payments", sha256()
 
         def opened(file: str) -> tuple[BytesIO, str]:

@@ -32,7 +32,7 @@ class RWSet:
     )
     runs_on: str = runs_on_parameter("native", "python")
     cost_us: float = parameter(
-        0.0, kind=NUMBER, metavar="US", most=6e8, help="microseconds of a transaction whose cost the file does not say"
+        0.0, kind=NUMBER, metavar="US", most=600_000_000, help="microseconds of a transaction whose cost the file does not say"
     )
     cost: str = parameter(
         "burn", kind=TEXT, metavar="KIND", choices=("burn", "sleep"), help="how transactions take their time: burn computes, sleep waits"

@@ -18,27 +18,29 @@ from ioi_stress.chaos.timeline import Timeline
 
 @dataclass
 class _Injection:
-    """A fault that struck. lasting: its actions that are still to come."""
+    """A fault that struck. lasting: its actions that are still to come. lingers: what it broke may show later."""
 
     fault: str
     lasting: int = 0
+    lingers: bool = False
     followed: set[str] = field(default_factory=set)
 
 
 class Attack:
     """A Target. An injection is open from its strike until the block is settled and nothing of it lasts."""
 
-    def __init__(self, report: Report, state: str, stall_seconds: float, disk: Disk | None) -> None:
+    def __init__(self, report: Report, state: str, stall_seconds: float, native: bool, disk: Disk | None) -> None:
         self.state = state
         self.stall_seconds = stall_seconds
         self.disk = disk
-        self.native = False
+        self.native = native
         self.opening = Opening()
         self.timeline = Timeline()
         self.process: EngineProcess | None = None
         self._report = report
         self._strikes: list[Strike] = []
         self._open: list[_Injection] = []
+        self._lingering: list[_Injection] = []
         self._current: _Injection | None = None
         self._at_rest: list[tuple[_Injection, Callable[[], None]]] = []
         self._phase = BETWEEN
@@ -65,6 +67,9 @@ class Attack:
         injection = self._injection
         injection.lasting += 1
         self._at_rest.append((injection, action))
+
+    def may_show_later(self) -> None:
+        self._injection.lingers = True
 
     def followed(self, what: str) -> None:
         self._injection.followed.add(what)
@@ -96,7 +101,19 @@ class Attack:
     @property
     def open(self) -> int:
         """How many faults there are that may be to blame for what happens now."""
-        return len(self._open)
+        return len(self._open) + len(self._lingering)
+
+    def refused(self, kind: str) -> None:
+        """The engine refused the block. What was to last until it is settled ends."""
+        for injection in (*self._open, *self._lingering):
+            injection.followed.add(f"refused: {kind}")
+        self.rest()
+
+    def opened(self) -> None:
+        """The state was opened: whatever had been broken before is over."""
+        lingering, self._lingering = self._lingering, []
+        for injection in lingering:
+            self._count(injection)
 
     def rest(self) -> None:
         """The block was committed, or could not be: what was to last until then ends."""
@@ -111,15 +128,17 @@ class Attack:
         self._phase = BETWEEN
         for injection in [each for each in self._open if not each.lasting]:
             self._open.remove(injection)
-            counts = self._report.faults[injection.fault]
-            counts.effective += bool(injection.followed)
-            counts.followed.update(injection.followed)
+            if injection.lingers:
+                self._lingering.append(injection)
+            else:
+                self._count(injection)
 
     def end(self) -> None:
         """All that lasts ends now; what has not struck yet does not."""
         self._strikes.clear()
         self.timeline.do_all()
         self.settle()
+        self.opened()
 
     def _begin(self, phase: str, after: float, seconds: float) -> None:
         for strike in [each for each in self._strikes if each.phase == phase]:
@@ -141,6 +160,11 @@ class Attack:
         counts.injected += 1
         counts.phases[self._phase] += 1
         self._open.append(injection)
+
+    def _count(self, injection: _Injection) -> None:
+        counts = self._report.faults[injection.fault]
+        counts.effective += bool(injection.followed)
+        counts.followed.update(injection.followed)
 
     def _act(self, injection: _Injection, action: Callable[[], None]) -> None:
         injection.lasting -= 1

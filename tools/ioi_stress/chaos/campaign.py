@@ -65,7 +65,7 @@ class _Campaign:
             state = (disk.path if disk is not None else folder) / "state"
             this = Round(self._workload, self._plan, self._report.rounds, folder, state, disk, self._report)
             try:
-                this.run(self._over)
+                this.run(self._after_block)
             except Defect as defect:
                 self._report.defect(defect)
             except KeyboardInterrupt:
@@ -89,10 +89,15 @@ class _Campaign:
         except Defect as defect:
             self._report.defect(defect)
 
-    def _over(self) -> bool:
+    def _after_block(self) -> bool:
+        """Whether it was the last one."""
         self._report.seconds = monotonic() - self._began
         if self._on_progress is not None:
             self._on_progress(self._report)
+        return self._over()
+
+    def _over(self) -> bool:
+        self._report.seconds = monotonic() - self._began
         return self._plan.seconds is not None and self._report.seconds >= self._plan.seconds
 
     def _tidy(self, folder: Path) -> None:

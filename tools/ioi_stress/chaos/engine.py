@@ -58,7 +58,7 @@ class Engine:
         self.machine = ExecutionMachine.open(
             message.path, vm=vm, vm_args=args, limits=message.limits, workers=message.workers, pin=message.pin, keep=message.keep
         )
-        return Opened(self.machine.version, self.machine.root, loaded.native is not None)
+        return Opened(self.machine.version, self.machine.root)
 
     def _run(self, message: Run) -> Executed:
         assert self.machine is not None, "run without a state"

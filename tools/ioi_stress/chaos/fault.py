@@ -42,6 +42,9 @@ class Target(Protocol):
     def at_rest(self, action: Callable[[], None]) -> None:
         """Do this when the block was committed, or could not be. The fault lasts until then."""
 
+    def may_show_later(self) -> None:
+        """What it broke may be met only after the fault is over, by a block to come, unless the state is opened again before."""
+
     def followed(self, what: str) -> None:
         """Count what followed from the fault that strikes just now (also in what it does `later`)."""
 

@@ -51,7 +51,6 @@ class Open:
 class Opened:
     version: int
     root: bytes
-    native: bool
 
 
 @dataclass(frozen=True)

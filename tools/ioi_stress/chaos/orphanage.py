@@ -6,32 +6,32 @@ from time import monotonic, sleep
 
 from ioi_stress.chaos.processes import described, marked
 
-ENDING_SECONDS = 20.0  # for processes to end with their parent, on a machine that is busy; some are stopped, and must go on first
+_ENDING_SECONDS = 20.0  # for processes to end with their parent, on a machine that is busy; some are stopped, and must go on first
 
 
 class Orphanage:
-    """Marks of engines that have ended, and since when."""
+    """Marks of engines that have ended, and since when. seconds: what ends within so many is no orphan."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = _ENDING_SECONDS) -> None:
+        self._seconds = seconds
         self._since: dict[str, float] = {}
 
     def add(self, mark: str) -> None:
         self._since[mark] = monotonic()
 
-    def overdue(self, patience: float) -> list[str]:
-        """Waits at most so long; describes, and kills, what is still there though its engine has ended long ago."""
-        end = monotonic() + patience
-        while True:
-            left = {mark: processes for mark in self._since if (processes := marked(mark))}
-            self._since = {mark: since for mark, since in self._since.items() if mark in left}
-            if not left or monotonic() >= end:
-                break
-            sleep(0.02)
+    def overdue(self, *, wait: bool) -> list[str]:
+        """Describes, and kills, the processes that are still there though their time is over. wait: until it is for all."""
         found = []
-        for mark, processes in left.items():
-            if monotonic() - self._since[mark] >= ENDING_SECONDS:
+        while self._since:
+            for mark, since in list(self._since.items()):
+                processes = marked(mark)
+                if processes and monotonic() - since < self._seconds:
+                    continue
                 del self._since[mark]
                 found += [described(process) for process in processes]
                 for process in processes:
                     process.kill()
+            if not wait:
+                break
+            sleep(0.02)
         return found

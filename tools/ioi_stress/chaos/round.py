@@ -21,7 +21,7 @@ from ioi_stress.chaos.messages import (
 )
 from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY, EngineProcess
-from ioi_stress.chaos.orphanage import ENDING_SECONDS, Orphanage
+from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.report import Defect, Report
 from ioi_stress.chaos.schedule import strikes
 from ioi_stress.chaos.truth import Oracle, Truth
@@ -60,7 +60,8 @@ class Round:
         self._oracle = Oracle(workload, plan.tree, plan.limits)
         self.truths = self._oracle.truths
         self._judge = Judge(self.truths, report)
-        self._attack = Attack(report, str(state), plan.stall_seconds, disk)
+        vm = load_vm(workload.vm, workload.vm_args)
+        self._attack = Attack(report, str(state), plan.stall_seconds, vm.native is not None, disk)
         self._state = state
         self._opened: Opening | None = None
         self._was_open = False
@@ -75,13 +76,13 @@ class Round:
             plan.limits, plan.workers, plan.pin, plan.keep, None,
         )
         if not named:
-            (folder / "vm").write_bytes(load_vm(workload.vm, workload.vm_args).payload())
+            (folder / "vm").write_bytes(vm.payload())
         ExecutionMachine.create(
             state, workload.vm, plan.tree, workload.genesis(), vm_args=workload.vm_args, workers=0, limits=plan.limits
         ).close()
 
-    def run(self, over: Callable[[], bool]) -> None:
-        """All blocks, or until `over`; then the judgement. Raises Defect."""
+    def run(self, after_block: Callable[[], bool]) -> None:
+        """All blocks, or until `after_block` says it is enough; then the judgement. Raises Defect."""
         for block, truth in self._oracle.blocks():
             self.block = block
             (self._folder / "block").write_bytes(pickle.dumps((list(block.txs), block.header)))
@@ -91,8 +92,8 @@ class Round:
                 pass
             self._see_workers()
             self._attack.settle()
-            self._no_orphans(patience=0)
-            if over():
+            self._no_orphans(wait=False)
+            if after_block():
                 break
         self._end()
         self._judge.check(str(self._state), deep=True)
@@ -162,7 +163,8 @@ class Round:
         if not isinstance(answer, Opened):
             self._went_wrong(answer)
             return False
-        self._opened, self._attack.native = opening, answer.native
+        self._opened = opening
+        self._attack.opened()
         self._judge.opened(answer)
         self._report.reopened += self._was_open
         self._was_open = True
@@ -199,8 +201,7 @@ class Round:
         self._refusals += 1
         if answer.kind not in _CLEAR or self._refusals > self._attack.open:
             raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {self._attack.open} faults)")
-        self._attack.note(f"refused: {answer.kind}")
-        self._attack.rest()
+        self._attack.refused(answer.kind)
         if answer.closed:
             self._attack.note("state opened again")
             self._opened = None
@@ -238,9 +239,9 @@ class Round:
         if left:
             raise Defect("left behind", f"files were left: {', '.join(left)}")
 
-    def _no_orphans(self, patience: float = ENDING_SECONDS) -> None:
-        """Raises Defect for processes that outlive the engine that started them; looks for so many seconds."""
-        left = self._dead.overdue(patience)
+    def _no_orphans(self, *, wait: bool = True) -> None:
+        """Raises Defect for processes that outlive the engine that started them."""
+        left = self._dead.overdue(wait=wait)
         if left:
             self._report.orphans += len(left)
             raise Defect("orphans", f"processes outlived the engine that started them: {'; '.join(left)}")

@@ -114,6 +114,8 @@ class Attack:
         lingering, self._lingering = self._lingering, []
         for injection in lingering:
             self._count(injection)
+        for injection in self._open:
+            injection.lingers = injection.lingers and injection.lasting > 0
 
     def rest(self) -> None:
         """The block was committed, or could not be: what was to last until then ends."""

@@ -76,7 +76,7 @@ class _Campaign:
             if not self._report.ok:
                 self._abandon(this)
             if self._report.defects:
-                leave_evidence(self._report, self._workload, this, folder, state, self._command)
+                leave_evidence(self._report, self._workload, this, folder, state, disk, self._command)
             if not self._report.ok or self._plan.seconds is None or self._over():
                 return
             shutil.rmtree(state)
@@ -107,7 +107,7 @@ class _Campaign:
             return
         for name in ("block", "vm", "engine.log"):
             (folder / name).unlink(missing_ok=True)
-        (folder / TEMPORARY).rmdir()
+        shutil.rmtree(folder / TEMPORARY)
 
 
 def _folder(state: str | None) -> Path:

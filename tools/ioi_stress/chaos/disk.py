@@ -23,7 +23,7 @@ def private_mounts() -> None:
 
 
 class Disk:
-    """image: the file. path: where it is mounted."""
+    """image: the file. path: where it is mounted. again: the command that mounts it once more."""
 
     def __init__(self, folder: Path, mib: int) -> None:
         """Raises InputError where this is not possible."""
@@ -32,7 +32,8 @@ class Disk:
             file.truncate(mib << 20)
         _run("mkfs.ext4", "-q", "-O", "^has_journal", "-m", "0", str(self.image))
         self.path.mkdir()
-        _run("mount", "-o", "loop", str(self.image), str(self.path))
+        self.again = ("mount", "-o", "loop", str(self.image), str(self.path))
+        _run(*self.again)
 
     def fill(self, spare: int) -> None:
         """Take all the room there is but `spare` bytes."""
@@ -54,8 +55,7 @@ class Disk:
         (self.path / _FILLER).unlink(missing_ok=True)
 
     def unmount(self) -> None:
-        _run("umount", str(self.path))
-        self.path.rmdir()
+        _run("umount", "-l", str(self.path))
 
 
 def _run(*command: str) -> None:

@@ -6,13 +6,16 @@ import json
 import shlex
 from pathlib import Path
 
+from ioi_stress.chaos.disk import Disk
 from ioi_stress.chaos.report import Report
 from ioi_stress.chaos.round import Round
 from ioi_stress.files import write_block, write_genesis
 from ioi_stress.workload import Workload
 
 
-def leave_evidence(report: Report, workload: Workload, this: Round, folder: Path, state: Path, command: str | None) -> None:
+def leave_evidence(
+    report: Report, workload: Workload, this: Round, folder: Path, state: Path, disk: Disk | None, command: str | None
+) -> None:
     """Files in `folder`, beside the state: block.jsonl, genesis.json, report.json, engine.log."""
     with open(folder / "genesis.json", "w") as file:
         write_genesis(file, workload.genesis())
@@ -22,6 +25,8 @@ def leave_evidence(report: Report, workload: Workload, this: Round, folder: Path
     report.evidence = str(folder)
     if command is not None:
         report.replay.append(command)
+    if disk is not None:
+        report.replay.append(shlex.join(disk.again))
     if this.block is not None and any(kind == "diverged" for kind, _ in report.defects):
         root = this.truths[-1].state_root.hex()
         report.replay.append(

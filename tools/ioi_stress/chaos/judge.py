@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ioi_exec import ExecutionMachine
+from contextlib import contextmanager
+from typing import Iterator
+
+from ioi_exec import Error, ExecutionMachine, StateCorrupt
 from ioi_exec.base import storage_errors
 from ioi_storage import check
 
@@ -40,11 +43,7 @@ class Judge:
 
     def opened(self, found: Opened) -> None:
         """The state was opened again, whatever had happened. Raises Defect."""
-        if found.version < self.acknowledged:
-            self._lost(found.version)
-        newest = self.acknowledged if self.asked is None else self.asked
-        if found.version > newest:
-            raise Defect("corrupt", f"the state came back at version {found.version}; nothing after version {newest} was to be committed")
+        self._check_version(found.version)
         self._check_root(found.version, found.root)
         if found.version > self.acknowledged:
             self._report.unacknowledged += 1
@@ -53,7 +52,7 @@ class Judge:
 
     def check(self, path: str, *, deep: bool) -> None:
         """Nobody has it open. Raises Defect."""
-        with storage_errors():
+        with _error_is_a_defect(), storage_errors():
             checked = check(path, deep=deep)
         if deep:
             self._report.deep_checks += 1
@@ -63,28 +62,41 @@ class Judge:
             shown = "; ".join(f"{each.table}: {each.reason}" for each in checked.findings[:3])
             raise Defect("corrupt", f"check found {checked.summary['findings']} things wrong with {path}: {shown}")
 
-    def versions(self, machine: ExecutionMachine) -> None:
+    def versions(self, path: str) -> None:
         """The state as it is at the end, read version by version. Raises Defect."""
-        if machine.version < self.acknowledged:
-            self._lost(machine.version)
-        for version in range(machine.oldest, machine.version + 1):
-            info = machine.info_at(version)
-            self._check_root(version, info.state_root)
-            if version and info.receipts_root != self._truths[version].receipts_root:
-                raise Defect("corrupt", f"version {version} of the state has another receipts root than was committed")
-            self._report.read_again += 1
+        with _error_is_a_defect(), ExecutionMachine.open(path, read_only=True, workers=0) as machine:
+            self._check_version(machine.version)
+            for version in range(machine.oldest, machine.version + 1):
+                info = machine.info_at(version)
+                self._check_root(version, info.state_root)
+                if version and info.receipts_root != self._truths[version].receipts_root:
+                    raise Defect("corrupt", f"version {version} of the state has another receipts root than was committed")
+                self._report.read_again += 1
 
     def _check_root(self, version: int, root: bytes) -> None:
-        if root != self._truths[version].state_root:
-            raise Defect(
-                "corrupt", f"version {version} of the state has the root {root.hex()}, committed was {self._truths[version].state_root.hex()}"
-            )
+        committed = self._truths[version].state_root
+        if root != committed:
+            raise Defect("corrupt", f"version {version} of the state has the root {root.hex()}, committed was {committed.hex()}")
 
-    def _lost(self, version: int) -> None:
-        raise Defect("lost commit", f"version {self.acknowledged} was acknowledged, and the state came back at version {version}")
+    def _check_version(self, version: int) -> None:
+        if version < self.acknowledged:
+            raise Defect("lost commit", f"version {self.acknowledged} was acknowledged, and the state came back at version {version}")
+        newest = self.acknowledged if self.asked is None else self.asked
+        if version > newest:
+            raise Defect("corrupt", f"the state came back at version {version}; nothing after version {newest} was to be committed")
 
     def _acknowledge(self, version: int) -> None:
         self.acknowledged = version
         self.asked = None
         self._report.committed += 1
         self._report.transactions += self._truths[version].transactions
+
+
+@contextmanager
+def _error_is_a_defect() -> Iterator[None]:
+    """Nobody attacks while the judge reads."""
+    try:
+        yield
+    except Error as error:
+        kind = "corrupt" if error.exit_status == StateCorrupt.exit_status else "refused without cause"
+        raise Defect(kind, f"reading the state at rest: {type(error).__name__}: {error}") from error

@@ -101,8 +101,7 @@ class Round:
 
     def judge_versions(self) -> None:
         """All that the state holds. Nobody may have it open."""
-        with ExecutionMachine.open(self._state, read_only=True, workers=0) as machine:
-            self._judge.versions(machine)
+        self._judge.versions(str(self._state))
 
     def abandon(self) -> None:
         """Something is wrong, or the user has seen enough: no process is left. Raises Defect for those that will not end."""

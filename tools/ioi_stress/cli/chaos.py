@@ -45,7 +45,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--faults", type=lambda text: text.split(","), default=["all"], metavar="NAME,...",
         help=f"which there are: all (the default), or some of {', '.join(FAULTS)}",
     )
-    group.add_argument("--rate", type=float, default=ChaosPlan.rate, metavar="R", help="faults in a block, on average (default: %(default)s)")
+    group.add_argument(
+        "--rate", type=float, default=ChaosPlan.rate, metavar="R", help="faults in a block, on average (default: %(default)s)"
+    )
     group.add_argument("--fault-seed", type=whole_number, metavar="N", help="of the faults (default: that of the workload)")
     group.add_argument("--workers", type=whole_number, metavar="N", help="worker processes (default: one per core)")
     group.add_argument(
@@ -57,8 +59,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--keep", type=whole_number, default=ChaosPlan.keep, metavar="N",
         help="keep the newest N versions readable and prune the others meanwhile; 0 keeps all (default: %(default)s)",
     )
-    group.add_argument("--state", metavar="DIR", help="where the state is made and stays (default: a temporary directory, kept on failure)")
-    group.add_argument("--disk", type=whole_number, metavar="MIB", help="put the state on a disk of its own, of so many MiB: an ext4 in a file (root only)")
+    group.add_argument(
+        "--state", metavar="DIR", help="where the state is made and stays (default: a temporary directory, kept on failure)"
+    )
+    group.add_argument(
+        "--disk", type=whole_number, metavar="MIB",
+        help="put the state on a disk of its own, of so many MiB: an ext4 in a file (root only)",
+    )
     group.add_argument("--no-pin", dest="pin", action="store_false", help="let workers move between cores")
     group.add_argument("--quiet", action="store_true", help="no lines of progress")
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from time import monotonic
-from typing import Any, Callable
+from typing import Callable
 
 from ioi_exec import InputError
 from ioi_stress.chaos.disk import Disk

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from pathlib import Path
 from time import monotonic
 

@@ -6,7 +6,6 @@ import argparse
 import shlex
 import sys
 import time
-from typing import Any
 
 from ioi_exec import Diverged, Error, StateCorrupt
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print, whole_number

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
     from ioi_exec.past import PastState
+    from ioi_exec.policy import Policy
     from ioi_exec.receipt import Receipt, Receipts
     from ioi_exec.result import BlockResult, Stats
     from ioi_exec.vm.protocol import VM, StateView
@@ -52,6 +53,7 @@ _HOMES = {
     "limits": "Limits",
     "machine": "ExecutionMachine",
     "past": "PastState",
+    "policy": "Policy",
     "receipt": "Receipt Receipts",
     "result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
@@ -74,6 +76,7 @@ __all__ = [
     "MachineBusy",
     "MachineClosed",
     "PastState",
+    "Policy",
     "ReadOnly",
     "Receipt",
     "Receipts",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Protocol, Sequence
 
 from ioi_exec.context import BlockContext
+from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.receipt import Receipt, Receipts
 from ioi_exec.result import Stats
 
@@ -14,10 +15,11 @@ OnReceipt = Callable[[int, Receipt], None]
 
 @dataclass(frozen=True)
 class Block:
-    """A block that was checked: bytes within the limits, and where it stands."""
+    """A block that was checked: bytes within the limits, where it stands, and how to go about it."""
 
     txs: Sequence[bytes]
     context: BlockContext
+    policy: Policy = DEFAULT
 
 
 @dataclass

@@ -19,8 +19,9 @@ from ioi_exec.header import BlockHeader
 from ioi_exec.identity import Identity
 from ioi_exec.info import StateInfo
 from ioi_exec.limits import Limits
-from ioi_exec.opening import StatePath, checked_keep, checked_workers, remembered_vm, reopened
+from ioi_exec.opening import StatePath, checked_keep, checked_policy, checked_workers, remembered_vm, reopened
 from ioi_exec.past import PastState
+from ioi_exec.policy import Policy
 from ioi_exec.preparation import (
     Genesis,
     block_context,
@@ -47,7 +48,7 @@ class ExecutionMachine:
 
     def __init__(
         self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, workers: int, pin: bool,
-        executors: Executors,
+        executors: Executors, policy: Policy,
     ) -> None:
         """Use `create` or `open`."""
         self._store = store
@@ -59,6 +60,7 @@ class ExecutionMachine:
         self._workers = workers
         self._pin = pin
         self._executors = executors
+        self._policy = policy
         self._staging = Staging(workers)
         self._guard = Guard()
 
@@ -77,6 +79,7 @@ class ExecutionMachine:
         limits: Limits | None = None,
         executors: Executors | None = None,
         keep: int | None = None,
+        policy: Policy | None = None,
     ) -> ExecutionMachine:
         """Create a state, durable at version 0 on return. path None: in memory.
 
@@ -85,14 +88,15 @@ class ExecutionMachine:
         workers: processes; None: one per core this process may use; 0: none, one by one in this process.
         pin: keep each worker on a core of its own. executors: where
         blocks are executed, to share workers with other machines; default: workers of its own. keep: how many of the newest
-        versions stay readable; older ones are pruned beside the blocks to come. None: all of them.
+        versions stay readable; older ones are pruned beside the blocks to come. None: all of them. policy: how workers go about
+        blocks; a matter of speed alone. None: Policy.named("default").
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
         limits = checked_limits(Limits() if limits is None else limits)
         keep = checked_keep(keep)
         loaded = load_vm(vm, vm_args)
         identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus())
-        workers = checked_workers(workers)
+        workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
             check_genesis(items)
@@ -106,7 +110,7 @@ class ExecutionMachine:
                     raise
                 store = reopened(path, tree, identity, items)
         store.keep = keep
-        return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
+        return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy)
 
     @classmethod
     def open(
@@ -121,14 +125,15 @@ class ExecutionMachine:
         limits: Limits | None = None,
         executors: Executors | None = None,
         keep: int | None = None,
+        policy: Policy | None = None,
     ) -> ExecutionMachine:
         """Open a state. Its VM and tree are remembered; vm is needed only where the VM cannot be imported by name.
 
         read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
-        limits: default those that can decide a receipt as they were at creation. keep: as for `create`.
+        limits: default those that can decide a receipt as they were at creation. keep, policy: as for `create`.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
-        workers, keep = checked_workers(workers), checked_keep(keep)
+        workers, keep, policy = checked_workers(workers), checked_keep(keep), checked_policy(policy)
         with storage_errors():
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
@@ -143,7 +148,7 @@ class ExecutionMachine:
             elif not read_only:
                 loaded = remembered_vm(identity)
             store.keep = keep
-            return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors())
+            return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy)
         except BaseException:
             store.close()
             raise
@@ -155,12 +160,14 @@ class ExecutionMachine:
         on_receipt: OnReceipt | None = None,
         *,
         sequential: bool = False,
+        policy: Policy | None = None,
     ) -> BlockResult:
         """Execute a block on the committed state and stage it.
 
         header: default BlockHeader(), whose height is the initial height + version.
         on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
         sequential: one by one in this process, whatever `workers` says.
+        policy: for this block; None: the machine's.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
         with self._guard.alone("execute"):
@@ -170,7 +177,7 @@ class ExecutionMachine:
                 version, parent_root = store.version, store.root
             listed = checked_transactions(txs, self._limits)
             header = decided_header(header, self._identity.initial_height + version)
-            block = Block(listed, block_context(header, parent_root))
+            block = Block(listed, block_context(header, parent_root), checked_policy(policy, self._policy))
             vm = self._loaded_vm()
             executor = self._executors.get(vm, self._limits, 0 if sequential else self._workers, self._pin)
             prepared = perf_counter()
@@ -427,6 +434,11 @@ class ExecutionMachine:
     @property
     def limits(self) -> Limits:
         return self._limits
+
+    @property
+    def policy(self) -> Policy:
+        """How workers go about blocks, unless `execute` is told otherwise."""
+        return self._policy
 
     @property
     def read_only(self) -> bool:

@@ -43,7 +43,7 @@ class NativeSequentialExecutor:
                 on_receipt(index, receipt)
         if error is not None:
             raise end_block_failed(len(block.txs), error)
-        stats = Stats(executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
+        stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}
         return Outcome(writes, receipts, stats)
 

@@ -11,6 +11,7 @@ from ioi_shm import WORKERS_MAX
 from ioi_exec.cores import available_cores
 from ioi_exec.errors import InputError, InputTypeError, StateExists, VMError
 from ioi_exec.identity import Identity
+from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.vm.loading import LoadedVM, load_vm
 
 StatePath = str | os.PathLike[str]
@@ -43,6 +44,15 @@ def remembered_vm(identity: Identity) -> LoadedVM:
     loaded = load_vm(identity.vm.name, identity.vm.args)
     identity.vm.check_same(loaded.spec)
     return loaded
+
+
+def checked_policy(policy: Policy | None, otherwise: Policy = DEFAULT) -> Policy:
+    """How the scheduler is to go about blocks. Raises InputTypeError."""
+    if policy is None:
+        return otherwise
+    if not isinstance(policy, Policy):
+        raise InputTypeError(f"policy is {type(policy).__name__}: give a Policy, say Policy.named({Policy.names()[1]!r}), or None")
+    return policy
 
 
 def checked_keep(keep: int | None) -> int | None:

@@ -21,6 +21,7 @@ from ioi_exec.errors import Error, ResourceError, StaleResult, VMError, VMFault
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
+from ioi_exec.policy import Policy
 from ioi_exec.receipt import Receipts
 from ioi_exec.result import Stats
 from ioi_exec.vm.loading import LoadedVM
@@ -104,6 +105,8 @@ class ParallelExecutor:
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
         began = perf_counter()
+        if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
+            return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began}))
         attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt)
         try:
@@ -186,7 +189,7 @@ class ParallelExecutor:
             return None
         if arena.state == BLOCK_DONE:
             streamed.hand_out(arena)
-            return self._outcome(pool, arena, attempts)
+            return self._outcome(arena, block.policy, attempts)
         raise self._failure(pool, arena)
 
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
@@ -200,7 +203,7 @@ class ParallelExecutor:
         while True:
             needed = memory.arena.begin(
                 txs=block.txs,
-                workers=pool.workers,
+                workers=block.policy.workers_for(len(block.txs), pool.workers),
                 spins=pool.spins,
                 has_end_block=self._vm.end_block,
                 keys=max(2 * len(block.txs), self._keys) + len(overlay),
@@ -211,6 +214,7 @@ class ParallelExecutor:
                 proposer=context.proposer,
                 extra=context.extra,
                 parent_root=context.parent_root,
+                policy=block.policy.of_core(),
             )
             if not needed and memory.arena.overlay(overlay):
                 return
@@ -223,12 +227,12 @@ class ParallelExecutor:
 
     def _watch(self, pool: Pool, arena: Arena, streamed: _Stream) -> bool:
         """Sleep until the workers are through. False: one died, or nothing moved for too long."""
-        progress, since = _progress(arena, pool.workers), monotonic()
+        progress, since, entered = _progress(arena), monotonic(), pool.up
         look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
         patience = self._limits.stall_seconds
         for turn in itertools.count():
             if arena.wait(look):
-                pool.up = True
+                pool.up = pool.up or arena.workers == pool.workers
                 return True
             streamed.hand_out(arena)
             if turn % (LOOK_NS // look):
@@ -236,21 +240,22 @@ class ParallelExecutor:
             if pool.dead():
                 # The others may wait for it for ever; but the block may also have been over already.
                 return arena.wait(0)
-            pool.up = pool.up or all(arena.slot(i)["in_block"] for i in range(pool.workers))
-            now = _progress(arena, pool.workers)
+            entered = entered or all(arena.slot(i)["in_block"] for i in range(arena.workers))
+            now = _progress(arena)
             if now != progress:
                 progress, since = now, monotonic()
-            elif monotonic() - since > (patience if pool.up else max(patience, START_SECONDS)):
+            elif monotonic() - since > (patience if entered else max(patience, START_SECONDS)):
                 return False
         raise AssertionError("unreachable")
 
-    def _outcome(self, pool: Pool, arena: Arena, attempts: _Attempts) -> Outcome:
-        slots = [arena.slot(i) for i in range(pool.workers)]
+    def _outcome(self, arena: Arena, policy: Policy, attempts: _Attempts) -> Outcome:
+        slots = [arena.slot(i) for i in range(arena.workers)]
         solo = sum(slot["solo"] for slot in slots)
-        mode = "sequential" if attempts.alone else "solo" if 2 * solo > arena.transactions else "parallel"
+        alone = arena.workers < self._pool.workers or 2 * solo > arena.transactions
         stats = Stats(
-            mode=mode,
-            workers=pool.workers,
+            mode="sequential" if attempts.alone else "solo" if alone else "parallel",
+            policy=policy.name,
+            workers=arena.workers,
             executions=sum(slot["executions"] for slot in slots),
             validations=sum(slot["validations"] for slot in slots),
             aborts=sum(slot["aborts"] for slot in slots),
@@ -301,15 +306,15 @@ class _Stream:
             self.on_receipt(index, receipt)
 
 
-def _progress(arena: Arena, workers: int) -> tuple[int, ...]:
-    slots = [arena.slot(i) for i in range(workers)]
+def _progress(arena: Arena) -> tuple[int, ...]:
+    slots = [arena.slot(i) for i in range(arena.workers)]
     return arena.watermark, *(slot["executions"] + slot["in_block"] for slot in slots)
 
 
 def _culprits(pool: Pool, arena: Arena) -> list[int]:
     """The transactions that dead workers were at; of a stall, the lowest that is running, which the others may wait for."""
     dead = pool.dead()
-    running = [(i, arena.slot(i)["current_tx"] - 1) for i in range(pool.workers) if arena.slot(i)["current_tx"]]
+    running = [(i, arena.slot(i)["current_tx"] - 1) for i in range(arena.workers) if arena.slot(i)["current_tx"]]
     if dead:
         return [tx for i, tx in running if i in dead]
     return [min(tx for _, tx in running)] if running else []

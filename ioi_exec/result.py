@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 class Stats:
     """How a block was executed. Of interest to people only: no result depends on it.
 
-    mode: "sequential" or "parallel", or what the executor says it fell back to.
-    workers: worker processes, 0 if it ran in the calling one.
+    mode: "sequential": one by one, in the calling process or, after deaths, in a clean one; "solo": most of it by one worker alone,
+    since it was small or conflicts made that faster; "parallel".
+    policy: the name of the policy, which does not bear on mode "sequential".
+    workers: worker processes that took part, 0 if it ran in the calling one.
     executions: incarnations executed; equals the number of transactions if none ran twice.
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
     stage_threads: threads that computed the state root.
@@ -27,6 +29,7 @@ class Stats:
     """
 
     mode: str = "sequential"
+    policy: str = "default"
     workers: int = 0
     executions: int = 0
     validations: int = 0
@@ -40,6 +43,7 @@ class Stats:
     def to_json(self) -> dict[str, Any]:
         return {
             "mode": self.mode,
+            "policy": self.policy,
             "workers": self.workers,
             "executions": self.executions,
             "validations": self.validations,

@@ -38,7 +38,7 @@ class SequentialExecutor:
         executed = perf_counter()
         run_end_block(self._vm, self._limits, block, overlay, receipts)
         ended = perf_counter()
-        stats = Stats(executions=len(block.txs), busy_seconds=[ended - began])
+        stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
         stats.seconds = {"execute": executed - began, "end_block": ended - executed}
         return Outcome(overlay.batch(), receipts, stats)
 

@@ -13,6 +13,7 @@ from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
 from ioi_exec.header import BlockHeader
 from ioi_exec.machine import ExecutionMachine
+from ioi_exec.policy import Policy
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
 read as a transaction refuses its whole file before anything of it executes."""
@@ -41,6 +42,10 @@ def register(commands: Commands) -> None:
         "--keep", type=whole_number, metavar="N",
         help="keep the newest N versions readable; older ones are pruned beside the blocks (default: all are kept)",
     )
+    command.add_argument(
+        "--policy", choices=Policy.names(), metavar="NAME",
+        help=f"how workers go about a block, a matter of speed alone: {', '.join(Policy.names())} (default: the first)",
+    )
     command.set_defaults(run=run)
 
 
@@ -51,9 +56,14 @@ def run(options: argparse.Namespace) -> int:
     if options.blocks.count("-") > 1:
         raise InputError("standard input (-) was given twice: it is one block")
     workers = 0 if options.sequential else options.workers
+    if options.policy is not None and workers == 0:
+        raise InputError("--policy was given for execution one by one, which has no use for one: leave one out")
     # A dry run changes nothing, so it may happen beside a live engine.
     with vm_may_print():
-        machine = ExecutionMachine.open(options.state, workers=workers, read_only=options.dry_run, keep=options.keep)
+        machine = ExecutionMachine.open(
+            options.state, workers=workers, read_only=options.dry_run, keep=options.keep,
+            policy=None if options.policy is None else Policy.named(options.policy),
+        )
     with machine:
         with machine.sandbox() if options.dry_run else nullcontext():
             for source, root in zip(options.blocks, expected):

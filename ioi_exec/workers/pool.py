@@ -171,7 +171,7 @@ class Pool:
     def close(self) -> None:
         """Let the workers end, or end them. Idempotent."""
         if self._memory is not None and os.getpid() == self._pid:
-            self._memory.arena.shutdown()
+            self._memory.arena.shutdown(self.workers)
             for process in self._processes:
                 try:
                     process.wait(timeout=1.0)

@@ -25,7 +25,7 @@ enum {
     IOI_CHUNK = 32 * 1024,  /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
-#define IOI_LAYOUT UINT64_C(1)                 /* raised when a shared structure changes */
+#define IOI_LAYOUT UINT64_C(2)                 /* raised when a shared structure changes */
 
 /* How a block stands. Anything but RUNNING sends every worker home. */
 typedef enum ioi_block_state {
@@ -48,14 +48,32 @@ typedef struct ioi_slot {
     a64 solo;           /* transactions run alone at the watermark */
 } ioi_slot;
 
+/* Where a worker is called to a block; a line of its own, so that those who are not called are not disturbed. */
+typedef struct ioi_call {
+    alignas(IOI_LINE) a32 seq; /* counts the blocks it was called to; its futex between blocks. The coordinator's to write */
+    a32 asleep;                /* whether it sleeps on it, or is about to */
+} ioi_call;
+
+/* How the scheduler goes about a block: speed alone depends on it. All zero is the default. */
+typedef struct ioi_policy {
+    uint32_t window;   /* how far execution may run ahead of the watermark, IOI_WINDOW_OPEN at most; 0: as conflicts demand */
+    uint32_t run;      /* consecutive transactions claimed at once, IOI_RUN_MAX at most; 0: as their cost demands */
+    bool no_estimates; /* leave the writes of an aborted incarnation as they are: readers take them, at their own risk */
+    bool by_version;   /* a read stands if it would see the same incarnation's write, not just an equal value */
+    bool no_solo;      /* never one worker alone at the watermark */
+} ioi_policy;
+#define IOI_WINDOW_OPEN ((uint32_t)INT32_MAX) /* no limit */
+enum { IOI_RUN_MAX = 64 };                    /* longest run: more makes the tail of a block uneven */
+
 /* The block as its workers see it: written before the block starts, constant while it runs. */
 typedef struct ioi_block {
     uint32_t n;              /* transactions */
-    uint32_t workers;        /* how many take part */
+    uint32_t workers;        /* how many take part: those with the lowest ids */
     uint32_t has_end_block;  /* run the VM once more after the last transaction */
     uint32_t trie_levels;    /* 64-ary levels that number n + 2 positions */
     uint32_t root_bits;      /* the key index's root table has 2^root_bits slots */
     uint32_t spins;          /* turns to spin before sleeping; 0 when workers outnumber cores */
+    ioi_policy policy;
     uint64_t setup;          /* which VM and state the workers need: a number the coordinator told them before */
     uint64_t parent_version; /* the committed version the base must be at */
     uint64_t height, time_ns;
@@ -88,7 +106,6 @@ typedef struct ioi_sched {
     /* On a line of its own: every write looks at it, and it changes twice a block at most. */
     alignas(IOI_LINE) a32 ordered_on; /* the block scans: written keys go into the ordered index */
 } ioi_sched;
-#define IOI_WINDOW_OPEN ((uint32_t)INT32_MAX) /* no limit */
 
 typedef struct ioi_shared {
     uint64_t magic, layout;
@@ -96,12 +113,11 @@ typedef struct ioi_shared {
     uint64_t seed[4];  /* of the key index, random per arena; no result depends on it */
     alignas(IOI_LINE) a64 reserved;
     alignas(IOI_LINE) a64 bump;
-    alignas(IOI_LINE) a32 block_seq; /* futex of workers between blocks: counts them */
-    a32 block_sleepers;
-    a32 shutdown;
+    alignas(IOI_LINE) a32 shutdown;
     alignas(IOI_LINE) a32 active; /* workers still in the block; futex of the coordinator */
     alignas(IOI_LINE) ioi_block block;
     ioi_sched sched;
+    ioi_call calls[IOI_WORKERS_MAX];
     ioi_slot slots[IOI_WORKERS_MAX];
 } ioi_shared;
 

@@ -52,6 +52,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->workers = in->workers;
     block->spins = in->spins;
     block->has_end_block = in->has_end_block;
+    block->policy = in->policy;
     block->trie_levels = trie_levels(in->n);
     block->root_bits = ioi_index_bits(in->keys);
     block->setup = in->setup;
@@ -89,12 +90,19 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
     return ioi_mv_publish(alloc, &arena->shared->slots[0], 0, 0, &put, 1, NULL, &write, &wrote_new);
 }
 
+/* A word for each: a worker that is not called sees nothing of the block, and so cannot mistake the next one for it. */
+static void call(ioi_arena *arena, uint32_t id) {
+    ioi_call *c = &arena->shared->calls[id];
+    a32_add(&c->seq, 1);
+    if (a32_load_sc(&c->asleep)) ioi_futex_wake(&c->seq, 1);
+}
+
 void ioi_block_start(ioi_arena *arena) {
     ioi_shared *shared = arena->shared;
+    uint32_t workers = shared->block.workers;
     ioi_scheduler_start(arena);
-    a32_store(&shared->active, shared->block.workers);
-    a32_add(&shared->block_seq, 1);
-    if (a32_load_sc(&shared->block_sleepers)) ioi_futex_wake(&shared->block_seq, UINT32_MAX);
+    a32_store(&shared->active, workers);
+    for (uint32_t id = 0; id < workers; id++) call(arena, id);
 }
 
 bool ioi_block_wait(ioi_arena *arena, uint64_t timeout_ns) {
@@ -109,18 +117,18 @@ bool ioi_block_wait(ioi_arena *arena, uint64_t timeout_ns) {
     }
 }
 
-bool ioi_block_await(ioi_arena *arena, uint32_t *seen, uint64_t spin_ns) {
+bool ioi_block_await(ioi_arena *arena, uint32_t id, uint32_t *seen, uint64_t spin_ns) {
     enum { PAUSES_PER_LOOK = 16 };
-    ioi_shared *shared = arena->shared;
-    for (uint64_t until = ioi_now_ns() + spin_ns; spin_ns && a32_load(&shared->block_seq) == *seen && ioi_now_ns() < until;)
+    ioi_call *c = &arena->shared->calls[id];
+    for (uint64_t until = ioi_now_ns() + spin_ns; spin_ns && a32_load(&c->seq) == *seen && ioi_now_ns() < until;)
         for (int i = 0; i < PAUSES_PER_LOOK; i++) ioi_pause();
-    if (a32_load(&shared->block_seq) == *seen) {
-        a32_add(&shared->block_sleepers, 1);
-        while (a32_load_sc(&shared->block_seq) == *seen) ioi_futex_wait(&shared->block_seq, *seen, 0);
-        a32_add(&shared->block_sleepers, UINT32_MAX);
+    if (a32_load(&c->seq) == *seen) {
+        a32_xchg(&c->asleep, 1); /* announced before the last look: wait.h */
+        while (a32_load_sc(&c->seq) == *seen) ioi_futex_wait(&c->seq, *seen, 0);
+        a32_store(&c->asleep, 0);
     }
-    *seen = a32_load(&shared->block_seq);
-    return !a32_load(&shared->shutdown);
+    *seen = a32_load(&c->seq);
+    return !a32_load(&arena->shared->shutdown);
 }
 
 void ioi_block_depart(ioi_arena *arena) {
@@ -129,10 +137,9 @@ void ioi_block_depart(ioi_arena *arena) {
     if (inside == 1) ioi_futex_wake(&arena->shared->active, UINT32_MAX);
 }
 
-void ioi_block_shutdown(ioi_arena *arena) {
+void ioi_block_shutdown(ioi_arena *arena, uint32_t workers) {
     a32_store(&arena->shared->shutdown, 1);
-    a32_add(&arena->shared->block_seq, 1);
-    ioi_futex_wake(&arena->shared->block_seq, UINT32_MAX);
+    for (uint32_t id = 0; id < workers; id++) call(arena, id);
 }
 
 /* ---- receipts ------------------------------------------------------------------------------------------------ */

@@ -8,8 +8,9 @@
 enum { IOI_TRANSACTIONS_MAX = 1 << 28 }; /* of a block; positions have 32 bits, the version tries 5 levels */
 
 typedef struct ioi_block_input {
-    uint32_t n, workers, spins;
+    uint32_t n, workers, spins; /* workers: how many take part, of all there are */
     bool has_end_block;
+    ioi_policy policy;
     uint64_t tx_bytes; /* sum of their lengths */
     uint64_t keys;     /* about how many keys it will touch: sizes the index, wrong guesses only cost speed */
     uint64_t setup, parent_version, height, time_ns;
@@ -28,21 +29,22 @@ uint64_t ioi_block_room(const ioi_block_input *input);
  * base that workers read. Each key once. Between begin and start. False when the arena is full. */
 bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, const uint8_t *bytes, uint32_t len);
 
-/* Let the workers in. */
+/* Let those workers in that take part. The others sleep on. */
 void ioi_block_start(ioi_arena *arena);
 
 /* Sleep until no worker is in the block, at most timeout_ns. True when so. */
 bool ioi_block_wait(ioi_arena *arena, uint64_t timeout_ns);
 
-/* Worker side: sleep until a block newer than *seen starts (true) or the pool shuts down (false). A worker that was just in
- * a block spins for a while first: blocks come in rows, and waking a process takes longer than a small block. */
-bool ioi_block_await(ioi_arena *arena, uint32_t *seen, uint64_t spin_ns);
+/* Worker side: sleep until this worker is called to a block again (*seen: calls so far; true) or the pool shuts down (false). A
+ * worker that was just in a block spins for a while first: blocks come in rows, and waking a process takes longer than a small
+ * block. */
+bool ioi_block_await(ioi_arena *arena, uint32_t id, uint32_t *seen, uint64_t spin_ns);
 
 /* Worker side: out of the block. The last one wakes the coordinator. */
 void ioi_block_depart(ioi_arena *arena);
 
-/* Tell every worker to end. */
-void ioi_block_shutdown(ioi_arena *arena);
+/* Tell all `workers` to end. */
+void ioi_block_shutdown(ioi_arena *arena, uint32_t workers);
 
 /* Receipts of transactions [from, to), all below the watermark, packed one after another, little endian:
  *     u32 code, u32 output_len, u32 error_len, u32 0, u64 gas_wanted, u64 gas_used, output, error

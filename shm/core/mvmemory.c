@@ -93,7 +93,7 @@ static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
     return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;
 }
 
-bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position) {
+bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version) {
     const ioi_arena *arena = alloc->arena;
     ioi_entry *entry = ioi_at(arena, read->entry & ~IOI_PRESENCE);
     uint64_t now;
@@ -101,6 +101,7 @@ bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
     ioi_seen seen = ioi_mv_read(alloc, entry, position, &now, &writer);
     if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;
     if (now == read->word) return true;
+    if (by_version) return false;
     if (ioi_word_present(now) != ioi_word_present(read->word)) return false;
     return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, read->word);
 }
@@ -113,7 +114,7 @@ bool ioi_beyond(const ioi_bounds *bounds, const uint8_t *key, uint32_t len) {
 
 /* Looks for a phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are
  * reads and validated as such. */
-bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position,
+bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position, bool by_version,
                          bool (*seen)(const void *context, uint64_t entry), const void *context) {
     const ioi_arena *arena = alloc->arena;
     ioi_entry *e = ioi_ordered_forward(arena, bounds->low_len == IOI_UNBOUNDED ? NULL : bounds->low, bounds->low_len, false);
@@ -123,16 +124,16 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
         uint64_t now;
         ioi_version *version = ioi_versions_below(alloc, e, position, &now);
         /* No version: the base shows, and the scan met every key of the base as far as it looked. */
-        if (version && (ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;
+        if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;
     }
     return true;
 }
 
 static bool in_set(const void *set, uint64_t entry) { return set_has(set, entry); }
 
-bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch) {
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch) {
     for (uint32_t i = 0; i < inc->reads_count; i++)
-        if (!ioi_mv_read_stands(alloc, &inc->reads[i], position)) return false;
+        if (!ioi_mv_read_stands(alloc, &inc->reads[i], position, by_version)) return false;
     if (inc->ranges_count == 0) return true;
 
     set_reserve(scratch, inc->reads_count);
@@ -143,7 +144,7 @@ bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t posi
         ioi_bounds bounds = {NULL, NULL, r->low_len, r->high_len, r->high_inclusive};
         if (r->low_len != IOI_UNBOUNDED) bounds.low = ioi_at(alloc->arena, r->low);
         if (r->high_len != IOI_UNBOUNDED) bounds.high = ioi_at(alloc->arena, r->high);
-        if (!ioi_mv_range_stands(alloc, &bounds, position, in_set, scratch)) return false;
+        if (!ioi_mv_range_stands(alloc, &bounds, position, by_version, in_set, scratch)) return false;
     }
     return true;
 }

@@ -96,17 +96,18 @@ bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, u
 /* What the transaction at `position` sees of a key. */
 ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer);
 
-/* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else equal values
- * (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `scratch` is needed
+/* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else, unless `by_version`, equal
+ * values (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `scratch` is needed
  * for ranges: a process-private set, see below. */
 typedef struct ioi_entry_set ioi_entry_set;
-bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, ioi_entry_set *scratch);
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch);
 
 /* The same for a single read. */
-bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position);
+bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version);
 
-/* And for a range: no key in it has a live value now but those of which `seen(context, entry's offset)`. */
-bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position,
+/* And for a range: no key in it has a live value now (`by_version`: nor a deletion) but those of which `seen(context, entry's
+ * offset)`. */
+bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position, bool by_version,
                          bool (*seen)(const void *context, uint64_t entry), const void *context);
 
 /* Whether a value is there, and its record. */
@@ -124,7 +125,7 @@ typedef struct ioi_put {
 
 /* Publish the writes of an incarnation at `position` and withdraw what `previous` (or NULL) wrote and this one did
  * not. Fills writes[count]. *wrote_new is set if a key was written that `previous` had not written: only then can the
- * validity of higher transactions change beyond what the ESTIMATEs already said. False when the arena is full. */
+ * validity of higher transactions change beyond what ESTIMATEs, if there were any, already said. False when the arena is full. */
 bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_t incarnation, const ioi_put *puts,
                     uint32_t count, const ioi_incarnation *previous, ioi_write *writes, bool *wrote_new);
 

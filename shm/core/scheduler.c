@@ -5,7 +5,6 @@
 #include "wait.h"
 
 enum {
-    RUN_MAX = 64,           /* longest run: more makes the tail of a block uneven */
     RUN_NS = 4000,          /* a run should cost about this much: then the shared counter is noise */
     RUN_FIRST = 4,          /* before anything was measured */
     EARLY_NS = 2000,        /* transactions cheaper than this are not validated before the watermark reaches them */
@@ -24,7 +23,8 @@ void ioi_scheduler_start(ioi_arena *arena) {
     memset((void *)sched, 0, sizeof *sched);
     sched->solo_length = SOLO_FIRST;
     sched->tuned_ns = ioi_now_ns();
-    a32_store(&sched->window, IOI_WINDOW_OPEN);
+    uint32_t window = arena->shared->block.policy.window;
+    a32_store(&sched->window, window ? window : IOI_WINDOW_OPEN);
     a32_store(&sched->state, IOI_BLOCK_RUNNING);
 }
 
@@ -47,6 +47,7 @@ void ioi_worker_enter(ioi_worker *w) {
     ioi_alloc_init(&w->alloc, w->arena);
     w->status = ioi_at(w->arena, block->status);
     w->incarnations = ioi_at(w->arena, block->incarnations);
+    w->policy = block->policy;
     w->n = block->n;
     w->workers = block->workers;
     w->spins = block->spins;
@@ -152,7 +153,7 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
     /* Exact compare, incarnation included: a validator that was slow may have judged an older one. */
     if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;
     /* First the ESTIMATEs, then the new incarnation: whoever sees it EXECUTING can rely on them. */
-    ioi_mv_estimate(w->arena, ioi_finished(w, tx));
+    if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));
     /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
     a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
     count(&w->slot->aborts, 1);
@@ -162,16 +163,26 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
 
 static bool validate(ioi_worker *w, uint32_t tx) {
     count(&w->slot->validations, 1);
-    return ioi_mv_validate(&w->alloc, ioi_finished(w, tx), tx + 1, w->scratch);
+    return ioi_mv_validate(&w->alloc, ioi_finished(w, tx), tx + 1, w->policy.by_version, w->scratch);
 }
 
 /* ---- the watermark ------------------------------------------------------------------------------------------- */
 
+/* Hot keys make herds, every waiter of i waking and suspending again on i + 1. Then execution may only run a few
+ * transactions ahead of the watermark. */
+static void adapt_window(ioi_worker *w, uint64_t trouble, uint32_t steps) {
+    ioi_sched *sched = w->sched;
+    uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers, before = window;
+    if (trouble > steps / 2)
+        window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
+    else if (trouble < steps / 8)
+        window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
+    a32_xchg(&sched->window, window);
+    if (window > before) notify(sched, UINT32_MAX);
+}
+
 /* How the block goes is looked at every few steps of the watermark, by the holder of the token. Sums over the workers'
  * slots are as of a moment ago, which is good enough: only speed depends on them. Returns whether to run solo.
- *
- * Window: hot keys make herds, every waiter of i waking and suspending again on i + 1. Then execution may only run a
- * few transactions ahead of the watermark.
  *
  * Solo: where transactions conflict, one worker alone may be faster than several that fight over cache lines, wake each
  * other and throw work away. Whether it is, is measured: a step of the watermark now against a step alone. */
@@ -189,14 +200,8 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
     sched->tuned_trouble = trouble;
     sched->tuned_ns = now;
 
-    uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers, before = window;
-    if (recent > steps / 2)
-        window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
-    else if (recent < steps / 8)
-        window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
-    a32_xchg(&sched->window, window);
-    if (window > before) notify(sched, UINT32_MAX);
-
+    if (w->policy.window == 0) adapt_window(w, recent, steps);
+    if (w->policy.no_solo) return false;
     /* What a step takes alone: as it was the last time, and no more than an execution costs now. */
     uint64_t alone = w->solo_ns && w->solo_ns < w->cost_ns ? w->solo_ns : w->cost_ns;
     if (w->workers > 1 && recent * 4 > steps && alone && steps * alone < elapsed + elapsed / 16) return true;
@@ -345,9 +350,10 @@ static bool claim(ioi_worker *w, uint32_t tx) {
 }
 
 static uint32_t run_length(const ioi_worker *w, uint32_t left) {
+    if (w->policy.run) return w->policy.run;
     uint64_t length = w->cost_ns ? RUN_NS / w->cost_ns : RUN_FIRST;
     uint32_t share = left / (2 * w->workers); /* the end of a block is dealt out finer */
-    if (length > RUN_MAX) length = RUN_MAX;
+    if (length > IOI_RUN_MAX) length = IOI_RUN_MAX;
     if (length > share) length = share;
     return length ? (uint32_t)length : 1;
 }
@@ -382,7 +388,7 @@ static bool claim_run(ioi_worker *w) {
 uint32_t ioi_run_end(const ioi_worker *w, uint32_t tx) {
     if (w->token) { /* solo */
         uint32_t until = a32_load_relaxed(&w->sched->solo_until);
-        return until < tx + RUN_MAX ? (until > tx ? until : tx + 1) : tx + RUN_MAX;
+        return until < tx + IOI_RUN_MAX ? (until > tx ? until : tx + 1) : tx + IOI_RUN_MAX;
     }
     return w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
 }
@@ -477,8 +483,9 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);
     a32_store_relaxed(&w->slot->current_tx, 0);
     if (!early(w) || a32_load(&w->sched->validation_idx) <= tx) return;
-    /* Validation has passed it by. New keys may overtake anything above; otherwise only this one is unchecked. */
-    if (wrote_new)
+    /* Validation has passed it by. New keys may overtake anything above; otherwise only this one is unchecked: what read its old
+     * writes met their ESTIMATEs. Without these, whatever a further incarnation wrote or withdrew may overtake as well. */
+    if (wrote_new || (w->policy.no_estimates && inc->incarnation > 0))
         a32_min(&w->sched->validation_idx, tx);
     else if (w->fresh != tx && w->owned == IOI_NO_TX) {
         uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;

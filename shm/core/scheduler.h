@@ -18,6 +18,8 @@
  * Runs. A shared counter is touched once per run of consecutive transactions; a run is a suggestion too, each
  * transaction in it is claimed by its status word. Its length follows what a transaction costs.
  *
+ * Policy (ioi_policy) turns what only costs or saves time: on none of it rests correctness, which is the watermark's.
+ *
  * An aborted transaction goes straight to EXECUTING in the hands of the worker that aborted it. Hence an ESTIMATE
  * always belongs to a transaction some worker is at, waits point from higher to lower transactions only, the
  * lowest unfinished one meets no ESTIMATE, and so somebody always makes progress. A worker that waits runs nothing
@@ -56,6 +58,7 @@ typedef struct ioi_worker {
     a64 *incarnations;
     ioi_entry_set *scratch;
     ioi_alloc alloc;
+    ioi_policy policy; /* of the block */
     uint32_t id, n, workers, spins;
     uint32_t run_next, run_end; /* what is left of the run in hand */
     uint32_t owned;             /* aborted by us and EXECUTING in our name, or IOI_NO_TX */

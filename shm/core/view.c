@@ -228,12 +228,13 @@ static bool gone_stale(ioi_view *v) {
     /* Looking costs as much as was read: so the next look is after as many operations again. */
     v->next_check = v->operations + (s->reads_count > CHECK_EVERY ? s->reads_count : CHECK_EVERY);
     if (v->worker->fresh == v->tx) return false; /* all below is final */
+    bool by_version = v->worker->policy.by_version; /* what validation would not let pass is not worth finishing */
     for (uint32_t i = 0; i < s->reads_count; i++)
-        if (!ioi_mv_read_stands(&v->worker->alloc, &s->reads[i], v->position)) return true;
+        if (!ioi_mv_read_stands(&v->worker->alloc, &s->reads[i], v->position, by_version)) return true;
     for (uint32_t i = 0; i < s->ranges_count; i++) {
         if (!s->ranges[i].looked) continue;
         ioi_bounds bounds = looked_at(&s->ranges[i]);
-        if (!ioi_mv_range_stands(&v->worker->alloc, &bounds, v->position, was_read, s)) return true;
+        if (!ioi_mv_range_stands(&v->worker->alloc, &bounds, v->position, by_version, was_read, s)) return true;
     }
     return false;
 }

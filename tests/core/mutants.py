@@ -54,13 +54,16 @@ MUTANTS = [
     ),
     Mutant("estimate-stands", "mvmemory.c", "if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;", "if (seen == IOI_SEEN_NOTHING) return false;"),
     Mutant("values-by-length", "mvmemory.c", "return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;", "return x->len == y->len;", quick=True),
+    Mutant("versions-by-value", "mvmemory.c", "if (by_version) return false;", "", ("unit",)),
     Mutant("every-read-is-presence", "mvmemory.c", "(read->entry & IOI_PRESENCE) ||", "true ||"),
     Mutant("presence-keeps-presence", "view.c", "if (!presence) s->reads[k->read].entry &= ~IOI_PRESENCE;", ""),
     Mutant("absence-is-no-value", "mvmemory.c", "if (ioi_word_present(now) != ioi_word_present(read->word)) return false;", ""),
     Mutant("failed-transactions-write", "view.c", "bool failed = fault || outcome->code != 0;", "bool failed = fault;"),
     Mutant("faults-are-receipts", "scheduler.c", "if (ioi_finished(w, h)->receipt.fault) {", "if (false) {"),
     # ---- aborting and publishing
-    Mutant("no-estimates", "scheduler.c", "ioi_mv_estimate(w->arena, ioi_finished(w, tx));", "", quick=True),
+    Mutant("no-estimates", "scheduler.c", "if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));", "", quick=True),
+    Mutant("estimates-against-the-policy", "scheduler.c", "if (!w->policy.no_estimates) ioi_mv_estimate", "ioi_mv_estimate", ("unit",)),
+    Mutant("no-look-at-what-was-overwritten", "scheduler.c", "if (wrote_new || (w->policy.no_estimates && inc->incarnation > 0))", "if (wrote_new)", ("unit",)),
     Mutant("no-withdrawal", "mvmemory.c", "ioi_versions_set(arena, ioi_at(arena, old[i].entry), version, 0);", ";", quick=True),
     Mutant("abort-drops-the-waited-bit", "scheduler.c", "a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);", "a32_xchg(&w->status[tx], (s & ~(uint32_t)15) + (1u << IOI_STATUS_BITS) + IOI_EXECUTING);"),
     Mutant("abort-whatever-runs", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;", "a32_xchg(&w->status[tx], s - IOI_EXECUTED + IOI_ABORTING);"),
@@ -92,6 +95,8 @@ MUTANTS = [
     Mutant("the-end-lets-go", "scheduler.c", "if (h == w->n || !ioi_running(w)", "if (!ioi_running(w)"),
     Mutant("empty-blocks-wait", "scheduler.c", "if (w->n != 0) return;", "return;"),
     Mutant("last-worker-wakes-nobody", "block.c", "if (inside == 1) ioi_futex_wake(&arena->shared->active, UINT32_MAX);", "(void)inside;"),
+    Mutant("called-without-a-look-at-the-sleeper", "block.c", "if (a32_load_sc(&c->asleep)) ioi_futex_wake(&c->seq, 1);", ""),
+    Mutant("everybody-is-called", "block.c", "for (uint32_t id = 0; id < workers; id++) call(arena, id);\n}\n\nbool", "for (uint32_t id = 0; id < IOI_WORKERS_MAX; id++) call(arena, id);\n}\n\nbool", ("unit", "simulate")),
     Mutant("native-runs-on", "native.c", "if (!ioi_running(w)) return false;", ""),
     # ---- versions
     Mutant("promotion-without-second-look", "versions.c", "if (t && !trie_link(alloc, t, made)) return NULL;", "", quick=True),
@@ -109,7 +114,7 @@ MUTANTS = [
     Mutant("revived-write-without-its-bit", "versions.c", "if (a64_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);", ""),
     Mutant("list-insert-by-store", "versions.c", "if (a64_cas(link, &older, ioi_offset(arena, made))) break;", "a64_store(link, ioi_offset(arena, made));\n        break;"),
     # ---- ranges
-    Mutant("phantoms-pass", "mvmemory.c", "if (version && (ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;", "(void)version;"),
+    Mutant("phantoms-pass", "mvmemory.c", "if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;", "(void)version;"),
     Mutant("range-not-recorded", "view.c", "stored = &out[inc->ranges_count++];", "stored = &out[0];"),
     Mutant("gaps-not-pinned", "view.c", "if (s->ranges_count && in_scanned_range(s, entry)) {", "if (false && in_scanned_range(s, entry)) {"),
     Mutant("reads-not-pinned", "view.c", "if (k->read != NONE) {\n        if (!presence)", "if (k->read != NONE && false) {\n        if (!presence)"),
@@ -137,6 +142,8 @@ EQUIVALENT = {
     "solo_until stays after a solo run, or nobody is told": "it compares with the watermark, which has passed it; those asleep are "
     "woken by whatever comes next, at the latest by the end, and meanwhile the holder works on",
     "others claim while one runs solo": "solo is a hint for speed: whoever claims still goes through the watermark",
+    "a worker between blocks says by a plain store that it sleeps": "the futex's system call orders it before the kernel's own look "
+    "at the word; the exchange keeps to the rule of wait.h all the same",
     "a stale early validator aborts a valid incarnation": "it runs again; the compare-and-swap includes the incarnation, so a "
     "final transaction is never touched (that part is abort-whatever-runs)",
 }

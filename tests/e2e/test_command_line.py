@@ -117,6 +117,16 @@ def test_sequential_and_dry_run(cli: Cli, tmp_path: Path, state: Path, workers: 
     assert {b["stats"]["mode"] for b in real} == {"sequential"}
 
 
+def test_a_policy_changes_no_result(cli: Cli, tmp_path: Path, state: Path) -> None:
+    write(tmp_path / "one", transfer(0), transfer(1))
+    names = ("default", "paper", "no-estimates")
+    blocks = [cli("run", "state", "one", "--json", "--dry-run", "--workers=2", f"--policy={name}").object for name in names]
+    assert [block["stats"]["policy"] for block in blocks] == list(names) and len({block["state_root"] for block in blocks}) == 1
+    assert "choose from" in cli("run", "state", "one", "--policy=fast", status=2).err
+    for alone in ("--sequential", "--workers=0"):
+        assert "one by one" in cli("run", "state", "one", "--policy=paper", alone, status=2).err
+
+
 def test_an_expected_root(cli: Cli, tmp_path: Path, state: Path, workers: str) -> None:
     write(tmp_path / "one", transfer(0))
     write(tmp_path / "two", transfer(1))

@@ -135,7 +135,7 @@ static void worker_process(ioi_arena *arena, uint32_t id) {
     view->limits = LIMITS;
     ioi_native native;
     ioi_native_init(&native, &worker, view, &ioi_payments);
-    for (uint32_t seen = 0; ioi_block_await(arena, &seen, 0);) {
+    for (uint32_t seen = 0; ioi_block_await(arena, id, &seen, 0);) {
         ioi_worker_enter(&worker);
         ioi_native_enter(&native);
         if (ioi_native_run(&native)) abort();
@@ -235,7 +235,7 @@ int main(int argc, char **argv) {
         fflush(stdout);
         free(times);
     }
-    for (uint32_t w = 0; w < WORKERS; w++) ioi_block_shutdown(&arenas[w]);
+    for (uint32_t w = 0; w < WORKERS; w++) ioi_block_shutdown(&arenas[w], w + 1);
     while (wait(NULL) > 0) {}
     if (!good) fprintf(stderr, "a parallel round ended in another state than the sequential one\n");
     return good ? 0 : 1;

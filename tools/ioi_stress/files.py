@@ -34,8 +34,9 @@ def _header(header: BlockHeader) -> dict[str, object]:
         shown["height"] = written(header.height)
     if header.time_ns:
         shown["time_ns"] = written(header.time_ns)
-    for name in ("proposer", "block_id", "extra"):
-        value: bytes | None = getattr(header, name)
-        if value is not None and value != b"":
-            shown[name] = value.hex()
+    if header.proposer is not None:
+        shown["proposer"] = header.proposer.hex()
+    for name in ("block_id", "extra"):
+        if getattr(header, name):
+            shown[name] = getattr(header, name).hex()
     return shown

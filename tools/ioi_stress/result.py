@@ -38,6 +38,9 @@ class BlockMeasurement:
     sequential_seconds: dict[str, float] | None
     state_root: str
     receipts_root: str
+    memory_bytes: int = 0
+    """Of the process and its workers when the block had been executed and was not committed yet; of a row of small blocks, when
+    that was last looked at."""
 
 
 @dataclass
@@ -45,7 +48,7 @@ class Repetition:
     number: int
     blocks: list[BlockMeasurement]
     peak_memory_bytes: int = 0
-    """Most memory the process and its workers had at once."""
+    """The most of its blocks."""
 
     @property
     def transactions(self) -> int:
@@ -90,14 +93,16 @@ def _executing(seconds: Mapping[str, float]) -> float:
 
 @dataclass
 class Verification:
-    """blocks: compared with sequential execution, of how many executed. mismatches: what differed, one line each; files that replay
-    them beside."""
+    """Executions of blocks that were compared with sequential execution, of how many there were. mismatches: what differed, one
+    line each. shrunk: what became of the first of them. files: that show it again, and the command that does so."""
 
     wanted: bool = False
     executed: int = 0
     compared: int = 0
     mismatches: list[str] = field(default_factory=list)
+    shrunk: str = ""
     files: list[str] = field(default_factory=list)
+    replay: str = ""
 
     @property
     def ok(self) -> bool:
@@ -107,23 +112,31 @@ class Verification:
 
 @dataclass
 class Result:
-    """parameters: workload (name and all its parameters) and run (workers, policy, ...), as JSON has them."""
+    """parameters: workload (name and all its parameters) and run (workers, policy, ...), as JSON has them.
+
+    interrupted: by Ctrl-C. error: what else ended it early; empty if nothing did. The last repetition is then not whole."""
 
     parameters: dict[str, Any]
     machine: dict[str, Any]
     repetitions: list[Repetition] = field(default_factory=list)
     verification: Verification = field(default_factory=Verification)
     interrupted: bool = False
+    error: str = ""
+
+    def whole(self) -> list[Repetition]:
+        """The repetitions that are comparable: all, or without the last if that was cut short and is not the only one."""
+        most = max((len(repetition.blocks) for repetition in self.repetitions), default=0)
+        return [repetition for repetition in self.repetitions if len(repetition.blocks) == most]
 
     def summary(self) -> dict[str, Interval]:
-        """The interval of every figure that all repetitions have."""
-        rows = [repetition.figures() for repetition in self.repetitions]
+        """The interval of every figure that all whole repetitions have."""
+        rows = [repetition.figures() for repetition in self.whole()]
         names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
         return {name: Interval.of(row[name] for row in rows) for name in names}
 
     @property
     def ok(self) -> bool:
-        return self.verification.ok and not self.interrupted
+        return self.verification.ok and not self.interrupted and not self.error
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -153,6 +166,7 @@ class Result:
                 ],
                 Verification(**value["verification"]),
                 bool(value["interrupted"]),
+                str(value["error"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{source}: a result of ioi-stress that is damaged or of another version: {error!r}") from None

@@ -54,17 +54,21 @@ typedef struct {
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
     static char *names[] = {"txs",    "workers", "spins",    "has_end_block", "keys",        "setup", "parent_version",
-                            "height", "time_ns", "proposer", "extra",         "parent_root", NULL};
+                            "height", "time_ns", "proposer", "extra",         "parent_root", "policy", NULL};
     PyObject *txs;
     unsigned int workers, spins;
-    int has_end_block;
+    int has_end_block, no_estimates, by_version, no_solo;
+    ioi_policy policy;
     unsigned long long keys, setup, parent_version, height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#", names, &txs, &workers, &spins, &has_end_block, &keys,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#(IIppp)", names, &txs, &workers, &spins, &has_end_block, &keys,
                                      &setup, &parent_version, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
-                                     &parent_root, &parent_root_len))
+                                     &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates, &by_version, &no_solo))
         return -1;
+    policy.no_estimates = no_estimates;
+    policy.by_version = by_version;
+    policy.no_solo = no_solo;
     if (workers < 1 || workers > IOI_WORKERS_MAX) {
         PyErr_Format(PyExc_ValueError, "workers must be 1 to %d", IOI_WORKERS_MAX);
         return -1;
@@ -92,6 +96,7 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
         .workers = workers,
         .spins = spins,
         .has_end_block = has_end_block,
+        .policy = policy,
         .tx_bytes = total,
         .keys = keys,
         .setup = setup,
@@ -162,8 +167,10 @@ static PyObject *arena_abandon(ArenaObject *self, PyObject *Py_UNUSED(none)) {
     Py_RETURN_NONE;
 }
 
-static PyObject *arena_shutdown(ArenaObject *self, PyObject *Py_UNUSED(none)) {
-    ioi_block_shutdown(&self->arena);
+static PyObject *arena_shutdown(ArenaObject *self, PyObject *argument) {
+    unsigned long workers = PyLong_AsUnsignedLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    ioi_block_shutdown(&self->arena, workers < IOI_WORKERS_MAX ? (uint32_t)workers : IOI_WORKERS_MAX);
     Py_RETURN_NONE;
 }
 
@@ -242,6 +249,7 @@ static PyObject *arena_get(ArenaObject *self, void *which) {
     case 'u': return PyLong_FromUnsignedLongLong(a64_load(&s->bump));
     case 'r': return PyLong_FromUnsignedLongLong(a64_load(&s->reserved));
     case 'n': return PyLong_FromUnsignedLong(s->block.n);
+    case 'k': return PyLong_FromUnsignedLong(s->block.workers);
     case 'i': return PyLong_FromUnsignedLongLong(s->block.setup);
     default: return PyLong_FromUnsignedLongLong(s->block.parent_version);
     }
@@ -253,7 +261,7 @@ static PyMethodDef arena_methods[] = {
     {"start", CALL(arena_start), METH_NOARGS, "Let the workers in."},
     {"wait", CALL(arena_wait), METH_O, "Sleep until no worker is in the block, at most so many ns; True when so."},
     {"abandon", CALL(arena_abandon), METH_NOARGS, "Stop the block; its workers leave."},
-    {"shutdown", CALL(arena_shutdown), METH_NOARGS, "Tell every worker to end."},
+    {"shutdown", CALL(arena_shutdown), METH_O, "Tell so many workers to end."},
     {"reserve", CALL(arena_reserve), METH_O, "Say that this many bytes now have pages."},
     {"receipts", CALL(arena_receipts), METH_VARARGS, "Packed receipts and their ends of transactions [from, to)."},
     {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending: [(key, value or None)]."},
@@ -267,6 +275,7 @@ static PyGetSetDef arena_getset[] = {
     {"used", (getter)arena_get, NULL, "bytes in use", (void *)'u'},
     {"reserved", (getter)arena_get, NULL, "bytes that have pages", (void *)'r'},
     {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
+    {"workers", (getter)arena_get, NULL, "workers that take part in the block", (void *)'k'},
     {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},
     {"parent_version", (getter)arena_get, NULL, "version the block builds on", (void *)'p'},
     {NULL, NULL, NULL, NULL, NULL}};

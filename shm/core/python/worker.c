@@ -33,7 +33,7 @@ static PyObject *worker_await(WorkerObject *self, PyObject *argument) {
     if (PyErr_Occurred()) return NULL;
     bool block;
     Py_BEGIN_ALLOW_THREADS
-    block = ioi_block_await(self->worker.arena, &self->seen, spin_ns);
+    block = ioi_block_await(self->worker.arena, self->worker.id, &self->seen, spin_ns);
     Py_END_ALLOW_THREADS
     return PyBool_FromLong(block);
 }

@@ -130,7 +130,7 @@ void engine_worker(engine *e, uint32_t id) {
     ioi_native native;
     ioi_native_init(&native, &w, view, &e->vm.vm);
     uint32_t seen = 0;
-    while (ioi_block_await(&arena, &seen, e->spins)) {
+    while (ioi_block_await(&arena, id, &seen, e->spins)) {
         view->limits = e->c->limits;
         ioi_worker_enter(&w);
         if (e->forced_cost) w.cost_ns = e->forced_cost;
@@ -163,6 +163,12 @@ void engine_init(engine *e, uint8_t *base, uint64_t size, uint64_t room, const u
     e->vm = (test_vm){{IOI_VM_ABI, 1, "programs", vm_execute, NULL, vm_end_block}, e};
 }
 
+ioi_policy policy_random(uint64_t *rng) {
+    static const uint32_t windows[] = {0, 0, IOI_WINDOW_OPEN, 1, 2, 5, 40}, runs[] = {0, 0, 1, 3, IOI_RUN_MAX};
+    if (rng_chance(rng, 50)) return (ioi_policy){0};
+    return (ioi_policy){windows[rng_below(rng, 7)], runs[rng_below(rng, 5)], rng_chance(rng, 40), rng_chance(rng, 40), rng_chance(rng, 40)};
+}
+
 static void grow(engine *e) {
     uint64_t room = a64_load(&e->arena.shared->reserved) - IOI_BLOCK_AT;
     reserve(e, IOI_BLOCK_AT + room + room * e->growth / 100 + 512);
@@ -172,7 +178,8 @@ static void grow(engine *e) {
 static bool lay_out(engine *e, const block_case *c) {
     ioi_block_input input = {
         .n = c->n,
-        .workers = e->workers,
+        .workers = c->n <= e->small_block ? 1 : e->workers,
+        .policy = e->policy,
         .spins = e->spins,
         .has_end_block = c->end_block,
         .tx_bytes = c->ends[c->n],
@@ -273,13 +280,13 @@ void engine_check_end(engine *e) {
         if (ioi_status_state(a32_load(&status[tx])) != IOI_FINAL) engine_fail(e, "transaction %u is not final", tx);
     if (a32_load(&shared->sched.commit_idx) != c->n) engine_fail(e, "done, but the watermark is not at the end");
     sealing s = {.e = e};
-    ioi_mv_seal(&e->arena, e->workers, emit, &s);
+    ioi_mv_seal(&e->arena, shared->block.workers, emit, &s);
     for (uint32_t k = 0; k < c->keys; k++)
         if (c->written[k] && !s.met[k]) engine_fail(e, "key %u was written, but is not sealed", k);
 }
 
 static void tally(engine *e) {
-    for (uint32_t i = 0; i < e->workers; i++) {
+    for (uint32_t i = 0; i < e->arena.shared->block.workers; i++) {
         const ioi_slot *slot = &e->arena.shared->slots[i];
         e->executions += a64_load(&slot->executions);
         e->aborts += a64_load(&slot->aborts);

@@ -36,6 +36,8 @@ struct engine {
     ioi_arena arena;
     const block_case *c; /* the block being played */
     uint32_t workers, spins;
+    ioi_policy policy;
+    uint32_t small_block;  /* blocks of at most so many transactions are one worker's */
     uint32_t resume_mask;  /* bit i: worker i goes on inside operations, instead of starting again */
     uint64_t forced_cost;  /* what workers believe a transaction costs, ns; 0 = as measured */
     uint64_t growth;       /* percent by which a full arena grows */
@@ -50,6 +52,9 @@ struct engine {
 };
 
 void engine_fail(engine *e, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+/* Half of the time the default. */
+ioi_policy policy_random(uint64_t *rng);
 
 /* Over `size` zeroed bytes, `room` of them beyond the header reserved. */
 void engine_init(engine *e, uint8_t *base, uint64_t size, uint64_t room, const uint64_t hash_seed[4]);

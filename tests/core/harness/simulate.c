@@ -74,7 +74,7 @@ static void run_worker(void *context) {
 static void run_coordinator(void *context) {
     schedule *s = context;
     for (uint32_t i = 0; i < s->count; i++) engine_play(&s->engine, s->blocks[i], UINT64_MAX / 2);
-    ioi_block_shutdown(&s->engine.arena);
+    ioi_block_shutdown(&s->engine.arena, s->engine.workers);
 }
 
 static uint64_t waits_begun(const schedule *s) {
@@ -105,7 +105,7 @@ static void run_ambush(void *context) {
     if (victim != UINT32_MAX) sim_kill(victim);
     for (uint32_t i = 0; i < s->turns; i++) sim_yield();
     ioi_stop_block(&s->engine.arena, IOI_BLOCK_ABANDONED);
-    ioi_block_shutdown(&s->engine.arena);
+    ioi_block_shutdown(&s->engine.arena, s->engine.workers);
 }
 
 static void run_abandoner(void *context) {
@@ -115,7 +115,7 @@ static void run_abandoner(void *context) {
         sim_yield();
     }
     ioi_stop_block(&s->engine.arena, IOI_BLOCK_ABANDONED);
-    ioi_block_shutdown(&s->engine.arena);
+    ioi_block_shutdown(&s->engine.arena, s->engine.workers);
 }
 
 /* ---- one schedule ------------------------------------------------------------------------------------------------------------ */
@@ -138,6 +138,8 @@ static void set_up(schedule *s, uint8_t *base, uint64_t *rng, uint32_t workers, 
     e->resume_mask = rng_chance(rng, 40) ? 0 : rng_chance(rng, 50) ? ~0u : (uint32_t)rng_next(rng);
     e->forced_cost = costs[rng_below(rng, 7)];
     e->growth = 30 + rng_below(rng, 300);
+    e->policy = policy_random(rng);
+    e->small_block = rng_chance(rng, 20) ? rng_below(rng, 12) : 0;
     e->fail = fail;
     for (uint32_t i = 0; i < s->count; i++)
         if (s->blocks[i]->faults) e->resume_mask = ~0u;

@@ -93,6 +93,8 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     e.resume_mask = rng_chance(rng, 40) ? 0 : rng_chance(rng, 50) ? ~0u : (uint32_t)rng_next(rng);
     e.forced_cost = costs[rng_below(rng, 7)];
     e.growth = 10 + rng_below(rng, 400);
+    e.policy = policy_random(rng);
+    e.small_block = rng_chance(rng, 20) ? rng_below(rng, 400) : 0;
     e.shake = shake;
     e.spin = spin;
     e.fail = fail;
@@ -117,7 +119,7 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
         t->references += reference_check(&e, blocks[i]);
         t->transactions += blocks[i]->n;
     }
-    ioi_block_shutdown(&e.arena);
+    ioi_block_shutdown(&e.arena, e.workers);
     for (uint32_t i = 0; i < e.workers; i++) pthread_join(threads[i], NULL);
     for (uint32_t i = 0; i < count; i++) block_case_free(blocks[i]);
     t->cases++;

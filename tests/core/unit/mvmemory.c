@@ -74,7 +74,12 @@ static void publish_and_withdraw(void) {
 
 static bool stands(fixture *f, ioi_entry *e, bool presence, uint64_t seen, uint32_t position) {
     ioi_read read = {ioi_offset(&f->arena, e) | (presence ? IOI_PRESENCE : 0), seen};
-    return ioi_mv_read_stands(&f->alloc, &read, position);
+    return ioi_mv_read_stands(&f->alloc, &read, position, false);
+}
+
+static bool same_version(fixture *f, ioi_entry *e, bool presence, uint64_t seen, uint32_t position) {
+    ioi_read read = {ioi_offset(&f->arena, e) | (presence ? IOI_PRESENCE : 0), seen};
+    return ioi_mv_read_stands(&f->alloc, &read, position, true);
 }
 
 static void validation(void) {
@@ -90,6 +95,7 @@ static void validation(void) {
     finished x = publish(&f, 2, 0, NULL, puts, 1);
     look(&f, e, 6, &same, &writer);
     CHECK(same != base && stands(&f, e, false, base, 6)); /* another version, an equal value */
+    CHECK(!same_version(&f, e, false, base, 6) && !same_version(&f, e, true, base, 6) && same_version(&f, e, false, same, 6));
     ioi_mv_estimate(&f.arena, x.inc);
     CHECK(!stands(&f, e, false, same, 6) && !stands(&f, e, true, same, 6) && !stands(&f, e, false, base, 6));
     CHECK(stands(&f, e, false, base, 2)); /* the writer itself looks below itself */
@@ -121,8 +127,8 @@ static void validation(void) {
     fixture_free(&f);
 }
 
-static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const char *high, bool inclusive, uint32_t position,
-                         ioi_entry *seen) {
+static bool range_stands_by(bool by_version, fixture *f, ioi_entry_set *set, const char *low, const char *high, bool inclusive,
+                            uint32_t position, ioi_entry *seen) {
     uint64_t memory[32] = {0};
     ioi_incarnation *inc = (ioi_incarnation *)memory;
     ioi_range *range = ioi_alloc_bytes(&f->alloc, sizeof *range, 8);
@@ -144,7 +150,12 @@ static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const 
         inc->reads_count = 1;
         inc->reads[0] = (ioi_read){ioi_offset(&f->arena, seen), word};
     }
-    return ioi_mv_validate(&f->alloc, inc, position, set);
+    return ioi_mv_validate(&f->alloc, inc, position, by_version, set);
+}
+
+static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const char *high, bool inclusive, uint32_t position,
+                         ioi_entry *seen) {
+    return range_stands_by(false, f, set, low, high, inclusive, position, seen);
 }
 
 static void phantoms(void) {
@@ -165,9 +176,11 @@ static void phantoms(void) {
     CHECK(!range_stands(&f, set, "a", "z", false, 5, NULL)); /* an ESTIMATE is no absence */
     publish(&f, 3, 1, x.inc, NULL, 0);
     CHECK(range_stands(&f, set, "a", "z", false, 5, NULL)); /* withdrawn */
+    CHECK(range_stands_by(true, &f, set, "a", "z", false, 5, NULL));
     puts[0] = put(m, NULL);
     publish(&f, 3, 2, NULL, puts, 1);
-    CHECK(range_stands(&f, set, "a", "z", false, 5, NULL)); /* deleted */
+    CHECK(range_stands(&f, set, "a", "z", false, 5, NULL)); /* deleted: absent, but by another version */
+    CHECK(!range_stands_by(true, &f, set, "a", "z", false, 5, NULL) && range_stands_by(true, &f, set, "a", "z", false, 5, m));
     ioi_entry_set_free(set);
     fixture_free(&f);
 }

@@ -7,8 +7,9 @@ typedef struct pair {
     ioi_view *v[2];
 } pair;
 
-static void open_pair(pair *p, uint32_t n, uint64_t cost_ns) {
-    fixture_block(&p->f, n, 2, 8 << 20);
+static void open_pair_under(pair *p, ioi_policy policy, uint32_t n, uint64_t cost_ns) {
+    ioi_block_input input = {.n = n, .workers = 2, .keys = 1, .policy = policy};
+    fixture_block_of(&p->f, &input, 8 << 20);
     for (uint32_t i = 0; i < 2; i++) {
         ioi_worker_init(&p->w[i], &p->f.arena, i);
         ioi_worker_enter(&p->w[i]);
@@ -17,6 +18,8 @@ static void open_pair(pair *p, uint32_t n, uint64_t cost_ns) {
         p->v[i]->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20};
     }
 }
+
+static void open_pair(pair *p, uint32_t n, uint64_t cost_ns) { open_pair_under(p, (ioi_policy){0}, n, cost_ns); }
 
 static void close_pair(pair *p) {
     for (uint32_t i = 0; i < 2; i++) {
@@ -149,7 +152,108 @@ static void what_is_owned_comes_before_the_run(void) {
     close_pair(&p);
 }
 
+/* Without ESTIMATEs the writes of an aborted incarnation stay readable until the next one replaces them; and when it does, those
+ * above are validated again, though it wrote no new key. */
+static void without_estimates_an_abort_leaves_values(void) {
+    pair p;
+    open_pair_under(&p, (ioi_policy){.no_estimates = true}, 4, 50000);
+    expect_task(&p, 0, 0);
+    expect_task(&p, 1, 1);
+    read_key(&p, 1, "a");
+    write_key(&p, 1, "b");
+    finish(&p, 1); /* too early: transaction 0 writes a */
+    write_key(&p, 0, "a");
+    finish(&p, 0);
+    uint64_t word, before;
+    uint32_t writer;
+    ioi_entry *b = intern(&p.f, &p.f.alloc, "b");
+    CHECK(ioi_mv_read(&p.f.alloc, b, 3, &before, &writer) == IOI_SEEN_VERSION);
+    expect_task(&p, 0, 1);
+    CHECK(state_of(&p, 1) == IOI_EXECUTING && p.v[0]->incarnation == 1);
+    CHECK(ioi_mv_read(&p.f.alloc, b, 3, &word, &writer) == IOI_SEEN_VERSION && word == before && writer == 2);
+    expect_task(&p, 1, 2);
+    read_key(&p, 1, "b"); /* does not wait */
+    finish(&p, 1);
+    a32_store(&p.w[0].sched->validation_idx, 3);
+    write_key(&p, 0, "b");
+    finish(&p, 0);
+    CHECK(a32_load(&p.w[0].sched->validation_idx) == 1);
+    CHECK(ioi_mv_read(&p.f.alloc, b, 3, &word, &writer) == IOI_SEEN_VERSION && word != before);
+    close_pair(&p);
+}
+
+/* An equal value written again stands by value, and does not by version. */
+static void a_rewritten_value_stands_by_value_alone(void) {
+    for (int by_version = 0; by_version < 2; by_version++) {
+        pair p;
+        open_pair_under(&p, (ioi_policy){.by_version = by_version}, 3, 50000);
+        expect_task(&p, 0, 0);
+        expect_task(&p, 1, 1);
+        ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1};
+        ioi_write write;
+        bool wrote_new;
+        CHECK(ioi_mv_publish(&p.f.alloc, p.w[0].slot, 1, 0, &put, 1, NULL, &write, &wrote_new)); /* as of transaction 0 */
+        read_key(&p, 1, "a");
+        finish(&p, 1);
+        write_key(&p, 0, "a"); /* the same value, another version */
+        finish(&p, 0);
+        expect_task(&p, 0, by_version ? 1 : 2);
+        CHECK(state_of(&p, 1) == (by_version ? IOI_EXECUTING : IOI_FINAL));
+        close_pair(&p);
+    }
+}
+
+/* A fixed run is what is claimed, whatever it costs; a fixed window what may be claimed, and no more. */
+static void runs_and_windows_can_be_fixed(void) {
+    pair p;
+    open_pair_under(&p, (ioi_policy){.run = 5}, 64, 50000);
+    expect_task(&p, 0, 0);
+    CHECK(p.w[0].run_next == 1 && p.w[0].run_end == 5);
+    close_pair(&p);
+    open_pair_under(&p, (ioi_policy){.run = 1}, 64, 100);
+    expect_task(&p, 0, 0);
+    expect_task(&p, 1, 1);
+    CHECK(p.w[0].run_next >= p.w[0].run_end);
+    close_pair(&p);
+    open_pair_under(&p, (ioi_policy){.window = 3}, 64, 50000);
+    expect_task(&p, 0, 0);
+    for (uint32_t tx = 1; tx < 3; tx++) {
+        expect_task(&p, 1, tx);
+        finish(&p, 1);
+    }
+    CHECK(a32_load(&p.w[0].sched->execution_idx) == 3 && a32_load(&p.w[0].sched->window) == 3);
+    finish(&p, 0);
+    expect_task(&p, 1, 3); /* the watermark rose to 3: up to 6 now */
+    expect_task(&p, 0, 4);
+    close_pair(&p);
+}
+
+/* A block for one of two workers: the other is not called, and does not mistake the next block for it. */
+static void who_does_not_take_part_is_not_called(void) {
+    fixture f;
+    fixture_block(&f, 1, 1, 8 << 20);
+    uint32_t seen[2] = {0, 0};
+    CHECK(ioi_block_await(&f.arena, 0, &seen[0], 0) && seen[0] == 1);
+    CHECK(a32_load(&f.arena.shared->calls[1].seq) == 0 && a32_load(&f.arena.shared->active) == 1);
+    ioi_block_depart(&f.arena);
+    CHECK(ioi_block_wait(&f.arena, 0));
+    ioi_block_input input = {.n = 2, .workers = 2, .keys = 1};
+    uint64_t *ends;
+    uint8_t *bytes;
+    CHECK(ioi_block_begin(&f.arena, &input, &ends, &bytes));
+    ioi_block_start(&f.arena);
+    CHECK(ioi_block_await(&f.arena, 1, &seen[1], 0) && seen[1] == 1 && ioi_block_await(&f.arena, 0, &seen[0], 0) && seen[0] == 2);
+    CHECK(a32_load(&f.arena.shared->active) == 2);
+    ioi_block_shutdown(&f.arena, 2);
+    CHECK(!ioi_block_await(&f.arena, 0, &seen[0], 0) && !ioi_block_await(&f.arena, 1, &seen[1], 0));
+    fixture_free(&f);
+}
+
 void test_scheduler(void) {
+    without_estimates_an_abort_leaves_values();
+    a_rewritten_value_stands_by_value_alone();
+    runs_and_windows_can_be_fixed();
+    who_does_not_take_part_is_not_called();
     what_is_owned_comes_before_the_run();
     an_abort_marks_estimates();
     a_waiting_worker_gives_its_run_back();

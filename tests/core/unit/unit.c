@@ -15,15 +15,19 @@ void fixture_arena(fixture *f, uint64_t room) {
     ioi_alloc_init(&f->alloc, &f->arena);
 }
 
-void fixture_block(fixture *f, uint32_t n, uint32_t workers, uint64_t room) {
+void fixture_block_of(fixture *f, const ioi_block_input *input, uint64_t room) {
     fixture_arena(f, room);
-    ioi_block_input input = {.n = n, .workers = workers, .keys = 1};
     uint64_t *ends;
     uint8_t *bytes;
-    CHECK(ioi_block_begin(&f->arena, &input, &ends, &bytes));
-    memset(ends, 0, (n + 1) * sizeof *ends);
+    CHECK(ioi_block_begin(&f->arena, input, &ends, &bytes));
+    memset(ends, 0, (input->n + 1) * sizeof *ends);
     ioi_block_start(&f->arena);
     ioi_alloc_init(&f->alloc, &f->arena);
+}
+
+void fixture_block(fixture *f, uint32_t n, uint32_t workers, uint64_t room) {
+    ioi_block_input input = {.n = n, .workers = workers, .keys = 1};
+    fixture_block_of(f, &input, room);
 }
 
 void fixture_free(fixture *f) { munmap(f->base, f->size); }

@@ -35,6 +35,7 @@ void fixture_arena(fixture *f, uint64_t room);
 
 /* The same with a block of n transactions laid out and started. */
 void fixture_block(fixture *f, uint32_t n, uint32_t workers, uint64_t room);
+void fixture_block_of(fixture *f, const ioi_block_input *input, uint64_t room);
 void fixture_free(fixture *f);
 
 ioi_entry *intern(fixture *f, ioi_alloc *alloc, const char *key);

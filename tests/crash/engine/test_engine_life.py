@@ -79,7 +79,7 @@ def test_ctrl_c_in_the_middle_of_a_block(state: Path) -> None:
 def test_ctrl_c_does_not_touch_the_workers(tmp_path: Path) -> None:
     """They are not in the terminal's group, and ignore it if it comes to them all the same."""
     with ExecutionMachine.create(None, Ledger, workers=2, pin=False) as machine:
-        machine.execute([b"\1"])
+        machine.execute([b"\1"] * 10)
         workers = workers_of(os.getpid())
         assert all(os.getpgid(worker.pid) != os.getpgid(0) for worker in workers)
         for worker in workers:

@@ -114,7 +114,7 @@ def test_stopped_workers_are_given_up(pools: SharedPools, workers: int) -> None:
     options: dict[str, Any] = dict(workers=workers, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.2))
     with ExecutionMachine.create(None, Ledger, **options) as machine:
         pool = pools.get(workers, False, None)
-        machine.execute([])  # processes that are still starting get more patience
+        machine.execute([b"\1\2"] * 9)  # processes that are still starting get more patience
         for block in range(6):
             seed = f"stop {workers} {block}"
             rng = random.Random(seed)

@@ -11,7 +11,7 @@ import ioi_storage
 from ioi_shm.memory import STEP_BYTES
 from ioi_storage import State
 
-from ioi_exec import BlockHeader, Limits
+from ioi_exec import BlockHeader, Limits, Policy
 from ioi_exec.base import CommittedState
 from ioi_exec.executor import Block, Outcome
 from ioi_exec.parallel import ParallelExecutor
@@ -85,6 +85,7 @@ class Chain:
         self.store = ioi_storage.Store.create(None, tree="jellyfish", meta={}, genesis=sorted(genesis.items()), height=0)
         self.layers: list[State] = [self.store]
         self.models = [genesis]
+        self.policy = Policy.named("default")
 
     @property
     def base(self) -> CommittedState:
@@ -97,7 +98,7 @@ class Chain:
     def block(self, txs: list[bytes]) -> Block:
         top = self.layers[-1]
         header = BlockHeader(height=top.version + 1, time_ns=top.version, proposer=b"p" * 20, extra=b"extra")
-        return Block(txs, block_context(header, top.root))
+        return Block(txs, block_context(header, top.root), self.policy)
 
     def stage(self, outcome: Outcome) -> Any:
         """The writes staged; their root checked against the model's."""
@@ -175,7 +176,7 @@ def check(compared: Compared, chain: Chain, txs: list[bytes], workers: list[int]
 
         small = b"\n".join(shrunk(txs, differs)).decode()
         raise AssertionError(
-            f"seed {seed}, {count} workers, VM {compared.vm.spec}: {text}\nstate {chain.model}\nshrunk to:\n{small}"
+            f"seed {seed}, {count} workers, {chain.policy}, VM {compared.vm.spec}: {text}\nstate {chain.model}\nshrunk to:\n{small}"
         )
     return expected
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from program_vm import Program, key
 
+from ioi_exec import Policy
+
 # Steps and how often they occur in a block of each temper.
 TEMPERS = {
     "mixed": dict(get=6, exists=3, put=5, derive=6, delete=3, scan=4, open=1, next=2, checkpoint=2, attempt=1, when=4, revert=1, fail=1, misuse=1),
@@ -86,6 +88,20 @@ class Author:
 def random_state(rng: random.Random, keys: int) -> dict[bytes, bytes]:
     fullness = rng.choice((0.0, 0.3, 0.9))
     return {key(i): rng.choice((b"", b"base", b"base%d" % i)) for i in range(keys) if rng.random() < fullness}
+
+
+def random_policy(rng: random.Random) -> Policy:
+    """A named one, or each choice by itself."""
+    if rng.random() < 0.5:
+        return Policy.named(rng.choice(Policy.names()))
+    return Policy(
+        estimates=rng.random() < 0.6,
+        validation=rng.choice(("value", "version")),
+        window=rng.choice((None, None, 0, 1, 2, 5, 40)),
+        run=rng.choice((None, None, 1, 3, 64)),
+        solo=rng.random() < 0.6,
+        small_block=rng.choice((0, 1, 5, 20)),
+    )
 
 
 def random_block(rng: random.Random, keys: int) -> list[bytes]:

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 import pytest
 from differential import WORKERS, Chain, Pools, difference, loaded, rngs, seed_of_run
 from program_vm import Program, Run
-from random_blocks import Author, random_state
+from random_blocks import Author, random_policy, random_state
 
 from ioi_exec import Limits, Revert, StateView, TxContext
 from ioi_exec.executor import Outcome
@@ -72,13 +72,14 @@ def test_the_result_is_that_of_the_final_incarnations(pools: Pools, restless: bo
         executor = ParallelExecutor(vm, LIMITS, workers, False, pools[workers])
         try:
             for number in range(BLOCKS_PER_STATE):
+                chain.policy = random_policy(rng)
                 author = Author(rng, keys, rng.choice(("mixed", "scans", "undo", "writes")))
                 block = [scripts_of(author, rng) for _ in range(rng.choice((3, 10, 30)))]
                 found = executor.run(chain.block([json.dumps(scripts).encode() for scripts in block]), chain.base, None)
                 final = [json.dumps(chosen).encode() for chosen in zip(followed(found), block)]
                 expected = fixed.run(chain.block(final), chain.base, None)
                 text = difference(expected, found)
-                assert text is None, f"seed {name} block {number}, {workers} workers: {text}\nstate {chain.model}\n{final}"
+                assert text is None, f"seed {name} block {number}, {workers} workers, {chain.policy}: {text}\nstate {chain.model}\n{final}"
                 changed += found.stats.executions > len(block)
                 staged = chain.stage(found)
                 if rng.random() < 0.5:

@@ -8,6 +8,7 @@ from typing import Iterator
 
 import pytest
 from differential import WORKERS, Chain, Pools, difference, loaded, rngs, seed_of_run
+from random_blocks import random_policy
 
 from ioi_exec import BlockHeader, Limits
 from ioi_exec.executor import Block
@@ -93,13 +94,14 @@ def test_native_payments_equal_the_reference(pools: Pools) -> None:
                 proposer = rng.choice((b"", b"short" * 4, address(rng.randrange(accounts)), address(999)))
                 top = chain.layers[-1]
                 header = BlockHeader(height=rng.choice((1, 3, 5, 6, 101)), proposer=proposer)
-                block = Block(txs, block_context(header, top.root))
+                policy = random_policy(rng)
+                block = Block(txs, block_context(header, top.root), policy)
                 expected = reference.run(block, chain.base, None)
                 alone = difference(expected, native.run(block, chain.base, None))
                 assert alone is None, f"seed {name} block {number}, natively one by one: {alone}"
                 for count, executor in executors.items():
                     text = difference(expected, executor.run(block, chain.base, None))
-                    assert text is None, f"seed {name} block {number}, {count} workers: {text}\n{chain.model}"
+                    assert text is None, f"seed {name} block {number}, {count} workers, {policy}: {text}\n{chain.model}"
                 met.update(receipt.error for receipt in expected.receipts)
                 paid += len(proposer) == 32 and account_key(proposer) in dict(expected.writes)
                 staged = chain.stage(expected)

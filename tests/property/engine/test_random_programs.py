@@ -9,7 +9,7 @@ from typing import Any, Iterator
 import pytest
 from differential import WORKERS, Chain, Compared, Pools, check, loaded, rngs, seed_of_run
 from program_vm import ProgramVM
-from random_blocks import random_block, random_state
+from random_blocks import random_block, random_policy, random_state
 
 from ioi_exec import Limits, parallel
 from ioi_exec.executor import Outcome
@@ -56,6 +56,7 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, blocks: int, *
                 chain.enter_sandbox()
             elif len(chain.layers) > 1 and rng.random() < 0.1:
                 chain.leave_sandbox()
+            chain.policy = random_policy(rng)
             outcome = check(compared, chain, random_block(rng, keys), rng.sample(counts, 2), f"{name} block {number}")
             staged = chain.stage(outcome)
             if rng.random() < 0.5:

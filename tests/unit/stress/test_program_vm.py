@@ -230,6 +230,12 @@ def test_the_native_vm_refuses_scans() -> None:
     assert receipts[1].error == "malformed" and writes == {}
 
 
+def test_hints_are_the_keys_read_by_name() -> None:
+    vm = Program()
+    program = read(A) + when(*NEVER, exists(B) + undo(*ALWAYS, read(C))) + read(key(b"n", 3)) + write(key(b"w"), 1)
+    assert vm.keys(vm.decode(transaction(0, program))) == [b"a", b"b", b"c"]
+
+
 def test_what_cannot_be_encoded() -> None:
     for make in (
         lambda: key(b""), lambda: key(b"k" * 256), lambda: key(b"k" * 248, 1), lambda: key(b"k", NUMBER_MAX + 1),

@@ -6,11 +6,11 @@ import argparse
 from typing import Sequence
 
 from ioi_exec.cli import program
-from ioi_stress.cli import chaos, workloads
+from ioi_stress.cli import chaos, replay, run, rwset, workloads
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,
 4 disk or memory, 5 results differed from sequential execution, 6 state corrupt"""
-_COMMANDS: tuple[program.Command, ...] = (chaos, workloads)
+_COMMANDS: tuple[program.Command, ...] = (run, replay, rwset, chaos, workloads)
 
 
 def parser() -> argparse.ArgumentParser:

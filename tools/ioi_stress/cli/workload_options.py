@@ -21,7 +21,7 @@ _PREFIX = "parameter_"
 def add_workloads(
     command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None], defaults: Mapping[str, Any] | None = None
 ) -> None:
-    """A parser for each workload, in `command`. common: adds the command's own options to one; they may stand after the parameters.
+    """A parser for each workload, in `command`. common: adds the command's own options to one.
     defaults: of parameters by name, where the command has others than the workloads.
 
     What `ioi_exec.cli.options.add_command` gives `command` (--json) each of them has too.

@@ -1,4 +1,4 @@
-/* What a transaction costs beside its reads and writes. ioi_stress/vm/cost.py explains how a burn is measured, and why so. */
+/* What a transaction costs beside its reads and writes. vm/cost.py explains how a burn is measured, and why so. */
 #ifndef IOI_STRESS_COST_H
 #define IOI_STRESS_COST_H
 

@@ -172,11 +172,11 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
     }
 }
 
-/* Written keys as well: whoever runs transactions one by one wants to know what a write replaces, and would have to run one anew. */
+/* Written keys as well: the sequential reference wants to know what a write replaces, or has to begin the transaction anew. */
 static void name_keys(program_bytes rest, void (*emit)(void *, const uint8_t *, size_t), void *context) {
     program_op op;
     while (rest.at < rest.end && program_next(&rest, &op)) {
-        bool touches = op.code == PROGRAM_READ || op.code == PROGRAM_EXISTS || op.code == PROGRAM_WRITE || op.code == PROGRAM_DELETE;
+        bool touches = op.code >= PROGRAM_READ && op.code <= PROGRAM_DELETE;
         if (touches && op.key.numbers == 0) emit(context, op.key.name, op.key.length);
         if (op.code == PROGRAM_WHEN || op.code == PROGRAM_UNDO) name_keys(op.body, emit, context);
     }

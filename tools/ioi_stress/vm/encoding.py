@@ -145,71 +145,86 @@ def decode(tx: bytes) -> Operations:
     """The operations of a transaction. Raises Malformed."""
     if len(tx) < 9 or tx[0] != VERSION:
         raise Malformed
-    return _Reader(tx[9:]).operations(0)
+    return _operations(tx, 9, len(tx), 0)
 
 
-class _Reader:
-    def __init__(self, bytes_: bytes) -> None:
-        self._all = bytes_
-        self._at = 0
+# What follows reads at `at`, never at `end` or beyond, and says where it stopped: parsing is most of what a cheap transaction costs.
 
-    def operations(self, depth: int) -> Operations:
-        if depth > DEPTH_MAX:
+
+def _operations(tx: bytes, at: int, end: int, depth: int) -> Operations:
+    if depth > DEPTH_MAX:
+        raise Malformed
+    found = []
+    while at < end:
+        operation, at = _operation(tx, at, end, depth)
+        found.append(operation)
+    return tuple(found)
+
+
+def _operation(tx: bytes, at: int, end: int, depth: int) -> tuple[Operation, int]:
+    code = tx[at]
+    at += 1
+    if READ <= code <= DELETE:
+        operand, at = _key(tx, at, end)
+        if code != WRITE:
+            return Operation(code, operand), at
+        size, at = _number(tx, at, end, 4, SIZE_MAX)
+        return Operation(code, operand, size), at
+    if code == BURN or code == SLEEP:
+        nanoseconds, at = _number(tx, at, end, 8, COST_MAX_NS)
+        return Operation(code, number=nanoseconds), at
+    if code == SCAN:
+        return _scan(tx, at, end)
+    if not WHEN <= code <= REVERT or end - at < 3:
+        raise Malformed
+    mask, bits = tx[at], tx[at + 1]
+    if code == REVERT:
+        if tx[at + 2] == 0:
             raise Malformed
-        found = []
-        while self._at < len(self._all):
-            found.append(self._operation(depth))
-        return tuple(found)
+        return Operation(code, mask=mask, bits=bits, number=tx[at + 2]), at + 3
+    length, at = _number(tx, at + 2, end, 4, end - at)
+    if length > end - at:
+        raise Malformed
+    body = _operations(tx, at, at + length, depth + 1)
+    return Operation(code, mask=mask, bits=bits, body=body), at + length
 
-    def _operation(self, depth: int) -> Operation:
-        code = self._number(1)
-        if code in (READ, EXISTS, DELETE):
-            return Operation(code, self._key())
-        if code == WRITE:
-            return Operation(code, self._key(), self._number(4, SIZE_MAX))
-        if code == SCAN:
-            return self._scan()
-        if code in (BURN, SLEEP):
-            return Operation(code, number=self._number(8, COST_MAX_NS))
-        if code not in (WHEN, UNDO, REVERT):
-            raise Malformed
-        mask, bits = self._number(1), self._number(1)
-        if code == REVERT:
-            failure = self._number(1)
-            if failure == 0:
-                raise Malformed
-            return Operation(code, mask=mask, bits=bits, number=failure)
-        body = _Reader(self._bytes(self._number(4))).operations(depth + 1)
-        return Operation(code, mask=mask, bits=bits, body=body)
 
-    def _scan(self) -> Operation:
-        flags, limit = self._number(1), self._number(4)
-        if flags > 15 or flags & PREFIX and flags & (START | END):
-            raise Malformed
-        start = self._key() if flags & (START | PREFIX) else None
-        end = self._key() if flags & END else None
-        return Operation(SCAN, number=limit, flags=flags, start=start, end=end)
+def _scan(tx: bytes, at: int, end: int) -> tuple[Operation, int]:
+    flags, at = _number(tx, at, end, 1, 15)
+    limit, at = _number(tx, at, end, 4, (1 << 32) - 1)
+    if flags & PREFIX and flags & (START | END):
+        raise Malformed
+    low = high = None
+    if flags & (START | PREFIX):
+        low, at = _key(tx, at, end)
+    if flags & END:
+        high, at = _key(tx, at, end)
+    return Operation(SCAN, number=limit, flags=flags, start=low, end=high), at
 
-    def _key(self) -> Key:
-        kind, length = self._number(1), self._number(1)
-        name = self._bytes(length)
-        if kind == 0 and length > 0:
-            return Key(name)
-        if kind != 1 or length > 247:
-            raise Malformed
-        numbers = self._number(4, NUMBER_MAX)
-        if numbers == 0:
-            raise Malformed
-        return Key(name, numbers)
 
-    def _number(self, size: int, most: int | None = None) -> int:
-        value = int.from_bytes(self._bytes(size), "big")
-        if most is not None and value > most:
-            raise Malformed
-        return value
+def _key(tx: bytes, at: int, end: int) -> tuple[Key, int]:
+    if end - at < 2:
+        raise Malformed
+    kind, length = tx[at], tx[at + 1]
+    stop = at + 2 + length
+    if stop > end:
+        raise Malformed
+    name = tx[at + 2 : stop]
+    if kind == 0 and length > 0:
+        return Key(name), stop
+    if kind != 1 or length > 247:
+        raise Malformed
+    numbers, stop = _number(tx, stop, end, 4, NUMBER_MAX)
+    if numbers == 0:
+        raise Malformed
+    return Key(name, numbers), stop
 
-    def _bytes(self, count: int) -> bytes:
-        if count > len(self._all) - self._at:
-            raise Malformed
-        self._at += count
-        return self._all[self._at - count : self._at]
+
+def _number(tx: bytes, at: int, end: int, size: int, most: int) -> tuple[int, int]:
+    stop = at + size
+    if stop > end:
+        raise Malformed
+    value = int.from_bytes(tx[at:stop], "big")
+    if value > most:
+        raise Malformed
+    return value, stop

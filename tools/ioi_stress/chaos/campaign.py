@@ -16,6 +16,7 @@ from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY
 from ioi_stress.chaos.report import Defect, FaultCounts, Report
 from ioi_stress.chaos.round import Round
+from ioi_stress.interruption import held
 from ioi_stress.workload import Workload
 
 OnProgress = Callable[[Report], None]
@@ -53,10 +54,11 @@ class _Campaign:
             report.interrupted = True
         finally:
             report.seconds = monotonic() - self._began
-            if disk is not None:
-                disk.unmount()
-            if report.evidence is None:
-                self._tidy(folder)
+            with held():
+                if disk is not None:
+                    disk.unmount()
+                if report.evidence is None:
+                    self._tidy(folder)
         return report
 
     def _rounds(self, folder: Path, disk: Disk | None) -> None:
@@ -83,7 +85,8 @@ class _Campaign:
 
     def _abandon(self, this: Round) -> None:
         try:
-            this.abandon()
+            with held():
+                this.abandon()
             if not self._report.defects:
                 this.judge_versions()
         except Defect as defect:

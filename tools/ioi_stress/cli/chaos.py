@@ -30,8 +30,8 @@ def register(commands: Commands) -> None:
         commands, "chaos", "Execute a workload while workers, engine, memory and disk are made to fail, and verify everything.",
         f"{_EPILOG}\n\nfaults:\n\n{faults}\n\n`ioi-stress chaos WORKLOAD --help` lists what a workload takes, and what chaos does.",
         needs_state=False,
-        example="ioi-stress chaos zipf --blocks 20 --block-size 200\n"
-        "ioi-stress chaos market --seconds 10 --faults kill-engine,full-disk --rate 1 --json",
+        example="ioi-stress chaos zipf --blocks 10 --block-size 200\n"
+        "ioi-stress chaos market --seconds 3 --faults kill-engine,full-disk --rate 1 --json",
     )
     add_workloads(command, _add_options, {"blocks": _BLOCKS, "block_size": _BLOCK_SIZE})
     command.set_defaults(run=run)
@@ -66,7 +66,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="put the state on a disk of its own, of so many MiB: an ext4 in a file (root only)",
     )
     group.add_argument("--no-pin", dest="pin", action="store_false", help="let workers move between cores")
-    group.add_argument("--quiet", action="store_true", help="no lines of progress")
+    group.add_argument("--quiet", action="store_true", help="no lines of progress, on a terminal either")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,8 +79,9 @@ def run(options: argparse.Namespace) -> int:
     )
     if plan.disk_mib is not None:
         private_mounts()
+    shown = not options.quiet and not options.json and sys.stderr.isatty()
     with vm_may_print():
-        report = attack(workload, plan, None if options.quiet or options.json else _Lines(), shlex.join(["ioi-stress", *sys.argv[1:]]))
+        report = attack(workload, plan, _Lines() if shown else None, shlex.join(["ioi-stress", *sys.argv[1:]]))
     if options.json:
         print_json(report.to_json())
     else:

@@ -66,5 +66,9 @@ class Executor(Protocol):
     """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
     transaction; what it raises ends the block and propagates."""
 
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The processes it has now. For any thread, also while `run` goes on in another."""
+
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome: ...
     def close(self) -> None: ...

@@ -432,6 +432,13 @@ class ExecutionMachine:
         return self._workers
 
     @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The worker processes there are now: none before the first block needs them, others after one has died.
+
+        For monitors, which may ask from any thread while a block executes; a moment later it may be out of date."""
+        return self._executors.worker_pids
+
+    @property
     def limits(self) -> Limits:
         return self._limits
 

@@ -98,6 +98,11 @@ class ParallelExecutor:
     def pool(self) -> Pool:
         return self._pool
 
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        alone = self._alone
+        return (*self._pool.pids, *(alone.pids if alone is not None else ()))
+
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
         began = perf_counter()

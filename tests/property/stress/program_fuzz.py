@@ -37,7 +37,9 @@ def _mutated(rng: random.Random, tx: bytes, others: list[bytes]) -> bytes:
     at = rng.randrange(len(tx))
     kind = rng.randrange(8)
     if kind < 4:
-        return tx[:at] + bytes((rng.choice((rng.randrange(256), tx[at] ^ 1 << rng.randrange(8), 0, 255)),)) + tx[at + 1 :]
+        return (
+            tx[:at] + bytes((rng.choice((rng.randrange(256), tx[at] ^ 1 << rng.randrange(8), 0, 255)),)) + tx[at + 1 :]
+        )
     if kind == 4:
         return tx[:at] + rng.choice(others)[rng.randrange(9, 20) :]
     if kind == 5:

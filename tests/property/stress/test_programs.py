@@ -1,4 +1,4 @@
-"""Random programs and every workload: the VM in C equals the one in Python, and any number of workers equals one by one.
+"""Random programs and every workload: the VM in C equals the one in Python, any number of workers equals one by one.
 
 IOI_SEED in the environment chooses another run.
 """

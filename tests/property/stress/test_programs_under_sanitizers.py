@@ -1,4 +1,4 @@
-"""The Program VM in C under AddressSanitizer and UBSan, against the one in Python: programs, mutated ones and random bytes.
+"""The Program VM in C under sanitizers, against the one in Python: programs, mutated ones and random bytes.
 
 IOI_PROGRAM_SEED   where the random programs begin (default 1)
 """

@@ -16,7 +16,9 @@ from ioi_stress.workloads.popularity import Popularity, _ends
 def test_words_are_shake_128() -> None:
     draws = Draws(7, "zipf", "accounts", 3)
     expected = b"".join(hashlib.shake_128(b"7/zipf/accounts/3/%d" % part).digest(8192) for part in range(2))
-    assert [draws.word() for _ in range(1030)] == [int.from_bytes(expected[8 * i : 8 * i + 8], "little") for i in range(1030)]
+    assert [draws.word() for _ in range(1030)] == [
+        int.from_bytes(expected[8 * i : 8 * i + 8], "little") for i in range(1030)
+    ]
 
 
 def test_below_takes_the_high_bits() -> None:
@@ -74,7 +76,9 @@ def test_zipf_weights_are_the_powers(s: float) -> None:
 
 def test_zipf_of_a_million_is_the_same_everywhere() -> None:
     ends = _ends(1_000_000, 0.99)
-    assert hashlib.sha256(ends.tobytes()).hexdigest() == "5233e2d302eb759f54321f382045775c783cb9bd27edf7e86c107d5f911b8676"
+    assert (
+        hashlib.sha256(ends.tobytes()).hexdigest() == "5233e2d302eb759f54321f382045775c783cb9bd27edf7e86c107d5f911b8676"
+    )
 
 
 @pytest.mark.parametrize("s", [0.0, 1.0, 1.5])

@@ -14,7 +14,8 @@ MODULE = """
 from ioi_stress.workload import Block, FixedWorkload
 
 def blind(count=1, word="w"):
-    return FixedWorkload("blind", "ioi_stress.vm:Program", {b"k": word.encode()}, [Block([b"x"] * count)], {"count": count})
+    state, blocks = {b"k": word.encode()}, [Block([b"x"] * count)]
+    return FixedWorkload("blind", "ioi_stress.vm:Program", state, blocks, {"count": count})
 
 class Made:
     blind = staticmethod(blind)
@@ -38,7 +39,11 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_function_and_its_arguments() -> None:
     workload = make("own", target="own_workloads:blind", set=["count=3", "word=two words"])
-    assert workload.genesis() == {b"k": b"two words"} and workload.vm == "ioi_stress.vm:Program" and workload.vm_args is None
+    assert (
+        workload.genesis() == {b"k": b"two words"}
+        and workload.vm == "ioi_stress.vm:Program"
+        and workload.vm_args is None
+    )
     assert [block.txs for block in workload.blocks()] == [[b"x"] * 3]
     parameters = {"count": 3, "target": "own_workloads:blind", "set": ["count=3", "word=two words"]}
     assert workload.parameters == parameters and json.dumps(parameters)

@@ -40,7 +40,9 @@ def vm(request: pytest.FixtureRequest) -> type:
     return found
 
 
-def run(vm: type, *programs: bytes, limits: Limits | None = None) -> tuple[list[Receipt], dict[bytes, bytes | None], list[bytes]]:
+def run(
+    vm: type, *programs: bytes, limits: Limits | None = None
+) -> tuple[list[Receipt], dict[bytes, bytes | None], list[bytes]]:
     """Receipts, what was written, and the transactions."""
     txs = [transaction(i, program) for i, program in enumerate(programs)]
     with ExecutionMachine.create(None, vm, genesis=GENESIS, workers=0, limits=limits) as machine:
@@ -58,7 +60,10 @@ def observed(tx: bytes, *what: bytes) -> bytes:
 def test_reads_go_into_the_digest(vm: type) -> None:
     receipts, writes, txs = run(vm, b"", read(A), read(B) + read(C), exists(A) + exists(C))
     assert [receipt.output for receipt in receipts] == [
-        observed(txs[0]), observed(txs[1], b"\x011"), observed(txs[2], b"\x01", b"\x00"), observed(txs[3], b"\x03", b"\x02")
+        observed(txs[0]),
+        observed(txs[1], b"\x011"),
+        observed(txs[2], b"\x01", b"\x00"),
+        observed(txs[3], b"\x03", b"\x02"),
     ]
     assert writes == {}
 
@@ -133,7 +138,9 @@ def test_failures(vm: type) -> None:
         revert(*NEVER) + exists(A),
     )
     assert [(receipt.code, receipt.error, receipt.output) for receipt in receipts[:3]] == [
-        (1, "reverted", b""), (255, "reverted", b""), (2, "reverted", b"")
+        (1, "reverted", b""),
+        (255, "reverted", b""),
+        (2, "reverted", b""),
     ]
     assert receipts[3].ok and writes == {}
 
@@ -238,8 +245,13 @@ def test_hints_are_the_keys_read_by_name() -> None:
 
 def test_what_cannot_be_encoded() -> None:
     for make in (
-        lambda: key(b""), lambda: key(b"k" * 256), lambda: key(b"k" * 248, 1), lambda: key(b"k", NUMBER_MAX + 1),
-        lambda: write(A, SIZE_MAX + 1), lambda: scan(A, prefix=A), lambda: cost_of("burn", COST_MAX_NS + 1),
+        lambda: key(b""),
+        lambda: key(b"k" * 256),
+        lambda: key(b"k" * 248, 1),
+        lambda: key(b"k", NUMBER_MAX + 1),
+        lambda: write(A, SIZE_MAX + 1),
+        lambda: scan(A, prefix=A),
+        lambda: cost_of("burn", COST_MAX_NS + 1),
     ):
         with pytest.raises(InputError):
             make()

@@ -42,7 +42,9 @@ def test_payments(files: list[str]) -> None:
 
 def test_the_contents_are_part_of_the_parameters(files: list[str]) -> None:
     genesis, one, two = files
-    digests = {make("replay", genesis=genesis, files=order).parameters["sha256"] for order in ([one], [one, two], [two, one])}
+    digests = {
+        make("replay", genesis=genesis, files=order).parameters["sha256"] for order in ([one], [one, two], [two, one])
+    }
     assert len(digests) == 3
 
 
@@ -52,9 +54,13 @@ def test_any_vm(tmp_path: Path) -> None:
     (tmp_path / "block").write_text(json.dumps({"tx": tx.hex()}))
     outputs = []
     for vm in ("python", "native", "ioi_stress.vm:Program"):
-        workload = make("replay", genesis=str(tmp_path / "genesis"), files=[str(tmp_path / "block")], vm=vm, vm_args="{}")
+        workload = make(
+            "replay", genesis=str(tmp_path / "genesis"), files=[str(tmp_path / "block")], vm=vm, vm_args="{}"
+        )
         assert workload.vm_args == {}
-        with ExecutionMachine.create(None, workload.vm, genesis=workload.genesis(), vm_args=workload.vm_args, workers=0) as machine:
+        with ExecutionMachine.create(
+            None, workload.vm, genesis=workload.genesis(), vm_args=workload.vm_args, workers=0
+        ) as machine:
             (block,) = workload.blocks()
             outputs.append(machine.execute(block.txs).receipts[0].output)
     assert len(set(outputs)) == 1

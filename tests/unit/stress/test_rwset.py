@@ -82,7 +82,10 @@ def test_a_key_over_several_lines() -> None:
         ("tx,access,key\n1,read,\n", "t:2: a key is empty"),
         ("tx,access,key\n1,r,a\n2,r,a\n1,w,a\n", "t:4: transaction '1' was there before"),
         ("block,tx,access,key\n1,1,r,a\n2,1,r,a\n1,2,r,a\n", "t:4: block '1' was there before"),
-        ("tx,access,key,cost_ns\n1,r,a,5\n1,r,b,\n1,r,c,6\n", "t:4: cost_ns 6: a row of this transaction before says 5"),
+        (
+            "tx,access,key,cost_ns\n1,r,a,5\n1,r,b,\n1,r,c,6\n",
+            "t:4: cost_ns 6: a row of this transaction before says 5",
+        ),
         ("tx,access,key,cost_ns\n1,r,a,5.0\n", "t:2: cost_ns '5.0' is no decimal number"),
         ('tx,access,key\n1,r,"a\n', "t:2: unexpected end of data"),
     ],
@@ -112,7 +115,9 @@ def test_what_is_declared_is_what_happens(tmp_path: Path, vm: str) -> None:
     carol = 'carol, é"; x'.encode()
     kinds = {encoding.READ: "r", encoding.WRITE: "w", encoding.SLEEP: "s"}
     seen = [
-        [(kinds[each.code], each.key.name or each.number) for each in encoding.decode(tx)] for txs in (first, second) for tx in txs
+        [(kinds[each.code], each.key.name or each.number) for each in encoding.decode(tx)]
+        for txs in (first, second)
+        for tx in txs
     ]
     assert seen == [
         [("r", b"alice"), ("r", b"bob"), ("s", 12000), ("w", b"bob")],
@@ -155,7 +160,7 @@ def test_a_transaction_that_is_too_long(tmp_path: Path) -> None:
 def test_a_block_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ioi_stress.workloads.rwset.Limits", lambda: Limits(block_transactions=5))
     text = '{"cost_ns": 1}\n{"block": 2}\n' + '{"cost_ns": 1}\n' * 6
-    with pytest.raises(InputError, match="trace:3: a block of 6 transactions begins here, and 5 are the most"):
+    with pytest.raises(InputError, match="trace:3: a block of 6 transactions begins here: at most 5;"):
         trace(tmp_path, text)
     assert [len(block.txs) for block in trace(tmp_path, text, block_size=5).blocks()] == [5, 2]
 

@@ -42,10 +42,17 @@ def act(*arguments: str) -> tuple[int, Command]:
 
 
 def test_a_workload_and_the_commands_own_options() -> None:
-    status, command = act("act", "zipf", "--s", "1.25", "--block-size", "7", "--workers", "3", "--cost-us", "2", "--json")
+    status, command = act(
+        "act", "zipf", "--s", "1.25", "--block-size", "7", "--workers", "3", "--cost-us", "2", "--json"
+    )
     assert status == 0 and command.options.workers == 3 and command.options.json is True
     parameters = command.chosen.parameters
-    assert (command.chosen.name, parameters["s"], parameters["block_size"], parameters["cost_us"]) == ("zipf", 1.25, 7, 2.0)
+    assert (command.chosen.name, parameters["s"], parameters["block_size"], parameters["cost_us"]) == (
+        "zipf",
+        1.25,
+        7,
+        2.0,
+    )
     assert act("act", "--json", "zipf")[1].options.json is True
     assert act("act", "zipf")[1].options.json is False
 
@@ -59,7 +66,9 @@ def test_files(tmp_path: Any) -> None:
     assert [block.txs for block in command.chosen.blocks()] == [[b"\0"], [b"\0"]]
     for arguments in (("act", "rwset", trace), ("trace", trace, "--value-bytes", "3")):
         assert list(act(*arguments)[1].chosen.genesis()) == [b"a"]
-    command = act("act", "own", "ioi_stress.workloads:make", "--set", 'name="uniform"', "--set", "blocks=2", "seed=5")[1]
+    command = act("act", "own", "ioi_stress.workloads:make", "--set", 'name="uniform"', "--set", "blocks=2", "seed=5")[
+        1
+    ]
     assert command.chosen.parameters["seed"] == 5 and len(list(command.chosen.blocks())) == 2
 
 
@@ -108,7 +117,13 @@ def test_the_list_of_workloads(capsys: pytest.CaptureFixture[str]) -> None:
     zipf = next(each for each in listed if each["workload"] == "zipf")
     s = next(each for each in zipf["parameters"] if each["name"] == "s")
     assert s.pop("help") and s == {
-        "name": "s", "kind": "a number", "required": False, "default": 1.0, "least": None, "most": 10, "choices": None
+        "name": "s",
+        "kind": "a number",
+        "required": False,
+        "default": 1.0,
+        "least": None,
+        "most": 10,
+        "choices": None,
     }
     assert main(["workloads"]) == 0
     text = capsys.readouterr().out

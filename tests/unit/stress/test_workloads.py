@@ -32,7 +32,9 @@ EVERY = [(name, vm) for name in MADE for vm in vms(name)]
 
 def executed(workload: Workload) -> tuple[list[list[Receipt]], dict[bytes, bytes]]:
     """Receipts of every block, and the state at the end."""
-    with ExecutionMachine.create(None, workload.vm, genesis=workload.genesis(), vm_args=workload.vm_args, workers=0) as machine:
+    with ExecutionMachine.create(
+        None, workload.vm, genesis=workload.genesis(), vm_args=workload.vm_args, workers=0
+    ) as machine:
         receipts = []
         for block in workload.blocks():
             result = machine.execute(block.txs, block.header)
@@ -119,7 +121,9 @@ def test_what_a_chain_ends_with_depends_on_its_first_payment() -> None:
     assert len(first) == len(others[0])
     outputs = []
     for beginning in (first, encoding.transaction(10**6, first[9:])):
-        with ExecutionMachine.create(None, "ioi_stress.vm:NativeProgram", genesis=make("chain").genesis(), workers=0) as machine:
+        with ExecutionMachine.create(
+            None, "ioi_stress.vm:NativeProgram", genesis=make("chain").genesis(), workers=0
+        ) as machine:
             outputs.append([receipt.output for receipt in machine.execute([beginning, *others]).receipts])
     assert all(left != right for left, right in zip(*outputs))
 
@@ -187,7 +191,10 @@ def test_scan_heavy_meets_phantoms() -> None:
     _, after = executed(workload)
     assert after.keys() - before.keys() and before.keys() - after.keys()
     scans = [encoding.decode(tx)[0] for block in workload.blocks() for tx in block.txs]
-    assert {scan.number for scan in scans} == {10} and {bool(scan.flags & encoding.REVERSE) for scan in scans} == {True, False}
+    assert {scan.number for scan in scans} == {10} and {bool(scan.flags & encoding.REVERSE) for scan in scans} == {
+        True,
+        False,
+    }
     writes = sum(len(encoding.decode(tx)) - 2 for block in make("scan-heavy", **SMALL).blocks() for tx in block.txs)
     assert writes == 300
 
@@ -230,7 +237,12 @@ def decoded(tx: bytes) -> encoding.Operations:
 def test_costs() -> None:
     def costs(**parameters: Any) -> set[tuple[int, int]]:
         txs = next(iter(make("uniform", block_size=5, **parameters).blocks())).txs
-        return {(each.code, each.number) for tx in txs for each in encoding.decode(tx) if each.code in (encoding.BURN, encoding.SLEEP)}
+        return {
+            (each.code, each.number)
+            for tx in txs
+            for each in encoding.decode(tx)
+            if each.code in (encoding.BURN, encoding.SLEEP)
+        }
 
     assert costs() == {(encoding.BURN, 10_000)}
     assert costs(cost="sleep", cost_us=0.25) == {(encoding.SLEEP, 250)}

@@ -1,6 +1,6 @@
 """The options that choose a workload: the same for every command that runs one.
 
-    ioi-stress COMMAND WORKLOAD [the workload's parameters] [the command's own options]
+ioi-stress COMMAND WORKLOAD [the workload's parameters] [the command's own options]
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def add_parameters(parser: argparse.ArgumentParser, name: str) -> None:
             group.add_argument(_PREFIX + each.name, **options)
         else:
             flag = "--" + each.name.replace("_", "-")
-            group.add_argument(flag, dest=_PREFIX + each.name, default=argparse.SUPPRESS, required=each.required, **options)
+            group.add_argument(
+                flag, dest=_PREFIX + each.name, default=argparse.SUPPRESS, required=each.required, **options
+            )
 
 
 def chosen_workload(options: argparse.Namespace) -> Workload:

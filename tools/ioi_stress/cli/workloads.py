@@ -11,7 +11,11 @@ from ioi_stress.workloads import WORKLOADS, Parameter, parameters_of
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "workloads", "List the workloads and their parameters.", needs_state=False, example="ioi-stress workloads"
+        commands,
+        "workloads",
+        "List the workloads and their parameters.",
+        needs_state=False,
+        example="ioi-stress workloads",
     )
     command.set_defaults(run=run)
 
@@ -20,7 +24,9 @@ def run(options: argparse.Namespace) -> int:
     for name, cls in WORKLOADS.items():
         parameters = parameters_of(cls)
         if options.json:
-            print_json({"workload": name, "summary": cls.summary, "parameters": [_described(each) for each in parameters]})
+            print_json(
+                {"workload": name, "summary": cls.summary, "parameters": [_described(each) for each in parameters]}
+            )
         else:
             print(f"{name:<11} {cls.summary}")
             print(f"{'':<11}   {', '.join(map(_shown, parameters))}")

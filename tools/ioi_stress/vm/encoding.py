@@ -6,7 +6,7 @@
       EXISTS     key                               the same of its presence alone
       WRITE      key, size u32                     the digest, repeated and cut to `size` bytes, becomes the value
       DELETE     key
-      SCAN       flags u8, limit u32 (0 = none), key operands as the flags say: prefix, or start and end (exclusive).
+      SCAN       flags u8, limit u32 (0 = none), keys as the flags say: prefix, or start and end (exclusive).
                  Every pair found goes into the digest, and that it ended. Only the Python VM can scan
       WHEN       mask u8, bits u8, length u32, operations: executed if (last byte of the digest & mask) == bits
       UNDO       as WHEN, but always executed, in a checkpoint, and its writes undone if the condition holds afterwards
@@ -14,13 +14,14 @@
       BURN       nanoseconds u64                   computes for so long
       SLEEP      nanoseconds u64                   waits for so long
     key          0x00, length u8 (not 0), bytes
-                 0x01, length u8, bytes, n u32: the bytes, then eight decimal digits of (first eight bytes of the digest mod n)
+                 0x01, length u8, bytes, n u32: the bytes, then (first eight bytes of the digest) mod n in eight digits
 
 Integers are big endian. What does not parse to its last byte fails as "malformed" before anything is read.
 
-The digest is 32 bytes: at first SHA-256(transaction); after each observation SHA-256(digest, tag u8, what was observed):
+The digest is 32 bytes: at first SHA-256(transaction); after each observation SHA-256(digest, what was observed), which is
 
-    0x00 absent | 0x01 value | 0x02 does not exist | 0x03 exists | 0x04 key length u16, key, value (of a scan) | 0x05 end of a scan
+    0x00 absent | 0x01 value | 0x02 does not exist | 0x03 exists
+    0x04 key length u16, key, value: a pair of a scan | 0x05 the end of a scan
 
 It is the output of a transaction that succeeds: one wrong read shows in everything that follows.
 """
@@ -110,10 +111,8 @@ def delete(operand: bytes) -> bytes:
     return b"\x04" + operand
 
 
-def scan(
-    start: bytes = b"", end: bytes = b"", *, prefix: bytes = b"", limit: int = 0, reverse: bool = False
-) -> bytes:
-    """start, end, prefix: key operands, b"" for none. limit: 0 for none. Raises InputError for a prefix beside a bound."""
+def scan(start: bytes = b"", end: bytes = b"", *, prefix: bytes = b"", limit: int = 0, reverse: bool = False) -> bytes:
+    """start, end, prefix: key operands, b"" for none. limit: 0 for none. Raises InputError for prefix beside a bound."""
     if prefix and (start or end):
         raise InputError("a scan has a prefix or bounds, not both")
     flags = REVERSE * reverse + START * bool(start) + END * bool(end) + PREFIX * bool(prefix)
@@ -148,7 +147,8 @@ def decode(tx: bytes) -> Operations:
     return _operations(tx, 9, len(tx), 0)
 
 
-# What follows reads at `at`, never at `end` or beyond, and says where it stopped: parsing is most of what a cheap transaction costs.
+# What follows reads at `at`, never at `end` or beyond, and says where it stopped. It copies nothing but names: parsing is
+# most of what a cheap transaction costs.
 
 
 def _operations(tx: bytes, at: int, end: int, depth: int) -> Operations:

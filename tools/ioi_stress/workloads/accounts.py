@@ -1,8 +1,7 @@
 """Workloads in which one account pays another: who pays whom is the subclass's, how it is written down is here.
 
-On the Program VM a payment reads both accounts, takes its time, and writes both; on `payments` it is a transfer, with the right nonce
-and a balance that suffices. One that fails pays more than anybody has, or reverts at its end.
-"""
+On the Program VM a payment reads both accounts, takes its time, and writes both; on `payments` it is a transfer, with
+the right nonce and a balance that suffices. One that fails pays more than anybody has, or reverts at its end."""
 
 from __future__ import annotations
 
@@ -31,7 +30,9 @@ class AccountWorkload(FailingWorkload):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.runs_on == "payments" and self.cost_us:
-            raise self._wrong("cost_us is for programs, and payments takes what it takes: leave it out, or give vm native or python")
+            raise self._wrong(
+                "cost_us is for programs, and payments takes what it takes: leave it out, or give vm native or python"
+            )
 
     @abstractmethod
     def _transfers(self, block: int, fails: list[bool], draws: Draws) -> Iterable[tuple[int, int]]:

@@ -27,7 +27,12 @@ def runs_on_parameter(*choices: str) -> Any:
         "payments": "payments: transfers on the engine's own VM",
     }
     return parameter(
-        choices[0], named="vm", kind=TEXT, metavar="VM", choices=choices, help="; ".join(say[choice] for choice in choices)
+        choices[0],
+        named="vm",
+        kind=TEXT,
+        metavar="VM",
+        choices=choices,
+        help="; ".join(say[choice] for choice in choices),
     )
 
 
@@ -41,8 +46,8 @@ def cost_operation(kind: str, microseconds: float) -> bytes:
 class Made(ABC):
     """A workload that is made from a seed. Subclasses say what one block's transactions are.
 
-    name, summary, example, details: of the class; what it is called, in one line what it shows, a command line that chooses it, and what
-    else its --help says.
+    name, summary, example, details: of the class; what it is called, in one line what it shows, a command line that chooses
+    it, and what else its --help says.
     """
 
     name: ClassVar[str]
@@ -54,10 +59,18 @@ class Made(ABC):
     block_count: int = parameter(1, named="blocks", least=1, most=1_000_000, help="blocks")
     runs_on: str = runs_on_parameter("native", "python")
     cost_us: float | None = parameter(
-        None, kind=NUMBER, metavar="US", most=600_000_000, help="microseconds each transaction takes beside its reads and writes (default: 10)"
+        None,
+        kind=NUMBER,
+        metavar="US",
+        most=600_000_000,
+        help="microseconds each transaction takes beside its reads and writes (default: 10)",
     )
     cost: str = parameter(
-        "burn", kind=TEXT, metavar="KIND", choices=("burn", "sleep"), help="how it takes them: burn computes, sleep waits"
+        "burn",
+        kind=TEXT,
+        metavar="KIND",
+        choices=("burn", "sleep"),
+        help="how it takes them: burn computes, sleep waits",
     )
     value_bytes: int = parameter(32, most=1 << 20, help="bytes of a value that programs write")
     seed: int = parameter(1, help="of all random choices", most=(1 << 63) - 1)
@@ -92,7 +105,7 @@ class Made(ABC):
 
     @abstractmethod
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:
-        """The transactions of a block. fails: which of them fail. memory: empty at first, and kept from block to block."""
+        """The transactions of a block. fails: which of them fail. memory: empty at first, kept from block to block."""
 
     def _draws(self, purpose: str, block: int) -> Draws:
         return Draws(self.seed, self.name, purpose, block)
@@ -111,8 +124,10 @@ class Made(ABC):
         return cost_operation(self.cost, self.cost_us)
 
     def _transaction(self, number: int, before: list[bytes], after: list[bytes], fails: bool) -> bytes:
-        """A program: some operations, what it costs, the others, and perhaps that it fails. number: counted over all blocks."""
-        return encoding.transaction(number, b"".join((*before, self._cost(), *after, encoding.revert() if fails else b"")))
+        """A program: operations, what it costs, other operations, perhaps a failure. number: counted over all blocks."""
+        return encoding.transaction(
+            number, b"".join((*before, self._cost(), *after, encoding.revert() if fails else b""))
+        )
 
     def _value(self, number: int) -> bytes:
         """What a key holds at genesis: its number, in digits."""
@@ -127,7 +142,11 @@ class FailingWorkload(Made):
     """One in which a given share of transactions fails."""
 
     failure_rate: float = parameter(
-        0.0, kind=NUMBER, metavar="SHARE", most=1, help="share of transactions that fail, exactly, after they did everything else"
+        0.0,
+        kind=NUMBER,
+        metavar="SHARE",
+        most=1,
+        help="share of transactions that fail, exactly, after they did everything else",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Random integers that are the same on any machine, and in any language: SHAKE-128 (FIPS 202) of a seed and a counter."""
+"""Random integers that are the same on any machine, in any language: SHAKE-128 (FIPS 202) of a seed and a counter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _FORMAT = struct.Struct(f"<{_WORDS}Q")
 
 
 class Draws:
-    """An endless sequence of 64-bit integers. The n-th part of it (from 0) is the first 8,192 bytes of SHAKE-128 over the
-    purpose, a slash and n in decimal, as little endian words."""
+    """An endless sequence of 64-bit integers. Its n-th part (from 0) is the first 8,192 bytes of SHAKE-128 over the purpose,
+    a slash and n in decimal, as little endian words."""
 
     def __init__(self, seed: int, *purpose: object) -> None:
         self._purpose = "/".join(map(str, (seed, *purpose))).encode()

@@ -1,4 +1,4 @@
-"""Entries that come or go for good: keys of their own, spread evenly over a range, so that the tree grows everywhere."""
+"""Entries that come or go for good: keys of their own, spread evenly, so that the tree grows everywhere."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ioi_stress.workloads.programs import ProgramWorkload, account
 @dataclass(frozen=True, kw_only=True)
 class Growing(ProgramWorkload):
     name = "growing"
-    summary = "every transaction reads an old key and adds new ones: the state grows, and with it what a block costs to hash and commit"
+    summary = "every transaction reads an old key and adds new ones: the state grows, and so does the work of its tree"
     example = "growing --keys 10 --blocks 20 --cost-us 0"
 
     keys: int = parameter(2, least=1, most=10_000, help="keys a transaction adds")

@@ -17,7 +17,9 @@ class Hot(AccountWorkload):
     example = "hot --receivers 4 --share 0.8 --vm payments"
 
     receivers: int = parameter(1, least=1, help="hot accounts, which only receive")
-    share: float = parameter(0.5, kind=NUMBER, metavar="SHARE", most=1, help="share of payments that go to one of them, exactly")
+    share: float = parameter(
+        0.5, kind=NUMBER, metavar="SHARE", most=1, help="share of payments that go to one of them, exactly"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

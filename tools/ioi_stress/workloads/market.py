@@ -20,7 +20,9 @@ class Market(AccountWorkload):
 
     accounts: int = parameter(10_000, least=1, most=ACCOUNTS_MAX // 2, help="agents")
     providers: int = parameter(100, least=1, most=ACCOUNTS_MAX // 2, help="providers")
-    s: float = parameter(1.0, kind=NUMBER, metavar="S", most=S_MAX, help="exponent of the providers' popularity; 0: all the same")
+    s: float = parameter(
+        1.0, kind=NUMBER, metavar="S", most=S_MAX, help="exponent of the providers' popularity; 0: all the same"
+    )
 
     @property
     def _total(self) -> int:

@@ -22,11 +22,17 @@ _NESTED = 3
 @dataclass(frozen=True, kw_only=True)
 class Mixed(Made):
     name = "mixed"
-    summary = "random programs: keys and branches that depend on what was read, deletions, undone checkpoints, failures (scans in Python)"
+    summary = (
+        "random programs: branches on what was read, deletions, undone checkpoints, failures (and scans in Python)"
+    )
     example = "mixed --accounts 20 --vm python"
 
-    accounts: int = parameter(1000, least=1, most=ACCOUNTS_MAX, help="keys; the lower its number, the more often one is meant")
-    operations: int = parameter(12, least=1, most=1000, help="most operations of a transaction, those inside each other not counted")
+    accounts: int = parameter(
+        1000, least=1, most=ACCOUNTS_MAX, help="keys; the lower its number, the more often one is meant"
+    )
+    operations: int = parameter(
+        12, least=1, most=1000, help="most operations of a transaction, those inside each other not counted"
+    )
 
     def genesis(self) -> Mapping[bytes, bytes]:
         """Two keys of three."""
@@ -54,7 +60,9 @@ class Mixed(Made):
         return _STEPS[name](self, draws)
 
     def _write(self, draws: Draws) -> bytes:
-        return encoding.write(self._key(draws), (0, self.value_bytes, self.value_bytes, 4 * self.value_bytes)[draws.below(4)])
+        return encoding.write(
+            self._key(draws), (0, self.value_bytes, self.value_bytes, 4 * self.value_bytes)[draws.below(4)]
+        )
 
     def _revert(self, draws: Draws) -> bytes:
         return encoding.revert(mask=7, bits=draws.below(8), code=1 + draws.below(255))
@@ -63,7 +71,9 @@ class Mixed(Made):
         kind, reverse, limit = draws.below(4), bool(draws.below(2)), draws.below(6)
         if kind == 0:
             prefix = account(self._number(draws))
-            return encoding.scan(prefix=encoding.key(prefix[: len(prefix) - draws.below(3)]), limit=limit, reverse=reverse)
+            return encoding.scan(
+                prefix=encoding.key(prefix[: len(prefix) - draws.below(3)]), limit=limit, reverse=reverse
+            )
         start = self._key(draws) if kind != 1 else b""
         end = self._key(draws) if kind != 2 else b""
         return encoding.scan(start, end, limit=limit or 20, reverse=reverse)

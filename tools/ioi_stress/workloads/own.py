@@ -24,11 +24,16 @@ class Own:
     details: ClassVar[str] = ""
 
     target: str = parameter(
-        kind=TEXT, metavar="MODULE:NAME", positional=True,
-        help="function or class that makes it (ioi_stress.workload.Workload says what it must have); modules of the working directory count",
+        kind=TEXT,
+        metavar="MODULE:NAME",
+        positional=True,
+        help="function or class that makes it, found from the working directory (ioi_stress.workload says what it must have)",
     )
     set: tuple[str, ...] = parameter(
-        (), kind=TEXTS, metavar="KEY=VALUE", help="an argument for it; a value that is JSON is taken as such, any other as text"
+        (),
+        kind=TEXTS,
+        metavar="KEY=VALUE",
+        help="an argument for it; a value that is JSON is taken as such, any other as text",
     )
     _made: Workload = field(init=False, repr=False, compare=False)
 
@@ -37,7 +42,9 @@ class Own:
         made = _found(self.target)(**dict(map(_argument, self.set)))
         for attribute in _NEEDED:
             if not hasattr(made, attribute):
-                raise InputError(f"own: {self.target} made a {type(made).__name__} without {attribute!r}: that is no workload")
+                raise InputError(
+                    f"own: {self.target} made a {type(made).__name__} without {attribute!r}: that is no workload"
+                )
         object.__setattr__(self, "_made", made)
 
     @property

@@ -17,7 +17,9 @@ class Pairs(AccountWorkload):
     summary = "no two payments of a block share an account: the best case, which shows what the engine itself costs"
     example = "pairs --blocks 5 --cost sleep --cost-us 200"
 
-    accounts: int | None = parameter(None, least=2, most=ACCOUNTS_MAX, help="accounts (default: two for each transaction of a block)")
+    accounts: int | None = parameter(
+        None, least=2, most=ACCOUNTS_MAX, help="accounts (default: two for each transaction of a block)"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""The parameters of a workload: declared once as the fields of its dataclass, checked there, and read by the command line."""
+"""The parameters of a workload: declared once, as the fields of its dataclass; the command line reads them off it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class Parameter:
         if self.choices is not None and value not in self.choices:
             raise InputError(f"{self.name} is {value!r}: give {self.wanted()}")
         # Written so that it is false for NaN.
-        if self.kind in (INTEGER, NUMBER) and not (self.least or 0) <= value <= (float("inf") if self.most is None else self.most):
+        if self.kind in (INTEGER, NUMBER) and not (self.least or 0) <= value <= (
+            float("inf") if self.most is None else self.most
+        ):
             raise InputError(f"{self.name} is {value}: give {self.wanted()}")
         return float(value) if self.kind == NUMBER else value
 
@@ -99,13 +101,19 @@ def parameter(
 def parameters_of(workload: type) -> tuple[Parameter, ...]:
     """The parameters of a workload's class: its own first, then those of the classes it derives from."""
     found = []
-    fields = {field.name: field for field in dataclasses.fields(workload) if field.metadata}  # the others it keeps for itself
-    declared = dict.fromkeys(name for cls in workload.__mro__ for name in inspect.get_annotations(cls) if name in fields)
+    fields = {
+        field.name: field for field in dataclasses.fields(workload) if field.metadata
+    }  # the others it keeps for itself
+    declared = dict.fromkeys(
+        name for cls in workload.__mro__ for name in inspect.get_annotations(cls) if name in fields
+    )
     for field in map(fields.__getitem__, declared):
         about = dict(field.metadata)
         required = field.default is dataclasses.MISSING
         about["name"] = about.pop("named") or field.name
-        found.append(Parameter(field=field.name, required=required, default=None if required else field.default, **about))
+        found.append(
+            Parameter(field=field.name, required=required, default=None if required else field.default, **about)
+        )
     return tuple(found)
 
 

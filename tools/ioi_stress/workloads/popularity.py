@@ -1,9 +1,8 @@
 """Zipf's law in integers: item k (from 1) is drawn in proportion to 1 / k^s, to the same bit on every machine.
 
-The weights are computed with additions, multiplications and divisions of doubles, which IEEE 754 rounds in one way only, and
-with nothing of a C library, whose logarithms differ from machine to machine. They are within 1e-12 of k^-s. They then become
-integers, at least 1, and a draw compares integers.
-"""
+The weights are computed with additions, multiplications and divisions of doubles, which IEEE 754 rounds in one way
+only, and with nothing of a C library, whose logarithms differ from machine to machine. They are within 1e-12 of k^-s.
+They then become integers, at least 1, and a draw compares integers."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class ProgramWorkload(FailingWorkload):
         draws, first = self._draws("programs", number), number * self.block_size
         writes = self._writers(number)
         return [
-            self._transaction(first + i, *self._operations(first + i, writes[i], draws), fail) for i, fail in enumerate(fails)
+            self._transaction(first + i, *self._operations(first + i, writes[i], draws), fail)
+            for i, fail in enumerate(fails)
         ]
 
     def _writers(self, block: int) -> list[bool]:

@@ -18,7 +18,11 @@ class ReadHeavy(ProgramWorkload):
 
     reads: int = parameter(20, least=1, most=10_000, help="keys a transaction reads, chosen at random")
     write_share: float = parameter(
-        0.1, kind=NUMBER, metavar="SHARE", most=1, help="share of transactions that also write one of the keys they read, exactly"
+        0.1,
+        kind=NUMBER,
+        metavar="SHARE",
+        most=1,
+        help="share of transactions that also write one of the keys they read, exactly",
     )
 
     def _writers(self, block: int) -> list[bool]:

@@ -26,17 +26,27 @@ class Replay:
     details: ClassVar[str] = ""
 
     files: tuple[str, ...] = parameter(
-        kind=TEXTS, metavar="FILE", positional=True, help="block files of ioi-exec, in the order of their blocks; - is standard input"
+        kind=TEXTS,
+        metavar="FILE",
+        positional=True,
+        help="block files of ioi-exec, in the order of their blocks; - is standard input",
     )
     genesis_file: str = parameter(
         kind=TEXT, named="genesis", metavar="FILE", help="genesis file of ioi-exec: the state before the first block"
     )
     runs_on: str = parameter(
-        "payments", named="vm", kind=TEXT, metavar="VM",
+        "payments",
+        named="vm",
+        kind=TEXT,
+        metavar="VM",
         help="payments; native or python: programs of ioi-stress; or package.module:Class of your own",
     )
     args_text: str | None = parameter(
-        None, named="vm_args", kind=TEXT, metavar="JSON", help="arguments of the VM's class: an object by name, or a list"
+        None,
+        named="vm_args",
+        kind=TEXT,
+        metavar="JSON",
+        help="arguments of the VM's class: an object by name, or a list",
     )
     _state: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
     _blocks: list[Block] = field(init=False, repr=False, compare=False)

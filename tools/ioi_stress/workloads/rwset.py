@@ -26,16 +26,29 @@ class RWSet:
     example: ClassVar[str] = "rwset trace.jsonl --cost sleep"
     details: ClassVar[str] = FORMAT
 
-    file: str = parameter(kind=TEXT, metavar="FILE", positional=True, help="JSON lines or CSV (see below); - is standard input")
+    file: str = parameter(
+        kind=TEXT, metavar="FILE", positional=True, help="JSON lines or CSV (see below); - is standard input"
+    )
     block_size: int | None = parameter(
-        None, least=1, most=200_000, help="transactions in a block (default: as the file divides them; one block if it does not)"
+        None,
+        least=1,
+        most=200_000,
+        help="transactions in a block (default: as the file divides them; one block if it does not)",
     )
     runs_on: str = runs_on_parameter("native", "python")
     cost_us: float = parameter(
-        0.0, kind=NUMBER, metavar="US", most=600_000_000, help="microseconds of a transaction whose cost the file does not say"
+        0.0,
+        kind=NUMBER,
+        metavar="US",
+        most=600_000_000,
+        help="microseconds of a transaction whose cost the file does not say",
     )
     cost: str = parameter(
-        "burn", kind=TEXT, metavar="KIND", choices=("burn", "sleep"), help="how transactions take their time: burn computes, sleep waits"
+        "burn",
+        kind=TEXT,
+        metavar="KIND",
+        choices=("burn", "sleep"),
+        help="how transactions take their time: burn computes, sleep waits",
     )
     value_bytes: int = parameter(32, most=1 << 20, help="bytes of every value")
     _state: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
@@ -54,7 +67,7 @@ class RWSet:
         for block in blocks:
             if len(block) > most:
                 raise InputError(
-                    f"{name}:{block[0].line}: a block of {len(block)} transactions begins here, and {most} are the most: "
+                    f"{name}:{block[0].line}: a block of {len(block)} transactions begins here: at most {most}; "
                     "divide them with block lines, or give a block size"
                 )
         read = dict.fromkeys(key for block in blocks for transaction in block for key in transaction.reads)
@@ -91,7 +104,9 @@ class RWSet:
                 txs.append(encoding.transaction(number, b"".join((*reads, encoding.cost(self.cost, cost_ns), *writes))))
                 number += 1
                 if len(txs[-1]) > most:
-                    raise InputError(f"{name}:{declared.line}: as a program it has {len(txs[-1])} bytes: at most {most}")
+                    raise InputError(
+                        f"{name}:{declared.line}: as a program it has {len(txs[-1])} bytes: at most {most}"
+                    )
             yield Block(txs)
 
     def _value(self, number: int) -> bytes:

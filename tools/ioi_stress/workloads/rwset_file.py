@@ -11,25 +11,25 @@ from ioi_exec import InputError
 from ioi_exec.files.strict_json import Malformed, fields, json_object, number, parse
 from ioi_stress.vm.encoding import COST_MAX_NS
 
-FORMAT = """FILE is UTF-8, in one of two formats, told apart by its first character. Empty lines are skipped. Keys are any text but none at
-all; cost_ns is at most ten minutes.
+FORMAT = """FILE is UTF-8, in one of two formats, told apart by its first character. Empty lines are skipped. Keys are any
+text but none at all; cost_ns is at most ten minutes.
 
-JSON lines, one transaction a line, every field optional but not all of them. A line with block alone begins a block; its name, a number or text,
-is for people:
+JSON lines, one transaction a line, every field optional but not all of them. A line with block alone begins a block; its
+name, a number or text, is for people:
 
   {"block": 17}
   {"reads": ["alice", "bob"], "writes": ["bob"], "cost_ns": 12000}
 
-CSV, one access a row. The first row names the columns in any order: tx, access, key, and if wanted cost_ns and block. The rows of a
-transaction stand together, and so do those of a block. access is read or write (or r or w); a row without access and key
-declares the transaction alone. cost_ns may be empty, and where it is not is the same in all rows of a transaction:
+CSV, one access a row. The first row names the columns in any order: tx, access, key, and if wanted cost_ns and block. The
+rows of a transaction stand together, and so do those of a block. access is read or write (or r or w); a row without access
+and key declares the transaction alone. cost_ns may be empty, and where it is not is the same in all rows of a transaction:
 
   block,tx,access,key,cost_ns
   17,0xab,read,alice,12000
   17,0xab,write,bob,
 
-Every key that is read anywhere is there at first. A transaction reads its keys, takes its time, and writes values that depend on all it read. A
-key of more than 255 bytes is replaced by its SHA-256."""
+Every key that is read anywhere is there at first. A transaction reads its keys, takes its time, and writes values that
+depend on all it read. A key of more than 255 bytes is replaced by its SHA-256."""
 """What `ioi-stress run rwset --help` says."""
 
 _COLUMNS = ("tx", "access", "key", "cost_ns", "block")

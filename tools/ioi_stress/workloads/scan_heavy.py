@@ -15,13 +15,21 @@ from ioi_stress.workloads.programs import ProgramWorkload, account
 @dataclass(frozen=True, kw_only=True)
 class ScanHeavy(ProgramWorkload):
     name = "scan-heavy"
-    summary = "transactions scan ranges into which others insert keys and from which they delete: phantoms (only in Python)"
+    summary = (
+        "transactions scan ranges into which others insert keys and from which they delete: phantoms (only in Python)"
+    )
     example = "scan-heavy --scan-length 200 --write-share 0.1"
 
     runs_on: str = runs_on_parameter("python")
-    scan_length: int = parameter(50, least=1, most=1_000_000, help="pairs a transaction looks at, from a random key on, half of them backwards")
+    scan_length: int = parameter(
+        50, least=1, most=1_000_000, help="pairs a transaction looks at, from a random key on, half of them backwards"
+    )
     write_share: float = parameter(
-        0.5, kind=NUMBER, metavar="SHARE", most=1, help="share of transactions that also insert, change or delete a random key, exactly"
+        0.5,
+        kind=NUMBER,
+        metavar="SHARE",
+        most=1,
+        help="share of transactions that also insert, change or delete a random key, exactly",
     )
 
     def genesis(self) -> Mapping[bytes, bytes]:

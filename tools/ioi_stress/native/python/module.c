@@ -13,6 +13,7 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ioi_stress._program", "The Program VM of ioi-stress in C.", 0, functions, slots, NULL, NULL, NULL};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "ioi_stress._program", "The Program VM of ioi-stress in C.", 0, functions, slots, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__program(void) { return PyModuleDef_Init(&module); }

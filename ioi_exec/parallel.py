@@ -108,7 +108,8 @@ class ParallelExecutor:
                 outcome = self._attempt(pool, block, base, streamed, attempts)
                 if outcome is not None:
                     outcome.stats.retries = attempts.retries
-                    outcome.stats.seconds["execute"] = perf_counter() - began
+                    took = outcome.stats.seconds.get("record", 0.0)
+                    outcome.stats.seconds["execute"] = perf_counter() - began - took
                     return outcome
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
@@ -176,7 +177,7 @@ class ParallelExecutor:
             raise
         pool.busy = False
         self._bytes = max(self._bytes, arena.used)
-        if arena.state == BLOCK_FULL or arena.record_lost:
+        if arena.state == BLOCK_FULL or (arena.state == BLOCK_DONE and arena.record_lost):
             attempts.retries += 1
             memory.grow_to(self._roomier(memory.reserved))
             return None
@@ -184,7 +185,9 @@ class ParallelExecutor:
             streamed.hand_out(arena)
             outcome = self._outcome(pool, arena, attempts)
             if block.record:
+                done = perf_counter()
                 outcome.record = RecordRows(arena.record(), pool.workers, arena.transactions)
+                outcome.stats.seconds["record"] = perf_counter() - done
             return outcome
         raise self._failure(pool, arena)
 

@@ -119,5 +119,5 @@ def _print(found: Sweep, options: argparse.Namespace) -> None:
 
 
 def _diverged(what: list[str]) -> str:
-    more = f" (and {counted(len(what) - 1, 'row')} more)" if len(what) > 1 else ""
+    more = f" (and {len(what) - 1:,} more)" if len(what) > 1 else ""
     return f"{what[0]}{more}; `ioi-stress run` with those parameters finds the least block that shows it"

@@ -150,7 +150,7 @@ def _filled(values: list[Any], kind: type | None) -> list[Any]:
 
 def divergences(rows: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> list[str]:
     """What must not be: rows that differ from sequential execution, and one workload that ended with several roots. Neither workers
-    nor policy nor the repetition may change what a block does."""
+    nor policy nor the repetition may change what a block does. Roots that were met before are not named again."""
     found = []
     roots: dict[tuple[Any, ...], dict[tuple[str, str], Mapping[str, Any]]] = {}
     for row in rows:

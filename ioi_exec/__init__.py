@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ioi_exec.past import PastState
     from ioi_exec.policy import Policy
     from ioi_exec.receipt import Receipt, Receipts
+    from ioi_exec.record import EventKind, Record
     from ioi_exec.result import BlockResult, Stats
     from ioi_exec.vm.protocol import VM, StateView
     from ioi_exec.vm.revert import Revert
@@ -55,6 +56,7 @@ _HOMES = {
     "past": "PastState",
     "policy": "Policy",
     "receipt": "Receipt Receipts",
+    "record": "EventKind Record",
     "result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
     "vm.revert": "Revert",
@@ -68,6 +70,7 @@ __all__ = [
     "Diverged",
     "EndContext",
     "Error",
+    "EventKind",
     "ExecutionMachine",
     "InputError",
     "InputTypeError",
@@ -80,6 +83,7 @@ __all__ = [
     "ReadOnly",
     "Receipt",
     "Receipts",
+    "Record",
     "ResourceError",
     "Revert",
     "StaleResult",

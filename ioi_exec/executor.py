@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 from ioi_exec.context import BlockContext
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import RecordRows, Stats
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -20,15 +20,18 @@ class Block:
     txs: Sequence[bytes]
     context: BlockContext
     policy: Policy = DEFAULT
+    record: bool = False
 
 
 @dataclass
 class Outcome:
-    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing."""
+    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
+    record: if the block asked for it."""
 
     writes: list[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
+    record: RecordRows | None = None
 
 
 class BaseState(Protocol):
@@ -62,6 +65,10 @@ class BaseState(Protocol):
 class Executor(Protocol):
     """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
     transaction; what it raises ends the block and propagates."""
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The processes it has now. For any thread, also while `run` goes on in another."""
 
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome: ...
     def close(self) -> None: ...

@@ -161,6 +161,7 @@ class ExecutionMachine:
         *,
         sequential: bool = False,
         policy: Policy | None = None,
+        record: bool = False,
     ) -> BlockResult:
         """Execute a block on the committed state and stage it.
 
@@ -168,6 +169,7 @@ class ExecutionMachine:
         on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
         sequential: one by one in this process, whatever `workers` says.
         policy: for this block; None: the machine's.
+        record: keep what every worker did and when, and what every transaction read and wrote, as `result.record`.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
         with self._guard.alone("execute"):
@@ -175,9 +177,14 @@ class ExecutionMachine:
             store = self._layers[-1]
             with storage_errors():
                 version, parent_root = store.version, store.root
+            if record and (sequential or self._workers == 0):
+                raise InputError(
+                    "record: only what worker processes do can be recorded: execute without sequential, on a machine with "
+                    "workers=1 or more"
+                )
             listed = checked_transactions(txs, self._limits)
             header = decided_header(header, self._identity.initial_height + version)
-            block = Block(listed, block_context(header, parent_root), checked_policy(policy, self._policy))
+            block = Block(listed, block_context(header, parent_root), checked_policy(policy, self._policy), record)
             vm = self._loaded_vm()
             executor = self._executors.get(vm, self._limits, 0 if sequential else self._workers, self._pin)
             prepared = perf_counter()
@@ -196,7 +203,7 @@ class ExecutionMachine:
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                outcome.writes, outcome.stats, store, staged,
+                outcome.writes, outcome.stats, store, staged, outcome.record,
             )
 
     def commit(self, result: BlockResult) -> int:
@@ -423,6 +430,13 @@ class ExecutionMachine:
     def workers(self) -> int:
         """Worker processes; 0: blocks are executed one by one in this process."""
         return self._workers
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The worker processes there are now: none before the first block needs them, others after one has died.
+
+        For monitors, which may ask from any thread while a block executes; a moment later it may be out of date."""
+        return self._executors.worker_pids
 
     @property
     def limits(self) -> Limits:

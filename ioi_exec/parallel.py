@@ -23,7 +23,7 @@ from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.receipt import Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import RecordRows, Stats
 from ioi_exec.vm.loading import LoadedVM
 from ioi_exec.workers.pool import Pool
 
@@ -34,6 +34,7 @@ LOOK_NS = 50_000_000  # how often to look whether the workers live, while nothin
 START_SECONDS = 60.0  # for new processes to come up, on a machine that is busy; no transaction can be blamed for these
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
+GUESS_RECORD = 256  # bytes more while it is recorded
 
 
 class WorkerFault(Exception):
@@ -97,10 +98,15 @@ class ParallelExecutor:
     def pool(self) -> Pool:
         return self._pool
 
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        alone = self._alone
+        return (*self._pool.pids, *(alone.pids if alone is not None else ()))
+
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
         began = perf_counter()
-        if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
+        if not block.txs and not self._vm.end_block and not block.record:  # nothing to execute: nobody is woken for it
             return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began}))
         attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt)
@@ -178,19 +184,23 @@ class ParallelExecutor:
             raise
         pool.busy = False
         self._bytes = max(self._bytes, arena.used)
-        if arena.state == BLOCK_FULL:
+        if arena.state == BLOCK_FULL or arena.record_lost:
             attempts.retries += 1
             memory.grow_to(self._roomier(memory.reserved))
             return None
         if arena.state == BLOCK_DONE:
             streamed.hand_out(arena)
-            return self._outcome(arena, block.policy, attempts)
+            outcome = self._outcome(arena, block.policy, attempts)
+            if block.record:
+                outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
+            return outcome
         raise self._failure(pool, arena)
 
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
         overlay, context = base.overlay_writes(), block.context
-        likely = max(self._bytes, sum(map(len, block.txs)) + GUESS_PER_TRANSACTION * len(block.txs))
+        guess = GUESS_PER_TRANSACTION + (GUESS_RECORD if block.record else 0)
+        likely = max(self._bytes, sum(map(len, block.txs)) + guess * len(block.txs))
         try:
             memory.grow_to(min(likely, self._limits.arena_bytes or likely))
         except ArenaExhausted:
@@ -210,6 +220,7 @@ class ParallelExecutor:
                 extra=context.extra,
                 parent_root=context.parent_root,
                 policy=block.policy.of_core(),
+                record=block.record,
             )
             if not needed and memory.arena.overlay(overlay):
                 return

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ioi_exec.header import BlockHeader
 from ioi_exec.receipt import Receipts
 
 if TYPE_CHECKING:
     from ioi_storage import Staged
+
+    from ioi_exec.record import Record
 
 
 @dataclass
@@ -56,6 +59,14 @@ class Stats:
         }
 
 
+class RecordRows(NamedTuple):
+    """A block's record as it comes out of the arena: what `Record.of` takes."""
+
+    rows: tuple[bytes, bytes, bytes, bytes, bytes]
+    workers: int
+    transactions: int
+
+
 @dataclass(frozen=True, eq=False)
 class BlockResult:
     """A block executed and staged on the machine's committed state; `ExecutionMachine.commit` makes it durable.
@@ -77,6 +88,16 @@ class BlockResult:
     layer: object = field(repr=False)
     staged: Staged = field(repr=False)
     """The store's part of the result, and the store (or sandbox) it belongs to."""
+    recorded: RecordRows | None = field(default=None, repr=False)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What happened while the block was executed; None unless `execute` was told to record it."""
+        if self.recorded is None:
+            return None
+        from ioi_exec.record import Record  # and with it NumPy, which nothing else here needs
+
+        return Record.of(*self.recorded)
 
     @property
     def height(self) -> int:

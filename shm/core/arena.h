@@ -46,6 +46,8 @@ typedef struct ioi_slot {
     a64 wait_ns;        /* idle or suspended */
     a64 written;        /* newest entry this worker was first to write (list through ioi_entry.next_written) */
     a64 solo;           /* transactions run alone at the watermark */
+    a64 events;         /* newest chunk of what this worker recorded: recorder.h */
+    a32 record_lost;    /* there was no room for some of it */
 } ioi_slot;
 
 /* Where a worker is called to a block; a line of its own, so that those who are not called are not disturbed. */
@@ -86,6 +88,8 @@ typedef struct ioi_block {
     uint64_t incarnations;   /* a64[n + 1]: the latest finished incarnation of each, mvmemory.h */
     uint64_t root;           /* a64[2^root_bits]: index.h */
     uint64_t ordered;        /* head of the ordered index: ordered.h */
+    uint64_t began_ns;       /* ioi_now_ns when the block started */
+    uint32_t record;         /* workers note what they do: recorder.h */
 } ioi_block;
 
 /* The scheduler's words (scheduler.h), on one line: they are read together, and one line moves faster than four. */

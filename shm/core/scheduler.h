@@ -28,7 +28,7 @@
 #ifndef IOI_SCHEDULER_H
 #define IOI_SCHEDULER_H
 
-#include "mvmemory.h"
+#include "recorder.h"
 
 enum {
     IOI_READY = 0,
@@ -64,11 +64,13 @@ typedef struct ioi_worker {
     uint32_t owned;             /* aborted by us and EXECUTING in our name, or IOI_NO_TX */
     uint32_t fresh;             /* started with all lower ones final: valid without looking */
     bool token;                 /* kept while running solo, and at the end */
+    bool recording;             /* what this worker does goes to `recorder` */
     uint64_t cost_ns;           /* running mean of one execution; kept across blocks, speed depends on it alone */
     uint64_t solo_ns;           /* one step of the watermark, the last time this worker ran solo; kept likewise */
     uint64_t timed_from;        /* clock at the start of the run in hand */
     uint32_t timed_count;
     uint64_t entered_ns, waited_ns;
+    ioi_recorder recorder;
 } ioi_worker;
 
 static inline uint32_t ioi_status_state(uint32_t status) { return status & IOI_STATE; }

@@ -16,6 +16,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
@@ -199,7 +200,7 @@ class _Run:
         watching: dict[str, Any] = {}
         observer = self.observer
         if observer is not None:
-            watching = progress_option(lambda progress: observer.progress(repetition, index, progress))
+            watching = _watched(lambda progress: observer.progress(repetition, index, progress))
         parallel = machine.execute(block.txs, block.header, **watching)
         if sequential is None and (kept or first):
             sequential = one_by_one()
@@ -318,8 +319,9 @@ def _roots_differ(found: Roots, expected: Roots) -> str | None:
     return None
 
 
-def progress_option(call: Callable[[Any], None]) -> dict[str, Any]:
-    return {}
+def _watched(call: Callable[[Any], None]) -> dict[str, Any]:
+    """The option of `execute` that has it call, on engines that tell how far a block is."""
+    return {"on_progress": call} if "on_progress" in signature(ExecutionMachine.execute).parameters else {}
 
 
 def _roots(result: BlockResult) -> Roots:

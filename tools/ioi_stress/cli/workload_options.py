@@ -6,7 +6,8 @@ ioi-stress COMMAND WORKLOAD [the workload's parameters] [the command's own optio
 from __future__ import annotations
 
 import argparse
-from typing import Any, Callable
+from dataclasses import replace
+from typing import Any, Callable, Mapping
 
 from ioi_exec.cli.options import Commands, Formatter, add_json
 from ioi_stress.cli.values import checked, several
@@ -18,9 +19,14 @@ _PREFIX = "parameter_"
 
 
 def add_workloads(
-    command: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None], *, lists: bool = False
+    command: argparse.ArgumentParser,
+    common: Callable[[argparse.ArgumentParser], None],
+    defaults: Mapping[str, Any] | None = None,
+    *,
+    lists: bool = False,
 ) -> Commands:
     """A parser for each workload, in `command`. common: adds the command's own options to one.
+    defaults: of parameters by name, where the command has others than the workloads.
     lists: numbers and choices may be several, with commas between, and are then lists. Returns what more parsers may be added to.
 
     What `ioi_exec.cli.options.add_command` gives `command` (--json) each of them has too.
@@ -36,16 +42,22 @@ def add_workloads(
             formatter_class=Formatter,
         )
         add_json(parser, default=argparse.SUPPRESS)  # it may stand before the workload as well
-        add_parameters(parser, name, lists=lists)
+        add_parameters(parser, name, defaults, lists=lists)
         common(parser)
     return choices
 
 
-def add_parameters(parser: argparse.ArgumentParser, name: str, *, lists: bool = False) -> None:
+def add_parameters(
+    parser: argparse.ArgumentParser, name: str, defaults: Mapping[str, Any] | None = None, *, lists: bool = False
+) -> None:
     """The parameters of one workload, which `chosen_workload` then finds it by."""
     parser.set_defaults(workload=name)
     group = parser.add_argument_group("workload")
     for each in parameters_of(WORKLOADS[name]):
+        default: Any = argparse.SUPPRESS
+        if defaults is not None and each.name in defaults:
+            default = defaults[each.name]
+            each = replace(each, default=default)
         options: dict[str, Any] = {"metavar": each.metavar, "help": _help(each), "type": checked(each.parse)}
         if lists and not each.positional and (each.kind in (INTEGER, NUMBER) or each.choices is not None):
             options.update(type=several(each.parse), metavar=f"{each.metavar},...")
@@ -55,9 +67,7 @@ def add_parameters(parser: argparse.ArgumentParser, name: str, *, lists: bool = 
             group.add_argument(_PREFIX + each.name, **options)
         else:
             flag = "--" + each.name.replace("_", "-")
-            group.add_argument(
-                flag, dest=_PREFIX + each.name, default=argparse.SUPPRESS, required=each.required, **options
-            )
+            group.add_argument(flag, dest=_PREFIX + each.name, default=default, required=each.required, **options)
 
 
 def chosen_workload(options: argparse.Namespace) -> Workload:

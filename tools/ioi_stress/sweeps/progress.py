@@ -15,7 +15,8 @@ EVERY_SECONDS = 10.0
 
 @contextmanager
 def progress(wanted: bool | None, total: int, done: int, stream: TextIO | None = None) -> Iterator[Shown]:
-    """wanted: None shows it where somebody looks on, which is a terminal or a notebook. done: of `total`, from an earlier time."""
+    """wanted: None shows it where somebody looks on, which is a terminal or a notebook. done: of `total`, from an
+    earlier time."""
     stream = stream or sys.stderr
     looked_at = stream.isatty() or in_notebook()
     if wanted is False or wanted is None and not looked_at:

@@ -1,8 +1,9 @@
 """Two results side by side: how every figure changed from A to B, and whether that is more than noise.
 
-Repetitions of one run share whatever its machine was doing at the time, which no test can see from inside. So the sequential
-execution that ran beside is compared as well: if that changed, the machine did (or the code that both ways share), and of the
-figures the speedup is the one that still says something.
+Repetitions of one run share whatever its machine was doing at the time, which no test can see from inside. So the
+sequential
+execution that ran beside is compared as well: if that changed, the machine did (or the code that both ways share), and
+of the figures the speedup is the one that still says something.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ _LOADED = 0.25  # of the cores: busy with something else
 
 @dataclass(frozen=True)
 class Change:
-    """How one figure changed. a, b: its medians. change: b / a, or b - a if `ratio` is off because a median is 0; low, high: its
-    interval. p: of as great a difference in any figure were there none, all figures taken together; None: too few repetitions.
-    outcome: "more", "less", "none" (no difference shown), "equal" (every repetition gave the same number), "unknown"."""
+    """How one figure changed. a, b: its medians. change: b / a, or b - a if `ratio` is off because a median is 0; low,
+    high: its interval. p: of as great a difference in any figure were there none, all figures taken together; None: too
+    few repetitions.
+    outcome: "more", "less", "none" (no difference shown), "equal" (every repetition gave the same number),
+    "unknown"."""
 
     figure: str
     a: Interval
@@ -94,8 +97,9 @@ def _percent(share: float) -> str:
 
 @dataclass
 class Comparison:
-    """level: the chance of calling any figure different when nothing is. warnings: why A and B may differ for other reasons than
-    the one meant. diverged: blocks that should have ended alike and did not, which is a fault and not a figure."""
+    """level: the chance of calling any figure different when nothing is. warnings: why A and B may differ for other
+    reasons than the one meant. diverged: blocks that should have ended alike and did not, which is a fault and not a
+    figure."""
 
     a: str
     b: str
@@ -146,7 +150,8 @@ def compare(
     """Compare two results, or the files they are in (JSON, as `ioi-stress run --json` prints it).
 
     force: even if they are of different workloads. The same results give the same comparison: nothing in it is random.
-    Raises InputError for files that hold no result, workloads of different names unless `force`, and results of no repetition.
+    Raises InputError for files that hold no result, workloads of different names unless `force`, and results of no
+    repetition.
     """
     results = [_loaded(each) for each in (a, b)]
     names = [f"{name} " + _described(result) for name, result in results]

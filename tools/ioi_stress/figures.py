@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """more, less: what B is said to be where its figure is above or below A's. better: 1 if more is better, -1 if less is, 0 if
+    """more, less: what B is said to be where its figure is above or below A's. better: 1 if more is better, -1 if less
+    is, 0 if
     neither: it describes the work and is no merit."""
 
     label: str

@@ -1,15 +1,16 @@
 """Whether two sets of repetitions differ, in several figures at once, without calling noise a difference.
 
-A figure is compared by a permutation test: were A and B the same, any of their repetitions might as well have been the other's, so
-the difference found must be greater than nearly all of those that come out when repetitions are dealt out anew. Nothing is
-assumed about how measurements are distributed. The statistic is that of Yuen (1974): the difference of the trimmed means (a fifth
-off each end, so that single repetitions that something else slowed down do not decide) over its standard error.
+A figure is compared by a permutation test: were A and B the same, any of their repetitions might as well have been the
+other's, so the difference found must be greater than nearly all of those that come out when repetitions are dealt out
+anew. Nothing is assumed about how measurements are distributed. The statistic is that of Yuen (1974): the difference of
+the trimmed means (a fifth off each end, so that single repetitions that something else slowed down do not decide) over
+its standard error.
 
-With eleven figures tested at 5 % each, half of all comparisons of a thing with itself would show some difference. So the chance of
-even one false difference among all figures is held to the level, by the step-down maxT procedure of Westfall and Young (1993):
-each figure's statistic is compared with the greatest of those not yet decided, under the same dealings. It does what Holm's
-does, and loses less where figures hang together, as throughput and executing time do. (Holm's needs p < 0.05/11, which five
-repetitions cannot reach.)
+With eleven figures tested at 5 % each, half of all comparisons of a thing with itself would show some difference. So
+the chance of even one false difference among all figures is held to the level, by the step-down maxT procedure of
+Westfall and Young (1993): each figure's statistic is compared with the greatest of those not yet decided, under the
+same dealings. It does what Holm's does, and loses less where figures hang together, as throughput and executing time
+do. (Holm's needs p < 0.05/11, which five repetitions cannot reach.)
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TRIMMED_FROM = 8  # repetitions: of fewer, all count; trimmed to three or four, 
 
 
 def can_show(n: int, m: int, level: float = LEVEL) -> bool:
-    """Whether n and m repetitions are enough for any difference to be shown: four and four are, three and three are not."""
+    """Whether n and m repetitions are enough for any difference to be shown: four and four are, three and three are
+    not."""
     least = (2 if n == m else 1) / comb(n + m, n)
     return min(n, m) >= 2 and least <= level
 
@@ -38,8 +40,8 @@ def can_show(n: int, m: int, level: float = LEVEL) -> bool:
 def adjusted_p(a: Floats, b: Floats, seed: int = 0, dealings: int = DEALINGS) -> Floats:
     """For every figure, the probability that one as different would be among all of them were A and B the same.
 
-    a, b: (repetitions, figures). All dealings are tried if there are at most `dealings`, else so many, chosen by `seed`, beside the
-    one found (which makes the p-value valid, not approximately so). Same arguments, same result.
+    a, b: (repetitions, figures). All dealings are tried if there are at most `dealings`, else so many, chosen by
+    `seed`, beside the one found (which makes the p-value valid, not approximately so). Same arguments, same result.
     """
     n, pooled = len(a), np.concatenate([a, b])
     dealt = _dealings(n, len(b), seed, dealings)
@@ -64,7 +66,8 @@ def _dealings(n: int, m: int, seed: int, most: int) -> npt.NDArray[np.intp]:
 
 
 def _scaled(column: Floats) -> Floats:
-    """Logarithms where there are any, since a change is a ratio; around 0 and at most 1, so that rounding can be told from noise."""
+    """Logarithms where there are any, since a change is a ratio; around 0 and at most 1, so that rounding can be told
+    from noise."""
     values = np.log(column) if (column > 0).all() else column
     values = values - np.median(values)
     return values / (np.abs(values).max() or 1.0)
@@ -96,8 +99,9 @@ def _trimmed(groups: Floats) -> tuple[Floats, Floats]:
 def change_of_medians(
     a: Floats, b: Floats, *, ratio: bool, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """The interval of median(b) / median(a), or else of their difference, by the bootstrap: medians of repetitions drawn from
-    each with replacement, again and again; the interval holds the middle `confidence` of what comes out (Efron's percentiles).
+    """The interval of median(b) / median(a), or else of their difference, by the bootstrap: medians of repetitions
+    drawn from each with replacement, again and again; the interval holds the middle `confidence` of what comes out
+    (Efron's percentiles).
     With few repetitions it is somewhat too narrow, which is why it alone never decides that there is a difference."""
     generator = np.random.default_rng(seed)
     of_a, of_b = (np.median(generator.choice(each, (resamples, len(each))), axis=1) for each in (a, b))

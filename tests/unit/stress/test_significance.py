@@ -21,7 +21,7 @@ def simulated(rng: np.random.Generator, n: int, noise: float, together: bool, sl
 
 @pytest.mark.parametrize("n, together, slow", [(5, True, 0.0), (10, False, 0.1), (30, True, 0.05)])
 def test_the_same_twice_is_called_different_at_most_as_often_as_said(n: int, together: bool, slow: float) -> None:
-    rng, rounds = np.random.default_rng(n), 200
+    rng, rounds = np.random.default_rng(n), 150
     wrong = 0
     for seed in range(rounds):
         both = simulated(rng, n, 0.03, together, slow)

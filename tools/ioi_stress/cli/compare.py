@@ -9,11 +9,11 @@ from ioi_exec.errors import Diverged
 
 from ioi_stress.comparison import compare
 
-_EPILOG = """Both files hold what `ioi-stress run ... --json` printed. A figure is called different only if repetitions dealt out to A and B at
-random hardly ever differ so much (a permutation test, the chance of any false difference among all figures held to 5 %);
-otherwise the noise is shown that a difference would have to exceed. That takes four repetitions of each; ten see 10 % through
-a noise of 3 %. Exit status: 0 compared, whatever came out; 2 results that cannot be compared; 5 the same workload ended with
-different roots."""
+_EPILOG = """Both files hold what `ioi-stress run ... --json` printed. A figure is called different only if repetitions
+dealt out to A and B at random hardly ever differ so much (a permutation test, the chance of any false difference among
+all figures held to 5 %); otherwise the noise is shown that a difference would have to exceed. That takes four
+repetitions of each; ten see 10 % through a noise of 3 %. Exit status: 0 compared, whatever came out; 2 results that
+cannot be compared; 5 the same workload ended with different roots."""
 
 
 def register(commands: Commands) -> None:

@@ -24,10 +24,11 @@ from ioi_stress.verify import on_by_default
 
 REPEAT = 30
 _PAPER = "paper"
-_EPILOG = """Every option of the workload that takes a number or one of several words, and --workers and --policy, takes several with commas
-between; every combination of all of them is a point. Each repetition of each point becomes one row. Points take turns, in an
-order shuffled anew for every round, so that a machine that gets slower makes all of them slower alike. With -o a row is in the file
-as soon as it is measured; after an interruption the same command goes on where it ended, and with a larger --repeat adds to it.
+_EPILOG = """Every option of the workload that takes a number or one of several words, and --workers and --policy, takes
+several with commas between; every combination of all of them is a point. Each repetition of each point becomes one row.
+Points take turns, in an order shuffled anew for every round, so that a machine that gets slower makes all of them
+slower alike. With -o a row is in the file as soon as it is measured; after an interruption the same command goes on
+where it ended, and with a larger --repeat adds to it.
 `ioi-stress plot` draws the file. `ioi-stress sweep WORKLOAD --help` lists what a workload takes."""
 
 
@@ -119,5 +120,5 @@ def _print(found: Sweep, options: argparse.Namespace) -> None:
 
 
 def _diverged(what: list[str]) -> str:
-    more = f" (and {counted(len(what) - 1, 'row')} more)" if len(what) > 1 else ""
+    more = f" (and {len(what) - 1:,} more)" if len(what) > 1 else ""
     return f"{what[0]}{more}; `ioi-stress run` with those parameters finds the least block that shows it"

@@ -70,7 +70,8 @@ def varying(rows: Sequence[Row], *but: str) -> list[str]:
 
 
 def numbers_of(rows: Sequence[Row], column: str) -> list[Any]:
-    """The values of a column that is an x axis. Raises InputError if there is no such column, or it holds no numbers."""
+    """The values of a column that is an x axis. Raises InputError if there is no such column, or it holds no
+    numbers."""
     if column not in point_columns(rows):
         raise InputError(f"there is no column {column} to draw against: there are {', '.join(point_columns(rows))}")
     values = values_of(rows, column)
@@ -80,9 +81,11 @@ def numbers_of(rows: Sequence[Row], column: str) -> list[Any]:
 
 
 def series_of(rows: Sequence[Row], x: str, by: str | None = None) -> tuple[str, list[tuple[Any, str, list[Row]]]]:
-    """The rows in series, one a combination of everything that varies beside `x`: (what they are called, [(value, label, rows)]).
+    """The rows in series, one a combination of everything that varies beside `x`: (what they are called, [(value,
+    label, rows)]).
 
-    by: the column that makes the series. Raises InputError where more varies than that, or there are too many to tell apart.
+    by: the column that makes the series. Raises InputError where more varies than that, or there are too many to tell
+    apart.
     """
     others = varying(rows, x)
     if by is not None and by not in point_columns(rows):
@@ -123,8 +126,8 @@ def column(name: str) -> Measure:
 
 
 def throughput_of(phase: str) -> tuple[Measure, Measure]:
-    """Transactions a second, in parallel and of the sequential execution beside. phase: "total", all of `execute`, or "execute",
-    the execution of transactions alone, without hashing the state. Raises InputError."""
+    """Transactions a second, in parallel and of the sequential execution beside. phase: "total", all of `execute`, or
+    "execute", the execution of transactions alone, without hashing the state. Raises InputError."""
     prefix = {"total": "total", "execute": "executing"}.get(phase)
     if prefix is None:
         raise InputError(f'there is no phase {phase!r}: give "total" or "execute"')

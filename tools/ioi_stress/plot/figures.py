@@ -1,8 +1,9 @@
 """The figures of a sweep, one function each.
 
-Of all of them: data is a Sweep, the path of its CSV, or rows; path is where to write the figure (PNG, PDF or SVG by its ending), if
-anywhere; where chooses rows by their columns; by is the column that makes the series. They return the matplotlib Figure, and raise
-InputError for rows that cannot be drawn so. A point is the median of its repetitions, its bar the 95 % interval of that.
+Of all of them: data is a Sweep, the path of its CSV, or rows; path is where to write the figure (PNG, PDF or SVG by its
+ending), if anywhere; where chooses rows by their columns; by is the column that makes the series. They return the
+matplotlib Figure, and raise InputError for rows that cannot be drawn so. A point is the median of its repetitions, its
+bar the 95 % interval of that.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ PHASES = {"total": "with the state root", "execute": "executing alone"}
 
 
 def speedup(data: Source, path: Path = None, *, where: Where = None, by: str | None = None, phase: str = "total") -> Figure:
-    """How many times as fast as one by one, against workers, beside the line of a worker each. phase: as in `throughput`."""
+    """How many times as fast as one by one, against workers, beside the line of a worker each. phase: as in
+    `throughput`."""
     throughput_of(phase)
     rows = [row for row in rows_of(data, where) if row["workers"] > 0]
     measure = column("speedup_total" if phase == "total" else "speedup")
@@ -53,8 +55,8 @@ def speedup(data: Source, path: Path = None, *, where: Where = None, by: str | N
 def throughput(
     data: Source, path: Path = None, *, against: str = "accounts", where: Where = None, by: str | None = None, phase: str = "total"
 ) -> Figure:
-    """Transactions a second, against the accounts (contention: the fewer the more) or another column with numbers; sequential
-    execution beside. phase: "total", all of `execute`, or "execute", without hashing the state."""
+    """Transactions a second, against the accounts (contention: the fewer the more) or another column with numbers;
+    sequential execution beside. phase: "total", all of `execute`, or "execute", without hashing the state."""
     parallel, beside = throughput_of(phase)
     rows = rows_of(data, where)
     xs = numbers_of(rows, against)
@@ -79,7 +81,8 @@ def block_size(data: Source, path: Path = None, *, where: Where = None, by: str 
 
 
 def aborts(data: Source, path: Path = None, *, against: str = "accounts", where: Where = None, by: str | None = None) -> Figure:
-    """What conflicts cost: aborts, and executions beyond the first, per transaction, against the accounts or another column."""
+    """What conflicts cost: aborts, and executions beyond the first, per transaction, against the accounts or another
+    column."""
     rows = [row for row in rows_of(data, where) if row["workers"] != 0]
     if not rows:
         raise InputError("no row was executed by workers, so nothing could be aborted")
@@ -102,8 +105,8 @@ def aborts(data: Source, path: Path = None, *, against: str = "accounts", where:
 
 
 def policies(data: Source, path: Path = None, *, against: str | None = None, where: Where = None, phase: str = "total") -> Figure:
-    """Policies side by side: the throughput of each, in a group for every value of what varies beside (`against`, or the one
-    column that does)."""
+    """Policies side by side: the throughput of each, in a group for every value of what varies beside (`against`, or
+    the one column that does)."""
     parallel, beside = throughput_of(phase)
     rows = rows_of(data, where)
     others = varying(rows, "policy") if against is None else [against]

@@ -16,8 +16,9 @@ REFERENCES = ("sequential", "ideal")
 
 
 def draw_all(axes: Axes, series: Sequence[tuple[Any, str, list[Row]]], x: str, measure: Measure) -> None:
-    """One line for each of the series (value, label, rows): medians, joined, with error bars from end to end of the interval. Lines
-    stand a little beside each other, else their bars would hide one another. Wants the x axis to have its scale already."""
+    """One line for each of the series (value, label, rows): medians, joined, with error bars from end to end of the
+    interval. Lines stand a little beside each other, else their bars would hide one another. Wants the x axis to have
+    its scale already."""
     low, high = axes.get_xlim()
     for number, ((_, label, rows), style) in enumerate(zip(series, series_styles([value for value, _, _ in series]))):
         points = points_of(rows, x, measure)
@@ -44,8 +45,8 @@ def _moved(axes: Axes, value: float, share: float, low: float, high: float) -> f
 
 
 def sequential(axes: Axes, rows: Sequence[Row], x: str, measure: Measure) -> bool:
-    """The sequential execution that ran beside, as a dashed line; all of it that shares an x, for neither workers nor policy matter
-    to it. Whether there was any."""
+    """The sequential execution that ran beside, as a dashed line; all of it that shares an x, for neither workers nor
+    policy matter to it. Whether there was any."""
     points = points_of(rows, x, measure)
     if points:
         xs = [float(value) for value, _ in points]

@@ -1,8 +1,9 @@
 """The figures of the Block-STM paper's evaluation (Gelashvili et al., PPoPP 2023), redone for this engine.
 
-There they are throughput against threads, for each number of accounts and blocks of 1,000 and 10,000; against the number of
-accounts; and against the size of a block; with sequential execution as a line. Persistence is not part of it, and so is not here:
-throughput is of the execution of transactions alone. Drawn of what `ioi-stress sweep paper` or `ioi_stress.sweep(**paper())` measures.
+There they are throughput against threads, for each number of accounts and blocks of 1,000 and 10,000; against the
+number of accounts; and against the size of a block; with sequential execution as a line. Persistence is not part of it,
+and so is not here: throughput is of the execution of transactions alone. Drawn of what `ioi-stress sweep paper` or
+`ioi_stress.sweep(**paper())` measures.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _AXES = ("accounts", "block_size", "workers")
 
 
 def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
-    """Three rows of panels: against workers, against accounts, against block size. Raises InputError if anything else varies."""
+    """Three rows of panels: against workers, against accounts, against block size. Raises InputError if anything else
+    varies."""
     rows = [row for row in rows_of(data, where) if row["workers"] > 0]
     missing = [name for name in _AXES if not rows or name not in rows[0]]
     if missing:

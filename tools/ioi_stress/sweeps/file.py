@@ -1,8 +1,9 @@
 """The file of a sweep: CSV, one row appended at a time, which an interruption at any byte leaves good to go on with.
 
-CSV, because that is what people open. Plain: a line of names, then rows; what grid they are of stands in a column of its own, so
-nothing is lost when the file is copied, cut or opened elsewhere. A row is one write of one line and counts when its line end is
-there. (An interrupted write leaves a beginning of it, which is cut off when the file is opened again.)
+CSV, because that is what people open. Plain: a line of names, then rows; what grid they are of stands in a column of
+its own, so nothing is lost when the file is copied, cut or opened elsewhere. A row is one write of one line and counts
+when its line end is there. (An interrupted write leaves a beginning of it, which is cut off when the file is opened
+again.)
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ def columns_of(parameters: Iterable[str]) -> list[str]:
 class SweepFile:
     """The rows of one grid in a file, open for more. `with`: closes it.
 
-    Raises InputError if it holds something else (another grid, no sweep, a damaged line), StateInUse if another sweep has it
-    open. rows: what it held. done: of which points, as text, with their repetitions. dropped: bytes of a last row that had not been written to its end.
+    Raises InputError if it holds something else (another grid, no sweep, a damaged line), StateInUse if another sweep
+    has it open. rows: what it held. done: of which points, as text, with their repetitions. dropped: bytes of a last
+    row that had not been written to its end.
     """
 
     def __init__(self, path: str | os.PathLike[str], grid: Grid) -> None:
@@ -75,7 +77,8 @@ class SweepFile:
 
 
 def read_rows(path: str | os.PathLike[str]) -> tuple[list[str], list[Row]]:
-    """(columns, rows) of a finished or unfinished sweep; a last row that is not whole does not count. Raises InputError."""
+    """(columns, rows) of a finished or unfinished sweep; a last row that is not whole does not count. Raises
+    InputError."""
     name = os.fspath(path)
     with open(name, "rb") as stream:
         data = stream.read()

@@ -1,8 +1,10 @@
-"""The grid of a sweep: which points there are, in which order their repetitions run, and what tells one grid from another.
+"""The grid of a sweep: which points there are, in which order their repetitions run, and what tells one grid from
+another.
 
-The order: round after round, each of which runs every point once, in an order shuffled anew by a seed. A machine drifts (it warms
-up, a neighbour wakes): were all repetitions of a point run together, one point would be measured in the good minutes and another
-in the bad ones, and the drift would look like a difference between them. So it hits all points alike, and widens their intervals.
+The order: round after round, each of which runs every point once, in an order shuffled anew by a seed. A machine drifts
+(it warms up, a neighbour wakes): were all repetitions of a point run together, one point would be measured in the good
+minutes and another in the bad ones, and the drift would look like a difference between them. So it hits all points
+alike, and widens their intervals.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class Grid:
     plan: Plan
     _made: Mapping[tuple[Any, ...], Workload] = field(repr=False)
     identity: str
-    """Twelve hex digits that change with anything that decides what a row measures; the number of repetitions does not."""
+    """Twelve hex digits that change with anything that decides what a row measures; the number of repetitions does
+    not."""
 
     @classmethod
     def of(
@@ -72,7 +75,8 @@ class Grid:
         policies: Any = "default",
         plan: Plan | None = None,
     ) -> Grid:
-        """A value that is a list, tuple, range or array is an axis, any other is fixed. Raises InputError or InputTypeError."""
+        """A value that is a list, tuple, range or array is an axis, any other is fixed. Raises InputError or
+        InputTypeError."""
         whole = _lists(workload)
         axes = {name: [tuple(value)] if name in whole else _values(name, value) for name, value in parameters.items()}
         for name in axes:

@@ -1,9 +1,9 @@
 """The grid of the Block-STM paper's evaluation (Gelashvili et al., PPoPP 2023), for this engine and this machine.
 
-There: peer-to-peer payments between 2, 10, 100, 1,000 and 10,000 accounts in blocks of 1,000 and 10,000, ten executions each after
-two that are not measured, on up to 32 threads of 16 cores; without persistence. A transaction took about 100 us sequentially (10,000
-a second of the Aptos kind). Here: the workload `uniform`, whose transactions read and write both accounts and compute for 100 us
-in between; two block sizes more; and as many workers as there are cores.
+There: peer-to-peer payments between 2, 10, 100, 1,000 and 10,000 accounts in blocks of 1,000 and 10,000, ten executions
+each after two that are not measured, on up to 32 threads of 16 cores; without persistence. A transaction took about 100
+us sequentially (10,000 a second of the Aptos kind). Here: the workload `uniform`, whose transactions read and write
+both accounts and compute for 100 us in between; two block sizes more; and as many workers as there are cores.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ WORKLOAD = "uniform"
 
 
 def paper(quick: bool = False) -> dict[str, Any]:
-    """The arguments of `sweep` for it: `ioi_stress.sweep(**paper(), file="paper.csv")`. quick: small blocks and few repetitions,
-    done in a minute or two, to see what it would look like."""
+    """The arguments of `sweep` for it: `ioi_stress.sweep(**paper(), file="paper.csv")`. quick: small blocks and few
+    repetitions, done in a minute or two, to see what it would look like."""
     return {
         "workload": WORKLOAD,
         "accounts": list(ACCOUNTS),

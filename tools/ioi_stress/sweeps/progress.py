@@ -1,4 +1,4 @@
-"""How far a sweep is: a bar where there is a terminal or a notebook and rich, else a line now and then."""
+"""How far a sweep is: a bar where there is a terminal or a notebook and rich, else a line now and then, if it takes long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ EVERY_SECONDS = 10.0
 
 @contextmanager
 def progress(wanted: bool | None, total: int, done: int, stream: TextIO | None = None) -> Iterator[Shown]:
-    """wanted: None shows it where somebody looks on, which is a terminal or a notebook. done: of `total`, from an earlier time."""
+    """wanted: None shows it where somebody looks on, which is a terminal or a notebook. done: of `total`, from an
+    earlier time."""
     stream = stream or sys.stderr
     looked_at = stream.isatty() or in_notebook()
     if wanted is False or wanted is None and not looked_at:
@@ -51,13 +52,14 @@ def _rich() -> dict[str, Any] | None:
 
 def _lines(stream: TextIO, total: int, done: int) -> Shown:
     began = last = monotonic()
+    said = False
 
     def line(number: int, what: str) -> None:
-        nonlocal last
+        nonlocal last, said
         now = monotonic()
-        if number < total and (number == done or now - last < EVERY_SECONDS):
+        if number < total and (number == done or now - last < EVERY_SECONDS) or number == total and not said:
             return
-        last = now
+        last, said = now, True
         left = (now - began) / max(number - done, 1) * (total - number)
         stream.write(f"{number:,} of {total:,} rows" + (f", about {_time(left)} left; next {what}\n" if number < total else "\n"))
         stream.flush()

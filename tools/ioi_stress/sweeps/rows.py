@@ -32,9 +32,10 @@ MEASURED: dict[str, type] = {
     "machine": str,
     "grid": str,
 }
-"""What follows the point's columns, by names that no workload's parameter is likely to have. total_seconds: of `execute`, executing_seconds: of its phases that run transactions; of all blocks. The
-sequential ones are empty if nothing was executed one by one beside. mode: of the blocks, joined by +. The roots are those of the
-last block. verified: every block compared with sequential execution and equal; empty if that was not wanted."""
+"""What follows the point's columns, by names that no workload's parameter is likely to have. total_seconds: of
+`execute`, executing_seconds: of its phases that run transactions; of all blocks. The sequential ones are empty if
+nothing was executed one by one beside. mode: of the blocks, joined by +. The roots are those of the last block.
+verified: every block compared with sequential execution and equal; empty if that was not wanted."""
 
 COLUMNS: dict[str, type] = {"workload": str, "workers": int, "policy": str, **MEASURED}
 """All but the parameters of the workload, which stand after `workload`."""

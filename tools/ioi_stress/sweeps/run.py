@@ -31,22 +31,23 @@ def sweep(
     progress: bool | None = None,
     **grid: Any,
 ) -> Sweep:
-    """Measure a workload over a grid of its parameters, workers and policies; one row for every repetition of every point.
+    """Measure a workload over a grid of its parameters, workers and policies: a row for every repetition of a point.
 
-        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], policies=["default", "paper"], file="zipf.csv")
+        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], file="zipf.csv")
 
-    workload: a name of `ioi_stress.workloads.WORKLOADS`, or a function that takes the grid's parameters and returns a Workload; it may
-    be one of a notebook's, and so may the workload's VM. It is called once for each combination of them, before anything is run.
+    workload: a name of `ioi_stress.workloads.WORKLOADS`, or a function that takes the grid's parameters and returns a
+    Workload; it may be one of a notebook's, and so may the workload's VM. It is called once for each combination of
+    them, before anything is run.
     grid: the workload's parameters. A list, tuple, range or array is an axis; anything else is fixed.
     workers: as in Plan. policies: names as `--policy` takes them, or Policy objects.
-    file: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again, whatever
-    interrupted it, and more repetitions than before go on where it ended; a file of another grid is refused.
+    file: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again,
+    whatever interrupted it, and more repetitions than before go on where it ended; a file of another grid is refused.
     plan: how to run in all that the grid does not say (tree, state, pin, sequential, verify, warmup).
     progress: True: show it on standard error; None: where that is a terminal or this is a notebook.
 
-    Each point is first run `plan.warmup` times unmeasured; workers live on from row to row. Ctrl-C ends it with the rows so far
-    and `interrupted`. Raises InputError or InputTypeError for what cannot be a grid before anything is run, StateInUse if another
-    sweep writes `file`, and the engine's errors; the rows measured before are in `file`.
+    Each point is first run `plan.warmup` times unmeasured; workers live on from row to row. Ctrl-C ends it with the
+    rows so far and `interrupted`. Raises InputError or InputTypeError for what cannot be a grid before anything is run,
+    StateInUse if another sweep writes `file`, and the engine's errors; the rows measured before are in `file`.
     """
     if isinstance(repeat, bool) or not isinstance(repeat, int):
         raise InputTypeError(f"repeat is {type(repeat).__name__}: give an integer")

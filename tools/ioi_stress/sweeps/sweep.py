@@ -29,9 +29,11 @@ SHOWN = ("transactions_per_second", "speedup", "executions_per_transaction", "ab
 class Sweep:
     """rows: one a repetition, in the order in which they ran; the columns are said in `ioi_stress.sweeps.rows`.
 
-    parameters: the workload's, which every row has. wanted: rows that the whole grid has; None: not known, the rows are a file's.
-    skipped: how many of the rows a file held already. diverged: points that ended with other roots than the same workload did
-    elsewhere, or than sequential execution. interrupted: by Ctrl-C. In a notebook it shows itself as a table.
+    parameters: the workload's, which every row has. wanted: rows that the whole grid has; None: not known, the rows are
+    a file's.
+    skipped: how many of the rows a file held already. diverged: points that ended with other roots than the same
+    workload did elsewhere, or than sequential execution. interrupted: by Ctrl-C. In a notebook it shows itself as a
+    table.
     """
 
     rows: list[Row]
@@ -66,7 +68,8 @@ class Sweep:
         return {key: found[key] for key in sorted(found, key=lambda key: [(isinstance(each, str), each or 0) for each in key])}
 
     def summary(self, figures: Sequence[str] = tuple(FIGURES)) -> list[dict[str, Any]]:
-        """For every point its columns, "repetitions", "mode" (all that occurred), and an Interval or None for each figure."""
+        """For every point its columns, "repetitions", "mode" (all that occurred), and an Interval or None for each
+        figure."""
         summary = []
         for key, rows in self.points().items():
             shown: dict[str, Any] = dict(zip(self.point_columns, key), repetitions=len(rows))
@@ -78,7 +81,8 @@ class Sweep:
         return summary
 
     def to_numpy(self) -> npt.NDArray[Any]:
-        """A structured array, one element a row. What is missing is NaN; integers that are missing somewhere are floats."""
+        """A structured array, one element a row. What is missing is NaN; integers that are missing somewhere are
+        floats."""
         names = columns_of(self.parameters)
         columns = {name: np.array(_filled([row[name] for row in self.rows], COLUMNS.get(name))) for name in names}
         made = np.empty(len(self.rows), dtype=[(name, column.dtype) for name, column in columns.items()])
@@ -123,7 +127,8 @@ class Sweep:
         return title + (", interrupted" if self.interrupted else "") + (f", {len(self.diverged)} DIVERGED" if self.diverged else "")
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
-        """Of a table: heads and lines. A parameter with one value throughout is left out, unless nothing would be left."""
+        """Of a table: heads and lines. A parameter with one value throughout is left out, unless nothing would be
+        left."""
         summary = self.summary(SHOWN)
         varying = [name for name in self.point_columns if len({line[name] for line in summary}) > 1] or ["workers"]
         heads = [*varying, "n", "transactions/s", "speedup", "executions/tx", "aborts/tx", "mode"]
@@ -149,8 +154,9 @@ def _filled(values: list[Any], kind: type | None) -> list[Any]:
 
 
 def divergences(rows: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> list[str]:
-    """What must not be: rows that differ from sequential execution, and one workload that ended with several roots. Neither workers
-    nor policy nor the repetition may change what a block does."""
+    """What must not be: rows that differ from sequential execution, and one workload that ended with several roots.
+    Neither workers nor policy nor the repetition may change what a block does. Roots that were met before are not named
+    again."""
     found = []
     roots: dict[tuple[Any, ...], dict[tuple[str, str], Mapping[str, Any]]] = {}
     for row in rows:

@@ -169,7 +169,11 @@ class ExecutionMachine:
         on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
         sequential: one by one in this process, whatever `workers` says.
         policy: for this block; None: the machine's.
-        record: keep what every worker did and when, and what every transaction read and wrote, as `result.record`.
+        record: keep what every worker did and when, and what every transaction read and wrote, as `result.record`. It costs
+        about 0.1 us a transaction while the block runs, which made native payments in one worker take 1.15 to 1.3 times as
+        long and is lost in the noise for a VM in Python of 10 us or more; 0.1 to 1 us a transaction afterwards, to take it
+        out; and some 150 bytes of shared memory. `python -m tools.bench record` measures it. Off, some 20 instructions.
+        InputError where there are no workers.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
         with self._guard.alone("execute"):

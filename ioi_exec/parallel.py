@@ -106,8 +106,9 @@ class ParallelExecutor:
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
         began = perf_counter()
-        if not block.txs and not self._vm.end_block and not block.record:  # nothing to execute: nobody is woken for it
-            return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began}))
+        if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
+            stats = Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began})
+            return Outcome([], Receipts(b"", b""), stats, RecordRows((b"",) * 5, 0, 0) if block.record else None)
         attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt)
         try:
@@ -116,7 +117,8 @@ class ParallelExecutor:
                 outcome = self._attempt(pool, block, base, streamed, attempts)
                 if outcome is not None:
                     outcome.stats.retries = attempts.retries
-                    outcome.stats.seconds["execute"] = perf_counter() - began
+                    took = outcome.stats.seconds.get("record", 0.0)
+                    outcome.stats.seconds["execute"] = perf_counter() - began - took
                     return outcome
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
@@ -184,7 +186,7 @@ class ParallelExecutor:
             raise
         pool.busy = False
         self._bytes = max(self._bytes, arena.used)
-        if arena.state == BLOCK_FULL or arena.record_lost:
+        if arena.state == BLOCK_FULL or (arena.state == BLOCK_DONE and arena.record_lost):
             attempts.retries += 1
             memory.grow_to(self._roomier(memory.reserved))
             return None
@@ -192,7 +194,9 @@ class ParallelExecutor:
             streamed.hand_out(arena)
             outcome = self._outcome(arena, block.policy, attempts)
             if block.record:
+                done = perf_counter()
                 outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
+                outcome.stats.seconds["record"] = perf_counter() - done
             return outcome
         raise self._failure(pool, arena)
 

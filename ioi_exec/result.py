@@ -27,7 +27,7 @@ class Stats:
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
     stage_threads: threads that computed the state root.
     retries: times the whole block was run again (a worker died, shared memory ran out).
-    seconds: wall time by phase.
+    seconds: wall time by phase; "record": taking the record out, after "execute".
     busy_seconds: per worker, the time it spent executing and validating.
     """
 

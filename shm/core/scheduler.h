@@ -112,6 +112,9 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx);
 /* Stop the block (DONE, FULL, FAULT, ABANDONED) and wake everybody; the first to stop it says why. */
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state);
 
+/* All that recording costs where it is off. */
+static inline bool ioi_recording(const ioi_worker *w) { return __builtin_expect(w->recording, false); }
+
 static inline bool ioi_running(const ioi_worker *w) { return a32_load_sc(&w->sched->state) == IOI_BLOCK_RUNNING; }
 
 #endif

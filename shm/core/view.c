@@ -192,14 +192,14 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
         s->blocks->next = NULL;
         s->blocks->used = 0;
     }
-    if (v->worker->recording) ioi_recorder_execute(&v->worker->recorder, tx, v->incarnation);
+    if (ioi_recording(v->worker)) ioi_recorder_execute(&v->worker->recorder, v->tx, v->incarnation);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static int stop(ioi_view *v, ioi_stop why) {
     v->stop = why;
-    if (why == IOI_STOP_STALE && v->worker->recording) ioi_recorder_executed(&v->worker->recorder, false);
+    if (why == IOI_STOP_STALE && ioi_recording(v->worker)) ioi_recorder_executed(&v->worker->recorder, false);
     return IOI_STOP;
 }
 
@@ -282,7 +282,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
     case IOI_SEEN_ESTIMATE:
         assert(writer >= 1 && writer < v->position);
         v->blocker = writer - 1;
-        if (v->worker->recording) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
+        if (ioi_recording(v->worker)) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
         return stop(v, IOI_STOP_ESTIMATE);
     case IOI_SEEN_NOTHING:
         v->missing = entry;

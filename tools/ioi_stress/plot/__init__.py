@@ -1,7 +1,7 @@
 """Figures of sweeps, drawn by matplotlib (the `stress` extra) as PNG, PDF or SVG.
 
-ioi_stress.plot.throughput("sweep.csv", "contention.pdf")
-ioi_stress.plot.speedup(sweep)                 # in a notebook, the last line of a cell shows itself
+    ioi_stress.plot.throughput("sweep.csv", "contention.pdf")
+    ioi_stress.plot.speedup(sweep)                 # in a notebook, the last line of a cell shows itself
 """
 
 from ioi_stress.plot.style import FORMATS  # first: it says what to install where matplotlib is missing

@@ -29,7 +29,11 @@ def shown(monkeypatch: pytest.MonkeyPatch, wanted: bool | None, stream: io.Strin
 
 def test_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(monkeypatch, True, io.StringIO()).splitlines()
-    assert lines[0] == "6 of 10 rows, about 24 s left; next accounts 6" and lines[-1] == "10 of 10 rows" and len(lines) == 3
+    assert (
+        lines[0] == "6 of 10 rows, about 24 s left; next accounts 6"
+        and lines[-1] == "10 of 10 rows"
+        and len(lines) == 3
+    )
     assert shown(monkeypatch, True, io.StringIO(), seconds=0.1) == ""  # nothing of what is done at once
     assert "about 80 min left" in shown(monkeypatch, True, io.StringIO(), seconds=1200.0)
 

@@ -1,4 +1,5 @@
-"""How far a sweep is: a bar where there is a terminal or a notebook and rich, else a line now and then, if it takes long."""
+"""How far a sweep is: a bar where there is a terminal or a notebook and rich, else a line now and then if it takes
+long."""
 
 from __future__ import annotations
 
@@ -61,11 +62,19 @@ def _lines(stream: TextIO, total: int, done: int) -> Shown:
             return
         last, said = now, True
         left = (now - began) / max(number - done, 1) * (total - number)
-        stream.write(f"{number:,} of {total:,} rows" + (f", about {_time(left)} left; next {what}\n" if number < total else "\n"))
+        stream.write(
+            f"{number:,} of {total:,} rows" + (f", about {_time(left)} left; next {what}\n" if number < total else "\n")
+        )
         stream.flush()
 
     return line
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )

@@ -65,7 +65,18 @@ def row_of(result: Result) -> Row:
     }
 
 
-_LASTING = ("cpu", "architecture", "cores", "cores_allowed", "cores_available", "memory_bytes", "system", "python", "ioi_exec", "sha256")
+_LASTING = (
+    "cpu",
+    "architecture",
+    "cores",
+    "cores_allowed",
+    "cores_available",
+    "memory_bytes",
+    "system",
+    "python",
+    "ioi_exec",
+    "sha256",
+)
 
 
 def machine_id(facts: Mapping[str, Any]) -> str:

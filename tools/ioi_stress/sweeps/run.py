@@ -63,7 +63,9 @@ def run(grid: Grid, repeat: int, file: str | os.PathLike[str] | None = None, pro
         rows = [] if opened is None else _typed(opened.rows, grid)
         done = set() if opened is None else opened.done
         points = {point.key: point for point in grid.points}
-        found = Sweep(rows, list(grid.axes), repeat * len(points), len(rows), file=None if file is None else os.fspath(file))
+        found = Sweep(
+            rows, list(grid.axes), repeat * len(points), len(rows), file=None if file is None else os.fspath(file)
+        )
         todo = [
             (repetition, point)
             for repetition, shuffled in grid.rounds(repeat)
@@ -119,7 +121,11 @@ class _Runner:
             raise KeyboardInterrupt
         self._warm.add(point.key)
         return {
-            "workload": workload.name, **point.columns, **row_of(result), "repetition": repetition, "grid": self._grid.identity
+            "workload": workload.name,
+            **point.columns,
+            **row_of(result),
+            "repetition": repetition,
+            "grid": self._grid.identity,
         }
 
     def close(self) -> None:

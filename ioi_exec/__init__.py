@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
     from ioi_exec.past import PastState
+    from ioi_exec.per_tx import PER_TX
     from ioi_exec.policy import Policy
     from ioi_exec.receipt import Receipt, Receipts
     from ioi_exec.result import BlockResult, Stats
@@ -53,6 +54,7 @@ _HOMES = {
     "limits": "Limits",
     "machine": "ExecutionMachine",
     "past": "PastState",
+    "per_tx": "PER_TX",
     "policy": "Policy",
     "receipt": "Receipt Receipts",
     "result": "BlockResult Stats",
@@ -62,6 +64,7 @@ _HOMES = {
 _HOME_OF = {name: f"ioi_exec.{home}" for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "PER_TX",
     "VM",
     "BlockHeader",
     "BlockResult",

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 from ioi_exec.context import BlockContext
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import Measured, Stats
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -29,6 +29,7 @@ class Outcome:
     writes: list[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
+    measured: Measured = field(default_factory=Measured)
 
 
 class BaseState(Protocol):

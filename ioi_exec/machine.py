@@ -196,7 +196,7 @@ class ExecutionMachine:
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                outcome.writes, outcome.stats, store, staged,
+                outcome.writes, outcome.stats, outcome.measured, store, staged,
             )
 
     def commit(self, result: BlockResult) -> int:

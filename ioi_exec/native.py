@@ -9,7 +9,7 @@ from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import end_block_failed
 from ioi_exec.limits import Limits
 from ioi_exec.receipt import Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import Measured, Stats
 from ioi_exec.vm.loading import LoadedVM
 
 
@@ -23,7 +23,7 @@ class NativeSequentialExecutor:
     def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
         began = perf_counter()
         context = block.context
-        writes, blob, ends, error, busy_ns = run_sequential(
+        writes, blob, ends, error, busy_ns, each_ns = run_sequential(
             self._vm.native,
             block.txs,
             self._limits.of_transaction(),
@@ -43,7 +43,7 @@ class NativeSequentialExecutor:
             raise end_block_failed(len(block.txs), error)
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}
-        return Outcome(writes, receipts, stats)
+        return Outcome(writes, receipts, stats, Measured(alone=each_ns))
 
     def close(self) -> None:
         """Nothing to end."""

@@ -23,7 +23,7 @@ from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.receipt import Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import Measured, Stats
 from ioi_exec.vm.loading import LoadedVM
 from ioi_exec.workers.pool import Pool
 
@@ -259,7 +259,7 @@ class ParallelExecutor:
         )
         writes = arena.seal()
         self._keys = 2 * len(writes)
-        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats)
+        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats, Measured(*arena.per_tx()))
 
     def _failure(self, pool: Pool, arena: Arena) -> Error:
         """Why the block was stopped."""

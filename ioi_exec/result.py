@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ioi_exec.header import BlockHeader
 from ioi_exec.receipt import Receipts
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from ioi_storage import Staged
 
 
@@ -56,6 +59,18 @@ class Stats:
         }
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of each transaction, in the bytes it was taken out as.
+
+    statuses, spans: of the arena (Arena.per_tx). alone: u64 nanoseconds each, if they were executed in the calling process.
+    """
+
+    statuses: bytes = b""
+    spans: bytes = b""
+    alone: bytes = b""
+
+
 @dataclass(frozen=True, eq=False)
 class BlockResult:
     """A block executed and staged on the machine's committed state; `ExecutionMachine.commit` makes it durable.
@@ -74,6 +89,7 @@ class BlockResult:
     failed: int
     writes: list[tuple[bytes, bytes | None]] = field(repr=False)
     stats: Stats = field(repr=False)
+    measured: Measured = field(repr=False)
     layer: object = field(repr=False)
     staged: Staged = field(repr=False)
     """The store's part of the result, and the store (or sandbox) it belongs to."""
@@ -82,6 +98,13 @@ class BlockResult:
     def height(self) -> int:
         assert self.header.height is not None
         return self.header.height
+
+    @cached_property
+    def per_tx(self) -> npt.NDArray[np.void]:
+        """How each transaction was executed: an array of dtype `ioi_exec.PER_TX`, by TxIndex. No result depends on it."""
+        from ioi_exec.per_tx import per_tx  # numpy is loaded where it is asked for
+
+        return per_tx(self.measured)
 
     @property
     def transactions(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from array import array
+from time import perf_counter, perf_counter_ns
 
 from ioi_exec.context import TxContext
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
@@ -10,7 +11,7 @@ from ioi_exec.faults import done_receipt, end_block_fault, failed_receipt, trans
 from ioi_exec.limits import Limits
 from ioi_exec.overlay import Overlay, WriteSet
 from ioi_exec.receipt import PackedReceipts, Receipt, Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import Measured, Stats
 from ioi_exec.view import TxView
 from ioi_exec.vm.loading import LoadedVM
 
@@ -26,9 +27,12 @@ class SequentialExecutor:
         began = perf_counter()
         overlay = Overlay(base)
         packed = PackedReceipts()
+        each_ns = array("Q")
         for tx_index, tx in enumerate(block.txs):
+            started = perf_counter_ns()
             receipt, writes = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
             overlay.apply(writes)
+            each_ns.append(perf_counter_ns() - started)
             packed.append(receipt)
             if on_receipt is not None:
                 on_receipt(tx_index, receipt)
@@ -38,7 +42,7 @@ class SequentialExecutor:
         ended = perf_counter()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
         stats.seconds = {"execute": executed - began, "end_block": ended - executed}
-        return Outcome(overlay.batch(), receipts, stats)
+        return Outcome(overlay.batch(), receipts, stats, Measured(alone=each_ns.tobytes()))
 
     def close(self) -> None:
         """Nothing to end."""

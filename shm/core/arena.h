@@ -46,6 +46,7 @@ typedef struct ioi_slot {
     a64 wait_ns;        /* idle or suspended */
     a64 written;        /* newest entry this worker was first to write (list through ioi_entry.next_written) */
     a64 solo;           /* transactions run alone at the watermark */
+    a64 spans;          /* newest piece of its log: spans.h */
 } ioi_slot;
 
 /* Where a worker is called to a block; a line of its own, so that those who are not called are not disturbed. */

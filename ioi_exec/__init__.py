@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ioi_exec.past import PastState
     from ioi_exec.per_tx import PER_TX
     from ioi_exec.policy import Policy
+    from ioi_exec.progress import Progress
     from ioi_exec.receipt import Receipt, Receipts
     from ioi_exec.result import BlockResult, Stats
     from ioi_exec.vm.protocol import VM, StateView
@@ -56,6 +57,7 @@ _HOMES = {
     "past": "PastState",
     "per_tx": "PER_TX",
     "policy": "Policy",
+    "progress": "Progress",
     "receipt": "Receipt Receipts",
     "result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
@@ -80,6 +82,7 @@ __all__ = [
     "MachineClosed",
     "PastState",
     "Policy",
+    "Progress",
     "ReadOnly",
     "Receipt",
     "Receipts",

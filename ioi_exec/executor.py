@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 
 from ioi_exec.context import BlockContext
 from ioi_exec.policy import DEFAULT, Policy
+from ioi_exec.progress import OnProgress
 from ioi_exec.receipt import Receipt, Receipts
 from ioi_exec.result import Measured, Stats
 
@@ -62,7 +63,9 @@ class BaseState(Protocol):
 
 class Executor(Protocol):
     """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
-    transaction; what it raises ends the block and propagates."""
+    transaction, `on_progress` about every 50 ms and at the end; what they raise ends the block and propagates."""
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome: ...
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome: ...
     def close(self) -> None: ...

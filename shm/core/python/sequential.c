@@ -94,6 +94,7 @@ typedef struct {
     uint64_t from_ns;
     size_t first; /* the first one whose time is not known yet */
     bool each;    /* they are dear: the clock is read for each */
+    uint64_t told_ns;
 } Times;
 
 static void time_taken(Times *times, size_t upto) {
@@ -119,17 +120,28 @@ static int fetch_untimed(ioi_seq *seq, PyObject *fetch, Times *times) {
     return r;
 }
 
+/* Call report(transactions executed) when that is due again. */
+static int tell(PyObject *report, size_t executed, Times *times) {
+    enum { EVERY_NS = 50 * 1000 * 1000 };
+    if (report == Py_None || times->from_ns < times->told_ns + EVERY_NS) return 0;
+    PyObject *done = PyObject_CallFunction(report, "n", (Py_ssize_t)executed);
+    uint64_t now = ioi_now_ns();
+    times->from_ns = times->told_ns = now; /* it read the clock after the last transaction, and times none of this */
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"vm", "txs", "limits", "fetch", "height", "time_ns", "proposer", "extra", "parent_root", NULL};
-    PyObject *capsule, *txs_object, *limits_tuple, *fetch;
+    static char *names[] = {"vm", "txs", "limits", "fetch", "height", "time_ns", "proposer", "extra", "parent_root", "report", NULL};
+    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#:run_sequential", names, &capsule, &txs_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|O:run_sequential", names, &capsule, &txs_object,
                                      &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len,
-                                     &extra, &extra_len, &parent_root, &parent_root_len) ||
+                                     &extra, &extra_len, &parent_root, &parent_root_len, &report) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
@@ -164,7 +176,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     }
     if (fetch_missing(seq, fetch) < 0) goto out;
     uint64_t from_ns = ioi_now_ns();
-    Times times = {(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true};
+    Times times = {(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
     for (size_t i = 0; i < n; i++) {
         PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
         ioi_outcome outcome;
@@ -173,6 +185,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
         codes[i] = outcome.code;
         if (pack_outcome(&packed, i, &outcome) < 0) goto out;
         time_taken(&times, i + 1);
+        if (tell(report, i + 1, &times) < 0) goto out;
         if (i % 1024 == 1023 && PyErr_CheckSignals() < 0) goto out;
     }
     all_times_taken(&times, n);

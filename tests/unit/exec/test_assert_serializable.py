@@ -9,6 +9,7 @@ import pytest
 from ioi_exec import BlockHeader, EndContext, Limits, Receipt, Receipts, Revert, StateView, TxContext
 from ioi_exec.executor import BaseState, Block, Executor, OnReceipt, Outcome
 from ioi_exec.executors import OwnExecutors
+from ioi_exec.progress import OnProgress
 from ioi_exec.result import Stats
 from ioi_exec.sequential import SequentialExecutor
 from ioi_exec.testing import NotSerializable, assert_serializable
@@ -43,8 +44,10 @@ class Wrong(SequentialExecutor):
         super().__init__(vm, limits)
         self.change = change
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
-        right = super().run(block, base, on_receipt)
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
+        right = super().run(block, base, on_receipt, on_progress)
         receipts, writes = list(right.receipts), dict(right.writes)
         self.change(receipts, writes)
         return Outcome(sorted(writes.items()), Receipts.of(receipts), Stats())

@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BUILT  := $(VENV)/.built
-CSRC   := $(wildcard shm/core/*.[ch] shm/core/python/*.[ch] shm/ioi_shm/include/*.h storage/core/*.[ch] storage/core/python/*.[ch])
+CSRC   := $(wildcard shm/core/*.[ch] shm/core/python/*.[ch] shm/ioi_shm/include/*.h storage/core/*.[ch] storage/core/python/*.[ch] \
+          tools/ioi_stress/native/*.[ch] tools/ioi_stress/native/python/*.[ch])
 
 .PHONY: demo test build clean
 
@@ -14,7 +15,7 @@ build: $(BUILT)
 
 $(BUILT): setup.cfg setup.py pyproject.toml $(CSRC)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,stress]'
 	touch $@
 
 demo: build

@@ -1,6 +1,7 @@
 """The C extensions, which setup.cfg has no words for; everything else is in setup.cfg."""
 
 from glob import glob
+from typing import Sequence
 
 from setuptools import Extension, setup
 
@@ -18,13 +19,13 @@ FLAGS = [
 ]
 
 
-def core(name: str, folder: str) -> Extension:
-    """One extension: every C file of `folder`; those that know Python are in its folder python."""
+def core(name: str, folder: str, sources: Sequence[str] = (), include_dirs: Sequence[str] = ()) -> Extension:
+    """One extension: every C file of `folder`; those that know Python are in its folder python. sources: others' besides."""
     return Extension(
         name,
-        sources=sorted(glob(f"{folder}/*.c") + glob(f"{folder}/python/*.c")),
+        sources=sorted(glob(f"{folder}/*.c") + glob(f"{folder}/python/*.c")) + list(sources),
         depends=sorted(glob(f"{folder}/*.h") + glob(f"{folder}/python/*.h") + ["shm/ioi_shm/include/ioi_vm.h"]),
-        include_dirs=[folder],
+        include_dirs=[folder, *include_dirs],
         define_macros=[("_GNU_SOURCE", "1")],
         undef_macros=["NDEBUG"],  # assertions guard consensus: they stay on
         extra_compile_args=FLAGS,
@@ -35,5 +36,11 @@ setup(
     ext_modules=[
         core("ioi_shm._core", "shm/core"),
         core("ioi_storage._core", "storage/core"),
+        core(
+            "ioi_stress._program",
+            "tools/ioi_stress/native",
+            sources=sorted(glob("storage/core/sha256*.c")),
+            include_dirs=["storage/core", "shm/ioi_shm/include"],
+        ),
     ]
 )

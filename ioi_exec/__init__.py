@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ioi_exec.policy import Policy
     from ioi_exec.progress import Progress
     from ioi_exec.receipt import Receipt, Receipts
+    from ioi_exec.record import EventKind, Record
     from ioi_exec.result import BlockResult, Stats
     from ioi_exec.vm.protocol import VM, StateView
     from ioi_exec.vm.revert import Revert
@@ -59,6 +60,7 @@ _HOMES = {
     "policy": "Policy",
     "progress": "Progress",
     "receipt": "Receipt Receipts",
+    "record": "EventKind Record",
     "result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
     "vm.revert": "Revert",
@@ -73,6 +75,7 @@ __all__ = [
     "Diverged",
     "EndContext",
     "Error",
+    "EventKind",
     "ExecutionMachine",
     "InputError",
     "InputTypeError",
@@ -86,6 +89,7 @@ __all__ = [
     "ReadOnly",
     "Receipt",
     "Receipts",
+    "Record",
     "ResourceError",
     "Revert",
     "StaleResult",

@@ -63,7 +63,8 @@ def translated(error: ioi_storage.StorageError) -> errors.Error:
     if _OPEN_HERE in str(error):
         return errors.StateInUse(f"{error} Use the machine that has it open, or close that one first")
     cause = error.__cause__
-    wrong_path = cause is None or getattr(cause, "errno", getattr(cause, "code", None)) in _WRONG_PATH  # OSError, lmdb.Error
+    # Of OSError and lmdb.Error. What another process has met comes without its cause: a state was open then, so the path was right.
+    wrong_path = getattr(cause, "errno", getattr(cause, "code", None)) in _WRONG_PATH
     if isinstance(error, ioi_storage.StorageIOError) and wrong_path:
         return errors.StateError(str(error))
     for cls in type(error).__mro__:

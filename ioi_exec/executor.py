@@ -9,7 +9,7 @@ from ioi_exec.context import BlockContext
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.progress import OnProgress
 from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.result import Measured, Stats
+from ioi_exec.result import Measured, RecordRows, Stats
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -21,16 +21,19 @@ class Block:
     txs: Sequence[bytes]
     context: BlockContext
     policy: Policy = DEFAULT
+    record: bool = False
 
 
 @dataclass
 class Outcome:
-    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing."""
+    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
+    record: if the block asked for it."""
 
     writes: list[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
     measured: Measured = field(default_factory=Measured)
+    record: RecordRows | None = None
 
 
 class BaseState(Protocol):
@@ -64,6 +67,10 @@ class BaseState(Protocol):
 class Executor(Protocol):
     """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
     transaction, `on_progress` about every 50 ms and at the end; what they raise ends the block and propagates."""
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The processes it has now. For any thread, also while `run` goes on in another."""
 
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None

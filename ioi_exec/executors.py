@@ -22,6 +22,10 @@ class Executors(Protocol):
     def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
         """An executor on `workers` processes; 0: in this one."""
 
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Of all executors made so far. For any thread."""
+
     def release(self) -> None:
         """The machine is closed."""
 
@@ -37,6 +41,10 @@ class OwnExecutors:
         if workers not in self._made:
             self._made[workers] = self._make(vm, limits, workers, pin)
         return self._made[workers]
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        return tuple(pid for executor in list(self._made.values()) for pid in executor.worker_pids)
 
     def release(self) -> None:
         while self._made:

@@ -17,6 +17,8 @@ from ioi_exec.vm.loading import LoadedVM
 class NativeSequentialExecutor:
     """An Executor without processes, shared memory or speculation, for a VM that has a native form."""
 
+    worker_pids: tuple[int, ...] = ()
+
     def __init__(self, vm: LoadedVM, limits: Limits) -> None:
         self._vm = vm
         self._limits = limits

@@ -24,7 +24,7 @@ from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.progress import PROGRESS_NS, OnProgress, Progress
 from ioi_exec.receipt import Receipts
-from ioi_exec.result import Measured, Stats
+from ioi_exec.result import Measured, RecordRows, Stats
 from ioi_exec.vm.loading import LoadedVM
 from ioi_exec.workers.pool import Pool
 
@@ -35,6 +35,7 @@ LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothi
 START_SECONDS = 60.0  # for new processes to come up, on a machine that is busy; no transaction can be blamed for these
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
+GUESS_RECORD = 256  # bytes more while it is recorded
 
 
 class WorkerFault(Exception):
@@ -98,6 +99,11 @@ class ParallelExecutor:
     def pool(self) -> Pool:
         return self._pool
 
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        alone = self._alone
+        return (*self._pool.pids, *(alone.pids if alone is not None else ()))
+
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:
@@ -106,7 +112,8 @@ class ParallelExecutor:
         if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
             if on_progress is not None:
                 on_progress(Progress(0, 0, 0, 0, 0, 0, (), 0))
-            return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began}))
+            stats = Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began})
+            return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
         attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt, on_progress)
         try:
@@ -115,7 +122,8 @@ class ParallelExecutor:
                 outcome = self._attempt(pool, block, base, streamed, attempts)
                 if outcome is not None:
                     outcome.stats.retries = attempts.retries
-                    outcome.stats.seconds["execute"] = perf_counter() - began
+                    took = outcome.stats.seconds.get("record", 0.0)
+                    outcome.stats.seconds["execute"] = perf_counter() - began - took
                     return outcome
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
@@ -183,20 +191,26 @@ class ParallelExecutor:
             raise
         pool.busy = False
         self._bytes = max(self._bytes, arena.used)
-        if arena.state == BLOCK_FULL:
+        if arena.state == BLOCK_FULL or (arena.state == BLOCK_DONE and arena.record_lost):
             attempts.retries += 1
             memory.grow_to(self._roomier(memory.reserved))
             return None
         if arena.state == BLOCK_DONE:
             streamed.hand_out(arena)
             streamed.tell(arena)
-            return self._outcome(arena, block.policy, attempts)
+            outcome = self._outcome(arena, block.policy, attempts)
+            if block.record:
+                done = perf_counter()
+                outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
+                outcome.stats.seconds["record"] = perf_counter() - done
+            return outcome
         raise self._failure(pool, arena)
 
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
         overlay, context = base.overlay_writes(), block.context
-        likely = max(self._bytes, sum(map(len, block.txs)) + GUESS_PER_TRANSACTION * len(block.txs))
+        guess = GUESS_PER_TRANSACTION + (GUESS_RECORD if block.record else 0)
+        likely = max(self._bytes, sum(map(len, block.txs)) + guess * len(block.txs))
         try:
             memory.grow_to(min(likely, self._limits.arena_bytes or likely))
         except ArenaExhausted:
@@ -216,6 +230,7 @@ class ParallelExecutor:
                 extra=context.extra,
                 parent_root=context.parent_root,
                 policy=block.policy.of_core(),
+                record=block.record,
             )
             if not needed and memory.arena.overlay(overlay):
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ioi_exec.header import BlockHeader
 from ioi_exec.receipt import Receipts
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from ioi_storage import Staged
+
+    from ioi_exec.record import Record
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Stats:
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
     stage_threads: threads that computed the state root.
     retries: times the whole block was run again (a worker died, shared memory ran out).
-    seconds: wall time by phase.
+    seconds: wall time by phase; "record": taking the record out, after "execute".
     busy_seconds: per worker, the time it spent executing and validating.
     """
 
@@ -71,6 +73,14 @@ class Measured:
     alone: bytes = b""
 
 
+class RecordRows(NamedTuple):
+    """A block's record as it comes out of the arena: what `Record.of` takes."""
+
+    rows: tuple[bytes, bytes, bytes, bytes, bytes]
+    workers: int
+    transactions: int
+
+
 @dataclass(frozen=True, eq=False)
 class BlockResult:
     """A block executed and staged on the machine's committed state; `ExecutionMachine.commit` makes it durable.
@@ -93,6 +103,16 @@ class BlockResult:
     layer: object = field(repr=False)
     staged: Staged = field(repr=False)
     """The store's part of the result, and the store (or sandbox) it belongs to."""
+    recorded: RecordRows | None = field(default=None, repr=False)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What happened while the block was executed; None unless `execute` was told to record it."""
+        if self.recorded is None:
+            return None
+        from ioi_exec.record import Record  # and with it NumPy, which nothing else here needs
+
+        return Record.of(*self.recorded)
 
     @property
     def height(self) -> int:

@@ -20,6 +20,8 @@ from ioi_exec.vm.loading import LoadedVM
 class SequentialExecutor:
     """An Executor without processes, shared memory or speculation: a debugger steps right into the VM."""
 
+    worker_pids: tuple[int, ...] = ()
+
     def __init__(self, vm: LoadedVM, limits: Limits) -> None:
         self._vm = vm
         self._limits = limits

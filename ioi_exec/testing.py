@@ -22,7 +22,7 @@ from ioi_exec.vm.loading import Args, LoadedVM
 class NotSerializable(Diverged, AssertionError):
     """Parallel execution differed from sequential. The fields name the first difference; None where there is none.
 
-    tx_index: the first transaction that differs: by its receipt, or as the last writer of a key that differs.
+    tx_index: the first transaction that differs: by its receipt, or (of a VM in Python) as the last writer of a key that differs.
     key: the first differing key that this transaction wrote, else the first of all.
     sequential, parallel: the key's value (None: absent) or, if no key differs, the receipt.
     """
@@ -70,13 +70,14 @@ def assert_serializable(
         if (result.state_root, result.receipts_root, result.receipts, result.writes) != (
             reference.state_root, reference.receipts_root, reference.receipts, reference.writes,
         ):
-            raise _difference(reference, result, dict(pairs), tracing.tracer.writers, count)
+            raise _difference(reference, result, dict(pairs), tracing.writers, count)
     return reference
 
 
 def _difference(
-    expected: BlockResult, found: BlockResult, genesis: dict[bytes, bytes], writers: dict[bytes, int], workers: int
+    expected: BlockResult, found: BlockResult, genesis: dict[bytes, bytes], known: dict[bytes, int] | None, workers: int
 ) -> NotSerializable:
+    writers = known or {}
     receipt_at = next((i for i, (a, b) in enumerate(zip(expected.receipts, found.receipts)) if a != b), None)
     left = {**genesis, **dict(expected.writes)}
     right = {**genesis, **dict(found.writes)}
@@ -96,7 +97,8 @@ def _difference(
         lines.append(f"  receipt {receipt_at}: parallel   {found.receipts[receipt_at]}")
     if key is not None:
         who = f"written last by transaction {writers[key]}" if key in writers else "not written by any transaction"
-        lines.append(f"  key {key!r} (sequentially {who}; {len(keys)} keys differ)")
+        sequentially = "" if known is None else f"sequentially {who}; "
+        lines.append(f"  key {key!r} ({sequentially}{len(keys)} keys differ)")
         lines.append(f"    sequential {_shown(left.get(key))}")
         lines.append(f"    parallel   {_shown(right.get(key))}")
         return NotSerializable("\n".join(lines), tx_index, key, left.get(key), right.get(key))
@@ -119,11 +121,15 @@ class _Tracer(SequentialExecutor):
 
 
 class _Tracing(OwnExecutors):
-    tracer: _Tracer
+    writers: dict[bytes, int] | None = None
+    """None: the VM is in C, where nobody notes who wrote what."""
 
     def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
-        self.tracer = _Tracer(vm, limits)
-        return self.tracer
+        if vm.native is not None:
+            return super().get(vm, limits, workers, pin)
+        tracer = _Tracer(vm, limits)
+        self.writers = tracer.writers
+        return tracer
 
 
 def _shown(value: bytes | None) -> str:

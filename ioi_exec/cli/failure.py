@@ -29,8 +29,8 @@ def exit_status(error: BaseException) -> int:
     return FAILED
 
 
-def report(error: Exception | str, kind: str, status: int, as_json: bool) -> None:
-    """One line for people, or with --json one object: error, kind, exit."""
+def report(error: Exception | str, kind: str, status: int, as_json: bool, program: str) -> None:
+    """One line for people that begins with the program's name, or with --json one object: error, kind, exit."""
     message = str(error) or kind
     if isinstance(error, OSError) and not isinstance(error, Error):
         message = f"{os.fspath(error.filename)}: {error.strerror}" if error.filename else str(error)
@@ -42,7 +42,7 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool) -> Non
         if as_json:
             print(json.dumps({"error": message, "kind": kind, "exit": status}), file=sys.stderr, flush=True)
         else:
-            print(f"ioi-exec: {message}", file=sys.stderr, flush=True)
+            print(f"{program}: {message}", file=sys.stderr, flush=True)
     except OSError:
         pass  # standard error is closed: the exit status still says it
 

@@ -10,7 +10,7 @@ from typing import Any, Iterator, TypeAlias
 
 from ioi_exec.files.strict_json import Malformed, hex_bytes, number
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 
 
 def add_command(
@@ -18,22 +18,28 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """example: one command a line."""
     shown = "\n".join(f"  {line}" for line in example.splitlines())
-    command = commands.add_parser(
+    command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, epilog=f"{epilog}\n\nexample:\n\n{shown}".strip(), allow_abbrev=False,
-        formatter_class=_Formatter,
+        formatter_class=Formatter,
     )
-    command.add_argument("--json", action="store_true", help="print JSON objects, one a line; errors too, on standard error")
+    add_json(command)
     if needs_state:
         command.add_argument("state", metavar="STATE", help="directory of the state")
     return command
 
 
-class _Formatter(argparse.HelpFormatter):
+def add_json(command: argparse.ArgumentParser, default: Any = False) -> None:
+    command.add_argument(
+        "--json", action="store_true", default=default, help="print JSON objects, one a line; errors too, on standard error"
+    )
+
+
+class Formatter(argparse.HelpFormatter):
     """Fills text as wide as the terminal is, paragraph by paragraph; those that are indented stay as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = text.split("\n\n")
-        filled = [part if part.startswith("  ") else super(_Formatter, self)._fill_text(part, width, indent) for part in paragraphs]
+        filled = [part if part.startswith("  ") else super(Formatter, self)._fill_text(part, width, indent) for part in paragraphs]
         return "\n\n".join(filled).replace("example:\n\n", "example:\n")
 
 

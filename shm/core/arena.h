@@ -25,7 +25,7 @@ enum {
     IOI_CHUNK = 32 * 1024,  /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
-#define IOI_LAYOUT UINT64_C(2)                 /* raised when a shared structure changes */
+#define IOI_LAYOUT UINT64_C(4)                 /* raised when a shared structure changes */
 
 /* How a block stands. Anything but RUNNING sends every worker home. */
 typedef enum ioi_block_state {
@@ -47,6 +47,8 @@ typedef struct ioi_slot {
     a64 written;        /* newest entry this worker was first to write (list through ioi_entry.next_written) */
     a64 solo;           /* transactions run alone at the watermark */
     a64 spans;          /* newest piece of its log: spans.h */
+    a64 events;         /* newest chunk of what this worker recorded: recorder.h */
+    a32 record_lost;    /* there was no room for some of it */
 } ioi_slot;
 
 /* Where a worker is called to a block; a line of its own, so that those who are not called are not disturbed. */
@@ -87,6 +89,8 @@ typedef struct ioi_block {
     uint64_t incarnations;   /* a64[n + 1]: the latest finished incarnation of each, mvmemory.h */
     uint64_t root;           /* a64[2^root_bits]: index.h */
     uint64_t ordered;        /* head of the ordered index: ordered.h */
+    uint64_t began_ns;       /* ioi_now_ns when the block started */
+    uint32_t record;         /* workers note what they do: recorder.h */
 } ioi_block;
 
 /* The scheduler's words (scheduler.h), on one line: they are read together, and one line moves faster than four. */

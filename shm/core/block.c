@@ -53,6 +53,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->spins = in->spins;
     block->has_end_block = in->has_end_block;
     block->policy = in->policy;
+    block->record = in->record;
     block->trie_levels = trie_levels(in->n);
     block->root_bits = ioi_index_bits(in->keys);
     block->setup = in->setup;
@@ -100,6 +101,7 @@ static void call(ioi_arena *arena, uint32_t id) {
 void ioi_block_start(ioi_arena *arena) {
     ioi_shared *shared = arena->shared;
     uint32_t workers = shared->block.workers;
+    shared->block.began_ns = ioi_now_ns();
     ioi_scheduler_start(arena);
     a32_store(&shared->active, workers);
     for (uint32_t id = 0; id < workers; id++) call(arena, id);

@@ -93,17 +93,30 @@ static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
     return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;
 }
 
-bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version) {
+/* *word, *writer: what stands there now. */
+static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version, uint64_t *word,
+                        uint32_t *writer) {
     const ioi_arena *arena = alloc->arena;
     ioi_entry *entry = ioi_at(arena, read->entry & ~IOI_PRESENCE);
-    uint64_t now;
-    uint32_t writer;
-    ioi_seen seen = ioi_mv_read(alloc, entry, position, &now, &writer);
+    *writer = 0;
+    ioi_seen seen = ioi_mv_read(alloc, entry, position, word, writer);
+    uint64_t now = *word;
     if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;
     if (now == read->word) return true;
     if (by_version) return false;
     if (ioi_word_present(now) != ioi_word_present(read->word)) return false;
     return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, read->word);
+}
+
+bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version) {
+    uint64_t word;
+    uint32_t writer;
+    return read_stands(alloc, read, position, by_version, &word, &writer);
+}
+
+ioi_cause ioi_mv_cause(const ioi_arena *arena, uint64_t entry, uint32_t position, uint64_t word) {
+    uint32_t incarnation = position ? ioi_word_record(arena, word)->incarnation : 0;
+    return (ioi_cause){entry, position, incarnation, (word & IOI_ESTIMATE) != 0};
 }
 
 bool ioi_beyond(const ioi_bounds *bounds, const uint8_t *key, uint32_t len) {
@@ -112,10 +125,22 @@ bool ioi_beyond(const ioi_bounds *bounds, const uint8_t *key, uint32_t len) {
     return order > 0 || (order == 0 && !bounds->high_inclusive);
 }
 
+bool ioi_within(const ioi_bounds *bounds, const uint8_t *key, uint32_t len) {
+    if (bounds->low_len != IOI_UNBOUNDED && ioi_key_compare(key, len, bounds->low, bounds->low_len) < 0) return false;
+    return !ioi_beyond(bounds, key, len);
+}
+
+ioi_bounds ioi_range_bounds(const ioi_arena *arena, const ioi_range *range) {
+    ioi_bounds bounds = {NULL, NULL, range->low_len, range->high_len, range->high_inclusive};
+    if (range->low_len != IOI_UNBOUNDED) bounds.low = ioi_at(arena, range->low);
+    if (range->high_len != IOI_UNBOUNDED) bounds.high = ioi_at(arena, range->high);
+    return bounds;
+}
+
 /* Looks for a phantom: a key of the range that has a live value now and was not seen then. Keys that were seen are
  * reads and validated as such. */
 bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position, bool by_version,
-                         bool (*seen)(const void *context, uint64_t entry), const void *context) {
+                         bool (*seen)(const void *context, uint64_t entry), const void *context, ioi_cause *cause) {
     const ioi_arena *arena = alloc->arena;
     ioi_entry *e = ioi_ordered_forward(arena, bounds->low_len == IOI_UNBOUNDED ? NULL : bounds->low, bounds->low_len, false);
     for (; e; e = ioi_ordered_next(arena, e)) {
@@ -124,27 +149,33 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
         uint64_t now;
         ioi_version *version = ioi_versions_below(alloc, e, position, &now);
         /* No version: the base shows, and the scan met every key of the base as far as it looked. */
-        if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;
+        if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) {
+            if (cause) *cause = ioi_mv_cause(arena, ioi_offset(arena, e), version->position, now);
+            return false;
+        }
     }
     return true;
 }
 
 static bool in_set(const void *set, uint64_t entry) { return set_has(set, entry); }
 
-bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch) {
-    for (uint32_t i = 0; i < inc->reads_count; i++)
-        if (!ioi_mv_read_stands(alloc, &inc->reads[i], position, by_version)) return false;
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch,
+                     ioi_cause *cause) {
+    for (uint32_t i = 0; i < inc->reads_count; i++) {
+        uint64_t word;
+        uint32_t writer;
+        if (read_stands(alloc, &inc->reads[i], position, by_version, &word, &writer)) continue;
+        if (cause) *cause = ioi_mv_cause(alloc->arena, inc->reads[i].entry & ~IOI_PRESENCE, writer, word);
+        return false;
+    }
     if (inc->ranges_count == 0) return true;
 
     set_reserve(scratch, inc->reads_count);
     for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, inc->reads[i].entry & ~IOI_PRESENCE);
     const ioi_range *ranges = ioi_at(alloc->arena, inc->ranges);
     for (uint32_t i = 0; i < inc->ranges_count; i++) {
-        const ioi_range *r = &ranges[i];
-        ioi_bounds bounds = {NULL, NULL, r->low_len, r->high_len, r->high_inclusive};
-        if (r->low_len != IOI_UNBOUNDED) bounds.low = ioi_at(alloc->arena, r->low);
-        if (r->high_len != IOI_UNBOUNDED) bounds.high = ioi_at(alloc->arena, r->high);
-        if (!ioi_mv_range_stands(alloc, &bounds, position, by_version, in_set, scratch)) return false;
+        ioi_bounds bounds = ioi_range_bounds(alloc->arena, &ranges[i]);
+        if (!ioi_mv_range_stands(alloc, &bounds, position, by_version, in_set, scratch, cause)) return false;
     }
     return true;
 }

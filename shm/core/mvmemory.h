@@ -59,8 +59,11 @@ typedef struct ioi_bounds {
     bool high_inclusive;
 } ioi_bounds;
 
-/* Does a key lie behind the upper bound? */
+/* Does a key lie behind the upper bound? Between the two? */
 bool ioi_beyond(const ioi_bounds *bounds, const uint8_t *key, uint32_t len);
+bool ioi_within(const ioi_bounds *bounds, const uint8_t *key, uint32_t len);
+
+ioi_bounds ioi_range_bounds(const ioi_arena *arena, const ioi_range *range);
 
 /* What a transaction ends with (DESIGN: receipts). A fault is no receipt: if its incarnation is valid, the block stops. */
 typedef struct ioi_receipt {
@@ -87,6 +90,17 @@ typedef enum ioi_seen {
     IOI_SEEN_NOTHING  /* no version, and the base has not been read yet */
 } ioi_seen;
 
+/* What stands where a read, or the absence of a key, does not stand any more. */
+typedef struct ioi_cause {
+    uint64_t entry;       /* offset: which key */
+    uint32_t position;    /* of the version that stands there now; 0: the base, an overlay, or nothing */
+    uint32_t incarnation; /* which wrote that version */
+    bool estimate;        /* and was aborted */
+} ioi_cause;
+
+/* As told by what ioi_mv_read found. */
+ioi_cause ioi_mv_cause(const ioi_arena *arena, uint64_t entry, uint32_t position, uint64_t word);
+
 /* A complete record with its word (`state` IOI_VALUE or IOI_DELETED). 0 when the arena is full. */
 uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, const uint8_t *bytes, uint32_t len);
 
@@ -98,17 +112,18 @@ ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint
 
 /* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else, unless `by_version`, equal
  * values (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `scratch` is needed
- * for ranges: a process-private set, see below. */
+ * for ranges: a process-private set, see below. If one does not, *cause (may be NULL) is what the first such met. */
 typedef struct ioi_entry_set ioi_entry_set;
-bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch);
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch,
+                     ioi_cause *cause);
 
 /* The same for a single read. */
 bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version);
 
 /* And for a range: no key in it has a live value now (`by_version`: nor a deletion) but those of which `seen(context, entry's
- * offset)`. */
+ * offset)`. Else *cause (may be NULL) is the first such. */
 bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t position, bool by_version,
-                         bool (*seen)(const void *context, uint64_t entry), const void *context);
+                         bool (*seen)(const void *context, uint64_t entry), const void *context, ioi_cause *cause);
 
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }

@@ -63,11 +63,6 @@ static void hint(void *context, const uint8_t *key, size_t len) {
     if (a64_load(&entry->base) == 0) miss(native, entry);
 }
 
-static int by_key(const void *a, const void *b) {
-    const ioi_entry *x = *(ioi_entry *const *)a, *y = *(ioi_entry *const *)b;
-    return ioi_key_compare(x->key, x->key_len, y->key, y->key_len);
-}
-
 /* One look at all keys of a run, so that the base is read in one sorted batch. */
 static bool hint_run(ioi_native *native) {
     ioi_worker *w = native->worker;
@@ -82,7 +77,7 @@ static bool hint_run(ioi_native *native) {
         native->vm->keys(native->vm, bytes, len, hint, native);
     }
     if (native->missing_count == 0) return false;
-    qsort(native->missing, native->missing_count, sizeof *native->missing, by_key);
+    qsort(native->missing, native->missing_count, sizeof *native->missing, ioi_entry_compare);
     uint32_t kept = 1;
     for (uint32_t i = 1; i < native->missing_count; i++)
         if (native->missing[i] != native->missing[kept - 1]) native->missing[kept++] = native->missing[i];
@@ -128,8 +123,13 @@ static bool leave_for_bases(ioi_native *native) {
 bool ioi_native_run(ioi_native *native) {
     ioi_worker *w = native->worker;
     ioi_view *view = native->view;
+    w->recorder.contiguous = true;
+    if (native->left_ns) {
+        ioi_untimed(w, native->left_ns);
+        uint64_t only = native->missing_count == 1 ? ioi_offset(w->arena, native->missing[0]) : 0;
+        if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, native->left_ns, view->tx, view->incarnation, only);
+    }
     native->missing_count = 0;
-    if (native->left_ns) ioi_untimed(w, native->left_ns);
     native->left_ns = 0;
     for (;;) {
         if (native->pending) { /* it stopped midway, and perhaps so has the block: no room for a base value, say */
@@ -142,6 +142,7 @@ bool ioi_native_run(ioi_native *native) {
         }
         ioi_outcome outcome;
         if (call_vm(native, &outcome) == IOI_STOP) {
+            if (ioi_recording(w)) ioi_recorder_executed(&w->recorder, false);
             switch (view->stop) {
             case IOI_STOP_BASE:
                 miss(native, view->missing);

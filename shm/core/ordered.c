@@ -16,6 +16,11 @@ int ioi_key_compare(const uint8_t *a, uint32_t a_len, const uint8_t *b, uint32_t
     return order ? order : (a_len > b_len) - (a_len < b_len);
 }
 
+int ioi_entry_compare(const void *a, const void *b) {
+    const ioi_entry *x = *(ioi_entry *const *)a, *y = *(ioi_entry *const *)b;
+    return ioi_key_compare(x->key, x->key_len, y->key, y->key_len);
+}
+
 static node *make_node(ioi_alloc *alloc, uint32_t height) {
     node *made = ioi_alloc_bytes(alloc, sizeof *made + height * sizeof(a64), 8);
     if (!made) return NULL;

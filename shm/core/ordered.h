@@ -32,4 +32,7 @@ ioi_entry *ioi_ordered_next(const ioi_arena *arena, const ioi_entry *entry);
 /* Byte order of two keys: negative, 0 or positive. A prefix comes first. */
 int ioi_key_compare(const uint8_t *a, uint32_t a_len, const uint8_t *b, uint32_t b_len);
 
+/* The same of two ioi_entry *, for qsort. */
+int ioi_entry_compare(const void *a, const void *b);
+
 #endif

@@ -58,6 +58,8 @@ void ioi_worker_enter(ioi_worker *w) {
     w->waited_ns = 0;
     w->entered_ns = ioi_now_ns();
     w->timed_from = w->entered_ns;
+    w->recording = block->record;
+    if (ioi_recording(w)) ioi_recorder_enter(&w->recorder, &w->alloc, w->slot, w->entered_ns);
     a32_store(&w->slot->in_block, 1);
 }
 
@@ -153,6 +155,7 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
         ioi_futex_wait(&w->status[tx], s, 0);
     }
     ioi_untimed(w, from);
+    if (ioi_recording(w)) ioi_recorder_suspended(&w->recorder, from);
     return running;
 }
 
@@ -170,13 +173,23 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
     /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
     a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
     count(&w->slot->aborts, 1);
+    if (ioi_recording(w)) ioi_recorder_aborted(&w->recorder, tx, ioi_status_incarnation(s));
     w->owned = tx;
     return true;
 }
 
+static __attribute__((noinline)) bool validate_recorded(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
+    uint64_t start = ioi_recorder_start(&w->recorder);
+    bool stands = ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, &w->recorder.cause);
+    ioi_recorder_validated(&w->recorder, start, tx, inc->incarnation, stands);
+    return stands;
+}
+
 static bool validate(ioi_worker *w, uint32_t tx) {
     count(&w->slot->validations, 1);
-    return ioi_mv_validate(&w->alloc, ioi_finished(w, tx), tx + 1, w->policy.by_version, w->scratch);
+    const ioi_incarnation *inc = ioi_finished(w, tx);
+    if (ioi_recording(w)) return validate_recorded(w, tx, inc);
+    return ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, NULL);
 }
 
 /* ---- the watermark ------------------------------------------------------------------------------------------- */
@@ -230,6 +243,7 @@ static void start_solo(ioi_worker *w, uint32_t watermark) {
     w->run_next = w->run_end = 0;                            /* the rest of the run is met at the watermark again */
     a32_min(&sched->execution_idx, watermark);
     a32_store(&sched->solo_until, until);
+    if (ioi_recording(w)) ioi_recorder_solo(&w->recorder, watermark);
 }
 
 static void end_solo(ioi_worker *w, uint32_t watermark) {
@@ -241,12 +255,14 @@ static void end_solo(ioi_worker *w, uint32_t watermark) {
     sched->tuned_ns = now;
     a32_xchg(&sched->solo_until, 0);
     notify(sched, UINT32_MAX);
+    if (ioi_recording(w)) ioi_recorder_solo_ends(&w->recorder, watermark);
 }
 
 static void publish_watermark(ioi_worker *w, uint32_t watermark) {
     uint32_t before = a32_load_relaxed(&w->sched->commit_idx);
     if (watermark == before) return;
     assert(watermark > before && "the watermark only rises");
+    if (ioi_recording(w)) ioi_recorder_commit(&w->recorder, watermark);
     a32_xchg(&w->sched->commit_idx, watermark);
     /* A limited window may just have opened for somebody; while one runs solo, for nobody. */
     if (watermark < w->n && watermark >= a32_load_relaxed(&w->sched->solo_until) &&
@@ -287,6 +303,7 @@ static void advance_watermark(ioi_worker *w) {
             h = a32_load_sc(&sched->commit_idx);
         }
         bool solo = h < a32_load_relaxed(&sched->solo_until), moving = true;
+        if (solo && ioi_recording(w)) ioi_recorder_solo(&w->recorder, h);
         uint32_t turns = 0;
         while (h < w->n && moving) {
             uint32_t s = a32_load_sc(&w->status[h]);
@@ -301,6 +318,7 @@ static void advance_watermark(ioi_worker *w) {
                 /* Running solo, the rest of another worker's run may still be in the way: often it is cheap. */
                 moving = solo && state != IOI_READY && turns++ < SOLO_TURNS;
                 if (moving) ioi_pause();
+                if (ioi_recording(w)) ioi_recorder_look(&w->recorder);
             }
             if (solo && h >= a32_load_relaxed(&sched->solo_until)) {
                 end_solo(w, h);
@@ -316,6 +334,7 @@ static void advance_watermark(ioi_worker *w) {
             w->token = true;
             return;
         }
+        if (ioi_recording(w)) ioi_recorder_solo_ends(&w->recorder, h);
         /* Solo goes on with whoever executes the head now: nobody else claims anything. */
         w->token = false;
         a32_xchg(&sched->token, 0);
@@ -462,6 +481,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
             break;
         }
         if (w->span.count) close_timing(w, ioi_now_ns());
+        if (ioi_recording(w)) ioi_recorder_look(&w->recorder);
         if (!ioi_running(w)) break;
         advance_watermark(w);
         if (w->owned != IOI_NO_TX) continue;
@@ -489,6 +509,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
             }
         }
         if (idle_from == 0) idle_from = ioi_now_ns();
+        if (ioi_recording(w)) ioi_recorder_idle(&w->recorder);
         /* Each look at the shared words takes their lines away from whoever works: look less and less often, and not at
          * all while another runs solo. */
         if (idle < w->spins && !others_solo) {
@@ -507,6 +528,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
     }
     if (armed) a32_add(&sched->sleepers, UINT32_MAX);
     if (idle_from) w->waited_ns += ioi_now_ns() - idle_from;
+    if (ioi_recording(w)) ioi_recorder_busy(&w->recorder);
     return task;
 }
 
@@ -514,6 +536,8 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     a64_store(&w->incarnations[tx], ioi_offset(w->arena, inc));
     uint32_t executing = a32_load_relaxed(&w->status[tx]);
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
+    /* Before anybody can see and abort it. */
+    if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
     /* An exchange: before this worker looks at the token or goes idle, everybody can see the transaction is done. */
     uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);
     if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);
@@ -531,6 +555,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
 
 void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc) {
     a64_store(&w->incarnations[w->n], ioi_offset(w->arena, inc));
+    if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
     if (inc->receipt.fault) {
         a32_store(&w->sched->fault_tx, w->n);
         ioi_stop_block(w->arena, IOI_BLOCK_FAULT);

@@ -192,12 +192,14 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
         s->blocks->next = NULL;
         s->blocks->used = 0;
     }
+    if (ioi_recording(v->worker)) ioi_recorder_execute(&v->worker->recorder, v->tx, v->incarnation);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static int stop(ioi_view *v, ioi_stop why) {
     v->stop = why;
+    if (why == IOI_STOP_STALE && ioi_recording(v->worker)) ioi_recorder_executed(&v->worker->recorder, false);
     return IOI_STOP;
 }
 
@@ -233,7 +235,7 @@ static __attribute__((noinline)) bool reads_overtaken(ioi_view *v) {
     for (uint32_t i = 0; i < s->ranges_count; i++) {
         if (!s->ranges[i].looked) continue;
         ioi_bounds bounds = looked_at(&s->ranges[i]);
-        if (!ioi_mv_range_stands(&v->worker->alloc, &bounds, v->position, by_version, was_read, s)) return true;
+        if (!ioi_mv_range_stands(&v->worker->alloc, &bounds, v->position, by_version, was_read, s, NULL)) return true;
     }
     return false;
 }
@@ -256,9 +258,7 @@ static bool in_scanned_range(const struct ioi_view_store *s, const ioi_entry *e)
     for (uint32_t i = 0; i < s->ranges_count; i++) {
         if (!s->ranges[i].looked) continue;
         ioi_bounds b = looked_at(&s->ranges[i]);
-        if (b.low_len != IOI_UNBOUNDED && ioi_key_compare(e->key, e->key_len, b.low, b.low_len) < 0) continue;
-        if (ioi_beyond(&b, e->key, e->key_len)) continue;
-        return true;
+        if (ioi_within(&b, e->key, e->key_len)) return true;
     }
     return false;
 }
@@ -284,6 +284,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
     case IOI_SEEN_ESTIMATE:
         assert(writer >= 1 && writer < v->position);
         v->blocker = writer - 1;
+        if (ioi_recording(v->worker)) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
         return stop(v, IOI_STOP_ESTIMATE);
     case IOI_SEEN_NOTHING:
         v->missing = entry;

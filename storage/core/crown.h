@@ -4,50 +4,65 @@
  * row is found by path, version and hash, so that a row of a batch that was never committed is not taken for another.
  * What a version means must not change: after a rollback, and for another state, clear it.
  *
- * At most `limit` bytes, which is exact up to malloc's own, and the rows that the last batch replaced: the next one takes
- * their memory, for threads that each have a crown would wait for each other in malloc. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows
- * of depth 4 (4,096) leave when there is no room and they were not used for long (second chance).
+ * A row stands here as it stands on the disk, checksum included, and a batch changes it where it stands if its children
+ * keep their room: what it writes to the disk is a copy.
+ *
+ * At most `limit` bytes of rows, in a quarter more memory: rows of different sizes leave gaps, and what a batch replaces
+ * stays until it is released. The levels down to depth 3 stay (273 rows, up to 0.7 MB), rows of depth 4 (4,096) leave when
+ * there is no room and they were not used for long (second chance).
  */
 #ifndef IOI_CROWN_H
 #define IOI_CROWN_H
 
 #include <stdatomic.h>
 
+#include "cells.h"
 #include "node.h"
 
 enum {
     CROWN_DEPTHS = 5, /* rows of nodes at depth 1..4; the root is the caller's */
     CROWN_FIXED = 1 + 16 + 256,
     CROWN_ROWS = CROWN_FIXED + 4096,
-    CROWN_STEP = 64, /* bytes: sizes of rows are multiples */
-    CROWN_SIZES = (NODE_MAX + 17 * SHA256_SIZE) / CROWN_STEP + 2,
 };
 
-struct crown_row;
+#define CROWN_UNFINISHED UINT64_MAX /* version of a row that is being made or changed: nobody finds it */
+
+struct crown_row {
+    uint64_t version;
+    struct crown_row *next; /* of those dropped */
+    uint64_t user;          /* the last one */
+    uint32_t size;          /* bytes of all of it */
+    bool used;              /* since the hand was here */
+    node_ranges ranges;     /* checked, as is the row */
+    uint8_t row[];
+};
 
 struct crown { /* all zero but the limit = empty */
     size_t limit, bytes;
     size_t hand; /* where the search for a row to drop goes on */
     atomic_bool taken;
-    struct crown_row *dropped; /* no longer part of it, but maybe still in use */
-    struct crown_row *spare[CROWN_SIZES]; /* memory for rows to come, by size */
-    struct crown_row **rows;              /* CROWN_ROWS of them, or NULL */
+    uint64_t user; /* number of whoever has it, or had it last */
+    struct cells cells;
+    struct crown_row *dropped; /* no longer part of it, but in use */
+    struct crown_row **rows;   /* CROWN_ROWS of them, or NULL */
 };
 
-/* A crown serves one user at a time: false if it is taken. What crown_get gave is valid until it is released. */
+/* A crown serves one user at a time: false if it is taken. Its rows are valid until it is released. */
 bool crown_take(struct crown *crown);
 void crown_release(struct crown *crown);
 
-/* The node at `depth` on the way to `key_hash`, if it is there; hashes[1..15] of it. */
-bool crown_get(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const uint8_t *expected,
-               struct node *node, node_hashes hashes);
+/* The row of the node at `depth` on the way to `key_hash`, NULL if it is not there. Whoever changes it sets its version to
+ * CROWN_UNFINISHED before and to the new one afterwards. */
+struct crown_row *crown_find(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version,
+                             const uint8_t *expected);
 
-/* Says that a node will be asked for soon: it lies in memory that is in no cache. */
+/* Says that a node will be asked for soon, so that its row is fetched into the caches; and before that, where it is. */
+void crown_expect_place(const struct crown *crown, unsigned depth, const uint8_t *key_hash);
 void crown_expect(const struct crown *crown, unsigned depth, const uint8_t *key_hash);
 
-/* Keeps a node, if it is high enough and there is room. */
-void crown_put(struct crown *crown, unsigned depth, const uint8_t *key_hash, uint64_t version, const struct node *node,
-               node_hashes hashes);
+/* Memory for the row of a node, of so many bytes, in place of the one that is there; unfinished. NULL if it is too deep or
+ * there is no room. */
+struct crown_row *crown_make(struct crown *crown, unsigned depth, const uint8_t *key_hash, size_t size);
 
 /* Forgets all; it must not be taken. */
 void crown_clear(struct crown *crown);

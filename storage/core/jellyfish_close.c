@@ -56,6 +56,26 @@ static bool shape(struct jf_stage *stage, struct work *work) {
            stage_stale(stage, JF_STALE_NODE, work->old_version, work->key_hash, work->depth);
 }
 
+/* The row of a node, when its hashes are there: in the crown, else in the stage's own memory. */
+static bool write_row(struct jf_stage *stage, struct work *work) {
+    struct crown_row *kept = work->kept;
+    size_t size = kept != NULL ? node_rewrite(&work->node, work->dirty, kept->row) : 0;
+    if (size == 0) {
+        size = node_size(&work->node);
+        kept = stage->crown != NULL ? crown_make(stage->crown, work->depth, work->key_hash, size) : NULL;
+        uint8_t *row = kept != NULL ? kept->row : pool_take(&stage->pool, size);
+        if (row == NULL) return false;
+        node_write(&work->node, row);
+        if (kept != NULL) memcpy(kept->ranges, work->ranges, sizeof kept->ranges);
+        work->row = row;
+    } else {
+        work->row = kept->row;
+    }
+    if (kept != NULL) kept->version = stage->version;
+    work->row_size = (uint16_t)size;
+    return true;
+}
+
 /* Nodes of one depth do not depend on each other. */
 static bool hash_level(struct jf_stage *stage, const struct list *level) {
     for (size_t i = 0; i < level->count;) {
@@ -65,18 +85,19 @@ static bool hash_level(struct jf_stage *stage, const struct list *level) {
         for (; i < level->count && count < TOGETHER; i++) {
             struct work *work = level->at[i];
             if (work->ref == NULL) continue;
-            bool anew = work->old_version == NO_ROW;
+            bool anew = work->ranges == NULL;
+            if (anew && (work->ranges = pool_take(&stage->pool, sizeof(node_ranges))) == NULL) return false;
+            if (work->kept != NULL) work->kept->version = CROWN_UNFINISHED; /* its ranges change where they stand */
             together[count] = work;
             digests[count++] =
-                node_hash_ranges(&stage->rounds, &work->node, work->depth, work->dirty, anew, work->hashes);
+                node_hash_ranges(&stage->rounds, &work->node, work->depth, work->dirty, anew, work->ranges, NULL);
         }
         if (!rounds_run(&stage->rounds)) return false;
         for (size_t j = 0; j < count; j++) {
             struct work *work = together[j];
-            assert(digests[j].at == work->hashes[1]);
+            assert(digests[j].at == work->ranges[1]);
             memcpy(work->ref + 8, digests[j].at, SHA256_SIZE);
-            if (stage->crown != NULL)
-                crown_put(stage->crown, work->depth, work->key_hash, stage->version, &work->node, work->hashes);
+            if (!write_row(stage, work)) return false;
         }
     }
     return true;

@@ -27,6 +27,17 @@ static bool apply(struct jf_stage *stage, size_t i, const uint8_t *old, uint8_t 
     return true;
 }
 
+enum { EXPECTED_AHEAD = 5 }; /* entries: rows arrive in time, and stay till then */
+
+/* The crown lies in no cache: whenever an entry has reached its leaf, later ones ask for what they will look at. */
+static void expect(const struct jf_stage *stage, size_t done) {
+    size_t row = done + EXPECTED_AHEAD, above = row + EXPECTED_AHEAD, place = above + EXPECTED_AHEAD;
+    if (stage->crown == NULL) return;
+    if (place < stage->count) crown_expect_place(stage->crown, CROWN_DEPTHS - 1, stage->entries[place].key_hash);
+    if (above < stage->count) crown_expect(stage->crown, CROWN_DEPTHS - 2, stage->entries[above].key_hash);
+    if (row < stage->count) crown_expect(stage->crown, CROWN_DEPTHS - 1, stage->entries[row].key_hash);
+}
+
 /* Entries [begin, end) meet a child without a row: its leaves and theirs are merged. */
 static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, size_t begin, size_t end) {
     const uint8_t *old = work->node.slot[nibble];
@@ -35,6 +46,7 @@ static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, s
     if (leaves == NULL) return false;
     bool changed = false;
     for (size_t i = begin; i < end; i++) {
+        expect(stage, i);
         int order = 1;
         for (; rest > 0; rest--, old += NODE_LEAF) {
             order = memcmp(slot_key_hash(old), stage->entries[i].key_hash, SHA256_SIZE);
@@ -55,8 +67,6 @@ static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, s
 
 /* Sends the entries of `work` on to its children. */
 static bool route(struct jf_stage *stage, struct work *work) {
-    for (size_t at = work->begin; stage->crown != NULL && at < work->end; at = stage_run(stage, at, work->end, work->depth))
-        crown_expect(stage->crown, work->depth + 1u, stage->entries[at].key_hash);
     for (size_t begin = work->begin, end; begin < work->end; begin = end) {
         unsigned nibble = node_nibble(stage->entries[begin].key_hash, work->depth);
         end = stage_run(stage, begin, work->end, work->depth);
@@ -70,9 +80,13 @@ static bool route(struct jf_stage *stage, struct work *work) {
         child->expected = work->node.hash[nibble];
         child->begin = (uint32_t)begin;
         child->end = (uint32_t)end;
-        bool known = stage->crown != NULL && crown_get(stage->crown, child->depth, child->key_hash, child->old_version,
-                                                       child->expected, &child->node, child->hashes);
-        if (known ? !route(stage, child) : !list_add(&stage->wanted, child)) return false;
+        if (stage->crown != NULL)
+            child->kept = crown_find(stage->crown, child->depth, child->key_hash, child->old_version, child->expected);
+        if (child->kept != NULL) {
+            child->ranges = child->kept->ranges;
+            node_point(&child->node, child->kept->row);
+        }
+        if (child->kept != NULL ? !route(stage, child) : !list_add(&stage->wanted, child)) return false;
     }
     return true;
 }
@@ -125,6 +139,8 @@ enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slo
     unsigned nibble = node_nibble(own[0].key_hash, depth - 1);
     if (slot != NULL && leaf) node_set_leaves(&top->node, nibble, memcpy(own_slot, slot, NODE_LEAF), 1);
     if (slot != NULL && !leaf) node_set_ref(&top->node, nibble, memcpy(own_slot, slot, NODE_INNER));
+    for (size_t i = 0; stage->crown != NULL && i < EXPECTED_AHEAD && i < count; i++)
+        crown_expect(stage->crown, CROWN_DEPTHS - 1, own[i].key_hash);
     if (!route(stage, top)) {
         jf_free(stage);
         return JF_MEMORY;
@@ -153,8 +169,10 @@ static enum jf_result check_rows(struct jf_stage *stage, const struct list *leve
     size_t count = 0;
     for (size_t i = first; i < end; i++) {
         struct work *work = level->at[i];
-        checks[count++] =
-            (struct check){node_hash_ranges(&stage->rounds, &work->node, work->depth, 0, true, work->hashes), work->expected, i};
+        work->ranges = pool_take(&stage->pool, sizeof(node_ranges));
+        if (work->ranges == NULL) return JF_MEMORY;
+        struct digest own = node_hash_ranges(&stage->rounds, &work->node, work->depth, 0, true, work->ranges, NULL);
+        checks[count++] = (struct check){own, work->expected, i};
         for (size_t begin = work->begin, next; begin < work->end; begin = next) {
             unsigned n = node_nibble(stage->entries[begin].key_hash, work->depth);
             next = stage_run(stage, begin, work->end, work->depth);

@@ -81,12 +81,14 @@ size_t jf_row_key(const struct jf_stage *stage, size_t i, uint8_t key[JF_KEY_MAX
 
 size_t jf_row_size(const struct jf_stage *stage, size_t i) {
     assert(i < stage->rows.count);
-    return node_size(&((const struct work *)stage->rows.at[i])->node);
+    return ((const struct work *)stage->rows.at[i])->row_size;
 }
 
 size_t jf_row(const struct jf_stage *stage, size_t i, uint8_t *row) {
     assert(i < stage->rows.count);
-    return node_write(&((const struct work *)stage->rows.at[i])->node, row);
+    const struct work *work = stage->rows.at[i];
+    memcpy(row, work->row, work->row_size);
+    return work->row_size;
 }
 
 size_t jf_stales(const struct jf_stage *stage) { return stage->stales.count; }

@@ -127,31 +127,44 @@ size_t node_size(const struct node *node) {
     return NODE_HEADER + refs * NODE_INNER + groups * SHA256_SIZE + node_leaves(node) * NODE_LEAF + NODE_CHECKSUM;
 }
 
-static size_t lay_out(const struct node *node, uint8_t *row) {
-    size_t at = NODE_HEADER;
+static void write_kinds(const struct node *node, uint8_t kinds[NODE_HEADER]) {
     for (unsigned n = 0; n < 16; n++) {
-        bool ref = node->refs >> n & 1;
         assert(node->count[n] < KIND_REF);
-        row[n] = ref ? KIND_REF : (uint8_t)node->count[n];
-        if (node->slot[n] == NULL) continue;
-        if (node->groups >> n & 1) {
-            memcpy(row + at, node->hash[n], SHA256_SIZE);
-            at += SHA256_SIZE;
-        }
-        size_t size = ref ? NODE_INNER : (size_t)node->count[n] * NODE_LEAF;
-        assert(at + size + NODE_CHECKSUM <= NODE_MAX);
-        memcpy(row + at, node->slot[n], size);
-        at += size;
+        kinds[n] = node->refs >> n & 1 ? KIND_REF : (uint8_t)node->count[n];
     }
-    return at;
 }
 
-void node_lay_out(const struct node *node, uint8_t *row) { lay_out(node, row); }
+static void write_child(const struct node *node, unsigned n, uint8_t *child, size_t size) {
+    if (node->groups >> n & 1) {
+        memcpy(child, node->hash[n], SHA256_SIZE);
+        child += SHA256_SIZE;
+        size -= SHA256_SIZE;
+    }
+    if (size > 0) memcpy(child, node->slot[n], size);
+}
 
-size_t node_write(const struct node *node, uint8_t *row) {
-    size_t at = lay_out(node, row);
+/* Writes the children that are in `these` behind the kinds, and the checksum; returns the size of the row. */
+static size_t write_children(const struct node *node, uint16_t these, uint8_t *row) {
+    size_t at = NODE_HEADER;
+    for (unsigned n = 0; n < 16; n++) {
+        size_t size = child_size(row[n]);
+        assert(at + size + NODE_CHECKSUM <= NODE_MAX);
+        if (these >> n & 1) write_child(node, n, row + at, size);
+        at += size;
+    }
     store_be64(row + at, xxh3(row, at, 0));
     return at + NODE_CHECKSUM;
+}
+
+size_t node_write(const struct node *node, uint8_t *row) {
+    write_kinds(node, row);
+    return write_children(node, 0xffff, row);
+}
+
+size_t node_rewrite(const struct node *node, uint16_t dirty, uint8_t *row) {
+    uint8_t kinds[NODE_HEADER];
+    write_kinds(node, kinds);
+    return memcmp(kinds, row, sizeof kinds) == 0 ? write_children(node, dirty, row) : 0;
 }
 
 struct digest node_hash_leaves(struct rounds *rounds, const uint8_t *leaves, size_t count, unsigned bit, uint8_t *out) {
@@ -176,7 +189,7 @@ static struct digest hash_child(struct rounds *rounds, struct node *node, unsign
     if (node->singles & bit) return rounds_leaf(rounds, slot_key_hash(node->slot[n]), hash);
     if (node->groups & bit && (dirty || node->hash[n] == NULL)) {
         struct digest digest = node_hash_leaves(rounds, node->slot[n], node->count[n], 4 * (depth + 1), hash);
-        node->hash[n] = hash;
+        node->hash[n] = digest.at;
         return digest;
     }
     return node->slot[n] != NULL ? (struct digest){node->hash[n], 0, 2} : rounds_nothing();
@@ -185,7 +198,7 @@ static struct digest hash_child(struct rounds *rounds, struct node *node, unsign
 struct ranges {
     struct rounds *rounds;
     struct node *node;
-    uint8_t (*hashes)[SHA256_SIZE];
+    uint8_t (*hashes)[SHA256_SIZE], (*children)[SHA256_SIZE];
     unsigned depth;
     uint16_t dirty;
     bool anew;
@@ -194,7 +207,7 @@ struct ranges {
 static struct digest hash_range(const struct ranges *r, unsigned i) {
     if (i >= 16) {
         unsigned n = i - 16;
-        return hash_child(r->rounds, r->node, n, r->depth, r->dirty >> n & 1, r->hashes[i]);
+        return hash_child(r->rounds, r->node, n, r->depth, r->dirty >> n & 1, r->children != NULL ? r->children[n] : NULL);
     }
     unsigned level = 31u - (unsigned)__builtin_clz(i), width = 16u >> level, first = i * width - 16;
     uint32_t range = ((1u << width) - 1) << first;
@@ -208,16 +221,16 @@ static struct digest hash_range(const struct ranges *r, unsigned i) {
 }
 
 struct digest node_hash_ranges(struct rounds *rounds, struct node *node, unsigned depth, uint16_t dirty, bool anew,
-                               node_hashes hashes) {
-    struct ranges ranges = {rounds, node, hashes, depth, dirty, anew};
-    return hash_range(&ranges, 1);
+                               node_ranges ranges, node_ranges children) {
+    struct ranges all = {rounds, node, ranges, children, depth, dirty, anew};
+    return hash_range(&all, 1);
 }
 
 bool node_hash_all(const struct node *node, node_hashes hashes) {
     struct rounds rounds;
     rounds_open(&rounds);
     struct node copy = *node; /* no group is hashed, for all have the hash they record */
-    node_hash_ranges(&rounds, &copy, 0, 0, true, hashes);
+    node_hash_ranges(&rounds, &copy, 0, 0, true, hashes, hashes + 16);
     bool ok = rounds_run(&rounds);
     rounds_free(&rounds);
     for (unsigned i = 31; i >= 1; i--) { /* what had nothing to hash */

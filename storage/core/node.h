@@ -34,11 +34,13 @@ struct node {
     uint16_t refs, singles, groups; /* bit n: what child n is, at most one of these */
     uint32_t count[16];             /* leaves of child n; 0 of one with a row */
     const uint8_t *slot[16];        /* its slot, or its leaves; NULL: no key. Memory the node does not own */
-    const uint8_t *hash[16];        /* of a ref or a group, as recorded */
+    const uint8_t *hash[16];        /* of a ref or a group, as recorded; NULL: of a group, unknown */
 };
 
-/* Hashes of the 31 aligned ranges of a node: [1] all, [2i] and [2i+1] the halves of [i], [16+n] child n. */
+/* Hashes of the 31 aligned ranges of a node: [1] all, [2i] and [2i+1] the halves of [i], [16+n] child n; and those of
+ * more than one child alone. */
 typedef uint8_t node_hashes[32][SHA256_SIZE];
+typedef uint8_t node_ranges[16][SHA256_SIZE];
 
 static inline unsigned node_nibble(const uint8_t *key_hash, unsigned depth) {
     return depth % 2 == 0 ? key_hash[depth / 2] >> 4 : key_hash[depth / 2] & 15;
@@ -66,9 +68,12 @@ size_t node_size(const struct node *node);
 static inline size_t node_room(unsigned depth) { return (size_t)NODE_MAX - depth; }
 size_t node_write(const struct node *node, uint8_t *row);
 
-/* The same without the checksum, for memory: node_size bytes are enough. */
-void node_lay_out(const struct node *node, uint8_t *row);
+/* Reads a row that is known to be good. */
 void node_point(struct node *node, const uint8_t *row);
+
+/* Makes a row that of a node which differs from it in the children `dirty` alone, and returns its size. 0, and nothing is
+ * done, if they take another room than those in it: then the row is to be written anew. */
+size_t node_rewrite(const struct node *node, uint16_t dirty, uint8_t *row);
 
 /* Whether leaves ascend and agree in their first `bit` bits. */
 bool node_leaves_good(const uint8_t *leaves, size_t count, unsigned bit);
@@ -78,9 +83,10 @@ bool node_leaves_good(const uint8_t *leaves, size_t count, unsigned bit);
 struct digest node_hash_leaves(struct rounds *rounds, const uint8_t *leaves, size_t count, unsigned bit, uint8_t *out);
 
 /* Adds the hashing of a node at `depth`. Only ranges that touch `dirty` are done anew: of groups in it the leaves are
- * hashed, and node->hash will be there; all else is taken from hashes[1..15], or what the row records. */
+ * hashed, and node->hash will be there; all else is taken from ranges[1..15], or what the row records. `children` gets
+ * the hashes of the children that are hashed; NULL: they are there, as node->hash is, until rounds are added to. */
 struct digest node_hash_ranges(struct rounds *rounds, struct node *node, unsigned depth, uint16_t dirty, bool anew,
-                               node_hashes hashes);
+                               node_ranges ranges, node_ranges children);
 
 /* The hashes of one node, all of them; false if there is no memory. Of ranges with one key it is that key's. */
 bool node_hash_all(const struct node *node, node_hashes hashes);

@@ -14,14 +14,17 @@ struct work { /* what is looked at most comes first */
     const uint8_t *key_hash; /* of some key below: its first `depth` nibbles are the path */
     const uint8_t *expected; /* the hash the parent recorded (rows only) */
     uint8_t *ref;            /* the new slot, if it has a new row */
+    struct crown_row *kept;  /* the row in the crown, if it was there: the node points into it */
+    const uint8_t *row;      /* the new row */
     uint64_t old_version;    /* of the row, or NO_ROW */
     uint32_t begin, end;     /* its entries */
     uint16_t dirty;          /* children that are no longer what they were */
     uint16_t children;       /* those that are worked on */
     uint8_t depth, nibble;   /* nibble: the last of the path */
+    uint16_t row_size;
+    uint8_t (*ranges)[SHA256_SIZE]; /* its node_ranges; NULL: not known */
     struct work *child[16];
     struct node node;
-    node_hashes hashes;
 };
 
 struct stale {

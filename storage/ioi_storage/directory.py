@@ -46,6 +46,12 @@ def refuse_if_taken(path: str) -> None:
         raise StateExists(f"{path} is not an empty directory: choose another path", is_state=False)
 
 
+def no_directory(doing: str, parent: str) -> StorageIOError:
+    error = StorageIOError(f"cannot {doing}: the directory {parent} does not exist, create it first")
+    error.__cause__ = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), parent)
+    return error
+
+
 @contextmanager
 def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]]:
     """(a new directory to fill, its lock). Leaving renames it to `path`; an exception removes it."""
@@ -53,7 +59,7 @@ def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]
         refuse_if_taken(path)
         parent, name = os.path.split(path)
         if not os.path.isdir(parent):
-            raise StorageIOError(f"cannot create {what} at {path}: the directory {parent} does not exist, create it first")
+            raise no_directory(f"create {what} at {path}", parent)
         beside, lock_fd = _make_beside(parent, f".{name}.creating-")
         try:
             yield beside, lock_fd

@@ -43,7 +43,7 @@ class Iavl:
             if bad is not None:
                 raise corrupt("nodes", keys[bad[0]], bad[1])
         root, pointer, rows, stale, effects = stage.close()
-        return TreeUpdate(TreeHead(root, pointer), _core.Rows([rows]), [piece for _, piece in _core.Rows([stale])], effects)
+        return TreeUpdate(TreeHead(root, pointer), _core.Rows([rows]), [stale], effects)
 
     def place(self, key: bytes) -> bytes:
         return key

@@ -29,7 +29,7 @@ _REBUILT_TOGETHER = 20_000  # leaves
 _REF_SIZE = 40
 _CUT = 256  # writes of a task, from which on it is taken in parts
 MEMORY = 128 << 20
-"""Bytes of a state's first levels kept in memory: all rows of a million keys."""
+"""Bytes of rows of a state's first levels kept in memory, in up to a quarter more of it: all those of a million keys."""
 
 Crowns = tuple[_core.Crown, ...]
 """One for each of the 16 subtrees, so that their tasks have nothing in common."""
@@ -48,7 +48,7 @@ class SubtreeTask(NamedTuple):
 class SubtreeResult(NamedTuple):
     slot: bytes | None
     rows: list[bytes]  # packed, see _core.Rows
-    stale: list[bytes]  # packed pieces, without keys
+    stale: list[bytes]  # records, see TreeUpdate
     effects: bytes
 
 
@@ -66,13 +66,12 @@ class Jellyfish:
         memory: Crowns | None,
     ) -> TreeUpdate:
         old_slots = _root_slots(read, parent)
-        groups = _by_nibble(entries, 0)
+        groups = _core.split_entries(entries, 0)
         tasks = [SubtreeTask(old_slots[nibble], group, version) for nibble, group in groups]
         results: list[SubtreeResult] = list(map(partial(_applied, read, memory), tasks))
-        slots, rows, stale_parts, effects = _joined(old_slots, groups, results)
+        slots, rows, stale, effects = _joined(old_slots, groups, results)
         if not any(effects):
             return TreeUpdate(parent, [], [], effects)
-        stale = [piece for _, piece in _core.Rows(stale_parts)]
         if parent.pointer:
             stale.append(b"\0" + parent.pointer + b"\0")
         if not any(slots):
@@ -196,12 +195,12 @@ def _applied(read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> Subtr
     old_slots = _core.node_slots(_checked_row(read, key, task.slot[8:]))
     if not any(slot is not None and len(slot) == _REF_SIZE for slot in old_slots):
         return _walked(read, crown, 1, task)  # its leaves stand flat
-    groups = _by_nibble(task.entries, 1)
+    groups = _core.split_entries(task.entries, 1)
     results = [_walked(read, crown, 2, SubtreeTask(old_slots[nibble], group, task.version)) for nibble, group in groups]
     slots, rows, stale, effects = _joined(old_slots, groups, results)
     if not any(effects):
         return SubtreeResult(task.slot, [], [], effects)
-    stale.append(_core.packed_row(b"", b"\0" + key[:8] + b"\1" + path))
+    stale.append(b"\0" + key[:8] + b"\1" + path)
     left = [slot for slot in slots if slot is not None]
     if not left or (len(left) == 1 and len(left[0]) == _LEAF_SIZE):  # fewer than two keys have no row
         return SubtreeResult(left[0] if left else None, rows, stale, effects)
@@ -398,25 +397,6 @@ def _checked_row(read: ReadNodes, key: bytes, expected: bytes) -> bytes:
     except ValueError:
         raise corrupt("nodes", key, "its checksum does not match") from None
     return row
-
-
-def _by_nibble(entries: bytes, depth: int) -> list[tuple[int, bytes]]:
-    """The entries by the first nibble (depth 0), or the second one, of those that share the first (depth 1)."""
-    size = _core.ENTRY_SIZE
-    count = len(entries) // size
-    groups, begin = [], 0
-    for nibble in range(16):
-        low, high = begin, count
-        while low < high:
-            middle = (low + high) // 2
-            if (entries[middle * size] >> 4 * (1 - depth) & 15) <= nibble:
-                low = middle + 1
-            else:
-                high = middle
-        if low > begin:
-            groups.append((nibble, entries[begin * size : low * size]))
-        begin = low
-    return groups
 
 
 register(Jellyfish())

@@ -22,7 +22,7 @@ import lmdb
 from . import directory, lock
 from .chunks import CHUNK_LIMIT, Malformed, Pair, Part, Stub, read_chunk
 from .environment import Tables, data_file, open_environment, open_tables, translated
-from .errors import BadChunk, RootMismatch, StorageError, StorageIOError
+from .errors import BadChunk, RootMismatch, StorageError
 from .manifest import Manifest
 from .trees import Leaf, tree_named
 from .writer import Writer
@@ -57,7 +57,7 @@ class Restore:
         self._lock: int | None = None
         with translated(f"restoring the state at {self.path}"):
             if not os.path.isdir(parent):
-                raise StorageIOError(f"cannot restore to {self.path}: the directory {parent} does not exist, create it first")
+                raise directory.no_directory(f"restore to {self.path}", parent)
             if os.path.exists(self.path) and not self._is_built:
                 directory.refuse_if_taken(self.path)
             if not os.path.isdir(self._directory):

@@ -29,7 +29,6 @@ TABLES = ("creation", "versions", "nodes", "values", "stale", "flat", "marks")
 KEY_LIMIT = 511
 
 _U64 = struct.Struct(">Q")
-_STALE_KEY = struct.Struct(">QI")
 _VALUE_HEAD = struct.Struct(">BH")
 _VERSION_HEAD = struct.Struct(">QQQQQ32s32sHI")
 
@@ -165,9 +164,3 @@ def decode_value(row_key: bytes, row: bytes) -> tuple[bytes, bytes | None]:
     if kind > 1 or (split > len(body) if kind else split != len(body)):
         raise corrupt("values", row_key, "wrong kind or size")
     return body[_VALUE_HEAD.size : split], body[split:] if kind else None
-
-
-def stale_rows(version: int, pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """One row a piece. Readable by nobody but pruning: deletable once no version below `version` is needed."""
-    keys = [_STALE_KEY.pack(version, number) for number in range(len(pieces))]
-    return [(key, seal(key, piece)) for key, piece in zip(keys, pieces)]

@@ -9,12 +9,11 @@ from typing import Any
 
 from . import _core
 from .errors import StorageIOError
-from .rows import KEY_LIMIT, VersionRow, stale_rows, u64
+from .rows import KEY_LIMIT, VersionRow, u64
 from .trees import Batch, Effect, Map, ReadNodes, Rows, Tree, TreeHead
 
 _INDEX_WORD = 16  # of struct jf_entry: two hashes come before it
 _STALE_VALUE = b"\1"
-_RECORDS_PER_PIECE = 45  # of 42 bytes: two such rows fit a page
 _PARTS = 8  # a batch is cut into for `map`, where it is not a tree that cuts it
 _PART = 256  # writes, at least
 
@@ -60,7 +59,7 @@ def stage(
         keys=keys,
         nodes=update.rows,
         values=_core.Rows(list(map(lambda part: _core.value_rows(version, entries, effects, pairs, *part), parts))),
-        stale=stale_rows(version, update.stale + _tombstones(version, entries, effects)),
+        stale=_core.Rows([_core.stale_rows(version, update.stale + _tombstones(version, entries, effects))]),
         changes=_changes(entries, effects, pairs),
     )
 
@@ -99,10 +98,7 @@ def _tombstones(version: int, entries: bytes, effects: bytes) -> list[bytes]:
         return []
     head = _STALE_VALUE + u64(version) + b"\x20"
     size = _core.ENTRY_SIZE
-    records = [
-        head + entries[i * size : i * size + 32] for i, effect in enumerate(effects) if effect == Effect.DELETED
-    ]
-    return [b"".join(records[at : at + _RECORDS_PER_PIECE]) for at in range(0, len(records), _RECORDS_PER_PIECE)]
+    return [head + entries[i * size : i * size + 32] for i, effect in enumerate(effects) if effect == Effect.DELETED]
 
 
 def _changes(entries: bytes, effects: bytes, batch: Batch) -> list[tuple[bytes, bytes | None]]:

@@ -30,7 +30,7 @@ SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checko
 HARNESS = HERE / "harness"
 
 UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "scheduler", "view", "receipts")]
-COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c"]
+COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c", "recorded.c"]
 FLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-D_GNU_SOURCE", "-pthread"]
 ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 TSAN = ["-O1", "-fsanitize=thread", "-Wno-tsan"]
@@ -59,6 +59,7 @@ PROGRAMS = {
 TIGHT = [
     ("arena.h", r"IOI_CHUNK = (32 \* 1024),", "1024"),
     ("index.c", r"uint32_t bits = (10);", "2"),
+    ("recorder.h", r"IOI_EVENTS = (84)", "3"),
     ("versions.h", r"WALK_MAX = (\d+)", "2"),
     ("view.c", r"CHECK_EVERY = (\d+)", "7"),
     ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),

@@ -118,7 +118,7 @@ MUTANTS = [
     Mutant("revived-write-without-its-bit", "versions.c", "if (a64_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);", ""),
     Mutant("list-insert-by-store", "versions.c", "if (a64_cas(link, &older, ioi_offset(arena, made))) break;", "a64_store(link, ioi_offset(arena, made));\n        break;"),
     # ---- ranges
-    Mutant("phantoms-pass", "mvmemory.c", "if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) return false;", "(void)version;"),
+    Mutant("phantoms-pass", "mvmemory.c", "if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) {", "if (false) {"),
     Mutant("range-not-recorded", "view.c", "stored = &out[inc->ranges_count++];", "stored = &out[0];"),
     Mutant("gaps-not-pinned", "view.c", "if (s->ranges_count && in_scanned_range(s, entry)) {", "if (false && in_scanned_range(s, entry)) {"),
     Mutant("reads-not-pinned", "view.c", "if (k->read != NONE) {\n        if (!presence)", "if (k->read != NONE && false) {\n        if (!presence)"),
@@ -127,6 +127,13 @@ MUTANTS = [
     Mutant("scans-turn-back", "ordered.c", "if (order > 0 || (order == 0 && !after)) return e;\n    }", "(void)order;\n        return e;\n    }", ("unit", "simulate", "threads")),
     Mutant("misplaced-key", "ordered.c", "if (order < 0) continue; /* a smaller key came in between */", ""),
     Mutant("one-key-two-nodes", "ordered.c", "if (order == 0) { /*", "if (false) { /*"),
+    # ---- the record
+    Mutant("scans-forget-the-deleted", "rows.c", "ioi_mv_range_stands(&t->alloc, &bounds, 0, false, take_scanned, &t, NULL);", "(void)bounds;", ("simulate",)),
+    Mutant("absent-keys-as-the-scan-met-them", "rows.c", "if (!ioi_word_present(inc->reads[i].word) && !written", "if (false && !written", ("simulate",), quick=True),
+    Mutant("scanned-twice", "rows.c", "if (*reader_of(t, number) == t->tx + 1) return true;", "", ("simulate",)),
+    Mutant("what-is-lost-is-forgotten", "recorder.c", "a32_store_relaxed(&r->slot->record_lost, 1);", "", ("simulate",)),
+    Mutant("idle-while-validating", "recorder.c", "    ioi_recorder_busy(r);\n    return r->now;", "    return r->now;", ("simulate",)),
+    Mutant("the-reader-is-blamed", "mvmemory.c", "return (ioi_cause){entry, position, incarnation,", "return (ioi_cause){entry, position + 1, incarnation,", ("simulate",)),
     # ---- index and arena
     Mutant("intern-by-store", "index.c", "if (a64_cas(slot, &word, ioi_offset(arena, made))) return made;", "a64_store(slot, ioi_offset(arena, made));\n        return made;"),
     Mutant("node-loses-its-entry", "index.c", "a64_store_relaxed(&inner->slot[(e->hash >> shift) & (FANOUT - 1)], word);", ""),

@@ -46,14 +46,14 @@ def test_parts(name: str, tmp_path: Path) -> None:
 
 def test_simulated_schedules(tmp_path: Path) -> None:
     did = campaign("simulate", tmp_path, 1)
-    for what in ("schedules", "kills", "executions", "aborts", "suspensions", "solo", "full"):
+    for what in ("schedules", "kills", "executions", "aborts", "suspensions", "solo", "full", "events"):
         assert did[what] > 0, f"the campaign met no {what}: {did}"
 
 
 @pytest.mark.parametrize("name", ["threads", "threads-asan", "threads-tsan"])
 def test_threads(name: str, tmp_path: Path) -> None:
     did = campaign(name, tmp_path, 1 / 6)
-    for what in ("blocks", "executions", "aborts", "full"):
+    for what in ("blocks", "executions", "aborts", "full", "events"):
         assert did[what] > 0, f"the campaign met no {what}: {did}"
 
 

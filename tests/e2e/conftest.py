@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
+
 @dataclass
 class Done:
     """The end of a command. objects: standard output as JSON, line by line; error: standard error as one JSON object."""
@@ -39,15 +40,24 @@ class Done:
 Cli = Callable[..., Done]
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """cli("run", "state", "block", stdin=...) -> Done; the working directory is the test's."""
-
+def runner(module: str, folder: Path) -> Cli:
     def run(*arguments: object, stdin: str = "", status: int | None = 0) -> Done:
-        command = [sys.executable, "-m", "ioi_exec", *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, input=stdin, capture_output=True, text=True, timeout=120)
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        done = subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=120)
         assert status is None or done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """cli("run", "state", "block", stdin=...) -> Done; the working directory is the test's."""
+    return runner("ioi_exec", tmp_path)
+
+
+@pytest.fixture
+def stress(tmp_path: Path) -> Cli:
+    """The same for ioi-stress."""
+    return runner("ioi_stress", tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -13,35 +15,98 @@ from typing import Any, Callable
 
 import pytest
 
-from ioi_exec.cli import main
+import ioi_exec.cli
+import ioi_stress.cli
+from ioi_stress.workloads import WORKLOADS
 
 A, B = "aa" * 32, "bb" * 32
-# In an order in which each finds what it needs.
+# In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get prove verify check diff dump load snapshot restore prune rollback".split()
+STRESS_COMMANDS = "workloads run replay rwset sweep plot compare trace explain chaos".split()
+STRESS_FILES = {
+    "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
+    "my_workloads.py": """
+from ioi_stress import Block, FixedWorkload
+from ioi_stress.workloads import make
+
+def auction(bidders, seed):
+    made = make("uniform", accounts=bidders, seed=seed, block_size=10, vm="python")
+    return FixedWorkload("auction", made.vm, made.genesis(), list(made.blocks()), made.parameters)
+""",
+}
 
 
-def help_of(*command: str) -> str:
+def help_of(main: Callable[[list[str]], int], *command: str) -> str:
     with redirect_stdout(StringIO()) as out, pytest.raises(SystemExit):
         main([*command, "--help"])
     return out.getvalue()
 
 
-def test_examples(cli: Callable[..., Any], tmp_path: Path) -> None:
+def listed(main: Callable[[list[str]], int]) -> set[str]:
+    """The commands that the program's own --help names."""
+    return set(re.findall(r"^    (\S+)", help_of(main), re.MULTILINE))
+
+
+def examples(main: Callable[[list[str]], int], program: str, *command: str) -> list[str]:
+    _, _, text = help_of(main, *command).partition("\nexample:\n")
+    found = [line.strip() for line in text.splitlines() if line.startswith("  ")]
+    assert found and all(line.startswith(f"{program} {' '.join(command)} ".replace("  ", " ").rstrip()) for line in found), text
+    return found
+
+
+def run_word_for_word(example: str, program: str, folder: Path, **env: str) -> None:
+    module = program.replace("-", "_")
+    line = example.replace(program, f"{sys.executable} -m {module}", 1)
+    done = subprocess.run(line, shell=True, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, ""), (example, done)
+
+
+@pytest.fixture
+def block_files(tmp_path: Path) -> None:
     (tmp_path / "genesis.json").write_text(json.dumps({"accounts": {A: {"balance": 1000}}}))
     (tmp_path / "block.jsonl").write_text(json.dumps({"from": A, "to": B, "amount": 1, "nonce": 0}) + "\n")
-    listed = set(re.findall(r"^    (\w+) ", help_of(), re.MULTILINE))
-    assert listed == set(COMMANDS)
+
+
+def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) -> None:
+    assert listed(ioi_exec.cli.main) == set(COMMANDS)
     root = ""
     for command in COMMANDS:
-        _, _, text = help_of(command).partition("\nexample:\n")
-        examples = [line.strip() for line in text.splitlines() if line.startswith("  ")]
-        assert examples and all(line.startswith(f"ioi-exec {command} ") for line in examples), text
-        for example in examples:
-            line = example.replace("ioi-exec", f"{sys.executable} -m ioi_exec", 1)
-            done = subprocess.run(line, shell=True, cwd=tmp_path, env={"ROOT": root}, capture_output=True, text=True, timeout=60)
-            assert (done.returncode, done.stderr) == (0, ""), (example, done)
+        for example in examples(ioi_exec.cli.main, "ioi-exec", command):
+            run_word_for_word(example, "ioi-exec", tmp_path, ROOT=root)
         if command in ("run", "rollback"):
             root = cli("info", "state", "--json").object["state_root"]
     assert cli("get", "state", B, "--account", "--json").object["exists"] is False  # rolled back
     for made in ("loaded", "restored"):
         assert cli("get", made, B, "--account", "--json").object["balance"] == 1
+
+
+@pytest.fixture
+def stress_files(tmp_path: Path, block_files: None) -> None:
+    for name, text in STRESS_FILES.items():
+        (tmp_path / name).write_text(text)
+
+
+def test_stress_examples(tmp_path: Path, stress_files: None) -> None:
+    assert listed(ioi_stress.cli.main) == set(STRESS_COMMANDS)
+    for command in STRESS_COMMANDS:
+        if command == "compare":
+            for name in ("before.json", "after.json"):
+                shutil.copy(tmp_path / "chain.json", tmp_path / name)  # which an example of run wrote
+        for example in examples(ioi_stress.cli.main, "ioi-stress", command):
+            run_word_for_word(example, "ioi-stress", tmp_path)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_workload_examples(
+    workload: str, tmp_path: Path, stress_files: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Word for word but for sizes, which take long: what stands last counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the program puts the working directory into it
+    main = ioi_stress.cli.main
+    (example,) = examples(main, "ioi-stress", "run", workload)
+    smaller = "--block-size 20 --blocks 1" if "--blocks" in help_of(main, "run", workload) else ""
+    words = shlex.split(f"{example} {smaller} --workers 1 --repeat 1 --warmup 0")[1:]
+    assert main(words) == 0, capsys.readouterr()
+    out, err = capsys.readouterr()
+    assert "verified: " in out and err == ""

@@ -66,7 +66,7 @@ def test_a_vm_of_the_script_itself(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_nobody_closes_leaves_nobody_behind(tmp_path: Path) -> None:
-    end = "left = ExecutionMachine.create(None, Counter, vm_args=[1], workers=2); left.execute(txs); print(*left._executors.get(None, None, 2, True).pool.pids)"
+    end = "left = ExecutionMachine.create(None, Counter, vm_args=[1], workers=2); left.execute(txs); print(*left.worker_pids)"
     done = run(tmp_path, end)
     assert done.returncode == 0, done.stderr
     for pid in map(int, done.stdout.splitlines()[-1].split()):

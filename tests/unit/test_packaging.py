@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HOMES = {"ioi_exec": ROOT / "ioi_exec", "ioi_shm": ROOT / "shm" / "ioi_shm", "ioi_storage": ROOT / "storage" / "ioi_storage"}
+HOMES = {
+    "ioi_exec": ROOT / "ioi_exec",
+    "ioi_shm": ROOT / "shm" / "ioi_shm",
+    "ioi_storage": ROOT / "storage" / "ioi_storage",
+    "ioi_stress": ROOT / "tools" / "ioi_stress",
+}
 
 
 def test_every_package_is_listed() -> None:
@@ -23,3 +30,15 @@ def test_every_package_is_listed() -> None:
 
 def test_every_package_says_it_is_typed() -> None:
     assert all((home / "py.typed").exists() for home in HOMES.values())
+
+
+def test_every_extension_has_its_stub_in_the_wheel() -> None:
+    """The names in setup.py are those of the stubs beside the packages, whose package data includes stubs."""
+    built = set(re.findall(r'core\(\s*"([\w.]+)"', (ROOT / "setup.py").read_text()))
+    stubs = {f"{name}.{stub.stem}" for name, home in HOMES.items() for stub in home.glob("_*.pyi")}
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert built == stubs and "ioi_stress._program" in built
+    for name in built:
+        assert "*.pyi" in config["options.package_data"][name.partition(".")[0]]
+        assert importlib.util.find_spec(name) is not None

@@ -1,4 +1,4 @@
-"""Figures with their spread, and how they are printed."""
+"""Figures with their spread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
+
+from ioi_stress.text import short
 
 
 class Figure(NamedTuple):
@@ -25,12 +27,6 @@ class Figure(NamedTuple):
     def __str__(self) -> str:
         spread = f" ({short(self.p10)}..{short(self.p90)})"
         return short(self.median) + (spread if self.p10 < self.p90 else "")
-
-
-def short(number: float) -> str:
-    """Three digits, or all of those before the point."""
-    digits = 2 if abs(number) < 10 else 1 if abs(number) < 100 else 0
-    return f"{number:,.{digits}f}"
 
 
 def each_us(call: Callable[[bytes], object], rounds: Sequence[Sequence[bytes]]) -> Figure:
@@ -53,13 +49,3 @@ def all_us(call: Callable[[Sequence[bytes]], object], rounds: Sequence[Sequence[
         call(keys)
         measured.append(1e6 * (time.thread_time() - began) / len(keys))
     return Figure.of(measured)
-
-
-def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    rows = [list(heads), *map(list, lines)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
-        for row in rows
-    )

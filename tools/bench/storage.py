@@ -18,7 +18,8 @@ from typing import Any
 
 from ioi_storage._core import sha256_backend
 from tools.bench import sha256, storage_load, storage_reads
-from tools.bench.figures import Figure, table
+from ioi_stress.text import table
+from tools.bench.figures import Figure
 from tools.bench.storage_load import Load
 
 _DISK_A_KEY, _DISK_A_WRITE = 1_500, 4_000  # bytes, at most

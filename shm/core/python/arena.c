@@ -54,17 +54,18 @@ typedef struct {
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
     static char *names[] = {"txs",    "workers", "spins",    "has_end_block", "keys",        "setup", "parent_version",
-                            "height", "time_ns", "proposer", "extra",         "parent_root", "policy", NULL};
+                            "height", "time_ns", "proposer", "extra",         "parent_root", "policy", "record", NULL};
     PyObject *txs;
     unsigned int workers, spins;
-    int has_end_block, no_estimates, by_version, no_solo;
+    int has_end_block, no_estimates, by_version, no_solo, record;
     ioi_policy policy;
     unsigned long long keys, setup, parent_version, height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#(IIppp)", names, &txs, &workers, &spins, &has_end_block, &keys,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#(IIppp)p", names, &txs, &workers, &spins, &has_end_block, &keys,
                                      &setup, &parent_version, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
-                                     &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates, &by_version, &no_solo))
+                                     &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates, &by_version, &no_solo,
+                                     &record))
         return -1;
     policy.no_estimates = no_estimates;
     policy.by_version = by_version;
@@ -97,6 +98,7 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
         .spins = spins,
         .has_end_block = has_end_block,
         .policy = policy,
+        .record = record,
         .tx_bytes = total,
         .keys = keys,
         .setup = setup,
@@ -242,6 +244,42 @@ static PyObject *arena_seal(ArenaObject *self, PyObject *Py_UNUSED(none)) {
     return sorted_list(sealing.list);
 }
 
+static PyObject *rows_bytes(const ioi_rows *rows) {
+    return PyBytes_FromStringAndSize((const char *)rows->bytes, (Py_ssize_t)(rows->count * rows->size));
+}
+
+static PyObject *arena_record(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+    const ioi_shared *shared = self->arena.shared;
+    if (a32_load(&shared->sched.state) != IOI_BLOCK_DONE || !shared->block.record || ioi_record_lost(&self->arena)) {
+        PyErr_SetString(PyExc_RuntimeError, "only a block that is done, and was recorded as a whole, has a record");
+        return NULL;
+    }
+    ioi_taken taken;
+    bool fits;
+    Py_BEGIN_ALLOW_THREADS
+    fits = ioi_record_take(&self->arena, &taken);
+    Py_END_ALLOW_THREADS
+    uint64_t total = 0;
+    for (uint32_t i = 0; fits && i < taken.keys_count; i++) total += taken.keys[i]->key_len;
+    PyObject *keys = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)total);
+    PyObject *ends = PyBytes_FromStringAndSize(NULL, fits ? (Py_ssize_t)(taken.keys_count * sizeof(uint64_t)) : 0);
+    PyObject *record = NULL;
+    if (!fits) PyErr_NoMemory();
+    if (fits && keys && ends) {
+        uint64_t at = 0;
+        for (uint32_t i = 0; i < taken.keys_count; i++) {
+            memcpy(PyBytes_AS_STRING(keys) + at, taken.keys[i]->key, taken.keys[i]->key_len);
+            at += taken.keys[i]->key_len;
+            memcpy(PyBytes_AS_STRING(ends) + i * sizeof at, &at, sizeof at);
+        }
+        record = Py_BuildValue("NNNOO", rows_bytes(&taken.events), rows_bytes(&taken.reads), rows_bytes(&taken.writes), keys, ends);
+    }
+    Py_XDECREF(keys);
+    Py_XDECREF(ends);
+    ioi_taken_free(&taken);
+    return record;
+}
+
 static PyObject *arena_slot(ArenaObject *self, PyObject *argument) {
     unsigned long i = PyLong_AsUnsignedLong(argument);
     if (PyErr_Occurred()) return NULL;
@@ -264,6 +302,7 @@ static PyObject *arena_get(ArenaObject *self, void *which) {
     case 'f': return PyLong_FromUnsignedLong(a32_load(&s->sched.fault_tx));
     case 'u': return PyLong_FromUnsignedLongLong(a64_load(&s->bump));
     case 'r': return PyLong_FromUnsignedLongLong(a64_load(&s->reserved));
+    case 'l': return PyBool_FromLong(ioi_record_lost(&self->arena));
     case 'n': return PyLong_FromUnsignedLong(s->block.n);
     case 'k': return PyLong_FromUnsignedLong(s->block.workers);
     case 'i': return PyLong_FromUnsignedLongLong(s->block.setup);
@@ -282,6 +321,7 @@ static PyMethodDef arena_methods[] = {
     {"receipts", CALL(arena_receipts), METH_VARARGS, "Packed receipts and their ends of transactions [from, to)."},
     {"per_tx", CALL(arena_per_tx), METH_NOARGS, "The status word of every transaction, and the spans of all workers."},
     {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending: [(key, value or None)]."},
+    {"record", CALL(arena_record), METH_NOARGS, "Rows of the record: events, reads, writes; keys, and their ends."},
     {"slot", CALL(arena_slot), METH_O, "What worker i shows of itself."},
     {NULL, NULL, 0, NULL}};
 
@@ -291,6 +331,7 @@ static PyGetSetDef arena_getset[] = {
     {"fault_tx", (getter)arena_get, NULL, "transaction whose fault stopped the block", (void *)'f'},
     {"used", (getter)arena_get, NULL, "bytes in use", (void *)'u'},
     {"reserved", (getter)arena_get, NULL, "bytes that have pages", (void *)'r'},
+    {"record_lost", (getter)arena_get, NULL, "there was no room for some of the record: run the block again with more", (void *)'l'},
     {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
     {"workers", (getter)arena_get, NULL, "workers that take part in the block", (void *)'k'},
     {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},

@@ -7,6 +7,7 @@
 
 #include "../block.h"
 #include "../native.h"
+#include "../rows.h"
 
 #define CALL(function) ((PyCFunction)(void (*)(void))(function))
 

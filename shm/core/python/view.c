@@ -16,6 +16,7 @@ typedef struct {
     bool prototype;
     bool cut;   /* the incarnation cannot go on: every operation raises `leave` again */
     bool ended; /* its transaction is over */
+    uint64_t fetch_from; /* while recording: when _hint said what is missing */
 } ViewObject;
 
 static PyObject *view_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
@@ -85,6 +86,8 @@ static int resolve(ViewObject *self) {
     switch (view->stop) {
     case IOI_STOP_BASE: {
         ioi_entry *entry = view->missing;
+        ioi_worker *w = self->worker;
+        uint64_t from = ioi_recording(w) ? ioi_recorder_look(&w->recorder) : 0;
         PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
         PyObject *value = key ? PyObject_CallOneArg(self->fetch, key) : NULL;
         Py_XDECREF(key);
@@ -94,10 +97,11 @@ static int resolve(ViewObject *self) {
             Py_XDECREF(value);
             return -1;
         }
-        bool kept = ioi_mv_set_base(&self->worker->alloc, entry, bytes, (uint32_t)len);
+        bool kept = ioi_mv_set_base(&w->alloc, entry, bytes, (uint32_t)len);
         Py_DECREF(value);
+        if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, from, view->tx, view->incarnation, ioi_offset(w->arena, entry));
         if (kept) return 0;
-        ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
+        ioi_stop_block(w->arena, IOI_BLOCK_FULL);
         break;
     }
     case IOI_STOP_ESTIMATE: {
@@ -372,6 +376,7 @@ static PyObject *view_hint(ViewObject *self, PyObject *keys) {
     PyObject *list = missing && iterator && !PyErr_Occurred() ? PySequence_List(missing) : NULL;
     Py_XDECREF(iterator);
     Py_XDECREF(missing);
+    if (ioi_recording(self->worker)) self->fetch_from = ioi_recorder_look(&self->worker->recorder);
     return sorted_list(list);
 }
 
@@ -397,6 +402,8 @@ static PyObject *view_bring(ViewObject *self, PyObject *args) {
             return cut_short(self);
         }
     }
+    ioi_worker *w = self->worker;
+    if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, self->fetch_from, self->view->tx, self->view->incarnation, 0);
     Py_RETURN_NONE;
 }
 

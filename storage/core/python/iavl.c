@@ -198,7 +198,7 @@ static PyObject *stage_close(PyObject *object, PyObject *unused) {
     const uint8_t *row_key;
     bool exists = iavl_root(self->stage, root, &row_key);
     PyObject *rows = rows_of(self->stage), *stale = NULL, *effects = NULL;
-    if (rows != NULL) stale = packed_pieces(self->stage, iavl_stales(self->stage), stale_of);
+    if (rows != NULL) stale = joined_records(self->stage, iavl_stales(self->stage), stale_of);
     if (stale != NULL) effects = effects_of(self);
     if (effects != NULL)
         return Py_BuildValue("(y#y#NNN)", root, (Py_ssize_t)SHA256_SIZE, exists ? (const char *)row_key : "",
@@ -212,7 +212,7 @@ static PyMethodDef stage_methods[] = {
     {"wanted", stage_wanted, METH_NOARGS, "Keys of the rows that feed() needs next, in the order it needs them."},
     {"feed", stage_feed, METH_O, "Hands in the wanted rows. None, or (index, reason) of a row that is corrupt."},
     {"close", stage_close, METH_NOARGS,
-     "(root, key of its row or b'', packed rows, packed stale pieces, effect of each entry)."},
+     "(root, key of its row or b'', packed rows, records of stale rows, effect of each entry)."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -183,6 +183,37 @@ static PyObject *py_merge_entries(PyObject *self, PyObject *parts) {
     return merged;
 }
 
+/* The end of the entries from `begin` on whose nibble at `depth` is not above `nibble`; they ascend. */
+static size_t end_of(const struct jf_entry *entries, size_t begin, size_t count, unsigned depth, unsigned nibble) {
+    while (begin < count) {
+        size_t middle = begin + (count - begin) / 2;
+        if (node_nibble(entries[middle].key_hash, depth) <= nibble) begin = middle + 1;
+        else count = middle;
+    }
+    return begin;
+}
+
+static PyObject *py_split_entries(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *packed;
+    unsigned depth;
+    if (!PyArg_ParseTuple(args, "SI", &packed, &depth)) return NULL;
+    size_t size = (size_t)PyBytes_GET_SIZE(packed), count = size / sizeof(struct jf_entry);
+    if (count * sizeof(struct jf_entry) != size || depth >= NODE_DEPTHS)
+        return PyErr_Format(PyExc_ValueError, "entries must be packed, and a depth below %d", NODE_DEPTHS);
+    const struct jf_entry *entries = (const struct jf_entry *)PyBytes_AS_STRING(packed);
+    PyObject *groups = PyList_New(0);
+    for (size_t begin = 0, end; groups != NULL && begin < count; begin = end) {
+        unsigned nibble = node_nibble(entries[begin].key_hash, depth);
+        end = end_of(entries, begin + 1, count, depth, nibble);
+        PyObject *group = bytes_of(entries + begin, (end - begin) * sizeof *entries);
+        PyObject *pair = group != NULL ? Py_BuildValue("(IN)", nibble, group) : NULL;
+        if (pair == NULL || PyList_Append(groups, pair) < 0) Py_CLEAR(groups);
+        Py_XDECREF(pair);
+    }
+    return groups;
+}
+
 static PyObject *py_backend(PyObject *self, PyObject *unused) {
     (void)self, (void)unused;
     return PyUnicode_FromString(sha256_backend());
@@ -193,13 +224,15 @@ static PyMethodDef functions[] = {
     {"hash_batch", py_hash_batch, METH_VARARGS,
      "hash_batch(batch, key_limit, begin, end) -> packed entries of writes [begin, end), by key hash."},
     {"merge_entries", py_merge_entries, METH_O, "merge_entries(parts) -> packed entries of all parts, by key hash."},
+    {"split_entries", py_split_entries, METH_VARARGS,
+     "split_entries(entries, depth) -> (nibble, its entries) of those that share the nibbles before `depth`, ascending."},
     {"sha256_backend", py_backend, METH_NOARGS, "Name of the SHA-256 in use; see sha256.h."},
     {NULL, NULL, 0, NULL},
 };
 
 static int module_exec(PyObject *module) {
     if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0 ||
-        PyModule_AddFunctions(module, rows_functions) < 0)
+        PyModule_AddFunctions(module, rows_functions) < 0 || PyModule_AddFunctions(module, stale_functions) < 0)
         return -1;
     PyType_Spec *types[] = {&crown_spec,         &iavl_row_spec, &iavl_stage_spec,
                             &rows_iterator_spec, &rows_spec,     &subtree_spec};

@@ -18,8 +18,10 @@ enum { PAIR_AHEAD = 16, PAIR_INSIDE_AHEAD = 8 };
 static inline void prefetch_pair(PyObject *pair) { __builtin_prefetch(pair); }
 static inline void prefetch_inside(PyObject *pair) {
     if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) return;
-    __builtin_prefetch(PyTuple_GET_ITEM(pair, 0));
-    __builtin_prefetch(PyTuple_GET_ITEM(pair, 1));
+    for (Py_ssize_t i = 0; i < 2; i++) { /* a hash and its header fill more than one cache line */
+        __builtin_prefetch(PyTuple_GET_ITEM(pair, i));
+        __builtin_prefetch((const void *)((uintptr_t)PyTuple_GET_ITEM(pair, i) + 64));
+    }
 }
 
 /* Rows packed into a buffer: their number u64, then of each: key size u32 | row size u32 | key | row; native order. */
@@ -36,8 +38,8 @@ static inline uint8_t *packed_head(uint8_t *at, size_t key_size, size_t row_size
     return at + PACKED_HEAD;
 }
 
-/* Records of stale rows, at most 128 bytes each, whole in pieces of a row's size: packed as rows without keys. */
-PyObject *packed_pieces(const void *from, size_t n, size_t (*record_of)(const void *from, size_t i, uint8_t *record));
+/* Records of stale rows, one behind the other, as stale_rows takes them; each has at most 128 bytes. */
+PyObject *joined_records(const void *from, size_t n, size_t (*record_of)(const void *from, size_t i, uint8_t *record));
 
 #define BAD_ROW "its checksum does not match"
 #define BAD_HASH "its hash is not the one recorded in its parent"
@@ -45,7 +47,7 @@ PyObject *packed_pieces(const void *from, size_t n, size_t (*record_of)(const vo
 /* The slot that `object` is: NULL for None, else its kind is its size. False with an exception if it is none. */
 bool parse_slot(PyObject *object, const uint8_t **slot, bool *leaf);
 
-extern PyMethodDef seal_functions[], node_functions[], rows_functions[];
+extern PyMethodDef seal_functions[], node_functions[], rows_functions[], stale_functions[];
 extern PyType_Spec crown_spec, iavl_row_spec, iavl_stage_spec, subtree_spec, rows_spec, rows_iterator_spec;
 
 #endif

@@ -119,33 +119,6 @@ static PyObject *py_packed_row(PyObject *self, PyObject *args) {
     return packed;
 }
 
-enum { PIECE = 1900, RECORD_MAX = 128 }; /* bytes of a piece: two rows of such fit a page */
-
-PyObject *packed_pieces(const void *from, size_t n, size_t (*record_of)(const void *from, size_t i, uint8_t *record)) {
-    size_t most = PACKED_COUNT, used = 0, count = 0;
-    uint8_t record[RECORD_MAX];
-    for (size_t i = 0; i < n; i++) most += PACKED_HEAD + record_of(from, i, record);
-    PyObject *pieces = bytes_of(NULL, most);
-    if (pieces == NULL) return NULL;
-    uint8_t *begin = (uint8_t *)PyBytes_AS_STRING(pieces), *at = begin + PACKED_COUNT, *head = at;
-    for (size_t i = 0; i < n; i++) {
-        size_t size = record_of(from, i, record);
-        if (used == 0 || used + size > PIECE) {
-            head = at;
-            at += PACKED_HEAD;
-            used = 0;
-            count++;
-        }
-        memcpy(at, record, size);
-        at += size;
-        used += size;
-        packed_head(head, 0, used);
-    }
-    packed_count(begin, count);
-    _PyBytes_Resize(&pieces, (Py_ssize_t)(at - begin));
-    return pieces;
-}
-
 PyMethodDef rows_functions[] = {
     {"packed_row", py_packed_row, METH_VARARGS, "packed_row(key, row) -> one row as Rows takes it."},
     {NULL, NULL, 0, NULL},

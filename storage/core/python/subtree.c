@@ -198,7 +198,7 @@ static PyObject *subtree_close(PyObject *object, PyObject *unused) {
     bool leaf;
     const uint8_t *slot = jf_slot(self->stage, &leaf);
     PyObject *rows = rows_of(self->stage);
-    PyObject *stales = rows != NULL ? packed_pieces(self->stage, jf_stales(self->stage), stale_of) : NULL;
+    PyObject *stales = rows != NULL ? joined_records(self->stage, jf_stales(self->stage), stale_of) : NULL;
     if (stales == NULL) {
         Py_XDECREF(rows);
         return NULL;
@@ -210,7 +210,7 @@ static PyObject *subtree_close(PyObject *object, PyObject *unused) {
 static PyMethodDef subtree_methods[] = {
     {"wanted", subtree_wanted, METH_NOARGS, "Keys of the rows that feed() needs next, in the order it needs them."},
     {"feed", subtree_feed, METH_O, "Hands in the wanted rows. None, or (index, reason) of a row that is corrupt."},
-    {"close", subtree_close, METH_NOARGS, "(slot or None, packed rows, packed stale pieces, effect of each entry)."},
+    {"close", subtree_close, METH_NOARGS, "(slot or None, packed rows, records of stale rows, effect of each entry)."},
     {NULL, NULL, 0, NULL},
 };
 

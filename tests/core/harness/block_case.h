@@ -31,6 +31,7 @@ typedef struct block_case {
     uint32_t fault_tx;
     case_value final[KEYS_MAX];
     bool written[KEYS_MAX];
+    uint64_t accesses; /* checksum of what was read and written, 0 before the first record: recorded.c */
 } block_case;
 
 /* Bounds of what may be generated. */

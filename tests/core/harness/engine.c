@@ -182,6 +182,7 @@ static bool lay_out(engine *e, const block_case *c) {
         .policy = e->policy,
         .spins = e->spins,
         .has_end_block = c->end_block,
+        .record = e->record,
         .tx_bytes = c->ends[c->n],
         .keys = c->keys,
         .height = c->seed,
@@ -310,6 +311,7 @@ void engine_check_end(engine *e) {
     ioi_mv_seal(&e->arena, shared->block.workers, emit, &s);
     for (uint32_t k = 0; k < c->keys; k++)
         if (c->written[k] && !s.met[k]) engine_fail(e, "key %u was written, but is not sealed", k);
+    if (e->record && a32_load(&shared->active) == 0) engine_check_record(e); /* else a worker died, and with it its record */
 }
 
 static void tally(engine *e) {
@@ -327,7 +329,7 @@ void engine_play(engine *e, const block_case *c, uint64_t timeout_ns) {
         engine_begin(e, c);
         if (!ioi_block_wait(&e->arena, timeout_ns)) engine_fail(e, "the block hangs");
         tally(e);
-        if (a32_load(&e->arena.shared->sched.state) != IOI_BLOCK_FULL) break;
+        if (a32_load(&e->arena.shared->sched.state) != IOI_BLOCK_FULL && !ioi_record_lost(&e->arena)) break;
         engine_check_prefix(e);
         grow(e);
     }

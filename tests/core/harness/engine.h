@@ -6,6 +6,7 @@
 #include "block.h"
 #include "block_case.h"
 #include "native.h"
+#include "rows.h"
 
 enum { ENGINE_WORKERS_MAX = 8 };
 
@@ -41,9 +42,10 @@ struct engine {
     uint32_t resume_mask;  /* bit i: worker i goes on inside operations, instead of starting again */
     uint64_t forced_cost;  /* what workers believe a transaction costs, ns; 0 = as measured */
     uint64_t growth;       /* percent by which a full arena grows */
+    bool record;           /* blocks are recorded, and the records checked */
     bool abandoned;        /* the attempt was given up: workers only have to leave */
     uint32_t attempts;     /* runs the current block has taken */
-    uint64_t executions, aborts, suspensions, solo, fulls; /* of all blocks so far */
+    uint64_t executions, aborts, suspensions, solo, fulls, events; /* of all blocks so far */
     void (*shake)(engine *);                     /* called at every operation, or NULL */
     void (*spin)(engine *, uint32_t turns);
     void (*fail)(engine *, const char *message); /* must not return */
@@ -69,6 +71,10 @@ void engine_play(engine *e, const block_case *c, uint64_t timeout_ns);
 void engine_begin(engine *e, const block_case *c);
 void engine_check_prefix(engine *e); /* receipts below the watermark are the oracle's, whatever happens above */
 void engine_check_end(engine *e);
+
+/* recorded.c: the record of a block that is done tells what the slots count and what can have happened; what it says was read
+ * and written is what it said of the case before, however that was scheduled. */
+void engine_check_record(engine *e);
 
 /* reference.c: the same block through shm/core/sequential.c; false if it cannot play this case (scans, faults). */
 bool reference_check(engine *e, const block_case *c);

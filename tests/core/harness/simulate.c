@@ -121,7 +121,7 @@ static void run_abandoner(void *context) {
 /* ---- one schedule ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct totals {
-    uint64_t cases, schedules, parts, kills, steps, executions, aborts, suspensions, solo, fulls;
+    uint64_t cases, schedules, parts, kills, steps, executions, aborts, suspensions, solo, fulls, events;
 } totals;
 
 static void expect_all_done(sim_end end) {
@@ -140,6 +140,7 @@ static void set_up(schedule *s, uint8_t *base, uint64_t *rng, uint32_t workers, 
     e->growth = 30 + rng_below(rng, 300);
     e->policy = policy_random(rng);
     e->small_block = rng_chance(rng, 20) ? rng_below(rng, 12) : 0;
+    e->record = current_schedule & 1;
     e->fail = fail;
     for (uint32_t i = 0; i < s->count; i++)
         if (s->blocks[i]->faults) e->resume_mask = ~0u;
@@ -163,6 +164,7 @@ static void tally(totals *t, const engine *e) {
     t->suspensions += e->suspensions;
     t->solo += e->solo;
     t->fulls += e->fulls;
+    t->events += e->events;
 }
 
 static uint64_t plain_schedule(schedule *s, uint8_t *base, sim_options options, uint64_t *rng, uint32_t workers,
@@ -295,9 +297,9 @@ int main(int argc, char **argv) {
     for (; t.cases < count && (counted || seconds_now() - from < seconds); seed++) play_case(seed, base, workers, &t);
     double took = seconds_now() - from;
     printf("simulate: ok: %lu cases, %lu schedules (%.0f/s), %lu parts, %lu kills, %lu steps (%.1f M/s), %lu executions, %lu aborts, %lu suspensions, "
-           "%lu solo, %lu times full\n",
+           "%lu solo, %lu times full, %lu events\n",
            (unsigned long)t.cases, (unsigned long)t.schedules, (double)t.schedules / took, (unsigned long)t.parts, (unsigned long)t.kills,
            (unsigned long)t.steps, (double)t.steps / took / 1e6, (unsigned long)t.executions, (unsigned long)t.aborts,
-           (unsigned long)t.suspensions, (unsigned long)t.solo, (unsigned long)t.fulls);
+           (unsigned long)t.suspensions, (unsigned long)t.solo, (unsigned long)t.fulls, (unsigned long)t.events);
     return 0;
 }

@@ -78,7 +78,7 @@ static void *thread(void *context) {
 }
 
 typedef struct totals {
-    uint64_t cases, blocks, transactions, executions, aborts, suspensions, solo, fulls, references;
+    uint64_t cases, blocks, transactions, executions, aborts, suspensions, solo, fulls, events, references;
 } totals;
 
 static void play_case(uint64_t seed, uint8_t *base, totals *t) {
@@ -95,6 +95,7 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     e.growth = 10 + rng_below(rng, 400);
     e.policy = policy_random(rng);
     e.small_block = rng_chance(rng, 20) ? rng_below(rng, 400) : 0;
+    e.record = seed & 1;
     e.shake = shake;
     e.spin = spin;
     e.fail = fail;
@@ -116,6 +117,7 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     }
     for (uint32_t i = 0; i < count; i++) {
         engine_play(&e, blocks[i], HANG_NS);
+        if (e.record) engine_play(&e, blocks[i], HANG_NS); /* what was read and written must be the same */
         t->references += reference_check(&e, blocks[i]);
         t->transactions += blocks[i]->n;
     }
@@ -129,6 +131,7 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     t->suspensions += e.suspensions;
     t->solo += e.solo;
     t->fulls += e.fulls;
+    t->events += e.events;
 }
 
 int main(int argc, char **argv) {
@@ -154,9 +157,9 @@ int main(int argc, char **argv) {
     uint64_t until = ioi_now_ns() + (uint64_t)(seconds * 1e9);
     for (; t.cases < count && (counted || ioi_now_ns() < until); seed++) play_case(seed, base, &t);
     printf("threads: ok: %lu cases, %lu blocks, %lu transactions (%lu against sequential.c too), %lu executions, %lu aborts, %lu suspensions, "
-           "%lu solo, %lu times full\n",
+           "%lu solo, %lu times full, %lu events\n",
            (unsigned long)t.cases, (unsigned long)t.blocks, (unsigned long)t.transactions, (unsigned long)t.references,
            (unsigned long)t.executions, (unsigned long)t.aborts, (unsigned long)t.suspensions, (unsigned long)t.solo,
-           (unsigned long)t.fulls);
+           (unsigned long)t.fulls, (unsigned long)t.events);
     return 0;
 }

@@ -88,8 +88,8 @@ def test_sha256_has_the_published_digests(sha256_harness, backend: str, message:
     assert done.stdout.decode() == FIPS_180[message] + "\n", done.stderr.decode()
 
 
-@pytest.mark.parametrize("tree", ["jellyfish", "iavl"])
-def test_trees(build, tree: str) -> None:
-    done = subprocess.run([build(f"{tree}_harness"), "0", SEEDS], capture_output=True, text=True)
+@pytest.mark.parametrize("harness", ["jellyfish", "iavl", "cells"])
+def test_random_lives(build, harness: str) -> None:
+    done = subprocess.run([build(f"{harness}_harness"), "0", SEEDS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{SEEDS} seeds\n"

@@ -150,7 +150,7 @@ static bool range_stands_by(bool by_version, fixture *f, ioi_entry_set *set, con
         inc->reads_count = 1;
         inc->reads[0] = (ioi_read){ioi_offset(&f->arena, seen), word};
     }
-    return ioi_mv_validate(&f->alloc, inc, position, by_version, set);
+    return ioi_mv_validate(&f->alloc, inc, position, by_version, set, NULL);
 }
 
 static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const char *high, bool inclusive, uint32_t position,
@@ -181,6 +181,49 @@ static void phantoms(void) {
     publish(&f, 3, 2, NULL, puts, 1);
     CHECK(range_stands(&f, set, "a", "z", false, 5, NULL)); /* deleted: absent, but by another version */
     CHECK(!range_stands_by(true, &f, set, "a", "z", false, 5, NULL) && range_stands_by(true, &f, set, "a", "z", false, 5, m));
+    ioi_entry_set_free(set);
+    fixture_free(&f);
+}
+
+static void causes(void) {
+    fixture f;
+    fixture_block(&f, 8, 1, 4 << 20);
+    ioi_entry_set *set = ioi_entry_set_new();
+    ioi_entry *a = intern(&f, &f.alloc, "a"), *b = intern(&f, &f.alloc, "b");
+    uint64_t memory[32] = {0};
+    ioi_incarnation *inc = (ioi_incarnation *)memory;
+    uint32_t writer;
+    inc->reads_count = 2;
+    ioi_entry *read[] = {a, b};
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK(ioi_mv_set_base(&f.alloc, read[i], (const uint8_t *)"v", 1));
+        inc->reads[i].entry = ioi_offset(&f.arena, read[i]);
+        look(&f, read[i], 6, &inc->reads[i].word, &writer);
+    }
+    ioi_cause cause = {.position = 77};
+    CHECK(ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 77); /* it stands: nothing to blame */
+    ioi_put puts[] = {put(b, "w")};
+    finished x = publish(&f, 3, 1, NULL, puts, 1);
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
+    CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 3 && cause.incarnation == 1 && !cause.estimate);
+    ioi_mv_estimate(&f.arena, x.inc);
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 && cause.estimate);
+    look(&f, b, 6, &inc->reads[1].word, &writer); /* what x wrote was read, and then is withdrawn */
+    inc->reads[1].word &= ~IOI_ESTIMATE;
+    publish(&f, 3, 2, x.inc, NULL, 0);
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
+    CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 0 && cause.incarnation == 0 && !cause.estimate);
+
+    CHECK(ioi_ordered_switch_on(&f.alloc)); /* a phantom */
+    inc->reads_count = 0;
+    inc->ranges_count = 1;
+    ioi_range range = {.low_len = IOI_UNBOUNDED, .high_len = IOI_UNBOUNDED}, *stored = ioi_alloc_bytes(&f.alloc, sizeof range, 8);
+    *stored = range;
+    inc->ranges = ioi_offset(&f.arena, stored);
+    puts[0] = put(a, "x");
+    publish(&f, 2, 4, NULL, puts, 1);
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
+    CHECK(cause.entry == ioi_offset(&f.arena, a) && cause.position == 2 && cause.incarnation == 4 && !cause.estimate);
     ioi_entry_set_free(set);
     fixture_free(&f);
 }
@@ -225,5 +268,6 @@ void test_mvmemory(void) {
     publish_and_withdraw();
     validation();
     phantoms();
+    causes();
     sealing();
 }

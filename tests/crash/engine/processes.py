@@ -19,3 +19,10 @@ def workers_of(pid: int) -> list[psutil.Process]:
 def gone(processes: list[psutil.Process]) -> bool:
     """Whether they all end soon: generous, for a machine that is busy."""
     return not psutil.wait_procs(processes, timeout=30)[1]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return str(psutil.Process(pid).status()) != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

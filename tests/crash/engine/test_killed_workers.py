@@ -12,6 +12,7 @@ from typing import Any, Iterator
 
 import pytest
 from faulty_vms import Killer, Ledger, Sleeper
+from processes import alive
 
 from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, Limits, Receipt, VMFault
 from ioi_exec.executors import SharedPools
@@ -134,6 +135,34 @@ def test_killed_between_blocks(pools: SharedPools) -> None:
             process.wait()
         result = machine.execute([b"\1\2", b"\2\1"])
         assert equal(result, expected) and result.stats.mode == "parallel"
+
+
+def test_a_monitor_sees_which_workers_there_are() -> None:
+    with ExecutionMachine.create(None, Ledger, workers=2, pin=False) as machine:
+        assert machine.worker_pids == ()
+        machine.execute([b"\1"], sequential=True)
+        assert machine.worker_pids == ()
+        seen: set[tuple[int, ...]] = set()
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(0.001):
+                seen.add(machine.worker_pids)
+
+        monitor = threading.Thread(target=look)
+        monitor.start()
+        for _ in range(2):
+            machine.execute([b"\1\2"] * 100)
+            pids = machine.worker_pids
+            assert len(pids) == 2 and pids in seen
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            while any(map(alive, pids)):
+                time.sleep(0.001)
+        over.set()
+        monitor.join()
+        machine.execute([b"\1"])
+        assert set(machine.worker_pids).isdisjoint(pids)
 
 
 def test_the_dead_hold_no_read_transaction(pools: SharedPools, tmp_path: Path) -> None:

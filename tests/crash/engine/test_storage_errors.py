@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
+from processes import workers_of
 
-from ioi_exec import ExecutionMachine, StateCorrupt, StateView, TxContext
+from ioi_exec import ExecutionMachine, ResourceError, StateCorrupt, StateView, TxContext
 from ioi_exec.executors import SharedPools
 
 WORKERS = [0, 1, 2]
@@ -23,6 +25,11 @@ class Reader:
         except Exception:
             return b"swallowed"
         return repr(found).encode()[:8]
+
+
+class Writer:
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
+        state.put(tx, b"%d" % ctx.height)
 
 
 def flip(path: Path, what: bytes) -> None:
@@ -50,6 +57,25 @@ def test_a_damaged_value(tmp_path: Path, workers: int, how: bytes) -> None:
         assert machine.version == 0
         with pytest.raises(StateCorrupt, match="flat"):  # and again: nothing is left of the first time
             machine.execute([how])
+
+
+def test_what_the_upkeep_process_could_not_write_is_a_matter_of_the_disk(tmp_path: Path) -> None:
+    """It says so in words, from another process; and the state is whole, and goes on once there is room."""
+    txs = [b"%d" % number for number in range(2_500)]
+    with ExecutionMachine.create(tmp_path / "state", Writer, workers=0) as machine:
+        machine.commit(machine.execute(txs))
+        (upkeep,) = workers_of(os.getpid())
+        resource.prlimit(upkeep.pid, resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+        committed = 1
+        with pytest.raises(ResourceError, match="keeping up the state") as caught:
+            while True:
+                machine.commit(machine.execute(txs))
+                committed += 1
+        assert caught.value.exit_status == 4
+    with ExecutionMachine.open(tmp_path / "state", workers=0) as machine:
+        assert machine.version == committed
+        machine.commit(machine.execute(txs))
+        assert machine.version == committed + 1 and machine.get(b"0") == b"%d" % (committed + 1)
 
 
 def test_states_in_memory_leave_no_descriptor_in_workers() -> None:

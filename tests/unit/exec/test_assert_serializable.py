@@ -9,11 +9,13 @@ import pytest
 from ioi_exec import BlockHeader, EndContext, Limits, Receipt, Receipts, Revert, StateView, TxContext
 from ioi_exec.executor import BaseState, Block, Executor, OnReceipt, Outcome
 from ioi_exec.executors import OwnExecutors
+from ioi_exec.native import NativeSequentialExecutor
 from ioi_exec.progress import OnProgress
 from ioi_exec.result import Stats
 from ioi_exec.sequential import SequentialExecutor
 from ioi_exec.testing import NotSerializable, assert_serializable
 from ioi_exec.vm.loading import LoadedVM
+from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 
 Difference = Callable[[Any], NotSerializable]
 GENESIS = {b"k": b"0", b"l": b"0"}
@@ -134,3 +136,25 @@ def test_a_vm_that_keeps_state_is_found_by_a_second_sequential_run() -> None:
 
     with pytest.raises(NotSerializable, match="0 workers"):
         assert_serializable(Remembers, None, [b"x"], workers=(0,))
+
+
+def test_a_vm_in_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wrote what is not known of it, so a key that differs names no transaction."""
+    genesis = {account_key(b"a" * 32): encode_account(10)}
+    txs = [encode_transfer(b"a" * 32, b"b" * 32, 4, nonce=0), b"malformed"]
+    result = assert_serializable("payments", genesis, txs, workers=(0,))
+    assert result.receipts[0].ok and result.receipts[1].error == "malformed"
+
+    runs = []
+    run = NativeSequentialExecutor.run
+
+    def second_is_wrong(self: NativeSequentialExecutor, *arguments: Any) -> Outcome:
+        right = run(self, *arguments)
+        runs.append(right)
+        return right if len(runs) == 1 else Outcome(right.writes[1:], right.receipts, right.stats)
+
+    monkeypatch.setattr(NativeSequentialExecutor, "run", second_is_wrong)
+    with pytest.raises(NotSerializable) as caught:
+        assert_serializable("payments", genesis, txs, workers=(0,))
+    assert (caught.value.tx_index, caught.value.key) == (None, account_key(b"a" * 32))
+    assert "(1 keys differ)" in str(caught.value)

@@ -140,6 +140,42 @@ def test_hash_batch() -> None:
             _core.hash_batch(tuple(batch), 511, begin, end)
 
 
+@pytest.mark.parametrize("depth", [0, 1, 5, 63])
+def test_entries_are_split_by_a_nibble(depth: int) -> None:
+    rng = random.Random(depth)
+    for count in (0, 1, 2, 17, 300):
+        hashes = set()
+        for _ in range(count):
+            nibbles = "7" * depth + f"{rng.randrange(16):x}" + rng.randbytes(32).hex()
+            hashes.add(bytes.fromhex(nibbles[:64]))
+        entries = [key + bytes(40) for key in sorted(hashes)]
+        groups = _core.split_entries(b"".join(entries), depth)
+        assert b"".join(group for _, group in groups) == b"".join(entries)
+        assert [nibble for nibble, _ in groups] == sorted({int(entry.hex()[depth], 16) for entry in entries})
+        assert all(int(group.hex()[at + depth], 16) == nibble for nibble, group in groups for at in range(0, 2 * len(group), 144))
+    for wrong in (b"\0" * 71, 0), (b"\0" * 72, 64):
+        with pytest.raises(ValueError):
+            _core.split_entries(*wrong)
+
+
+def test_stale_rows_hold_whole_records_and_fill_half_a_page() -> None:
+    rng = random.Random(3)
+    for count in (0, 1, 40, 45, 46, 500):
+        made = [rng.randbytes(9) + bytes([size]) + rng.randbytes(size) for size in rng.choices([0, 1, 32, 64, 255], k=count)]
+        parts = [b"".join(made[at : at + 7]) for at in range(0, count, 7)]
+        rows = list(_core.Rows([_core.stale_rows(9, parts)]))
+        assert [key for key, _ in rows] == [(9).to_bytes(8, "big") + number.to_bytes(4, "big") for number in range(len(rows))]
+        pieces = [_core.unseal(key, row) for key, row in rows]
+        assert b"".join(pieces) == b"".join(made)
+        assert all(1635 < len(piece) for piece in pieces[:-1]) and all(0 < len(piece) <= 1900 for piece in pieces)
+        assert sum(map(len, map(records, pieces))) == count
+    for wrong in ([bytes(9)], [bytes(9) + b"\1"], [bytes(10), bytes(11)]):
+        with pytest.raises(ValueError):
+            _core.stale_rows(9, wrong)
+    with pytest.raises(TypeError):
+        _core.stale_rows(9, ["no bytes"])
+
+
 def test_entries_that_begin_alike_are_merged_in_order() -> None:
     rng = random.Random(3)
     hashes = [bytes([0xFF] * 8) + bytes([byte]) * 24 for byte in range(200)]
@@ -238,8 +274,8 @@ def test_a_group_that_is_not_the_one_its_row_records_is_refused() -> None:
 
 
 def records(stale: bytes) -> list[bytes]:
-    """Of packed pieces; which one comes first means nothing."""
-    found, rest = [], b"".join(piece for _, piece in _core.Rows([stale]))
+    """One by one; which one comes first means nothing."""
+    found, rest = [], stale
     while rest:
         found.append(rest[: 10 + rest[9]])
         rest = rest[10 + rest[9] :]

@@ -1,0 +1,77 @@
+"""A program of several commands: how its errors, its interruption and its exit statuses come out, whatever the command."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from typing import NoReturn, Protocol, Sequence
+
+from ioi_exec._version import __version__
+from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, report
+from ioi_exec.cli.options import Commands
+from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream
+
+
+class Command(Protocol):
+    """A module with a command: `register` adds its parser, whose default `run` takes the parsed options and returns a status."""
+
+    def register(self, commands: Commands) -> None: ...
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors as every other error: with --json, one object on standard error."""
+
+    program = ""
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        if not _Parser.as_json:
+            self.print_usage(sys.stderr)
+        report(f"{message} (see {self.prog} --help)", "UsageError", USAGE, _Parser.as_json, _Parser.program)
+        raise SystemExit(USAGE)
+
+
+def parser(program: str, description: str, epilog: str, commands: Sequence[Command]) -> argparse.ArgumentParser:
+    top = _Parser(
+        prog=program,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"{program} {__version__}")
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in commands:
+        command.register(subparsers)
+    return top
+
+
+def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None, interrupted: str) -> int:
+    """Run one command and return its exit status. interrupted: what Ctrl-C left behind, in words."""
+    ensure_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _Parser.program, _Parser.as_json = top.prog, "--json" in given
+    # With --json, standard error holds the error object and nothing else.
+    level = logging.ERROR if _Parser.as_json else logging.WARNING
+    logging.basicConfig(level=level, format=f"{top.prog}: %(message)s", stream=sys.stderr)
+    try:
+        options = top.parse_args(given)
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)  # a VM of one's own is found from the working directory
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        report(f"interrupted: {interrupted}", "Interrupted", INTERRUPTED, _Parser.as_json, top.prog)
+        return INTERRUPTED
+    except BrokenPipeError:
+        give_up_output()  # whoever read it has gone
+        return 1
+    except Exception as error:
+        if isinstance(error, OSError):
+            name_stream(error)
+        status = exit_status(error)
+        report(error, type(error).__name__, status, _Parser.as_json, top.prog)
+        return status

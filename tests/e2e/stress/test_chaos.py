@@ -1,0 +1,138 @@
+"""Every fault for real, and defects that are planted, which the judge must find."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from typing import Any, Iterator
+
+import psutil
+import pytest
+from chaos_workloads import Ledger, payments, processes_in, programs
+
+import ioi_storage
+from ioi_exec import InputError
+from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
+from ioi_stress.chaos.fault import COMMITTING
+from ioi_stress.workload import FixedWorkload
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No process, no descriptor, no file of a campaign."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))
+    yield
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert processes_in(tmp_path) == []
+
+
+SEED = 6  # strikes in every block, in most phases
+
+
+def plan(*faults: str, **options: Any) -> ChaosPlan:
+    return ChaosPlan(**{"faults": named_faults(faults), "rate": 1, "workers": 2, "pin": False, "stall_seconds": 0.3, **options})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault(fault: str, tmp_path: Path) -> None:
+    report = run(payments(), plan(fault, seed=SEED))
+    assert report.ok and report.exit_status == 0, report.defects
+    assert report.committed == 3 and report.transactions == 3 * 1_200 and report.verified >= 3
+    assert report.deep_checks == 1 and report.read_again == 4
+    counts = report.faults[fault]
+    assert counts.injected and counts.injected == sum(counts.phases.values())
+    if fault != "little-memory":  # there may be enough all the same
+        assert counts.effective
+    if fault == "kill-engine":
+        assert 1 < report.engine_starts <= 1 + counts.injected
+    if fault == "full-disk":
+        assert counts.followed["refused: ResourceError"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_all_faults_at_once_on_a_vm_in_python() -> None:
+    report = run(programs(blocks=5), plan("all", rate=2, tree="iavl", keep=3))
+    assert report.ok, report.defects
+    assert report.injected >= 4 and report.read_again == 3
+
+
+def test_a_vm_that_is_no_name_and_whose_transactions_sleep() -> None:
+    fixed = programs(blocks=2)
+    report = run(FixedWorkload("own", Ledger(), fixed.state, fixed.fixed), plan("slow-tx", seed=SEED))
+    assert report.ok, report.defects
+    assert report.faults["slow-tx"].followed["ran with transactions that sleep"]
+
+
+def test_rounds_begin_anew_until_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]  # a clock of its own: each block takes a second
+    monkeypatch.setattr("ioi_stress.chaos.campaign.monotonic", lambda: now[0])
+
+    def second(so_far: Report) -> None:
+        now[0] += 1
+
+    report = run(programs(blocks=2), plan("kill-worker", seconds=2.5, state=str(tmp_path / "kept")), second)
+    assert report.ok and (report.rounds, report.deep_checks, report.committed) == (2, 2, 3)
+    assert sorted(os.listdir(tmp_path / "kept")) == ["state"]
+    with ioi_storage.Store.open(tmp_path / "kept" / "state") as store:
+        assert store.version == 1
+    with pytest.raises(InputError, match="empty"):
+        run(programs(), plan("kill-worker", state=str(tmp_path / "kept")))
+
+
+def test_the_disk_that_is_a_file() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    try:
+        report = run(payments(blocks=6), plan("full-disk", disk_mib=24, keep=None))
+    except InputError as error:
+        pytest.skip(str(error))
+    assert report.ok, report.defects
+    followed = report.faults["full-disk"].followed
+    assert followed["refused: ResourceError"] and not followed["state opened again"]  # ENOSPC: the store goes on
+
+
+class Undo(Fault):
+    """Takes back the last commit behind the engine's back."""
+
+    name = "undo"
+    help = "roll the state back while nobody has it open"
+    phases = (COMMITTING,)
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        engine = target.engine()
+        with ioi_storage.Store.open(target.state, read_only=True) as store:
+            version = store.version
+        if version == 0:
+            return False
+        engine.kill()
+        psutil.wait_procs(engine.children(recursive=True), timeout=20)
+        while engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE:
+            pass
+        with ioi_storage.Store.open(target.state) as store:
+            store.rollback(version - 1)
+        return True
+
+
+def test_a_lost_commit_is_found(tmp_path: Path) -> None:
+    report = run(programs(blocks=12), ChaosPlan(faults=[Undo()], rate=3, workers=1), command="the same again")
+    assert report.exit_status == 6 and report.lost_commits == 1
+    assert [kind for kind, _ in report.defects] == ["lost commit"] and "was acknowledged" in report.defects[0][1]
+    assert report.evidence is not None and report.replay == ["the same again"]
+    assert {"state", "block.jsonl", "genesis.json", "engine.log", "report.json"} <= set(os.listdir(report.evidence))
+
+
+@pytest.mark.parametrize(
+    "vm, kind, status, says",
+    [
+        ("Dice", "diverged", 5, "receipts root"),
+        ("Murderer", "ended by itself", 1, "status -9"),
+        ("Forgetful", "refused without cause", 1, "MemoryError"),
+    ],
+)
+def test_a_defect_is_found(vm: str, kind: str, status: int, says: str) -> None:
+    report = run(programs(vm), plan("kill-worker", rate=0))
+    assert (report.exit_status, [found for found, _ in report.defects]) == (status, [kind])
+    assert says in report.defects[0][1] and report.committed == (0 if vm == "Dice" else 1)
+    assert report.evidence is not None and (Path(report.evidence) / "state" / "data.mdb").exists()

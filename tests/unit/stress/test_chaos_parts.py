@@ -1,0 +1,137 @@
+"""The parts of chaos, each alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from time import monotonic, sleep
+
+import pytest
+
+from ioi_exec import InputError
+from ioi_stress.chaos import FAULTS, ChaosPlan, Report, all_faults, named_faults
+from ioi_stress.chaos.judge import Judge
+from ioi_stress.chaos.messages import Executed, Opened
+from ioi_stress.chaos.orphanage import Orphanage
+from ioi_stress.chaos.processes import MARK
+from ioi_stress.chaos.report import DEFECTS, Defect
+from ioi_stress.chaos.schedule import strikes
+from ioi_stress.chaos.timeline import Timeline
+from ioi_stress.chaos.truth import Truth
+
+
+def test_strikes_follow_from_the_seed() -> None:
+    plan = ChaosPlan(rate=1.5, seed=9)
+    drawn = [strikes(plan, 1, block) for block in range(1, 2_001)]
+    again = [strikes(ChaosPlan(rate=1.5, seed=9), 1, block) for block in range(1, 2_001)]
+    shown = [[(each.fault.name, each.phase, each.moment, each.rng.random()) for each in block] for block in drawn]
+    assert shown == [[(each.fault.name, each.phase, each.moment, each.rng.random()) for each in block] for block in again]
+    assert [len(block) for block in drawn] != [len(strikes(plan, 2, block)) for block in range(1, 2_001)]
+    assert 1.4 < sum(map(len, drawn)) / 2_000 < 1.6  # fixed by the seed
+    assert {each.fault.name for block in drawn for each in block} == set(FAULTS)
+    assert all(each.phase in each.fault.phases and 0 <= each.moment <= 1.1 for block in drawn for each in block)
+    assert not any(strikes(ChaosPlan(rate=0), 1, block) for block in range(100))
+
+
+def test_faults_by_name() -> None:
+    assert [each.name for each in named_faults(["full-disk", "kill-worker", "full-disk"])] == ["full-disk", "kill-worker"]
+    assert [each.name for each in named_faults(["all"])] == [each.name for each in all_faults()] == list(FAULTS)
+    with pytest.raises(InputError, match="kill-engine"):
+        named_faults(["kill"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"faults": []}, {"rate": -1}, {"rate": float("nan")}, {"seconds": 0}, {"workers": 0}, {"keep": 1}, {"check_every": 0}]
+)
+def test_plans_that_make_no_sense(options: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        ChaosPlan(**options)  # type: ignore[arg-type]
+
+
+def test_a_timeline_keeps_the_order() -> None:
+    timeline, done = Timeline(), []
+    timeline.after(0.02, lambda: done.append("second"))
+    timeline.after(0.0, lambda: done.append("first"))
+    timeline.after(60, lambda: timeline.after(60, lambda: done.append("last")))
+    assert timeline.next_in(5) == 0
+    timeline.do_what_is_due()
+    assert done == ["first"] and 0 < timeline.next_in(5) <= 0.02
+    sleep(0.03)
+    timeline.do_what_is_due()
+    assert done == ["first", "second"] and timeline.next_in(5) == 5
+    timeline.do_all()
+    assert done == ["first", "second", "last"]
+
+
+TRUTHS = [Truth(version, bytes([version]) * 32, bytes([version + 100]) * 32, 10, 1, 0.1) for version in range(4)]
+
+
+@pytest.fixture
+def judge() -> Judge:
+    judge = Judge(TRUTHS, Report({}, {}))
+    for version in (1, 2):
+        judge.asked = version
+        judge.committed(version)
+    return judge
+
+
+@pytest.mark.parametrize(
+    "asked, version, root, kind",
+    [
+        (None, 2, 2, None),
+        (3, 2, 2, None),
+        (3, 3, 3, None),
+        (None, 1, 1, "lost commit"),
+        (3, 1, 1, "lost commit"),
+        (None, 3, 3, "corrupt"),  # nobody asked for it
+        (3, 4, 4, "corrupt"),
+        (None, 2, 1, "corrupt"),
+        (3, 3, 2, "corrupt"),
+    ],
+)
+def test_the_version_rule(judge: Judge, asked: int | None, version: int, root: int, kind: str | None) -> None:
+    judge.asked = asked
+    if kind is None:
+        judge.opened(Opened(version, bytes([root]) * 32))
+        assert (judge.acknowledged, judge.asked) == (version, None)
+        return
+    with pytest.raises(Defect) as found:
+        judge.opened(Opened(version, bytes([root]) * 32))
+    assert found.value.kind == kind
+
+
+@pytest.mark.parametrize("field", ["version", "state_root", "receipts_root", "failed"])
+def test_every_result_is_compared(judge: Judge, field: str) -> None:
+    truth = TRUTHS[3]
+    right = {"version": 3, "state_root": truth.state_root, "receipts_root": truth.receipts_root, "failed": 1}
+    judge.executed(Executed(**right, mode="parallel", retries=0, seconds={}), truth)  # type: ignore[arg-type]
+    wrong = {**right, field: bytes(32) if "root" in field else 7}
+    with pytest.raises(Defect, match=field.split("_")[0]) as found:
+        judge.executed(Executed(**wrong, mode="parallel", retries=0, seconds={}), truth)  # type: ignore[arg-type]
+    assert found.value.kind == "diverged"
+
+
+def test_the_worst_defect_decides_the_exit_status() -> None:
+    report = Report({}, {})
+    assert report.ok and report.exit_status == 0
+    report.interrupted = True
+    assert not report.ok and report.exit_status == 1
+    for kind, status in (("orphans", 1), ("diverged", 5), ("refused without cause", 5), ("lost commit", 6)):
+        report.defect(Defect(kind, "because"))
+        assert report.exit_status == status
+    assert report.lost_commits == 1 and set(DEFECTS.values()) == {1, 5, 6}
+
+
+def test_processes_that_outlive_their_engine_are_found_and_ended() -> None:
+    homes = Orphanage(seconds=0.3)
+    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={**os.environ, MARK: "some"})
+    homes.add("some")
+    homes.add("other")
+    began = monotonic()
+    assert homes.overdue(wait=False) == []
+    (found,) = homes.overdue(wait=True)
+    assert 0.3 <= monotonic() - began < 60 and str(sleeper.pid) in found
+    assert sleeper.wait(60) == -9 and homes.overdue(wait=True) == []
+    assert sleeper.stdin is not None
+    sleeper.stdin.close()

@@ -1,0 +1,58 @@
+"""ioi-stress: workloads for ioi-exec, measured, verified, broken on purpose and drawn.
+
+The command line `ioi-stress` and this library are the same thing. Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ioi_exec.policy import Policy
+    from ioi_stress import plot, workloads
+    from ioi_stress.comparison import compare
+    from ioi_stress.interval import Interval
+    from ioi_stress.measure import Observer
+    from ioi_stress.measure import measure as run
+    from ioi_stress.plan import Plan
+    from ioi_stress.result import Result
+    from ioi_stress.sweeps import Sweep, sweep
+    from ioi_stress.workload import Block, FixedWorkload, Workload
+
+# name: (module, its name there; "": the module itself)
+_HOMES = {
+    "Block": ("ioi_stress.workload", "Block"),
+    "FixedWorkload": ("ioi_stress.workload", "FixedWorkload"),
+    "Interval": ("ioi_stress.interval", "Interval"),
+    "Observer": ("ioi_stress.measure", "Observer"),
+    "Plan": ("ioi_stress.plan", "Plan"),
+    "Policy": ("ioi_exec.policy", "Policy"),
+    "Result": ("ioi_stress.result", "Result"),
+    "Workload": ("ioi_stress.workload", "Workload"),
+    "Sweep": ("ioi_stress.sweeps", "Sweep"),
+    "compare": ("ioi_stress.comparison", "compare"),
+    "plot": ("ioi_stress.plot", ""),
+    "run": ("ioi_stress.measure", "measure"),
+    "sweep": ("ioi_stress.sweeps", "sweep"),
+    "workloads": ("ioi_stress.workloads", ""),
+}
+
+__all__ = [
+    "Block", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Sweep", "Workload", "compare", "plot", "run", "sweep",
+    "workloads",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ioi_stress' has no attribute {name!r}")
+    home, its_name = _HOMES[name]
+    module = import_module(home)
+    found: object = getattr(module, its_name) if its_name else module
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+import sys
+
+from ioi_stress.cli import main
+
+sys.exit(main())

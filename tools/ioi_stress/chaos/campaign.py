@@ -1,0 +1,123 @@
+"""A campaign: a workload under attack, round after round, until the time is over or something is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from time import monotonic
+from typing import Callable
+
+from ioi_exec import InputError
+from ioi_stress.chaos.disk import Disk
+from ioi_stress.chaos.evidence import leave_evidence
+from ioi_stress.chaos.plan import ChaosPlan
+from ioi_stress.chaos.process import TEMPORARY
+from ioi_stress.chaos.report import Defect, FaultCounts, Report
+from ioi_stress.chaos.round import Round
+from ioi_stress.interruption import held
+from ioi_stress.workload import Workload
+
+OnProgress = Callable[[Report], None]
+
+
+def run(workload: Workload, plan: ChaosPlan, on_progress: OnProgress | None = None, command: str | None = None) -> Report:
+    """Attack the engine while it executes the workload. Ctrl-C ends it early, and the report says what it saw until then.
+
+    on_progress(report so far): after every block. command: a line that does the same, for the report of a failure.
+    Raises InputError for a directory that is taken, and what executing the workload one by one raises.
+    """
+    return _Campaign(workload, plan, on_progress, command).run()
+
+
+class _Campaign:
+    def __init__(self, workload: Workload, plan: ChaosPlan, on_progress: OnProgress | None, command: str | None) -> None:
+        self._workload = workload
+        self._plan = plan
+        self._on_progress = on_progress
+        self._command = command
+        self._began = monotonic()
+        self._report = Report(
+            {"workload": {"name": workload.name, **workload.parameters}, "chaos": plan.to_json()},
+            {fault.name: FaultCounts() for fault in plan.faults},
+        )
+
+    def run(self) -> Report:
+        report, folder = self._report, _folder(self._plan.state)
+        (folder / TEMPORARY).mkdir()
+        disk = None
+        try:
+            disk = Disk(folder, self._plan.disk_mib) if self._plan.disk_mib is not None else None
+            self._rounds(folder, disk)
+        except KeyboardInterrupt:
+            report.interrupted = True
+        finally:
+            report.seconds = monotonic() - self._began
+            with held():
+                if disk is not None:
+                    disk.unmount()
+                if report.evidence is None:
+                    self._tidy(folder)
+        return report
+
+    def _rounds(self, folder: Path, disk: Disk | None) -> None:
+        while True:
+            self._report.rounds += 1
+            state = (disk.path if disk is not None else folder) / "state"
+            this = Round(self._workload, self._plan, self._report.rounds, folder, state, disk, self._report)
+            try:
+                this.run(self._after_block)
+            except Defect as defect:
+                self._report.defect(defect)
+            except KeyboardInterrupt:
+                self._report.interrupted = True
+            except BaseException:
+                self._abandon(this)
+                raise
+            if not self._report.ok:
+                self._abandon(this)
+            if self._report.defects:
+                leave_evidence(self._report, self._workload, this, folder, state, disk, self._command)
+            if not self._report.ok or self._plan.seconds is None or self._over():
+                return
+            shutil.rmtree(state)
+
+    def _abandon(self, this: Round) -> None:
+        try:
+            with held():
+                this.abandon()
+            if not self._report.defects:
+                this.judge_versions()
+        except Defect as defect:
+            self._report.defect(defect)
+
+    def _after_block(self) -> bool:
+        """Whether it was the last one."""
+        self._report.seconds = monotonic() - self._began
+        if self._on_progress is not None:
+            self._on_progress(self._report)
+        return self._over()
+
+    def _over(self) -> bool:
+        self._report.seconds = monotonic() - self._began
+        return self._plan.seconds is not None and self._report.seconds >= self._plan.seconds
+
+    def _tidy(self, folder: Path) -> None:
+        """The state stays where the user has said where; a temporary directory goes."""
+        if self._plan.state is None:
+            shutil.rmtree(folder)
+            return
+        for name in ("block", "vm", "engine.log"):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / TEMPORARY)
+
+
+def _folder(state: str | None) -> Path:
+    if state is None:
+        return Path(tempfile.mkdtemp(prefix="ioi-stress-chaos-"))
+    folder = Path(os.path.realpath(state))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{state} is not an empty directory: chaos makes a new state; choose another path")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,246 @@
+"""One life of a workload: a new state, its blocks executed and committed by an engine under attack, and the state judged."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Callable
+
+from ioi_exec import ExecutionMachine, StateCorrupt
+from ioi_exec.vm.loading import load_vm
+from ioi_stress.chaos.attack import Attack
+from ioi_stress.chaos.disk import Disk
+from ioi_stress.chaos.judge import Judge
+from ioi_stress.chaos.messages import (
+    Broken, Commit, Committed, End, Ended, Executed, Open, Opened, Opening, Refused, Run,
+)
+from ioi_stress.chaos.plan import ChaosPlan
+from ioi_stress.chaos.process import TEMPORARY, EngineProcess
+from ioi_stress.chaos.orphanage import Orphanage
+from ioi_stress.chaos.report import Defect, Report
+from ioi_stress.chaos.schedule import strikes
+from ioi_stress.chaos.truth import Oracle, Truth
+from ioi_stress.workload import Block, Workload
+
+_PATIENCE = 180.0  # seconds an answer may take beyond what it takes one by one: starting workers alone may take 60
+_SLOWER = 30  # how many times slower than one by one a block may be: workers die, others use the cores
+_CLEAR = ("ResourceError", "VMFault")  # what the engine may refuse a block with when it is attacked
+
+
+class _Durations:
+    """How long the phases of a block take, in seconds. The least of some: faults make them longer."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, deque[float]] = {}
+
+    def add(self, phase: str, seconds: float) -> None:
+        self._last.setdefault(phase, deque(maxlen=8)).append(seconds)
+
+    def of(self, phase: str, guess: float) -> float:
+        return min(self._last.get(phase, [guess]))
+
+
+class Round:
+    """folder: where the block and the VM lie for the engine."""
+
+    def __init__(
+        self, workload: Workload, plan: ChaosPlan, number: int, folder: Path, state: Path, disk: Disk | None, report: Report
+    ) -> None:
+        self.block: Block | None = None
+        """The one that is under way, or the last."""
+        self._plan = plan
+        self._number = number
+        self._folder = folder
+        self._report = report
+        self._oracle = Oracle(workload, plan.tree, plan.limits)
+        self.truths = self._oracle.truths
+        self._judge = Judge(self.truths, report)
+        vm = load_vm(workload.vm, workload.vm_args)
+        self._attack = Attack(report, str(state), plan.stall_seconds, vm.native is not None, disk)
+        self._state = state
+        self._opened: Opening | None = None
+        self._was_open = False
+        self._deaths = 0
+        self._dead = Orphanage()
+        self._refusals = 0
+        self._pids: tuple[int, ...] = ()
+        self._durations = _Durations()
+        named = isinstance(workload.vm, str)
+        self._open_message = Open(
+            str(state), str(workload.vm) if named else None, workload.vm_args if named else None, str(folder / "vm"),
+            plan.limits, plan.workers, plan.pin, plan.keep, None,
+        )
+        if not named:
+            (folder / "vm").write_bytes(vm.payload())
+        ExecutionMachine.create(
+            state, workload.vm, plan.tree, workload.genesis(), vm_args=workload.vm_args, workers=0, limits=plan.limits
+        ).close()
+
+    def run(self, after_block: Callable[[], bool]) -> None:
+        """All blocks, or until `after_block` says it is enough; then the judgement. Raises Defect."""
+        for block, truth in self._oracle.blocks():
+            self.block = block
+            (self._folder / "block").write_bytes(pickle.dumps((list(block.txs), block.header)))
+            self._refusals = 0
+            self._attack.arm(strikes(self._plan, self._number, truth.version))
+            while not self._attempt(truth):
+                pass
+            self._see_workers()
+            self._attack.settle()
+            self._no_orphans(wait=False)
+            if after_block():
+                break
+        self._end()
+        self._judge.check(str(self._state), deep=True)
+        self.judge_versions()
+
+    def judge_versions(self) -> None:
+        """All that the state holds. Nobody may have it open."""
+        self._judge.versions(str(self._state))
+
+    def abandon(self) -> None:
+        """Something is wrong, or the user has seen enough: no process is left. Raises Defect for those that will not end."""
+        self._attack.end()
+        process, self._attack.process = self._attack.process, None
+        if process is not None:
+            process.kill()
+            self._dead.add(process.mark)
+        self._oracle.close()
+        self._no_orphans()
+
+    # ---- a block ----
+
+    def _attempt(self, truth: Truth) -> bool:
+        """Whether the block is committed."""
+        if self._opened != self._attack.opening:
+            if not self._open():
+                return False
+            if self._judge.acknowledged == truth.version:  # it was durable before the engine could say so
+                return True
+        self._attack.execute(self._durations.of("execute", truth.seconds), self._durations.of("stage", 0.0))
+        answer = self._ask(Run(str(self._folder / "block")), truth)
+        if not isinstance(answer, Executed):
+            self._went_wrong(answer)
+            return False
+        self._report.executed += 1
+        self._judge.executed(answer, truth)
+        self._note(answer)
+        self._judge.asked = truth.version
+        began = monotonic()
+        self._attack.commit(self._durations.of("commit", 0.01))
+        answer = self._ask(Commit(), truth)
+        if isinstance(answer, Committed):
+            self._durations.add("commit", monotonic() - began)
+            self._judge.committed(answer.version)
+            return True
+        self._went_wrong(answer)
+        if isinstance(answer, Refused) and not answer.closed:
+            self._judge.asked = None  # it is not durable, as the next version executed will show
+        return False
+
+    def _ask(self, message: object, truth: Truth | None = None) -> object | None:
+        process = self._attack.process
+        assert process is not None
+        process.send(message)
+        return process.wait(self._attack.timeline, _PATIENCE + (_SLOWER * truth.seconds if truth is not None else 0))
+
+    def _open(self) -> bool:
+        """Open the state as the next block wants it. False: the engine died at it, or could not."""
+        opening, self._opened = self._attack.opening, None
+        if self._attack.process is None:
+            self._attack.process = EngineProcess(self._folder)
+            self._report.engine_starts += 1
+        message = replace(
+            self._open_message, slow=opening.slow, limits=replace(self._plan.limits, arena_bytes=opening.arena_bytes)
+        )
+        answer = self._ask(message)
+        if not isinstance(answer, Opened):
+            self._went_wrong(answer)
+            return False
+        self._opened = opening
+        self._attack.opened()
+        self._judge.opened(answer)
+        self._report.reopened += self._was_open
+        self._was_open = True
+        return True
+
+    def _note(self, executed: Executed) -> None:
+        seconds = executed.seconds
+        self._durations.add("execute", seconds.get("prepare", 0.0) + seconds.get("execute", 0.0))
+        self._durations.add("stage", seconds.get("stage", 0.0))
+        if executed.retries:
+            self._attack.note("block run again")
+        if executed.mode == "sequential":
+            self._attack.note("one by one in a clean worker")
+
+    def _see_workers(self) -> None:
+        process = self._attack.process
+        pids = tuple(worker.pid for worker in process.workers()) if process is not None else ()
+        if pids != self._pids:
+            self._attack.note("workers started again")
+        self._pids = pids
+
+    # ---- what may go wrong ----
+
+    def _went_wrong(self, answer: object | None) -> None:
+        """Go on if the faults explain it. Raises Defect."""
+        if answer is None:
+            return self._died()
+        if isinstance(answer, Broken):
+            raise Defect("unclear error", f"the engine raised what is no error of ioi_exec:\n{answer.text}")
+        assert isinstance(answer, Refused), answer
+        what = f"{answer.kind}: {answer.text}"
+        if answer.exit == StateCorrupt.exit_status:
+            raise Defect("corrupt", what)
+        self._refusals += 1
+        if answer.kind not in _CLEAR or self._refusals > self._attack.open:
+            raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {self._attack.open} faults)")
+        self._attack.refused(answer.kind)
+        if answer.closed:
+            self._attack.note("state opened again")
+            self._opened = None
+
+    def _died(self) -> None:
+        process, self._attack.process, self._opened = self._attack.process, None, None
+        assert process is not None
+        process.close()
+        if process.status != -signal.SIGKILL or not self._attack.open:
+            raise Defect("ended by itself", f"the engine ended with status {process.status}; its last words:\n{process.last_words}")
+        self._attack.note("engine started again")
+        self._attack.rest()
+        self._dead.add(process.mark)  # the next engine comes at once, and may meet what is left of this one
+        self._deaths += 1
+        if self._deaths % self._plan.check_every == 0:
+            self._judge.check(str(self._state), deep=False)
+
+    def _end(self) -> None:
+        """Close the state in peace, and see that nothing is left."""
+        self._attack.end()
+        process = self._attack.process
+        if process is not None:
+            answer = self._ask(End())
+            if not isinstance(answer, Ended):
+                raise Defect("refused without cause", f"the engine could not close the state: {answer}")
+            if process.wait(self._attack.timeline, _PATIENCE) is not None or process.status != 0:
+                raise Defect("ended by itself", f"the engine ended with status {process.status}; its last words:\n{process.last_words}")
+            process.close()
+            self._dead.add(process.mark)
+            self._attack.process = None
+        self._oracle.close()
+        self._no_orphans()
+        left = [str(self._folder / TEMPORARY / name) for name in os.listdir(self._folder / TEMPORARY)]
+        left += [str(each) for each in self._state.parent.iterdir() if each.name.startswith(f".{self._state.name}.")]
+        if left:
+            raise Defect("left behind", f"files were left: {', '.join(left)}")
+
+    def _no_orphans(self, *, wait: bool = True) -> None:
+        """Raises Defect for processes that outlive the engine that started them."""
+        left = self._dead.overdue(wait=wait)
+        if left:
+            self._report.orphans += len(left)
+            raise Defect("orphans", f"processes outlived the engine that started them: {'; '.join(left)}")

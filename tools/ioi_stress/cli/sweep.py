@@ -1,0 +1,124 @@
+"""ioi-stress sweep: a workload measured over a grid of its parameters, workers and policies."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from typing import Any
+
+from ioi_exec import Diverged, InputError
+from ioi_exec.cli.options import Commands, add_command, add_json, print_json, vm_may_print, whole_number
+from ioi_exec.policy import Policy
+
+from ioi_stress.cli.plan_options import add_measuring
+from ioi_stress.cli.values import checked, several
+from ioi_stress.cli.workload_options import add_workloads, chosen_parameters
+from ioi_stress.figures import FIGURES
+from ioi_stress.interval import Interval
+from ioi_stress.plan import Plan
+from ioi_stress.policy_text import parse_policy
+from ioi_stress.sweeps import Grid, Sweep, paper, run as run_sweep
+from ioi_stress.text import counted
+from ioi_stress.verify import on_by_default
+
+REPEAT = 30
+_PAPER = "paper"
+_EPILOG = """Every option of the workload that takes a number or one of several words, and --workers and --policy, takes
+several with commas between; every combination of all of them is a point. Each repetition of each point becomes one row.
+Points take turns, in an order shuffled anew for every round, so that a machine that gets slower makes all of them
+slower alike. With -o a row is in the file as soon as it is measured; after an interruption the same command goes on
+where it ended, and with a larger --repeat adds to it.
+`ioi-stress plot` draws the file. `ioi-stress sweep WORKLOAD --help` lists what a workload takes."""
+
+
+def register(commands: Commands) -> None:
+    command = add_command(
+        commands, "sweep", "Measure a workload over a grid of its parameters, workers and policies.", _EPILOG, needs_state=False,
+        example="ioi-stress sweep uniform --accounts 2,100 --block-size 100 --workers 1,2 --policy default,paper --repeat 2 -o sweep.csv\n"
+        "ioi-stress sweep zipf --s 0.5,1.5 --block-size 100 --repeat 2",
+    )
+    choices = add_workloads(command, _add_sweep, lists=True)
+    parser = choices.add_parser(
+        _PAPER, help="not a workload but a grid: that of the Block-STM paper's evaluation", allow_abbrev=False,
+        description="The grid of the Block-STM paper's evaluation, for this engine: payments of 100 us between 2 to 10,000 accounts, in "
+        "blocks of 1,000 to 10,000, on up to all cores. `ioi-stress plot --figure paper` draws it.",
+        epilog=f"example:\n\n  {command.prog} paper --quick -o paper.csv",
+        formatter_class=command.formatter_class,
+    )
+    add_json(parser, default=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="small blocks and few repetitions: a minute or two, to see what it looks like")
+    _add_sweep(parser)
+    parser.set_defaults(repeat=None, workers=None)
+    command.set_defaults(run=run)
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how it is run")
+    group.add_argument(
+        "--workers", type=several(whole_number), metavar="N,...", help="worker processes (default: one per core; 0: one by one)"
+    )
+    group.add_argument(
+        "--policy", type=_policies, action="extend", metavar="POLICY,...",
+        help=f"of the scheduler: some of {', '.join(Policy.names())}; or one of your own, such as paper,window=64, each with a --policy of "
+        "its own (default: default)",
+    )
+    add_measuring(group)
+    parser.set_defaults(repeat=REPEAT)
+    group = parser.add_argument_group("what comes out")
+    group.add_argument("-o", "--output", metavar="FILE", help="CSV file of the rows, which is gone on with if it is there")
+
+
+@checked
+def _policies(text: str) -> list[Policy]:
+    """One policy where anything is set, else a list of names."""
+    return [parse_policy(text)] if "=" in text else [parse_policy(name.strip()) for name in text.split(",")]
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.output == "-":
+        raise InputError("-o - : rows are appended to a file; without -o, --json prints them")
+    grid, repeat = _grid(options)
+    with vm_may_print():
+        found = run_sweep(grid, repeat, options.output, False if options.quiet or options.json else True)
+    _print(found, options)
+    if found.diverged:
+        raise Diverged(_diverged(found.diverged))
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return 0
+
+
+def _grid(options: argparse.Namespace) -> tuple[Grid, int]:
+    """Raises InputError."""
+    given: dict[str, Any] = {"workload": options.workload, **chosen_parameters(options), "repeat": options.repeat}
+    if options.workload == _PAPER:
+        given = paper(options.quick)
+    name, repeat, workers = (given.pop(each, None) for each in ("workload", "repeat", "workers"))
+    plan = Plan(warmup=options.warmup, sequential=options.sequential, tree=options.tree, state=options.state, pin=options.pin)
+    grid = Grid.of(name, given, options.workers or workers, options.policy or "default", plan)
+    verify = options.verify
+    if verify is None:
+        verify = all(on_by_default(grid.workload_of(point), options.sequential) for point in grid.points)
+    repeat = repeat if options.repeat is None else options.repeat
+    return replace(grid, plan=replace(grid.plan, verify=verify, repeat=repeat)), repeat
+
+
+def _print(found: Sweep, options: argparse.Namespace) -> None:
+    if options.json:
+        points = [
+            {name: value.to_json() if isinstance(value, Interval) else value for name, value in point.items()} for point in found.summary()
+        ]
+        shown = {"file": found.file, "rows": len(found), "wanted": found.wanted, "skipped": found.skipped, "interrupted": found.interrupted}
+        print_json({**shown, "diverged": found.diverged, "figures": list(FIGURES), "points": points})
+        return
+    print(found, flush=True)
+    if found.skipped:
+        print(f"ioi-stress: {counted(found.skipped, 'row')} of these were in {found.file} already and not run again", file=sys.stderr)
+    if found.interrupted and found.file:
+        print(f"ioi-stress: what was measured is in {found.file}; the same command goes on from there", file=sys.stderr)
+
+
+def _diverged(what: list[str]) -> str:
+    more = f" (and {len(what) - 1:,} more)" if len(what) > 1 else ""
+    return f"{what[0]}{more}; `ioi-stress run` with those parameters finds the least block that shows it"

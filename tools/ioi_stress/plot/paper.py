@@ -1,0 +1,70 @@
+"""The figures of the Block-STM paper's evaluation (Gelashvili et al., PPoPP 2023), redone for this engine.
+
+There they are throughput against threads, for each number of accounts and blocks of 1,000 and 10,000; against the
+number of accounts; and against the size of a block; with sequential execution as a line. Persistence is not part of it,
+and so is not here: throughput is of the execution of transactions alone. Drawn of what `ioi-stress sweep paper` or
+`ioi_stress.sweep(**paper())` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ioi_exec import InputError
+
+from ioi_stress.plot import lines
+from ioi_stress.plot.data import LABELS, Source, Where, numbers_of, rows_of, shown, subtitle, throughput_of, varying
+from ioi_stress.plot.figures import Path
+from ioi_stress.plot.style import drawing, from_zero, save, scale_for, settings
+from ioi_stress.sweeps.rows import Row
+from ioi_stress.text import counted
+
+_AXES = ("accounts", "block_size", "workers")
+
+
+def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
+    """Three rows of panels: against workers, against accounts, against block size. Raises InputError if anything else
+    varies."""
+    rows = [row for row in rows_of(data, where) if row["workers"] > 0]
+    missing = [name for name in _AXES if not rows or name not in rows[0]]
+    if missing:
+        raise InputError(f"the paper's figures need {', '.join(missing)}: `ioi-stress sweep paper` measures what they show")
+    accounts, blocks, workers = (numbers_of(rows, name) for name in _AXES)
+    if others := varying(rows, *_AXES):
+        raise InputError(f"{', '.join(others)} varies, which it does not in the paper: choose one value")
+    ends = sorted({blocks[0], blocks[-1]})
+    with settings():
+        figure, panels = drawing(7.6, 8.4, 3, 2, sharey="row")
+        for axes, size in zip(panels[0], ends):
+            _panel(axes, _at(rows, block_size=size), "workers", "accounts", workers, accounts, f"blocks of {size:,}")
+        for axes, size in zip(panels[1], ends):
+            _panel(axes, _at(rows, block_size=size), "accounts", "workers", accounts, workers, f"blocks of {size:,}")
+        for axes, number in zip(panels[2], sorted({workers[0], workers[-1]})):
+            _panel(axes, _at(rows, workers=number), "block_size", "accounts", blocks, accounts, counted(number, "worker"))
+        for row in panels:
+            row[0].set_ylabel("transactions per second")
+            from_zero(row[0])  # the others share it
+            used = [axes for axes in row if axes.has_data()]
+            for axes in row[len(used) :]:
+                axes.remove()
+            lines.legend(used[-1], "workers" if row is panels[1] else "accounts")
+        figure.suptitle(subtitle(rows, *_AXES), fontsize=9, color="#555555", x=0.01, ha="left")
+        save(figure, path)
+    return figure
+
+
+def _at(rows: Sequence[Row], **where: Any) -> list[Row]:
+    return [row for row in rows if all(row[name] == value for name, value in where.items())]
+
+
+def _panel(axes: Axes, rows: Sequence[Row], x: str, by: str, xs: Sequence[Any], values: Sequence[Any], title: str) -> None:
+    parallel, beside = throughput_of("execute")
+    scale_for(axes, xs)
+    lines.draw_all(axes, [(value, shown(value), _at(rows, **{by: value})) for value in values], x, parallel)
+    lines.sequential(axes, rows, x, beside)
+    axes.set_xlabel(LABELS[x])
+    axes.set_title(title)

@@ -1,0 +1,110 @@
+"""Whether two sets of repetitions differ, in several figures at once, without calling noise a difference.
+
+A figure is compared by a permutation test: were A and B the same, any of their repetitions might as well have been the
+other's, so the difference found must be greater than nearly all of those that come out when repetitions are dealt out
+anew. Nothing is assumed about how measurements are distributed. The statistic is that of Yuen (1974): the difference of
+the trimmed means (a fifth off each end, so that single repetitions that something else slowed down do not decide) over
+its standard error.
+
+With eleven figures tested at 5 % each, half of all comparisons of a thing with itself would show some difference. So
+the chance of even one false difference among all figures is held to the level, by the step-down maxT procedure of
+Westfall and Young (1993): each figure's statistic is compared with the greatest of those not yet decided, under the
+same dealings. It does what Holm's does, and loses less where figures hang together, as throughput and executing time
+do. (Holm's needs p < 0.05/11, which five repetitions cannot reach.)
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+LEVEL = 0.05
+DEALINGS = 9_999
+RESAMPLES = 9_999
+TRIMMED = 0.2
+TRIMMED_FROM = 8  # repetitions: of fewer, all count; trimmed to three or four, chance alone would decide the standard error
+
+
+def can_show(n: int, m: int, level: float = LEVEL) -> bool:
+    """Whether n and m repetitions are enough for any difference to be shown: four and four are, three and three are
+    not."""
+    least = (2 if n == m else 1) / comb(n + m, n)
+    return min(n, m) >= 2 and least <= level
+
+
+def adjusted_p(a: Floats, b: Floats, seed: int = 0, dealings: int = DEALINGS) -> Floats:
+    """For every figure, the probability that one as different would be among all of them were A and B the same.
+
+    a, b: (repetitions, figures). All dealings are tried if there are at most `dealings`, else so many, chosen by
+    `seed`, beside the one found (which makes the p-value valid, not approximately so). Same arguments, same result.
+    """
+    n, pooled = len(a), np.concatenate([a, b])
+    dealt = _dealings(n, len(b), seed, dealings)
+    found = np.column_stack([_statistics(_scaled(column), dealt, n) for column in pooled.T])  # (dealings, figures); row 0 is as found
+    order = np.argsort(found[0])  # the least first: each is compared with the greatest of itself and those before it
+    greatest = np.maximum.accumulate(found[:, order], axis=1)
+    reached = (greatest >= found[0, order] * (1 - 1e-9)).mean(axis=0)
+    p = np.empty(pooled.shape[1])
+    p[order] = np.maximum.accumulate(reached[::-1])[::-1]  # never smaller than that of a figure that differs more
+    return p
+
+
+def _dealings(n: int, m: int, seed: int, most: int) -> npt.NDArray[np.intp]:
+    """(dealings, n + m): permutations of the repetitions, the first n of which become A; the first is as it was."""
+    every = np.arange(n + m)
+    if comb(n + m, n) <= most + 1:
+        chosen = np.array(list(combinations(range(n + m), n)), dtype=np.intp)  # begins with 0, 1, ... n - 1
+        others = np.array([np.setdiff1d(every, row, assume_unique=True) for row in chosen])
+        return np.concatenate([chosen, others], axis=1)
+    shuffled = np.random.default_rng(seed).permuted(np.tile(every, (most, 1)), axis=1)
+    return np.concatenate([every[None], shuffled])
+
+
+def _scaled(column: Floats) -> Floats:
+    """Logarithms where there are any, since a change is a ratio; around 0 and at most 1, so that rounding can be told
+    from noise."""
+    values = np.log(column) if (column > 0).all() else column
+    values = values - np.median(values)
+    return values / (np.abs(values).max() or 1.0)
+
+
+def _statistics(values: Floats, dealt: npt.NDArray[np.intp], n: int) -> Floats:
+    mean_a, square_a = _trimmed(values[dealt[:, :n]])
+    mean_b, square_b = _trimmed(values[dealt[:, n:]])
+    difference, error = np.abs(mean_a - mean_b), np.sqrt(square_a + square_b)
+    difference[difference < 1e-12] = 0.0
+    error[error < 1e-12] = 1e-12  # a figure that never varies: any difference is a large one
+    found: Floats = difference / error
+    return found
+
+
+def _trimmed(groups: Floats) -> tuple[Floats, Floats]:
+    """Of every row: the trimmed mean, and the square of its standard error, from the Winsorized variance."""
+    n = groups.shape[1]
+    cut = int(TRIMMED * n) if n >= TRIMMED_FROM else 0
+    kept = np.sort(groups, axis=1)[:, cut : n - cut]
+    ends = cut * (kept[:, :1] ** 2 + kept[:, -1:] ** 2), cut * (kept[:, :1] + kept[:, -1:])
+    mean = ((kept.sum(axis=1, keepdims=True) + ends[1]) / n)[:, 0]
+    square = ((kept**2).sum(axis=1, keepdims=True) + ends[0])[:, 0]
+    winsorized = np.maximum(square - n * mean**2, 0.0)  # (n - 1) times the variance
+    h = n - 2 * cut
+    return kept.mean(axis=1), winsorized / (h * (h - 1))
+
+
+def change_of_medians(
+    a: Floats, b: Floats, *, ratio: bool, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """The interval of median(b) / median(a), or else of their difference, by the bootstrap: medians of repetitions
+    drawn from each with replacement, again and again; the interval holds the middle `confidence` of what comes out
+    (Efron's percentiles).
+    With few repetitions it is somewhat too narrow, which is why it alone never decides that there is a difference."""
+    generator = np.random.default_rng(seed)
+    of_a, of_b = (np.median(generator.choice(each, (resamples, len(each))), axis=1) for each in (a, b))
+    changes = of_b / np.where(of_a == 0, np.nan, of_a) if ratio else of_b - of_a
+    low, high = np.nanquantile(changes, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

@@ -1,0 +1,127 @@
+"""Runs a sweep: every repetition of every point of a grid, one row each."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from ioi_exec import InputError, InputTypeError
+from ioi_exec.executors import SharedPools
+
+from ioi_stress.interruption import held
+from ioi_stress.measure import measure
+from ioi_stress.plan import Plan
+from ioi_stress.sweeps.file import SweepFile
+from ioi_stress.sweeps.grid import Grid, Point, WorkloadMaker
+from ioi_stress.sweeps.progress import progress as shown_progress
+from ioi_stress.sweeps.rows import Row, as_text, row_of
+from ioi_stress.sweeps.sweep import Sweep, divergences
+
+
+def sweep(
+    workload: str | WorkloadMaker,
+    *,
+    workers: Any = None,
+    policies: Any = "default",
+    repeat: int = 30,
+    file: str | os.PathLike[str] | None = None,
+    plan: Plan | None = None,
+    progress: bool | None = None,
+    **grid: Any,
+) -> Sweep:
+    """Measure a workload over a grid of its parameters, workers and policies: a row for every repetition of a point.
+
+        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], file="zipf.csv")
+
+    workload: a name of `ioi_stress.workloads.WORKLOADS`, or a function that takes the grid's parameters and returns a
+    Workload; it may be one of a notebook's, and so may the workload's VM. It is called once for each combination of
+    them, before anything is run.
+    grid: the workload's parameters. A list, tuple, range or array is an axis; anything else is fixed.
+    workers: as in Plan. policies: names as `--policy` takes them, or Policy objects.
+    file: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again,
+    whatever interrupted it, and more repetitions than before go on where it ended; a file of another grid is refused.
+    plan: how to run in all that the grid does not say (tree, state, pin, sequential, verify, warmup).
+    progress: True: show it on standard error; None: where that is a terminal or this is a notebook.
+
+    Each point is first run `plan.warmup` times unmeasured; workers live on from row to row. Ctrl-C ends it with the
+    rows so far and `interrupted`. Raises InputError or InputTypeError for what cannot be a grid before anything is run,
+    StateInUse if another sweep writes `file`, and the engine's errors; the rows measured before are in `file`.
+    """
+    if isinstance(repeat, bool) or not isinstance(repeat, int):
+        raise InputTypeError(f"repeat is {type(repeat).__name__}: give an integer")
+    if repeat < 1:
+        raise InputError(f"repeat is {repeat}: give at least 1")
+    made = Grid.of(workload, grid, workers, policies, plan)
+    return run(made, repeat, file, progress)
+
+
+def run(grid: Grid, repeat: int, file: str | os.PathLike[str] | None = None, progress: bool | None = None) -> Sweep:
+    """The same for a grid that is made already."""
+    with nullcontext() if file is None else SweepFile(file, grid) as opened:
+        rows = [] if opened is None else _typed(opened.rows, grid)
+        done = set() if opened is None else opened.done
+        points = {point.key: point for point in grid.points}
+        found = Sweep(rows, list(grid.axes), repeat * len(points), len(rows), file=None if file is None else os.fspath(file))
+        todo = [
+            (repetition, point)
+            for repetition, shuffled in grid.rounds(repeat)
+            for point in shuffled
+            if (*point.key, str(repetition)) not in done
+        ]
+        try:
+            with shown_progress(progress, len(rows) + len(todo), len(rows)) as show, closing(_Runner(grid)) as runner:
+                for number, (repetition, point) in enumerate(todo, len(rows)):
+                    show(number, describe(point, grid))
+                    row = runner.row(point, repetition)
+                    with held():
+                        if opened is not None:
+                            opened.append(row)
+                        rows.append(row)
+                show(len(rows), "")
+        except KeyboardInterrupt:
+            found.interrupted = True
+        found.diverged = divergences(rows, found.parameters)
+        return found
+
+
+def describe(point: Point, grid: Grid) -> str:
+    """What of it varies in the grid."""
+    values = point.columns
+    axes = {**grid.axes, "workers": grid.workers, "policy": grid.policies}
+    return ", ".join(f"{name} {as_text(values[name])}" for name, axis in axes.items() if len(axis) > 1)
+
+
+def _typed(rows: list[Row], grid: Grid) -> list[Row]:
+    """Rows of a file with the grid's own values, which may be text that looks like a number."""
+    values = {name: {as_text(value): value for value in axis} for name, axis in grid.axes.items()}
+    for row in rows:
+        row.update({name: known[as_text(row[name])] for name, known in values.items() if as_text(row[name]) in known})
+    return rows
+
+
+class _Runner:
+    """Measures one repetition at a time, with workers that live on from one to the next."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._pools = SharedPools()
+        self._warm: set[tuple[str, ...]] = set()
+
+    def row(self, point: Point, repetition: int) -> Row:
+        """Raises KeyboardInterrupt if it was interrupted: half a repetition is none."""
+        warmup = 0 if point.key in self._warm else self._grid.plan.warmup
+        plan = replace(self._grid.plan, workers=point.workers, policy=point.policy, repeat=1, warmup=warmup)
+        workload = self._grid.workload_of(point)
+        result = measure(workload, plan, pools=self._pools)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        self._warm.add(point.key)
+        return {
+            "workload": workload.name, **point.columns, **row_of(result), "repetition": repetition, "grid": self._grid.identity
+        }
+
+    def close(self) -> None:
+        with held():
+            self._pools.close()

@@ -1,0 +1,65 @@
+"""What a run executes: a state to begin with, blocks, and the virtual machine they are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Mapping, Protocol, Sequence
+
+from ioi_exec import BlockHeader
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a workload. header None: the engine's default."""
+
+    txs: Sequence[bytes]
+    header: BlockHeader | None = None
+
+
+class Workload(Protocol):
+    """Anything with these is a workload: those of `ioi_stress.workloads`, and one's own.
+
+    The same to the byte from its parameters on any machine: nothing but integers of a seeded generator decides it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that decides its bytes, the seed included, as JSON has it."""
+        ...
+
+    @property
+    def vm(self) -> str | type | object:
+        """As `ExecutionMachine.create` takes it."""
+        ...
+
+    @property
+    def vm_args(self) -> Mapping[str, Any] | Sequence[Any] | None: ...
+
+    def genesis(self) -> Mapping[bytes, bytes]:
+        """The state before the first block."""
+        ...
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks in order, from the first; every call begins anew."""
+        ...
+
+
+@dataclass(frozen=True)
+class FixedWorkload:
+    """A workload that is all there already: blocks read from files, a block that is being shrunk, a test's."""
+
+    name: str
+    vm: str | type | object
+    state: Mapping[bytes, bytes]
+    fixed: Sequence[Block]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    vm_args: Mapping[str, Any] | Sequence[Any] | None = None
+
+    def genesis(self) -> Mapping[bytes, bytes]:
+        return self.state
+
+    def blocks(self) -> Iterator[Block]:
+        return iter(self.fixed)

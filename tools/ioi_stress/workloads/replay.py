@@ -1,0 +1,91 @@
+"""Blocks that were recorded: the block and genesis files of `ioi-exec`, one file a block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
+from typing import Any, ClassVar, Iterator, Mapping, Sequence
+
+from ioi_exec import InputError, Limits
+from ioi_exec.cli.init import vm_args_value
+from ioi_exec.cli.streams import input_file
+from ioi_exec.files import read_block, read_genesis
+from ioi_stress.workload import Block
+from ioi_stress.workloads.base import VMS
+from ioi_stress.workloads.parameters import TEXT, TEXTS, check_fields, parameter, values_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """The files are read, and refused by file and line, when it is made; what they held is part of `parameters`."""
+
+    name: ClassVar[str] = "replay"
+    summary: ClassVar[str] = "recorded blocks, one file a block, on the state they were executed on"
+    example: ClassVar[str] = "replay block.jsonl --genesis genesis.json"
+    details: ClassVar[str] = ""
+
+    files: tuple[str, ...] = parameter(
+        kind=TEXTS,
+        metavar="FILE",
+        positional=True,
+        help="block files of ioi-exec, in the order of their blocks; - is standard input",
+    )
+    genesis_file: str = parameter(
+        kind=TEXT, named="genesis", metavar="FILE", help="genesis file of ioi-exec: the state before the first block"
+    )
+    runs_on: str = parameter(
+        "payments",
+        named="vm",
+        kind=TEXT,
+        metavar="VM",
+        help="payments; native or python: programs of ioi-stress; or package.module:Class of your own",
+    )
+    args_text: str | None = parameter(
+        None,
+        named="vm_args",
+        kind=TEXT,
+        metavar="JSON",
+        help="arguments of the VM's class: an object by name, or a list",
+    )
+    _state: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
+    _blocks: list[Block] = field(init=False, repr=False, compare=False)
+    _digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if (*self.files, self.genesis_file).count("-") > 1:
+            raise InputError("replay: standard input (-) was given twice: it is one file")
+        vm_args_value(self.args_text)  # refused here, not when it is first asked for
+        payments, all_bytes = self.vm == "payments", sha256()
+
+        def opened(file: str) -> tuple[BytesIO, str]:
+            with input_file(file) as (stream, name):
+                content = stream.read()
+            all_bytes.update(sha256(content).digest())
+            return BytesIO(content), name
+
+        state = read_genesis(*opened(self.genesis_file), accounts=payments)
+        blocks = [read_block(*opened(file), Limits(), transfers=payments) for file in self.files]
+        object.__setattr__(self, "_state", state)
+        object.__setattr__(self, "_blocks", [Block(block.txs, block.header) for block in blocks])
+        object.__setattr__(self, "_digest", all_bytes.hexdigest())
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Of the files the contents count too: sha256 is of the genesis file's SHA-256 and then each block file's."""
+        return {**values_of(self), "sha256": self._digest}
+
+    @property
+    def vm(self) -> str:
+        return VMS.get(self.runs_on, self.runs_on)
+
+    @property
+    def vm_args(self) -> Mapping[str, Any] | Sequence[Any] | None:
+        return vm_args_value(self.args_text)
+
+    def genesis(self) -> Mapping[bytes, bytes]:
+        return self._state
+
+    def blocks(self) -> Iterator[Block]:
+        return iter(self._blocks)

@@ -54,7 +54,7 @@ void ioi_worker_enter(ioi_worker *w) {
     w->run_next = w->run_end = 0;
     w->owned = w->fresh = IOI_NO_TX;
     w->token = false;
-    w->timed_count = 0;
+    w->span.count = 0;
     w->waited_ns = 0;
     w->entered_ns = ioi_now_ns();
     w->timed_from = w->entered_ns;
@@ -121,10 +121,23 @@ void ioi_untimed(ioi_worker *w, uint64_t since) {
     w->timed_from += duration;
 }
 
+static void reserve_span(ioi_worker *w) {
+    if (!ioi_span_reserve(&w->alloc, w->slot)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+}
+
+static void log_suspension(ioi_worker *w) {
+    uint32_t waiting = a32_load_relaxed(&w->slot->current_tx);
+    assert(waiting && "only a transaction that runs can wait");
+    ioi_span span = {waiting - 1, 1, (uint16_t)w->id, ioi_incarnation_of(w, waiting - 1), 1, 0};
+    ioi_span_add(w->arena, w->slot, &span);
+    reserve_span(w); /* that room was its execution's */
+}
+
 bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
     assert(!w->token && "whoever runs at the watermark meets no ESTIMATE");
     give_back_run(w);
     count(&w->slot->suspensions, 1);
+    log_suspension(w);
     uint64_t from = ioi_now_ns();
     bool running;
     for (uint32_t turn = 0; (running = ioi_running(w)); turn++) {
@@ -377,13 +390,27 @@ static uint32_t run_length(const ioi_worker *w, uint32_t left) {
     return length ? (uint32_t)length : 1;
 }
 
-/* One clock reading per run: learn what an execution costs, waits and validations left out as far as possible. */
+/* Learn what the executions in hand cost, waits and validations left out as far as possible. */
 static void close_timing(ioi_worker *w, uint64_t now) {
-    if (w->timed_count) {
-        uint64_t mean = (now - w->timed_from) / w->timed_count;
-        w->cost_ns = w->cost_ns ? (7 * w->cost_ns + mean) / 8 + 1 : mean + 1;
-    }
-    w->timed_count = 0;
+    ioi_span *span = &w->span;
+    if (span->count == 0) return;
+    span->ns = now - w->timed_from;
+    uint64_t mean = span->ns / span->count;
+    w->cost_ns = w->cost_ns ? (7 * w->cost_ns + mean) / 8 + 1 : mean + 1;
+    ioi_span_add(w->arena, w->slot, span);
+    span->count = 0;
+}
+
+static void restart_timing(ioi_worker *w) {
+    uint64_t now = ioi_now_ns();
+    close_timing(w, now);
+    w->timed_from = now;
+}
+
+/* The next transaction of a run goes into the span of those before it, unless it is dear (or nobody knows yet), or another worker
+ * took one in between. */
+static bool own_span(const ioi_worker *w, uint32_t tx) {
+    return w->span.count && (w->cost_ns == 0 || w->cost_ns >= IOI_SPAN_EACH_NS || tx != w->span.first + w->span.count);
 }
 
 static bool claim_run(ioi_worker *w) {
@@ -412,12 +439,20 @@ uint32_t ioi_run_end(const ioi_worker *w, uint32_t tx) {
     return w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
 }
 
+static __attribute__((noinline)) void open_span(ioi_worker *w, uint32_t tx) {
+    reserve_span(w);
+    w->span = (ioi_span){tx, 1, (uint16_t)w->id, ioi_incarnation_of(w, tx), 0, 0};
+}
+
 static ioi_task execute(ioi_worker *w, uint32_t *tx, uint32_t which, bool at_watermark) {
     *tx = which;
     w->fresh = at_watermark ? which : IOI_NO_TX;
     a32_store_relaxed(&w->slot->current_tx, which + 1);
     count(&w->slot->executions, 1);
-    w->timed_count++;
+    if (w->span.count == 0)
+        open_span(w, which);
+    else
+        w->span.count++;
     return IOI_TASK_EXECUTE;
 }
 
@@ -433,7 +468,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         if (w->owned != IOI_NO_TX) {
             uint32_t which = w->owned;
             w->owned = IOI_NO_TX;
-            w->timed_from = ioi_now_ns();
+            restart_timing(w);
             task = execute(w, tx, which, which == a32_load_sc(&sched->commit_idx));
             break;
         }
@@ -441,10 +476,11 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         bool claimed = false;
         while (w->run_next < w->run_end && !(claimed = claim(w, w->run_next))) w->run_next++;
         if (claimed) {
+            if (own_span(w, w->run_next)) restart_timing(w);
             task = execute(w, tx, w->run_next++, false);
             break;
         }
-        if (w->timed_count) close_timing(w, ioi_now_ns());
+        if (w->span.count) close_timing(w, ioi_now_ns());
         if (ioi_recording(w)) ioi_recorder_look(&w->recorder);
         if (!ioi_running(w)) break;
         advance_watermark(w);

@@ -223,10 +223,9 @@ static bool was_read(const void *store, uint64_t entry) {
     return k->generation == s->generation && k->read != NONE;
 }
 
-/* A VM fed with stale reads may go round in circles, whatever it does there: look now and then whether they still stand. */
-static bool gone_stale(ioi_view *v) {
+static __attribute__((noinline)) bool reads_overtaken(ioi_view *v) {
     const struct ioi_view_store *s = v->store;
-    if (++v->operations < v->next_check || v->tx >= v->worker->n) return false;
+    if (v->tx >= v->worker->n) return false;
     /* Looking costs as much as was read: so the next look is after as many operations again. */
     v->next_check = v->operations + (s->reads_count > CHECK_EVERY ? s->reads_count : CHECK_EVERY);
     if (v->worker->fresh == v->tx) return false; /* all below is final */
@@ -240,6 +239,9 @@ static bool gone_stale(ioi_view *v) {
     }
     return false;
 }
+
+/* A VM fed with stale reads may go round in circles, whatever it does there: look now and then whether they still stand. */
+static bool gone_stale(ioi_view *v) { return ++v->operations >= v->next_check && reads_overtaken(v); }
 
 int ioi_view_key(ioi_view *v, const uint8_t *bytes, size_t len, ioi_key *key) {
     assert(len <= UINT32_MAX);

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Iterator, TextIO
 
+from ioi_exec import Progress
 from ioi_stress.measure import Observer
 from ioi_stress.plan import Plan
 from ioi_stress.result import BlockMeasurement
@@ -96,17 +97,24 @@ class _Watching:
         self._now: Now | None = None
         self._block_began = 0.0
         self._running: tuple[int, int] | None = None
+        self._looks = 0
+        self._busy: list[int] = []  # of each worker, the looks that found it at a transaction
 
     def began(self, plan: Plan, total_blocks: int | None) -> None:
         self._now = Now(plan, total_blocks)
         if self._at_once:
             self._show(self._now)
 
-    def progress(self, repetition: int, block: int, progress: Any) -> None:
+    def progress(self, repetition: int, block: int, progress: Progress) -> None:
         now = self._now
         assert now is not None
         if self._running != (repetition, block):
             self._running, self._block_began = (repetition, block), monotonic()
+            self._looks, self._busy = 0, [0] * len(progress.busy)
+        if progress.watermark < progress.transactions:
+            self._looks += 1
+            self._busy = [looks + (tx is not None) for looks, tx in zip(self._busy, progress.busy)]
+            now.occupancy = [looks / self._looks for looks in self._busy]
         now.repetition, now.block = repetition, block
         for name in ("transactions", "watermark", "executions", "aborts", "suspensions"):
             setattr(now, name, getattr(progress, name))

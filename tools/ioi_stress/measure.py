@@ -16,11 +16,11 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from inspect import signature
+from functools import partial
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, StateError, StateExists, VMFault
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, Progress, StateError, StateExists, VMFault
 from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held
@@ -39,8 +39,8 @@ class Observer(Protocol):
     def began(self, plan: Plan, total_blocks: int | None) -> None:
         """total_blocks: that will be executed, warm-up included; None: not known before the first repetition is over."""
 
-    def progress(self, repetition: int, block: int, progress: Any) -> None:
-        """progress: ioi_exec.Progress of the block that is being executed in parallel."""
+    def progress(self, repetition: int, block: int, progress: Progress) -> None:
+        """progress: of the block that is being executed in parallel."""
 
     def finished(self, repetition: int, block: int, measured: BlockMeasurement) -> None:
         """repetition: 1 to plan.repeat; those of the warm-up come before, 0 the last of them."""
@@ -197,11 +197,9 @@ class _Run:
             return machine.execute(block.txs, block.header, sequential=True)
 
         sequential = one_by_one() if kept and (repetition + index) % 2 else None
-        watching: dict[str, Any] = {}
         observer = self.observer
-        if observer is not None:
-            watching = _watched(lambda progress: observer.progress(repetition, index, progress))
-        parallel = machine.execute(block.txs, block.header, **watching)
+        on_progress = None if observer is None else partial(observer.progress, repetition, index)
+        parallel = machine.execute(block.txs, block.header, on_progress=on_progress)
         if sequential is None and (kept or first):
             sequential = one_by_one()
         return parallel, sequential
@@ -319,11 +317,6 @@ def _roots_differ(found: Roots, expected: Roots) -> str | None:
         if one != other:
             return f"the {name} is {one}, sequentially it is {other}"
     return None
-
-
-def _watched(call: Callable[[Any], None]) -> dict[str, Any]:
-    """The option of `execute` that has it call, on engines that tell how far a block is."""
-    return {"on_progress": call} if "on_progress" in signature(ExecutionMachine.execute).parameters else {}
 
 
 def _roots(result: BlockResult) -> Roots:

@@ -12,7 +12,7 @@
 
 #include "jellyfish.h"
 
-enum { KEYS = 2500, VERSIONS = 8, PLACES = 1 << 16, STAGED = 3 };
+enum { KEYS = 1800, VERSIONS = 6, PLACES = 1 << 16, STAGED = 3 };
 
 static uint64_t state;
 

@@ -12,21 +12,28 @@ import pytest
 
 HERE = Path(__file__).parent
 CORE = HERE.parents[2] / "storage" / "core"
-WRAPPED = {"crown_harness": ["malloc", "calloc", "realloc", "mmap", "pool_take"]}  # these can fail there
+FLAGS = "-std=c11 -O1 -g -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -fno-omit-frame-pointer".split()
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all".split()
+CAN_FAIL = ("malloc", "calloc", "realloc", "mmap", "pool_take")
+OPTIONS = {"crown_harness": [f"-Wl,--wrap={name}" for name in CAN_FAIL]}
 SEEDS = os.environ.get("IOI_STORAGE_C_SEEDS", "300")
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory):
+def core(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("core")
+    subprocess.run(["gcc", *FLAGS, *SANITIZERS, "-c", *CORE.glob("*.c")], cwd=folder, check=True)
+    return list(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory, core: list[Path]):
     def run(harness: str) -> Path:
         program = tmp_path_factory.mktemp("harness") / harness
-        sources = [HERE / f"{harness}.c", *CORE.glob("*.c")]
-        flags = "-std=c11 -O1 -g -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -fno-omit-frame-pointer"
-        sanitizers = "-fsanitize=address,undefined -fno-sanitize-recover=all"
-        wraps = [f"-Wl,--wrap={name}" for name in WRAPPED.get(harness, ())]
-        subprocess.run(["gcc", *flags.split(), *sanitizers.split(), f"-I{CORE}", *sources, *wraps, "-o", program], check=True)
+        options = [*FLAGS, *SANITIZERS, *OPTIONS.get(harness, ()), f"-I{CORE}"]
+        subprocess.run(["gcc", *options, HERE / f"{harness}.c", *core, "-o", program], check=True)
         return program
 
     return run
@@ -95,3 +102,11 @@ def test_random_lives(build, harness: str) -> None:
     done = subprocess.run([build(f"{harness}_harness"), "0", SEEDS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{SEEDS} seeds\n"
+
+
+def test_a_child_forked_beside_threads_has_memory(tmp_path: Path) -> None:
+    program = tmp_path / "pool_harness"  # without sanitizers: their own memory does not survive such a fork
+    sources = [HERE / "pool_harness.c", CORE / "pool.c"]
+    subprocess.run(["gcc", *FLAGS, "-pthread", f"-I{CORE}", *sources, "-o", program], check=True)
+    done = subprocess.run([program, "300"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -163,8 +163,8 @@ struct check {
     size_t row;
 };
 
-/* Whether leaves that no entry goes to are made something of, too: they get rows of their own, or stay in the crown, where
- * nothing is checked again. */
+/* Whether leaves that no entry goes to are used, too: they get rows of their own, or stay in the crown, where nothing is
+ * checked again. */
 static bool takes_all_leaves(const struct jf_stage *stage, const struct work *work) {
     const struct node *node = &work->node;
     size_t most = node_size(node) + (work->end - work->begin) * (NODE_LEAF + SHA256_SIZE);

@@ -1,8 +1,8 @@
-/* Random lives of a crown, under sanitizers: whatever was staged before, abandoned or out of memory in the middle, a stage
- * with it gives byte for byte what one without it gives.
+/* Random lives of a crown, under sanitizers: whatever was staged before, abandoned or out of memory in the middle, a
+ * stage with it gives byte for byte what one without it gives.
  *
- * Several batches are staged on each version, one of them is committed. Linked with --wrap for all that takes memory, so
- * that any of it can fail. argv: first seed, number of seeds.
+ * Several batches are staged on each version, one of them is committed. Linked with --wrap for all that takes memory,
+ * so that any of it can fail. argv: first seed, number of seeds.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -104,8 +104,8 @@ struct tree {
 };
 
 /* NULL: out of memory. `levels`: of rows that are read, then it is left as it is. */
-static struct jf_stage *staged(const struct tree *tree, const struct batch *batch, uint64_t version, struct crown *crown,
-                               unsigned levels) {
+static struct jf_stage *staged(const struct tree *tree, const struct batch *batch, uint64_t version,
+                               struct crown *crown, unsigned levels) {
     struct jf_stage *stage;
     const uint8_t *slot = tree->there ? tree->slot : NULL;
     enum jf_result result = jf_open(&stage, 1, slot, tree->leaf, batch->entries, batch->count, version, crown);

@@ -1,4 +1,4 @@
-"""What is kept in memory between stages changes nothing, whatever was staged before: committed or not, rolled back, pruned.
+"""What is kept in memory between stages changes nothing, whatever was staged before: committed or not, rolled back.
 
 IOI_STORAGE_SEEDS widens the range of seeds; a failure names its seed (the test's parameter)."""
 
@@ -49,7 +49,7 @@ def from_the_disk(store: Store, batch: list[Any]) -> Any:
 
 
 def test_writes_that_change_nothing_change_no_row(tmp_path: Path) -> None:
-    """The row of the node at [7] then is a function of what was there and what changed, as the memory takes for granted."""
+    """Rows are a function of what was there and what changed, as the memory takes for granted."""
     many, (one, other) = some_under(["71"], 60), some_under(["73"], 2)
     idle: list[tuple[bytes, bytes | None]] = [(key, None) for key in some_under(["7a"], 300)]
     changes = [(key, None) for key in many] + [(other, b"1")]

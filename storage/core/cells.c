@@ -82,7 +82,7 @@ void *cells_take(struct cells *cells, size_t size) {
         cells->next = first + need;
         mark(cells, first, first + need, true);
         if (!cells->huge && cells->next * CELL > HUGE / 2) ask_for_huge_pages(cells);
-        ASAN_UNPOISON_MEMORY_REGION(cells->base + first * CELL, need * CELL);
+        ASAN_UNPOISON_MEMORY_REGION(cells->base + first * CELL, size);
         return cells->base + first * CELL;
     }
     cells->next = at;

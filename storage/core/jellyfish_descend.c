@@ -163,7 +163,24 @@ struct check {
     size_t row;
 };
 
-/* Checks rows [first, end): their own hashes, and those of the groups that entries go to. */
+/* Whether leaves that no entry goes to are used, too: they get rows of their own, or stay in the crown, where nothing is
+ * checked again. */
+static bool takes_all_leaves(const struct jf_stage *stage, const struct work *work) {
+    const struct node *node = &work->node;
+    size_t most = node_size(node) + (work->end - work->begin) * (NODE_LEAF + SHA256_SIZE);
+    return node->refs != 0 || most > node_room(work->depth) || (stage->crown != NULL && work->depth < CROWN_DEPTHS);
+}
+
+/* The groups of a row whose leaves are used: its hash covers only what it says theirs are. */
+static uint16_t used_groups(const struct jf_stage *stage, const struct work *work) {
+    if (takes_all_leaves(stage, work)) return work->node.groups;
+    uint16_t met = 0;
+    for (size_t at = work->begin; at < work->end; at = stage_run(stage, at, work->end, work->depth))
+        met |= (uint16_t)(1u << node_nibble(stage->entries[at].key_hash, work->depth));
+    return met & work->node.groups;
+}
+
+/* Checks rows [first, end): their own hashes, and those of the groups that are used. */
 static enum jf_result check_rows(struct jf_stage *stage, const struct list *level, size_t first, size_t end, size_t *bad) {
     struct check checks[TOGETHER * 17];
     size_t count = 0;
@@ -173,10 +190,8 @@ static enum jf_result check_rows(struct jf_stage *stage, const struct list *leve
         if (work->ranges == NULL) return JF_MEMORY;
         struct digest own = node_hash_ranges(&stage->rounds, &work->node, work->depth, 0, true, work->ranges, NULL);
         checks[count++] = (struct check){own, work->expected, i};
-        for (size_t begin = work->begin, next; begin < work->end; begin = next) {
-            unsigned n = node_nibble(stage->entries[begin].key_hash, work->depth);
-            next = stage_run(stage, begin, work->end, work->depth);
-            if (!(work->node.groups >> n & 1)) continue;
+        for (unsigned groups = used_groups(stage, work); groups != 0; groups &= groups - 1) {
+            unsigned n = (unsigned)__builtin_ctz(groups);
             struct digest group =
                 node_hash_leaves(&stage->rounds, work->node.slot[n], work->node.count[n], 4u * (work->depth + 1u), NULL);
             checks[count++] = (struct check){group, work->node.hash[n], i};

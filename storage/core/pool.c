@@ -2,6 +2,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum { CHUNK = 256 * 1024, SPARE = 64 /* chunks kept: 16 MiB, what a large batch takes for one subtree */ };
@@ -18,15 +19,13 @@ static struct {
     size_t count;
 } spare = {ATOMIC_FLAG_INIT, NULL, 0};
 
-static void lock_spare(void) {
-    while (atomic_flag_test_and_set_explicit(&spare.lock, memory_order_acquire)) { /* held for a few instructions */
-    }
-}
+/* Nobody waits for it: memory is to be had elsewhere, and in a child forked while a thread held it, it stays held. */
+static bool lock_spare(void) { return !atomic_flag_test_and_set_explicit(&spare.lock, memory_order_acquire); }
 
 static void unlock_spare(void) { atomic_flag_clear_explicit(&spare.lock, memory_order_release); }
 
 static struct pool_chunk *spare_take(void) {
-    lock_spare();
+    if (!lock_spare()) return NULL;
     struct pool_chunk *chunk = spare.chunks;
     if (chunk != NULL) spare.chunks = chunk->next, spare.count--;
     unlock_spare();
@@ -34,9 +33,9 @@ static struct pool_chunk *spare_take(void) {
 }
 
 /* False: there are enough. */
-static int spare_give(struct pool_chunk *chunk) {
-    lock_spare();
-    int taken = spare.count < SPARE;
+static bool spare_give(struct pool_chunk *chunk) {
+    if (!lock_spare()) return false;
+    bool taken = spare.count < SPARE;
     if (taken) chunk->next = spare.chunks, spare.chunks = chunk, spare.count++;
     unlock_spare();
     return taken;

@@ -193,20 +193,26 @@ def _applied(read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> Subtr
     path = bytes([task.entries[0] >> 4])
     key = task.slot[:8] + path
     old_slots = _core.node_slots(_checked_row(read, key, task.slot[8:]))
-    if not any(slot is not None and len(slot) == _REF_SIZE for slot in old_slots):
+    rows_below = {nibble for nibble, slot in enumerate(old_slots) if _is_ref(slot)}
+    if not rows_below:
         return _walked(read, crown, 1, task)  # its leaves stand flat
     groups = _core.split_entries(task.entries, 1)
     results = [_walked(read, crown, 2, SubtreeTask(old_slots[nibble], group, task.version)) for nibble, group in groups]
     slots, rows, stale, effects = _joined(old_slots, groups, results)
     if not any(effects):
         return SubtreeResult(task.slot, [], [], effects)
+    if not any(_is_ref(slots[nibble]) for nibble in rows_below):
+        # Its leaves may stand flat from now on: only a walk from here knows. The rows must be those of a smaller batch that
+        # changes as much, for the crown tells two stages on one version apart by what they changed.
+        return _walked(read, crown, 1, task)
     stale.append(b"\0" + key[:8] + b"\1" + path)
-    left = [slot for slot in slots if slot is not None]
-    if not left or (len(left) == 1 and len(left[0]) == _LEAF_SIZE):  # fewer than two keys have no row
-        return SubtreeResult(left[0] if left else None, rows, stale, effects)
     row = _core.node_row(slots)
     rows.insert(0, _core.packed_row(u64(task.version) + path, row))
     return SubtreeResult(u64(task.version) + _core.node_hash(row), rows, stale, effects)
+
+
+def _is_ref(slot: bytes | None) -> bool:
+    return slot is not None and len(slot) == _REF_SIZE
 
 
 def _joined(

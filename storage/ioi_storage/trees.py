@@ -37,7 +37,7 @@ class TreeUpdate(NamedTuple):
 
     head: TreeHead
     rows: Rows  # of table `nodes`
-    stale: list[bytes]  # records of rows no longer needed, any number in each: kind u8 | version u64 | size u8 | path or key hash
+    stale: list[bytes]  # of rows no longer needed, joined records: kind u8 | version u64 | size u8 | path or key hash
     effects: bytes  # one Effect an entry of the batch, in the order of its key hashes
 
 

@@ -32,6 +32,7 @@ static void begin_piece(struct pieces *pieces) {
     pieces->at = pieces->body = pieces->key + PIECE_KEY;
 }
 
+/* False with an exception. */
 static bool end_piece(struct pieces *pieces) {
     if (pieces->key == NULL) return true;
     size_t size = (size_t)(pieces->at - pieces->body);
@@ -39,14 +40,18 @@ static bool end_piece(struct pieces *pieces) {
     bool ok = seal_write(pieces->key, PIECE_KEY, pieces->body, size, pieces->at);
     pieces->at += SEAL_SIZE;
     pieces->key = NULL;
+    if (!ok) PyErr_NoMemory();
     return ok;
 }
 
-/* False: the records are none, or there is no memory. */
+/* False with an exception: the records are none, or there is no memory. */
 static bool add_records(struct pieces *pieces, const uint8_t *records, size_t size) {
     for (size_t record; size > 0; records += record, size -= record) {
         record = size >= RECORD_HEAD ? RECORD_HEAD + (size_t)records[RECORD_HEAD - 1] : SIZE_MAX;
-        if (record > size) return false;
+        if (record > size) {
+            PyErr_SetString(PyExc_ValueError, "not whole records of stale rows");
+            return false;
+        }
         if (pieces->key != NULL && (size_t)(pieces->at - pieces->body) + record > PIECE && !end_piece(pieces)) return false;
         if (pieces->key == NULL) begin_piece(pieces);
         memcpy(pieces->at, records, record);
@@ -80,7 +85,7 @@ static PyObject *py_stale_rows(PyObject *self, PyObject *args) {
     ok = ok && end_piece(&pieces);
     if (!ok) {
         Py_DECREF(rows);
-        return PyErr_Format(PyExc_ValueError, "not whole records of stale rows");
+        return NULL;
     }
     packed_count(begin, pieces.count);
     _PyBytes_Resize(&rows, pieces.at - begin);

@@ -12,19 +12,28 @@ import pytest
 
 HERE = Path(__file__).parent
 CORE = HERE.parents[2] / "storage" / "core"
+FLAGS = "-std=c11 -O1 -g -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -fno-omit-frame-pointer".split()
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all".split()
+CAN_FAIL = ("malloc", "calloc", "realloc", "mmap", "pool_take")
+OPTIONS = {"crown_harness": [f"-Wl,--wrap={name}" for name in CAN_FAIL]}
 SEEDS = os.environ.get("IOI_STORAGE_C_SEEDS", "300")
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory):
+def core(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("core")
+    subprocess.run(["gcc", *FLAGS, *SANITIZERS, "-c", *CORE.glob("*.c")], cwd=folder, check=True)
+    return list(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory, core: list[Path]):
     def run(harness: str) -> Path:
         program = tmp_path_factory.mktemp("harness") / harness
-        sources = [HERE / f"{harness}.c", *CORE.glob("*.c")]
-        flags = "-std=c11 -O1 -g -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -fno-omit-frame-pointer"
-        sanitizers = "-fsanitize=address,undefined -fno-sanitize-recover=all"
-        subprocess.run(["gcc", *flags.split(), *sanitizers.split(), f"-I{CORE}", *sources, "-o", program], check=True)
+        options = [*FLAGS, *SANITIZERS, *OPTIONS.get(harness, ()), f"-I{CORE}"]
+        subprocess.run(["gcc", *options, HERE / f"{harness}.c", *core, "-o", program], check=True)
         return program
 
     return run
@@ -88,8 +97,16 @@ def test_sha256_has_the_published_digests(sha256_harness, backend: str, message:
     assert done.stdout.decode() == FIPS_180[message] + "\n", done.stderr.decode()
 
 
-@pytest.mark.parametrize("harness", ["jellyfish", "iavl", "cells"])
+@pytest.mark.parametrize("harness", ["jellyfish", "crown", "iavl", "cells"])
 def test_random_lives(build, harness: str) -> None:
     done = subprocess.run([build(f"{harness}_harness"), "0", SEEDS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{SEEDS} seeds\n"
+
+
+def test_a_child_forked_beside_threads_has_memory(tmp_path: Path) -> None:
+    program = tmp_path / "pool_harness"  # without sanitizers: their own memory does not survive such a fork
+    sources = [HERE / "pool_harness.c", CORE / "pool.c"]
+    subprocess.run(["gcc", *FLAGS, "-pthread", f"-I{CORE}", *sources, "-o", program], check=True)
+    done = subprocess.run([program, "300"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -74,9 +74,9 @@ def test_kills(tmp_path) -> None:
     print(f"seed {seed}")
     path = tmp_path / "state"
     expected = Expected()
-    least, survived = 0, 0
+    least, survived, latest = 0, 0, 0.4
     for _ in range(KILLS):
-        acknowledged = run_and_kill(path, rng.uniform(0.05, 0.4))
+        acknowledged = run_and_kill(path, rng.uniform(0.05, latest))
         least = max(least, acknowledged or 0)
         try:
             least = check_whole(path, least, expected)
@@ -84,6 +84,7 @@ def test_kills(tmp_path) -> None:
         except StateMissing:
             # Killed before the rename: nothing acknowledged, nothing at the path.
             assert acknowledged is None and least == 0 and not path.exists()
+            latest *= 1.3  # on a busy machine it takes longer to come to be
     assert survived > 0
     assert check(path, deep=True).findings == []
     with Store.open(path):

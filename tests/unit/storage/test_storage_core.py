@@ -282,6 +282,22 @@ def records(stale: bytes) -> list[bytes]:
     return sorted(found)
 
 
+@pytest.mark.parametrize("why", ["the crown keeps it", "it gets a row of its own"])
+def test_a_group_that_no_write_goes_to_is_checked_where_it_is_used(why: str) -> None:
+    keys = [bytes([0x50, i]) + bytes(30) for i in range(3)] + [bytes([0x51 + i, 7]) + bytes(30) for i in range(14)]
+    slot, rows, _ = apply(None, [entry(key, b"x", i) for i, key in enumerate(keys)], {}, 1)
+    ((key, row),) = rows.items()
+    place = row.index(sha(b"x"))
+    other = seal_row(row[:place] + sha(b"y") + row[place + 32 : -8])
+    assert _core.node_hash(other) == _core.node_hash(row) == slot[8:]
+    crown = _core.Crown(100_000) if why == "the crown keeps it" else None
+    elsewhere = [bytes([0x5F, i]) + bytes(30) for i in range(1 if crown is not None else 12)]
+    subtree = _core.Subtree(1, slot, b"".join(entry(key, b"z", 0) for key in elsewhere), 2, crown)
+    assert subtree.feed([other]) == (0, "its hash is not the one recorded in its parent")
+    few = _core.Subtree(1, slot, entry(elsewhere[0], b"z", 0), 2)  # here it stays what it was
+    assert few.feed([other]) is None
+
+
 def test_a_crown_is_used_by_one_subtree_at_a_time_and_changes_nothing() -> None:
     rng = random.Random(5)
     keys = [bytes([0x50 | rng.randrange(16)]) + rng.randbytes(31) for _ in range(3000)]

@@ -18,6 +18,14 @@ def significant(number: float) -> str:
     return f"{number:.3g}" if abs(number) >= 1e-4 else f"{number:.2e}"
 
 
+def compact(value: float) -> str:
+    """1,000 as 1k: axes have little room."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> str:
     """left: the columns that are aligned to the left, the others are to the right."""
     rows = [list(heads), *map(list, lines)]

@@ -37,7 +37,7 @@ def joined(children: Iterable[Child]) -> Markup:
     return Markup("".join(parts))
 
 
-def tag(name: str, *children: Child, **attributes: Any) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: Any) -> Markup:
     """An element. Attributes: class_ for class, other underscores are hyphens; None: without it; True: its name alone; numbers
     have at most two digits after the point."""
     parts = [name]

@@ -65,12 +65,12 @@ def row_of(result: Result) -> Row:
     }
 
 
-_LASTING = ("cpu", "architecture", "cores", "cores_allowed", "cores_available", "memory_bytes", "system", "python", "ioi_exec", "sha256")
+LASTING = ("cpu", "architecture", "cores", "cores_allowed", "cores_available", "memory_bytes", "system", "python", "ioi_exec", "sha256")
 
 
 def machine_id(facts: Mapping[str, Any]) -> str:
     """Twelve hex digits of the facts that last: equal ones are equal machines with equal software."""
-    lasting = {name: facts.get(name) for name in _LASTING}
+    lasting = {name: facts.get(name) for name in LASTING}
     return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:12]
 
 

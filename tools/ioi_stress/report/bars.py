@@ -25,8 +25,8 @@ def stacked(
     across = Scale.from_zero([sum(values) for _, values in rows], _LEFT, WIDTH - _RIGHT)
     if high is not None:
         across = Scale(0.0, high, _LEFT, WIDTH - _RIGHT)
-    used = [any(values[index] > 0 for _, values in rows) for index in range(len(parts))]
-    children: list[object] = [x_axis(across, bottom, [(tick, significant(tick)) for tick in across.ticks()], unit, _TOP)]
+    used = [any(values[index] > 0.002 * across.high for _, values in rows) for index in range(len(parts))]
+    children: list[object] = [x_axis(across, bottom, [(tick, f"{tick:,g}") for tick in across.ticks()], unit, _TOP)]
     for number, (name, values) in enumerate(rows):
         y, at = _TOP + height * number, 0.0
         children.append(label(_LEFT - 6, y + height / 2 + LINE / 3, name, anchor="end"))

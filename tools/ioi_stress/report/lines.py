@@ -41,14 +41,15 @@ def line_chart(
     by: str = "",
     names: Sequence[str] | None = None,
     whole: bool = False,
+    high: float | None = None,
 ) -> Markup:
     """x, y: what the axes are. by: what the series are. names: of x = 0, 1, ..., where it is no number. whole: x is whole numbers
-    that follow each other (1, 2, 3, ...), with ticks at round ones."""
+    that follow each other (1, 2, 3, ...), with ticks at round ones. high: the greatest of all charts that are to have one scale."""
     xs = sorted({place for each in series for place, _ in each.points})
     across = Scale.around(xs, _LEFT, WIDTH - _RIGHT)
     if names is not None:
         across = Scale(-0.5, len(names) - 0.5, _LEFT, WIDTH - _RIGHT)
-    up = Scale.from_zero([interval.high for each in series for _, interval in each.points], HEIGHT - _BOTTOM, _TOP)
+    up = Scale.from_zero([interval.high for each in series for _, interval in each.points] if high is None else [high], HEIGHT - _BOTTOM, _TOP)
     if names is not None:
         ticks = [(place, names[int(place)]) for place in xs]
     elif whole:

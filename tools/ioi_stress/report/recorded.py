@@ -83,7 +83,7 @@ def _shares(timeline: Timeline) -> list[Markup]:
         rows, [(name, STYLES[name]) for name in CLASSES], title="Where each worker's time went", unit="% of the block's time", high=100.0
     )
     counts = tag("p", counts_line(timeline) + ".", class_="soft")
-    return [chart, counts, folded("The same in numbers", table(heads, cells))]
+    return [tag("div", chart, tag("div", tag("h3", "What was counted"), counts, folded("The workers' time in numbers", table(heads, cells))), class_="beside")]
 
 
 def _why(found: Explanation) -> Markup:
@@ -91,7 +91,8 @@ def _why(found: Explanation) -> Markup:
     if len(path) > 2 * _ENDS:
         path = [*path[:_ENDS], "\u2026", *path[-_ENDS:]]
     chain = tag("p", " \u2192 ".join(path), class_="soft") if len(path) > 1 else None
-    parts: list[Child] = [tag("ul", [tag("li", sentence) for sentence in advice(found)], class_="points"), _bounds(found)]
+    said = tag("ul", [tag("li", sentence) for sentence in advice(found)], class_="points")
+    parts: list[Child] = [tag("div", said, _bounds(found), class_="beside")]
     for each, before in ((tables.keys(found, _TOP), None), (tables.pairs(found, _TOP), None), (tables.path(found, _TOP), chain)):
         if not each.rows:
             parts.append(tag("p", each.title) if each.title else None)

@@ -11,7 +11,7 @@ from ioi_stress.interval import Interval
 from ioi_stress.raw import columns, rows
 from ioi_stress.recording import Recording
 from ioi_stress.report import verdicts
-from ioi_stress.report.again import run_command
+from ioi_stress.report.again import block, run_command
 from ioi_stress.report.bars import stacked, strip
 from ioi_stress.report.cells import MIB, around, heading, shown
 from ioi_stress.report.lines import REFERENCE, Series, line_chart
@@ -34,12 +34,12 @@ def run_page(result: Result, recording: Recording | None = None, unrecorded: str
     workload = result.parameters["workload"]
     scripts, data = [], []
     if recording is not None:
-        block, block_data = recorded_sections(recording)
-        scripts, data = [SCRIPT], [block_data]
+        recorded, its_data = recorded_sections(recording)
+        scripts, data = [SCRIPT], [its_data]
     else:
-        block = [section("block", "One block, step by step", tag("p", unrecorded or "No block was recorded."))]
+        recorded = [section("block", "One block, step by step", tag("p", unrecorded or "No block was recorded."))]
     measured = result.summary()
-    parts = [*_measured(result, measured), *block, _raw(result), _parameters(result), machine_section(result.machine)]
+    parts = [*_measured(result, measured), *recorded, _raw(result), _parameters(result), machine_section(result.machine)]
     title = f"{workload['name']}: {_size(result)}"
     return page(f"{title} \u2013 ioi-stress", [_header(result, measured, title, recording is not None), tag("main", parts)], scripts, data)
 
@@ -62,16 +62,12 @@ def _header(result: Result, measured: Mapping[str, Interval], title: str, record
         f"{counted(len(result.repetitions), 'repetition')} after {run['warmup']} to warm up, policy {run['policy']['name']}, state tree {run['tree']} "
         f"{'in memory' if run['state'] == 'memory' else 'on disk'}, VM {result.parameters['workload']['vm']}"
     )
-    command = run_command(result)
-    again: Child = tag("pre", tag("code", " \\\n    ".join(command))) if command else tag(
-        "p", "This workload was made by a program, so no command line runs it again; its parameters are below.", class_="soft"
-    )
+    again = block(run_command(result), "This workload was made by a program, so no command line runs it again; its parameters are below.")
     links = [("figures", "Figures"), ("block", "One block"), *([("why", "Why")] if recorded else []), ("raw", "Every repetition"), ("parameters", "Parameters"), ("machine", "Machine")]
     if not measured:
         links = links[1:]
     return tag(
-        "header", tag("h1", title), tag("p", what, class_="about"), verdicts.of_run(result), _lead(measured), _cards(result, measured),
-        tag("p", "To run it again:", class_="soft"), again,
+        "header", tag("h1", title), tag("p", what, class_="about"), verdicts.of_run(result), _lead(measured), _cards(measured), again,
         tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections"),
     )
 
@@ -82,20 +78,19 @@ def _lead(measured: Mapping[str, Interval]) -> Markup | None:
     if speedup is None:
         return None
     if speedup.low <= 1 <= speedup.high and speedup.n > 1:
-        text = f"No difference from executing one by one is shown: {significant(speedup.median)} times as fast, but {around(speedup)}."
+        text = f"No difference from executing one by one is shown: {significant(speedup.median)} times as fast ({around(speedup)}), the state root included."
     else:
-        than = "as fast as one by one"
-        text = f"{significant(speedup.median)} times {than} ({around(speedup)}), computing the state root included."
+        text = f"{significant(speedup.median)} times as fast as one by one ({around(speedup)}), the state root included."
     return tag("p", text, class_="lead")
 
 
-def _cards(result: Result, measured: Mapping[str, Interval]) -> Markup | None:
+def _cards(measured: Mapping[str, Interval]) -> Markup | None:
     if not measured:
         return tag("p", "Nothing was measured.", class_="lead")
     items = [
         tag(
-            "li", tag("span", FIGURES[name].label, class_="name"), tag("b", significant(measured[name].median), tag("span", FIGURES[name].unit, class_="unit")),
-            tag("span", around(measured[name]), class_="around"),
+            "li", tag("span", FIGURES[name].label, class_="name"), tag("b", significant(measured[name].median)),
+            tag("span", FIGURES[name].unit, class_="unit"), tag("span", around(measured[name]), class_="around"),
         )
         for name in _CARDS if name in measured
     ]
@@ -115,10 +110,11 @@ def _measured(result: Result, measured: Mapping[str, Interval]) -> list[Markup]:
         ])
     peaks = Interval.of(repetition.peak_memory_bytes / MIB for repetition in whole)
     lines.append(["memory at most", *map(significant, (peaks.median, peaks.low, peaks.high)), "MiB", strip([repetition.peak_memory_bytes / MIB for repetition in whole], peaks, "memory")])
-    figures = table(["figure", "median", "low", "high", "unit", "each repetition"], lines, (0, 4, 5))
+    figures = table(["figure", "median", "low", "high", "unit", "each repetition"], lines, (0, 4, 5), "figures")
     notes = [f"Of each figure, {confidence(next(iter(measured.values())))}.", *(verdicts.sentence(line) for line in engine(result))]
-    charts = [chart for chart in (_phases(result), _repetitions(result), _blocks(result)) if chart is not None]
-    return [section("figures", "Figures", figures, tag("p", " ".join(notes), class_="soft"), tag("div", charts, class_="charts"))]
+    told = tag("div", figures, tag("p", " ".join(notes), class_="soft"))
+    charts = tag("div", _phases(result), _repetitions(result), _blocks(result))
+    return [section("figures", "Figures", tag("div", told, charts, class_="beside uneven"))]
 
 
 def _phases(result: Result) -> Markup | None:

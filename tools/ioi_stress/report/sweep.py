@@ -10,7 +10,7 @@ from typing import Any
 from ioi_stress.figures import FIGURES
 from ioi_stress.interval import Interval
 from ioi_stress.report import verdicts
-from ioi_stress.report.again import sweep_command
+from ioi_stress.report.again import block, sweep_command
 from ioi_stress.report.bars import strip
 from ioi_stress.report.cells import heading, shown
 from ioi_stress.report.lines import IDEAL, REFERENCE, Series, line_chart
@@ -50,10 +50,7 @@ def sweep_page(sweep: Sweep, machine: Mapping[str, Any] | None = None) -> str:
 
 def _header(sweep: Sweep, title: str) -> Markup:
     axes = [(name.replace("_", " "), ", ".join(map(shown, values_of(sweep.rows, name)))) for name in sweep.point_columns if sweep.rows]
-    command = sweep_command(sweep)
-    again: list[Child] = [
-        tag("p", "To run it again:", class_="soft"), tag("pre", tag("code", " \\\n    ".join(command)))
-    ] if command else [tag("p", "Its rows do not say which command line they are of: a program made the workload, or some points are not there yet.", class_="soft")]
+    again = block(sweep_command(sweep), "Its rows do not say which command line they are of: a program made the workload, or not every point is there yet.")
     links = [("figures", "Figures"), ("points", "Points"), ("raw", "Every row"), ("machine", "Machine")]
     nav = tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections") if sweep.rows else None
     return tag("header", tag("h1", title), verdicts.of_sweep(sweep), definitions(axes), again, nav)
@@ -80,8 +77,10 @@ def _against(rows: Sequence[Row], x: str) -> list[Markup]:
             panels.append((", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in zip(rest, values)), chosen))
     parts = [tag("h3", f"Against {LABELS.get(x, x.replace('_', ' '))}")]
     for kind in _kinds(rows, x):
-        charts = [_panel(chosen, x, by, kind, name) for name, chosen in panels[:_PANELS]]
-        parts.append(tag("div", [chart for chart in charts if chart is not None], class_="charts"))
+        drawn = [(f"{kind.title}, {name}" if name else kind.title, _series(chosen, x, by, kind)) for name, chosen in panels[:_PANELS]]
+        high = max((interval.high for _, series in drawn for each in series for _, interval in each.points), default=0.0)
+        labels = {"x": LABELS.get(x, x.replace("_", " ")), "y": kind.y, "by": "" if by is None else LABELS.get(by, by.replace("_", " "))}
+        parts.append(tag("div", [line_chart(series, title=title, high=high, **labels) for title, series in drawn if series], class_="charts"))
     if len(panels) > _PANELS:
         left_out = f"{len(panels) - _PANELS:,} more panels are left out: ioi-stress plot --where draws what is chosen."
         parts.append(tag("p", left_out, class_="soft"))
@@ -98,7 +97,7 @@ def _kinds(rows: Sequence[Row], x: str) -> list[_Kind]:
     return kinds
 
 
-def _panel(rows: Sequence[Row], x: str, by: str | None, kind: _Kind, name: str) -> Markup | None:
+def _series(rows: Sequence[Row], x: str, by: str | None, kind: _Kind) -> list[Series]:
     values = [None] if by is None else values_of(rows, by)
     series = []
     for number, value in enumerate(values):
@@ -107,15 +106,16 @@ def _panel(rows: Sequence[Row], x: str, by: str | None, kind: _Kind, name: str) 
             label = "in parallel" if by is None else short(value)
             series.append(Series(label, [(float(place), interval) for place, interval in points], f"s{number}"))
     if not series:
-        return None
-    if kind.beside is not None and (points := points_of(rows, x, kind.beside)):
+        return []
+    # Neither workers nor policy matter to the sequential execution; a parameter of the workload does.
+    alike = by in (None, "workers", "policy")
+    if kind.beside is not None and alike and (points := points_of(rows, x, kind.beside)):
         series.append(Series("one by one", [(float(place), interval) for place, interval in points], REFERENCE))
     if kind.title == "Speed-up":
         places = [place for each in series for place, _ in each.points if place >= 1]
         if places:
             series.append(Series("as many as workers", [(place, _one(place)) for place in sorted(set(places))], IDEAL))
-    title = f"{kind.title}, {name}" if name else kind.title
-    return line_chart(series, title=title, x=LABELS.get(x, x.replace("_", " ")), y=kind.y, by="" if by is None else LABELS.get(by, by.replace("_", " ")))
+    return series
 
 
 def _one(value: float) -> Interval:

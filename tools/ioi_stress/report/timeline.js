@@ -157,7 +157,7 @@
 
   function drawAxis() {
     const [factor, unit] = UNITS.find(([size]) => view[1] >= 2 * size) || [1, "ns"];
-    const least = (view[1] - view[0]) / factor / Math.max((right() - L.left) / 110, 2);
+    const least = (view[1] - view[0]) / factor / Math.max((right() - L.left) / 80, 2);
     const power = 10 ** Math.floor(Math.log10(least));
     const step = [1, 2, 5, 10].map((times) => times * power).find((each) => each >= least * 0.999);
     const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -249,7 +249,8 @@
     const found = /^#t=(\d+)-(\d+)$/.exec(location.hash);
     const tx = /^#tx=(\d+)$/.exec(location.hash);
     if (found && Number(found[1]) < Number(found[2])) show(Number(found[1]), Number(found[2]), false);
-    else if (tx) find(Number(tx[1]));
+    else if (!tx || !find(Number(tx[1]))) return;
+    box.scrollIntoView();
   }
 
   function place(event) {

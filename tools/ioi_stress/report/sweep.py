@@ -75,16 +75,20 @@ def _against(rows: Sequence[Row], x: str) -> list[Markup]:
         chosen = [row for row in rows if all(row[name] == value for name, value in zip(rest, values))]
         if len(values_of(chosen, x)) > 1:
             panels.append((", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in zip(rest, values)), chosen))
-    parts = [tag("h3", f"Against {LABELS.get(x, x.replace('_', ' '))}")]
+    parts = [tag("h3", f"Against {_name(x)}")]
     for kind in _kinds(rows, x):
         drawn = [(f"{kind.title}, {name}" if name else kind.title, _series(chosen, x, by, kind)) for name, chosen in panels[:_PANELS]]
         high = max((interval.high for _, series in drawn for each in series for _, interval in each.points), default=0.0)
-        labels = {"x": LABELS.get(x, x.replace("_", " ")), "y": kind.y, "by": "" if by is None else LABELS.get(by, by.replace("_", " "))}
-        parts.append(tag("div", [line_chart(series, title=title, high=high, **labels) for title, series in drawn if series], class_="charts"))
+        charts = [line_chart(series, title=title, x=_name(x), y=kind.y, by=_name(by or ""), high=high) for title, series in drawn if series]
+        parts.append(tag("div", charts, class_="charts"))
     if len(panels) > _PANELS:
         left_out = f"{len(panels) - _PANELS:,} more panels are left out: ioi-stress plot --where draws what is chosen."
         parts.append(tag("p", left_out, class_="soft"))
     return parts
+
+
+def _name(column: str) -> str:
+    return LABELS.get(column, column.replace("_", " "))
 
 
 def _kinds(rows: Sequence[Row], x: str) -> list[_Kind]:
@@ -137,7 +141,7 @@ def _categories(sweep: Sweep) -> Markup:
         if found:
             series.append(Series(label, found, style, joined=False))
     names = [", ".join(short(rows[0][name]) for name in columns) for rows in points]
-    return line_chart(series, title="Throughput", x=", ".join(LABELS.get(name, name) for name in columns), y="transactions per second", names=names)
+    return line_chart(series, title="Throughput", x=", ".join(map(_name, columns)), y="transactions per second", names=names)
 
 
 def _points(sweep: Sweep) -> Markup:

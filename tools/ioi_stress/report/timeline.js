@@ -84,8 +84,12 @@
         const across = clipped(lane.end[i]) - from;
         if (across < 1) {
           const column = Math.floor(from);
-          if (!shares.has(column)) shares.set(column, new Float64Array(data.classes.length));
-          shares.get(column)[kind] += across;
+          const beyond = Math.max(from + across - column - 1, 0); // into the next column
+          for (const [at, part] of [[column, across - beyond], [column + 1, beyond]]) {
+            if (part === 0) continue;
+            if (!shares.has(at)) shares.set(at, new Float64Array(data.classes.length));
+            shares.get(at)[kind] += part;
+          }
           continue;
         }
         paths[kind].push(`M${digits(from)} ${digits(center - height / 2)}h${digits(across)}v${digits(height)}h-${digits(across)}z`);
@@ -142,14 +146,17 @@
   }
 
   function drawWatermark() {
-    const up = (value) => L.water_bottom - (value / Math.max(data.transactions, 1)) * (L.water_bottom - L.water_top);
     let i = Math.max(above(waterTimes, view[0]) - 1, 0);
+    const low = isAll() ? 0 : waterValues[i];
+    const high = isAll() ? data.transactions : waterValues[Math.max(above(waterTimes, view[1]) - 1, 0)];
+    const up = (value) => L.water_bottom - ((value - low) / Math.max(high - low, 1)) * (L.water_bottom - L.water_top);
+    const number = (value) => value.toLocaleString("en");
     let path = `M${digits(L.left)} ${digits(up(waterValues[i]))}`;
     for (i++; i < waterTimes.length && waterTimes[i] <= view[1]; i++) path += `H${digits(x(waterTimes[i]))}V${digits(up(waterValues[i]))}`;
     path += `H${digits(right())}`;
     fill("timeline-watermark", [
       element("path", { d: `M${digits(L.left)} ${L.water_top}H${digits(right())}`, class: "grid" }),
-      element("text", { x: right(), y: L.water_top - 5, class: "label", "text-anchor": "end" }, data.transactions.toLocaleString("en")),
+      element("text", { x: right(), y: L.water_top - 5, class: "label", "text-anchor": "end" }, isAll() ? number(high) : `${number(low)} to ${number(high)}`),
       element("path", { d: `${path}V${L.water_bottom}H${L.left}Z`, class: "water" }),
       element("path", { d: path, class: "watermark" }),
     ]);

@@ -65,11 +65,10 @@ class Layout:
         return self.top + (worker + 0.55) * self.lane
 
 
-def still(timeline: Timeline, begin: int, end: int) -> tuple[Markup, Markup]:
+def still(timeline: Timeline, segments: Segments, begin: int, end: int) -> tuple[Markup, Markup]:
     """(picture, legend) of nanoseconds `begin` to `end`."""
     layout = Layout(timeline.record.workers)
     across = Scale(begin, end, layout.left, layout.width - layout.right)
-    segments = Segments.of(timeline)
     inside = (segments.end > begin) & (segments.start < end)
     drawn = _singly(segments, inside, timeline, across, layout) if inside.sum() <= _SINGLY else _merged(segments, across, layout)
     unit, unit_name = time_unit(end)

@@ -17,6 +17,7 @@ from ioi_stress.report.markup import Child, Markup, json_script, tag
 from ioi_stress.report.page import folded, section, table
 from ioi_stress.report.timeline_data import timeline_data
 from ioi_stress.text import counted, short
+from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.summary import counts_line, shares_cells
 from ioi_stress.trace.timeline import CLASSES, Timeline
 from ioi_stress.trace.window import window
@@ -30,9 +31,10 @@ def recorded_sections(recording: Recording) -> tuple[list[Markup], Markup]:
     """The sections "block" and "why", and the data that the script `SCRIPT` wants."""
     found = Explanation.of(recording)
     begin, end = window(found.timeline, None, None)
-    data = timeline_data(found.timeline, begin, end)
+    segments = Segments.of(found.timeline)
+    data = timeline_data(found.timeline, segments, begin, end)
     block = section(
-        "block", "One block, step by step", tag("p", _about(found), class_="about"), _timeline(found.timeline, begin, end, data["merged"]),
+        "block", "One block, step by step", tag("p", _about(found), class_="about"), _timeline(found.timeline, segments, begin, end, data["merged"]),
         _shares(found.timeline),
     )
     return [block, _why(found)], json_script("timeline-data", data)
@@ -49,8 +51,8 @@ def _about(found: Explanation) -> str:
     )
 
 
-def _timeline(timeline: Timeline, begin: int, end: int, merged: int) -> Markup:
-    picture, legend = still(timeline, begin, end)
+def _timeline(timeline: Timeline, segments: Segments, begin: int, end: int, merged: int) -> Markup:
+    picture, legend = still(timeline, segments, begin, end)
     buttons: list[Child] = [
         tag("button", text, type="button", data_do=does, data_whole="" if does in ("left", "right", "all") else None, aria_label=name, title=name)
         for does, text, name in (

@@ -21,14 +21,13 @@ _SAMPLES = 3_000  # of the watermark
 _KEY_WIDTH = 80
 
 
-def timeline_data(timeline: Timeline, begin: int, end: int, pieces: int = PIECES) -> dict[str, Any]:
+def timeline_data(timeline: Timeline, segments: Segments, begin: int, end: int, pieces: int = PIECES) -> dict[str, Any]:
     """lanes: for each worker, of each piece one after the other: nanoseconds since the end of the one before, how long, code, tx.
     code: index into `classes` + 16 * incarnation; of a merged one -(that index + 16 * how many) - 1, and tx is its first.
     causes: by lane, of pieces that another transaction or a key has to do with: index of the piece, key, other, its incarnation.
     merged: below how many nanoseconds pieces were merged; 0: none was. aborts: time, worker, tx, incarnation, key, other, its
     incarnation, then time and worker where its arrow begins and ends (-1: no arrow). keys: names, those that are mentioned."""
     layout, keys = Layout(timeline.record.workers), _Keys(timeline)
-    segments = Segments.of(timeline)
     kept = segments.what != CLASSES.index(WAKING)
     rows = np.stack([each[kept] for each in (segments.worker, segments.start, segments.end, segments.what, segments.span)], axis=1)
     counts = np.ones(len(rows), np.int64)
@@ -37,10 +36,11 @@ def timeline_data(timeline: Timeline, begin: int, end: int, pieces: int = PIECES
         # A merged stretch leaves a piece for each class in it, of which there are hardly more than four.
         below = max(4 * layout.workers * (end - begin) // pieces, 1)
         rows, counts = _merged(rows, below)
+    about = {name: timeline.spans[name].tolist() for name in ("tx", "incarnation", "key", "other", "other_incarnation")}
     lanes, causes = [], []
     for worker in range(layout.workers):
         chosen = rows[:, 0] == worker
-        lane, cause = _lane(timeline, rows[chosen], counts[chosen], keys)
+        lane, cause = _lane(about, rows[chosen], counts[chosen], keys)
         lanes.append(lane)
         causes.append(cause)
     times, values = watermark(timeline)
@@ -74,11 +74,9 @@ class _Keys:
         return [readable(self._keys[key], _KEY_WIDTH) for key in self._numbers]
 
 
-def _lane(timeline: Timeline, rows: Ints, counts: Ints, keys: _Keys) -> tuple[list[int], list[int]]:
-    spans = timeline.spans
+def _lane(about: dict[str, list[int]], rows: Ints, counts: Ints, keys: _Keys) -> tuple[list[int], list[int]]:
     lane: list[int] = []
     causes: list[int] = []
-    about = {name: spans[name].tolist() for name in ("tx", "incarnation", "key", "other", "other_incarnation", "kind")}
     at = 0
     for piece, ((_, start, end, what, span), count) in enumerate(zip(rows.tolist(), counts.tolist())):
         code = what + 16 * about["incarnation"][span] if count == 1 else -(what + 16 * count) - 1

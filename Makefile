@@ -22,7 +22,7 @@ demo: build
 	$(BIN)/python -m tools.demo
 
 test: build
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
     from ioi_exec.past import PastState
+    from ioi_exec.per_tx import PER_TX
     from ioi_exec.policy import Policy
+    from ioi_exec.progress import Progress
     from ioi_exec.receipt import Receipt, Receipts
     from ioi_exec.record import EventKind, Record
     from ioi_exec.result import BlockResult, Stats
@@ -54,7 +56,9 @@ _HOMES = {
     "limits": "Limits",
     "machine": "ExecutionMachine",
     "past": "PastState",
+    "per_tx": "PER_TX",
     "policy": "Policy",
+    "progress": "Progress",
     "receipt": "Receipt Receipts",
     "record": "EventKind Record",
     "result": "BlockResult Stats",
@@ -64,6 +68,7 @@ _HOMES = {
 _HOME_OF = {name: f"ioi_exec.{home}" for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "PER_TX",
     "VM",
     "BlockHeader",
     "BlockResult",
@@ -80,6 +85,7 @@ __all__ = [
     "MachineClosed",
     "PastState",
     "Policy",
+    "Progress",
     "ReadOnly",
     "Receipt",
     "Receipts",

@@ -7,8 +7,9 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 
 from ioi_exec.context import BlockContext
 from ioi_exec.policy import DEFAULT, Policy
+from ioi_exec.progress import OnProgress
 from ioi_exec.receipt import Receipt, Receipts
-from ioi_exec.result import RecordRows, Stats
+from ioi_exec.result import Measured, RecordRows, Stats
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -31,6 +32,7 @@ class Outcome:
     writes: list[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
+    measured: Measured = field(default_factory=Measured)
     record: RecordRows | None = None
 
 
@@ -64,11 +66,13 @@ class BaseState(Protocol):
 
 class Executor(Protocol):
     """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
-    transaction; what it raises ends the block and propagates."""
+    transaction, `on_progress` about every 50 ms and at the end; what they raise ends the block and propagates."""
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """The processes it has now. For any thread, also while `run` goes on in another."""
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome: ...
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome: ...
     def close(self) -> None: ...

@@ -8,8 +8,9 @@ from ioi_shm import run_sequential
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import end_block_failed
 from ioi_exec.limits import Limits
+from ioi_exec.progress import AloneProgress, OnProgress
 from ioi_exec.receipt import Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import Measured, Stats
 from ioi_exec.vm.loading import LoadedVM
 
 
@@ -22,10 +23,13 @@ class NativeSequentialExecutor:
         self._vm = vm
         self._limits = limits
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
         began = perf_counter()
         context = block.context
-        writes, blob, ends, error, busy_ns = run_sequential(
+        progress = AloneProgress(on_progress, len(block.txs))
+        writes, blob, ends, error, busy_ns, each_ns = run_sequential(
             self._vm.native,
             block.txs,
             self._limits.of_transaction(),
@@ -35,6 +39,7 @@ class NativeSequentialExecutor:
             proposer=context.proposer,
             extra=context.extra,
             parent_root=context.parent_root,
+            report=None if on_progress is None else progress.at,
         )
         receipts = Receipts(blob, ends)
         executed = perf_counter()
@@ -43,9 +48,10 @@ class NativeSequentialExecutor:
                 on_receipt(index, receipt)
         if error is not None:
             raise end_block_failed(len(block.txs), error)
+        progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}
-        return Outcome(writes, receipts, stats)
+        return Outcome(writes, receipts, stats, Measured(alone=each_ns))
 
     def close(self) -> None:
         """Nothing to end."""

@@ -22,15 +22,16 @@ from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
+from ioi_exec.progress import PROGRESS_NS, OnProgress, Progress
 from ioi_exec.receipt import Receipts
-from ioi_exec.result import RecordRows, Stats
+from ioi_exec.result import Measured, RecordRows, Stats
 from ioi_exec.vm.loading import LoadedVM
 from ioi_exec.workers.pool import Pool
 
 FREE_DEATHS = 16
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
-LOOK_NS = 50_000_000  # how often to look whether the workers live, while nothing else wakes this thread
+LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
 START_SECONDS = 60.0  # for new processes to come up, on a machine that is busy; no transaction can be blamed for these
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
@@ -103,20 +104,26 @@ class ParallelExecutor:
         alone = self._alone
         return (*self._pool.pids, *(alone.pids if alone is not None else ()))
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
-        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` raises."""
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
+        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` and `on_progress` raise."""
         began = perf_counter()
-        if not block.txs and not self._vm.end_block and not block.record:  # nothing to execute: nobody is woken for it
-            return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began}))
+        if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
+            if on_progress is not None:
+                on_progress(Progress(0, 0, 0, 0, 0, 0, (), 0))
+            stats = Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began})
+            return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
         attempts = _Attempts(len(block.txs))
-        streamed = _Stream(on_receipt)
+        streamed = _Stream(on_receipt, on_progress)
         try:
             while True:
                 pool = self._pool_for(attempts)
                 outcome = self._attempt(pool, block, base, streamed, attempts)
                 if outcome is not None:
                     outcome.stats.retries = attempts.retries
-                    outcome.stats.seconds["execute"] = perf_counter() - began
+                    took = outcome.stats.seconds.get("record", 0.0)
+                    outcome.stats.seconds["execute"] = perf_counter() - began - took
                     return outcome
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
@@ -179,20 +186,23 @@ class ParallelExecutor:
                 pool.kill()
                 attempts.death(culprits)
                 return None
-        except BaseException:  # Ctrl-C, or on_receipt raised: the block is not wanted any more
+        except BaseException:  # Ctrl-C, or on_receipt or on_progress raised: the block is not wanted any more
             pool.kill()
             raise
         pool.busy = False
         self._bytes = max(self._bytes, arena.used)
-        if arena.state == BLOCK_FULL or arena.record_lost:
+        if arena.state == BLOCK_FULL or (arena.state == BLOCK_DONE and arena.record_lost):
             attempts.retries += 1
             memory.grow_to(self._roomier(memory.reserved))
             return None
         if arena.state == BLOCK_DONE:
             streamed.hand_out(arena)
+            streamed.tell(arena)
             outcome = self._outcome(arena, block.policy, attempts)
             if block.record:
+                done = perf_counter()
                 outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
+                outcome.stats.seconds["record"] = perf_counter() - done
             return outcome
         raise self._failure(pool, arena)
 
@@ -233,7 +243,7 @@ class ParallelExecutor:
 
     def _watch(self, pool: Pool, arena: Arena, streamed: _Stream) -> bool:
         """Sleep until the workers are through. False: one died, or nothing moved for too long."""
-        progress, since, entered = _progress(arena), monotonic(), pool.up
+        signs, since, entered = _signs_of_life(arena), monotonic(), pool.up
         look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
         patience = self._limits.stall_seconds
         for turn in itertools.count():
@@ -243,13 +253,14 @@ class ParallelExecutor:
             streamed.hand_out(arena)
             if turn % (LOOK_NS // look):
                 continue
+            streamed.tell(arena)
             if pool.dead():
                 # The others may wait for it for ever; but the block may also have been over already.
                 return arena.wait(0)
             entered = entered or all(arena.slot(i)["in_block"] for i in range(arena.workers))
-            now = _progress(arena)
-            if now != progress:
-                progress, since = now, monotonic()
+            now = _signs_of_life(arena)
+            if now != signs:
+                signs, since = now, monotonic()
             elif monotonic() - since > (patience if entered else max(patience, START_SECONDS)):
                 return False
         raise AssertionError("unreachable")
@@ -270,7 +281,7 @@ class ParallelExecutor:
         )
         writes = arena.seal()
         self._keys = 2 * len(writes)
-        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats)
+        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats, Measured(*arena.per_tx()))
 
     def _failure(self, pool: Pool, arena: Arena) -> Error:
         """Why the block was stopped."""
@@ -294,10 +305,12 @@ class ParallelExecutor:
 
 
 class _Stream:
-    """Hands out receipts in order and each once, however often the block runs: final ones are the same every time."""
+    """What the caller hears of a block: receipts in order and each once, however often the block runs, for final ones are the same
+    every time; and progress."""
 
-    def __init__(self, on_receipt: OnReceipt | None) -> None:
+    def __init__(self, on_receipt: OnReceipt | None, on_progress: OnProgress | None) -> None:
         self.on_receipt = on_receipt
+        self._on_progress = on_progress
         self._next = 0
 
     def hand_out(self, arena: Arena) -> None:
@@ -311,8 +324,26 @@ class _Stream:
             self._next = index + 1
             self.on_receipt(index, receipt)
 
+    def tell(self, arena: Arena) -> None:
+        if self._on_progress is not None:
+            self._on_progress(_looked_at(arena))
 
-def _progress(arena: Arena) -> tuple[int, ...]:
+
+def _looked_at(arena: Arena) -> Progress:
+    slots = [arena.slot(i) for i in range(arena.workers)]
+    return Progress(
+        transactions=arena.transactions,
+        watermark=arena.watermark,
+        executions=sum(slot["executions"] for slot in slots),
+        validations=sum(slot["validations"] for slot in slots),
+        aborts=sum(slot["aborts"] for slot in slots),
+        suspensions=sum(slot["suspensions"] for slot in slots),
+        busy=tuple(slot["current_tx"] - 1 if slot["current_tx"] else None for slot in slots),
+        arena_bytes=arena.used,
+    )
+
+
+def _signs_of_life(arena: Arena) -> tuple[int, ...]:
     slots = [arena.slot(i) for i in range(arena.workers)]
     return arena.watermark, *(slot["executions"] + slot["in_block"] for slot in slots)
 

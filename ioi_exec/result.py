@@ -10,6 +10,8 @@ from ioi_exec.header import BlockHeader
 from ioi_exec.receipt import Receipts
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from ioi_storage import Staged
 
     from ioi_exec.record import Record
@@ -27,7 +29,7 @@ class Stats:
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
     stage_threads: threads that computed the state root.
     retries: times the whole block was run again (a worker died, shared memory ran out).
-    seconds: wall time by phase.
+    seconds: wall time by phase; "record": taking the record out, after "execute".
     busy_seconds: per worker, the time it spent executing and validating.
     """
 
@@ -59,6 +61,18 @@ class Stats:
         }
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of each transaction, in the bytes it was taken out as.
+
+    statuses, spans: of the arena (Arena.per_tx). alone: u64 nanoseconds each, if they were executed in the calling process.
+    """
+
+    statuses: bytes = b""
+    spans: bytes = b""
+    alone: bytes = b""
+
+
 class RecordRows(NamedTuple):
     """A block's record as it comes out of the arena: what `Record.of` takes."""
 
@@ -85,6 +99,7 @@ class BlockResult:
     failed: int
     writes: list[tuple[bytes, bytes | None]] = field(repr=False)
     stats: Stats = field(repr=False)
+    measured: Measured = field(repr=False)
     layer: object = field(repr=False)
     staged: Staged = field(repr=False)
     """The store's part of the result, and the store (or sandbox) it belongs to."""
@@ -103,6 +118,13 @@ class BlockResult:
     def height(self) -> int:
         assert self.header.height is not None
         return self.header.height
+
+    @cached_property
+    def per_tx(self) -> npt.NDArray[np.void]:
+        """How each transaction was executed: an array of dtype `ioi_exec.PER_TX`, by TxIndex. No result depends on it."""
+        from ioi_exec.per_tx import per_tx  # numpy is loaded where it is asked for
+
+        return per_tx(self.measured)
 
     @property
     def transactions(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from array import array
+from time import perf_counter, perf_counter_ns
 
 from ioi_exec.context import TxContext
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import done_receipt, end_block_fault, failed_receipt, transaction_fault
 from ioi_exec.limits import Limits
 from ioi_exec.overlay import Overlay, WriteSet
+from ioi_exec.progress import AloneProgress, OnProgress
 from ioi_exec.receipt import PackedReceipts, Receipt, Receipts
-from ioi_exec.result import Stats
+from ioi_exec.result import Measured, Stats
 from ioi_exec.view import TxView
 from ioi_exec.vm.loading import LoadedVM
 
@@ -24,23 +26,31 @@ class SequentialExecutor:
         self._vm = vm
         self._limits = limits
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
         began = perf_counter()
         overlay = Overlay(base)
         packed = PackedReceipts()
+        each_ns = array("Q")
+        progress = AloneProgress(on_progress, len(block.txs))
         for tx_index, tx in enumerate(block.txs):
+            started = perf_counter_ns()
             receipt, writes = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
             overlay.apply(writes)
+            each_ns.append(perf_counter_ns() - started)
             packed.append(receipt)
             if on_receipt is not None:
                 on_receipt(tx_index, receipt)
+            progress.at(tx_index + 1)
         receipts = packed.finish()
         executed = perf_counter()
         run_end_block(self._vm, self._limits, block, overlay, receipts)
         ended = perf_counter()
+        progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
         stats.seconds = {"execute": executed - began, "end_block": ended - executed}
-        return Outcome(overlay.batch(), receipts, stats)
+        return Outcome(overlay.batch(), receipts, stats, Measured(alone=each_ns.tobytes()))
 
     def close(self) -> None:
         """Nothing to end."""

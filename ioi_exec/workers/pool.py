@@ -209,7 +209,6 @@ class Pool:
         self._pid = os.getpid()
         self.up = False
         self.starts += 1
-        self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
         try:
             _starter.call(self._start_processes)
             if self._pin:
@@ -221,7 +220,8 @@ class Pool:
             raise
 
     def _start_processes(self) -> None:
-        assert self._memory is not None
+        # Not in the caller's thread: Ctrl-C could come between the making of a descriptor and its keeping.
+        self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
         env = {**os.environ, "PYTHONHASHSEED": "0"}
         output = 2 if _is_open(2) else subprocess.DEVNULL
         for worker in range(self.workers):

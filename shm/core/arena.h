@@ -25,7 +25,7 @@ enum {
     IOI_CHUNK = 32 * 1024,  /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
-#define IOI_LAYOUT UINT64_C(2)                 /* raised when a shared structure changes */
+#define IOI_LAYOUT UINT64_C(4)                 /* raised when a shared structure changes */
 
 /* How a block stands. Anything but RUNNING sends every worker home. */
 typedef enum ioi_block_state {
@@ -46,6 +46,7 @@ typedef struct ioi_slot {
     a64 wait_ns;        /* idle or suspended */
     a64 written;        /* newest entry this worker was first to write (list through ioi_entry.next_written) */
     a64 solo;           /* transactions run alone at the watermark */
+    a64 spans;          /* newest piece of its log: spans.h */
     a64 events;         /* newest chunk of what this worker recorded: recorder.h */
     a32 record_lost;    /* there was no room for some of it */
 } ioi_slot;

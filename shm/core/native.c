@@ -127,7 +127,7 @@ bool ioi_native_run(ioi_native *native) {
     if (native->left_ns) {
         ioi_untimed(w, native->left_ns);
         uint64_t only = native->missing_count == 1 ? ioi_offset(w->arena, native->missing[0]) : 0;
-        if (w->recording) ioi_recorder_fetched(&w->recorder, native->left_ns, view->tx, view->incarnation, only);
+        if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, native->left_ns, view->tx, view->incarnation, only);
     }
     native->missing_count = 0;
     native->left_ns = 0;
@@ -142,7 +142,7 @@ bool ioi_native_run(ioi_native *native) {
         }
         ioi_outcome outcome;
         if (call_vm(native, &outcome) == IOI_STOP) {
-            if (w->recording) ioi_recorder_executed(&w->recorder, false);
+            if (ioi_recording(w)) ioi_recorder_executed(&w->recorder, false);
             switch (view->stop) {
             case IOI_STOP_BASE:
                 miss(native, view->missing);

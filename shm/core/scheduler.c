@@ -54,12 +54,12 @@ void ioi_worker_enter(ioi_worker *w) {
     w->run_next = w->run_end = 0;
     w->owned = w->fresh = IOI_NO_TX;
     w->token = false;
-    w->timed_count = 0;
+    w->span.count = 0;
     w->waited_ns = 0;
     w->entered_ns = ioi_now_ns();
     w->timed_from = w->entered_ns;
     w->recording = block->record;
-    if (w->recording) ioi_recorder_enter(&w->recorder, &w->alloc, w->slot, w->entered_ns);
+    if (ioi_recording(w)) ioi_recorder_enter(&w->recorder, &w->alloc, w->slot, w->entered_ns);
     a32_store(&w->slot->in_block, 1);
 }
 
@@ -121,10 +121,23 @@ void ioi_untimed(ioi_worker *w, uint64_t since) {
     w->timed_from += duration;
 }
 
+static void reserve_span(ioi_worker *w) {
+    if (!ioi_span_reserve(&w->alloc, w->slot)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+}
+
+static void log_suspension(ioi_worker *w) {
+    uint32_t waiting = a32_load_relaxed(&w->slot->current_tx);
+    assert(waiting && "only a transaction that runs can wait");
+    ioi_span span = {waiting - 1, 1, (uint16_t)w->id, ioi_incarnation_of(w, waiting - 1), 1, 0};
+    ioi_span_add(w->arena, w->slot, &span);
+    reserve_span(w); /* that room was its execution's */
+}
+
 bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
     assert(!w->token && "whoever runs at the watermark meets no ESTIMATE");
     give_back_run(w);
     count(&w->slot->suspensions, 1);
+    log_suspension(w);
     uint64_t from = ioi_now_ns();
     bool running;
     for (uint32_t turn = 0; (running = ioi_running(w)); turn++) {
@@ -142,7 +155,7 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
         ioi_futex_wait(&w->status[tx], s, 0);
     }
     ioi_untimed(w, from);
-    if (w->recording) ioi_recorder_suspended(&w->recorder, from);
+    if (ioi_recording(w)) ioi_recorder_suspended(&w->recorder, from);
     return running;
 }
 
@@ -160,20 +173,23 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
     /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
     a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
     count(&w->slot->aborts, 1);
-    if (w->recording) ioi_recorder_aborted(&w->recorder, tx, ioi_status_incarnation(s));
+    if (ioi_recording(w)) ioi_recorder_aborted(&w->recorder, tx, ioi_status_incarnation(s));
     w->owned = tx;
     return true;
+}
+
+static __attribute__((noinline)) bool validate_recorded(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
+    uint64_t start = ioi_recorder_start(&w->recorder);
+    bool stands = ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, &w->recorder.cause);
+    ioi_recorder_validated(&w->recorder, start, tx, inc->incarnation, stands);
+    return stands;
 }
 
 static bool validate(ioi_worker *w, uint32_t tx) {
     count(&w->slot->validations, 1);
     const ioi_incarnation *inc = ioi_finished(w, tx);
-    bool by_version = w->policy.by_version;
-    if (!w->recording) return ioi_mv_validate(&w->alloc, inc, tx + 1, by_version, w->scratch, NULL);
-    uint64_t start = ioi_recorder_start(&w->recorder);
-    bool stands = ioi_mv_validate(&w->alloc, inc, tx + 1, by_version, w->scratch, &w->recorder.cause);
-    ioi_recorder_validated(&w->recorder, start, tx, inc->incarnation, stands);
-    return stands;
+    if (ioi_recording(w)) return validate_recorded(w, tx, inc);
+    return ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, NULL);
 }
 
 /* ---- the watermark ------------------------------------------------------------------------------------------- */
@@ -227,7 +243,7 @@ static void start_solo(ioi_worker *w, uint32_t watermark) {
     w->run_next = w->run_end = 0;                            /* the rest of the run is met at the watermark again */
     a32_min(&sched->execution_idx, watermark);
     a32_store(&sched->solo_until, until);
-    if (w->recording) ioi_recorder_solo(&w->recorder, watermark);
+    if (ioi_recording(w)) ioi_recorder_solo(&w->recorder, watermark);
 }
 
 static void end_solo(ioi_worker *w, uint32_t watermark) {
@@ -239,14 +255,14 @@ static void end_solo(ioi_worker *w, uint32_t watermark) {
     sched->tuned_ns = now;
     a32_xchg(&sched->solo_until, 0);
     notify(sched, UINT32_MAX);
-    if (w->recording) ioi_recorder_solo_ends(&w->recorder, watermark);
+    if (ioi_recording(w)) ioi_recorder_solo_ends(&w->recorder, watermark);
 }
 
 static void publish_watermark(ioi_worker *w, uint32_t watermark) {
     uint32_t before = a32_load_relaxed(&w->sched->commit_idx);
     if (watermark == before) return;
     assert(watermark > before && "the watermark only rises");
-    if (w->recording) ioi_recorder_commit(&w->recorder, watermark);
+    if (ioi_recording(w)) ioi_recorder_commit(&w->recorder, watermark);
     a32_xchg(&w->sched->commit_idx, watermark);
     /* A limited window may just have opened for somebody; while one runs solo, for nobody. */
     if (watermark < w->n && watermark >= a32_load_relaxed(&w->sched->solo_until) &&
@@ -287,7 +303,7 @@ static void advance_watermark(ioi_worker *w) {
             h = a32_load_sc(&sched->commit_idx);
         }
         bool solo = h < a32_load_relaxed(&sched->solo_until), moving = true;
-        if (solo && w->recording) ioi_recorder_solo(&w->recorder, h);
+        if (solo && ioi_recording(w)) ioi_recorder_solo(&w->recorder, h);
         uint32_t turns = 0;
         while (h < w->n && moving) {
             uint32_t s = a32_load_sc(&w->status[h]);
@@ -302,7 +318,7 @@ static void advance_watermark(ioi_worker *w) {
                 /* Running solo, the rest of another worker's run may still be in the way: often it is cheap. */
                 moving = solo && state != IOI_READY && turns++ < SOLO_TURNS;
                 if (moving) ioi_pause();
-                if (w->recording) ioi_recorder_look(&w->recorder);
+                if (ioi_recording(w)) ioi_recorder_look(&w->recorder);
             }
             if (solo && h >= a32_load_relaxed(&sched->solo_until)) {
                 end_solo(w, h);
@@ -318,7 +334,7 @@ static void advance_watermark(ioi_worker *w) {
             w->token = true;
             return;
         }
-        if (w->recording) ioi_recorder_solo_ends(&w->recorder, h);
+        if (ioi_recording(w)) ioi_recorder_solo_ends(&w->recorder, h);
         /* Solo goes on with whoever executes the head now: nobody else claims anything. */
         w->token = false;
         a32_xchg(&sched->token, 0);
@@ -374,13 +390,27 @@ static uint32_t run_length(const ioi_worker *w, uint32_t left) {
     return length ? (uint32_t)length : 1;
 }
 
-/* One clock reading per run: learn what an execution costs, waits and validations left out as far as possible. */
+/* Learn what the executions in hand cost, waits and validations left out as far as possible. */
 static void close_timing(ioi_worker *w, uint64_t now) {
-    if (w->timed_count) {
-        uint64_t mean = (now - w->timed_from) / w->timed_count;
-        w->cost_ns = w->cost_ns ? (7 * w->cost_ns + mean) / 8 + 1 : mean + 1;
-    }
-    w->timed_count = 0;
+    ioi_span *span = &w->span;
+    if (span->count == 0) return;
+    span->ns = now - w->timed_from;
+    uint64_t mean = span->ns / span->count;
+    w->cost_ns = w->cost_ns ? (7 * w->cost_ns + mean) / 8 + 1 : mean + 1;
+    ioi_span_add(w->arena, w->slot, span);
+    span->count = 0;
+}
+
+static void restart_timing(ioi_worker *w) {
+    uint64_t now = ioi_now_ns();
+    close_timing(w, now);
+    w->timed_from = now;
+}
+
+/* The next transaction of a run goes into the span of those before it, unless it is dear (or nobody knows yet), or another worker
+ * took one in between. */
+static bool own_span(const ioi_worker *w, uint32_t tx) {
+    return w->span.count && (w->cost_ns == 0 || w->cost_ns >= IOI_SPAN_EACH_NS || tx != w->span.first + w->span.count);
 }
 
 static bool claim_run(ioi_worker *w) {
@@ -409,12 +439,20 @@ uint32_t ioi_run_end(const ioi_worker *w, uint32_t tx) {
     return w->run_next == tx + 1 && w->run_end > tx ? w->run_end : tx + 1;
 }
 
+static __attribute__((noinline)) void open_span(ioi_worker *w, uint32_t tx) {
+    reserve_span(w);
+    w->span = (ioi_span){tx, 1, (uint16_t)w->id, ioi_incarnation_of(w, tx), 0, 0};
+}
+
 static ioi_task execute(ioi_worker *w, uint32_t *tx, uint32_t which, bool at_watermark) {
     *tx = which;
     w->fresh = at_watermark ? which : IOI_NO_TX;
     a32_store_relaxed(&w->slot->current_tx, which + 1);
     count(&w->slot->executions, 1);
-    w->timed_count++;
+    if (w->span.count == 0)
+        open_span(w, which);
+    else
+        w->span.count++;
     return IOI_TASK_EXECUTE;
 }
 
@@ -430,7 +468,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         if (w->owned != IOI_NO_TX) {
             uint32_t which = w->owned;
             w->owned = IOI_NO_TX;
-            w->timed_from = ioi_now_ns();
+            restart_timing(w);
             task = execute(w, tx, which, which == a32_load_sc(&sched->commit_idx));
             break;
         }
@@ -438,11 +476,12 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         bool claimed = false;
         while (w->run_next < w->run_end && !(claimed = claim(w, w->run_next))) w->run_next++;
         if (claimed) {
+            if (own_span(w, w->run_next)) restart_timing(w);
             task = execute(w, tx, w->run_next++, false);
             break;
         }
-        if (w->timed_count) close_timing(w, ioi_now_ns());
-        if (w->recording) ioi_recorder_look(&w->recorder);
+        if (w->span.count) close_timing(w, ioi_now_ns());
+        if (ioi_recording(w)) ioi_recorder_look(&w->recorder);
         if (!ioi_running(w)) break;
         advance_watermark(w);
         if (w->owned != IOI_NO_TX) continue;
@@ -470,7 +509,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
             }
         }
         if (idle_from == 0) idle_from = ioi_now_ns();
-        if (w->recording) ioi_recorder_idle(&w->recorder);
+        if (ioi_recording(w)) ioi_recorder_idle(&w->recorder);
         /* Each look at the shared words takes their lines away from whoever works: look less and less often, and not at
          * all while another runs solo. */
         if (idle < w->spins && !others_solo) {
@@ -489,7 +528,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
     }
     if (armed) a32_add(&sched->sleepers, UINT32_MAX);
     if (idle_from) w->waited_ns += ioi_now_ns() - idle_from;
-    if (w->recording) ioi_recorder_busy(&w->recorder);
+    if (ioi_recording(w)) ioi_recorder_busy(&w->recorder);
     return task;
 }
 
@@ -498,7 +537,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     uint32_t executing = a32_load_relaxed(&w->status[tx]);
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
     /* Before anybody can see and abort it. */
-    if (w->recording && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+    if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
     /* An exchange: before this worker looks at the token or goes idle, everybody can see the transaction is done. */
     uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);
     if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);
@@ -516,7 +555,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
 
 void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc) {
     a64_store(&w->incarnations[w->n], ioi_offset(w->arena, inc));
-    if (w->recording && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+    if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
     if (inc->receipt.fault) {
         a32_store(&w->sched->fault_tx, w->n);
         ioi_stop_block(w->arena, IOI_BLOCK_FAULT);

@@ -29,6 +29,7 @@
 #define IOI_SCHEDULER_H
 
 #include "recorder.h"
+#include "spans.h"
 
 enum {
     IOI_READY = 0,
@@ -67,8 +68,8 @@ typedef struct ioi_worker {
     bool recording;             /* what this worker does goes to `recorder` */
     uint64_t cost_ns;           /* running mean of one execution; kept across blocks, speed depends on it alone */
     uint64_t solo_ns;           /* one step of the watermark, the last time this worker ran solo; kept likewise */
-    uint64_t timed_from;        /* clock at the start of the run in hand */
-    uint32_t timed_count;
+    uint64_t timed_from;        /* clock at the start of the executions in hand */
+    ioi_span span;              /* what they are; count 0: none */
     uint64_t entered_ns, waited_ns;
     ioi_recorder recorder;
 } ioi_worker;
@@ -111,6 +112,9 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx);
 
 /* Stop the block (DONE, FULL, FAULT, ABANDONED) and wake everybody; the first to stop it says why. */
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state);
+
+/* All that recording costs where it is off. */
+static inline bool ioi_recording(const ioi_worker *w) { return __builtin_expect(w->recording, false); }
 
 static inline bool ioi_running(const ioi_worker *w) { return a32_load_sc(&w->sched->state) == IOI_BLOCK_RUNNING; }
 

@@ -192,14 +192,14 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
         s->blocks->next = NULL;
         s->blocks->used = 0;
     }
-    if (v->worker->recording) ioi_recorder_execute(&v->worker->recorder, tx, v->incarnation);
+    if (ioi_recording(v->worker)) ioi_recorder_execute(&v->worker->recorder, v->tx, v->incarnation);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static int stop(ioi_view *v, ioi_stop why) {
     v->stop = why;
-    if (why == IOI_STOP_STALE && v->worker->recording) ioi_recorder_executed(&v->worker->recorder, false);
+    if (why == IOI_STOP_STALE && ioi_recording(v->worker)) ioi_recorder_executed(&v->worker->recorder, false);
     return IOI_STOP;
 }
 
@@ -223,10 +223,9 @@ static bool was_read(const void *store, uint64_t entry) {
     return k->generation == s->generation && k->read != NONE;
 }
 
-/* A VM fed with stale reads may go round in circles, whatever it does there: look now and then whether they still stand. */
-static bool gone_stale(ioi_view *v) {
+static __attribute__((noinline)) bool reads_overtaken(ioi_view *v) {
     const struct ioi_view_store *s = v->store;
-    if (++v->operations < v->next_check || v->tx >= v->worker->n) return false;
+    if (v->tx >= v->worker->n) return false;
     /* Looking costs as much as was read: so the next look is after as many operations again. */
     v->next_check = v->operations + (s->reads_count > CHECK_EVERY ? s->reads_count : CHECK_EVERY);
     if (v->worker->fresh == v->tx) return false; /* all below is final */
@@ -240,6 +239,9 @@ static bool gone_stale(ioi_view *v) {
     }
     return false;
 }
+
+/* A VM fed with stale reads may go round in circles, whatever it does there: look now and then whether they still stand. */
+static bool gone_stale(ioi_view *v) { return ++v->operations >= v->next_check && reads_overtaken(v); }
 
 int ioi_view_key(ioi_view *v, const uint8_t *bytes, size_t len, ioi_key *key) {
     assert(len <= UINT32_MAX);
@@ -282,7 +284,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
     case IOI_SEEN_ESTIMATE:
         assert(writer >= 1 && writer < v->position);
         v->blocker = writer - 1;
-        if (v->worker->recording) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
+        if (ioi_recording(v->worker)) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
         return stop(v, IOI_STOP_ESTIMATE);
     case IOI_SEEN_NOTHING:
         v->missing = entry;

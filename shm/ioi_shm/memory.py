@@ -30,8 +30,6 @@ class SharedArena:
     arena: the C object. fd, size: what a worker needs to map it. limit: most bytes ever reserved; None = what is free.
     """
 
-    fd = -1
-
     def __init__(self, initial_bytes: int = STEP_BYTES, limit: int | None = None) -> None:
         self._limit = limit
         self.fd = os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -43,7 +41,7 @@ class SharedArena:
             self._reserve(max(min(initial_bytes, limit or initial_bytes), BLOCK_AT + mmap.PAGESIZE))
             self.arena = Arena(self.fd, self.size, self.reserved, os.urandom(32))
         except BaseException:
-            self.close()
+            os.close(self.fd)
             raise
 
     def grow_to(self, wanted: int) -> None:
@@ -57,9 +55,6 @@ class SharedArena:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-    def __del__(self) -> None:
-        self.close()  # Ctrl-C may come before whoever made it could keep it
 
     def _reserve(self, wanted: int) -> None:
         wanted = -(-wanted // mmap.PAGESIZE) * mmap.PAGESIZE

@@ -69,6 +69,10 @@ MUTANTS = [
     Mutant("abort-whatever-runs", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;", "a32_xchg(&w->status[tx], s - IOI_EXECUTED + IOI_ABORTING);"),
     Mutant("owned-not-first", "scheduler.c", "if (w->owned != IOI_NO_TX) {\n            uint32_t which", "if (w->owned != IOI_NO_TX && w->run_next >= w->run_end) {\n            uint32_t which", quick=True),
     Mutant("relaxed-publish", "versions.c", "uint64_t before = a64_xchg(&node->cell, cell);", "uint64_t before = a64_load_relaxed(&node->cell);\n    a64_store_relaxed(&node->cell, cell);", TSAN),
+    # ---- what is noted of each transaction
+    Mutant("waits-take-the-room-of-their-execution", "scheduler.c", "reserve_span(w); /* that room was its execution's */", "", patience=2),
+    Mutant("a-span-over-what-another-took", "scheduler.c", " || tx != w->span.first + w->span.count)", ")", patience=2),
+    Mutant("an-abort-goes-on-in-the-span", "scheduler.c", "restart_timing(w);\n            task = execute(w, tx, which, which == a32", "task = execute(w, tx, which, which == a32"),
     # ---- sleeping and waking
     Mutant("finish-by-plain-store", "scheduler.c", "uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);", "uint32_t before = a32_load(&w->status[tx]);\n    a32_store(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);", quick=True),
     Mutant(

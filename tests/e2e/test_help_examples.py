@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -21,7 +22,7 @@ from ioi_stress.workloads import WORKLOADS
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get prove verify check diff dump load snapshot restore prune rollback".split()
-STRESS_COMMANDS = "workloads run replay rwset chaos".split()
+STRESS_COMMANDS = "workloads run replay rwset sweep plot compare trace explain chaos".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
     "my_workloads.py": """
@@ -88,6 +89,9 @@ def stress_files(tmp_path: Path, block_files: None) -> None:
 def test_stress_examples(tmp_path: Path, stress_files: None) -> None:
     assert listed(ioi_stress.cli.main) == set(STRESS_COMMANDS)
     for command in STRESS_COMMANDS:
+        if command == "compare":
+            for name in ("before.json", "after.json"):
+                shutil.copy(tmp_path / "chain.json", tmp_path / name)  # which an example of run wrote
         for example in examples(ioi_stress.cli.main, "ioi-stress", command):
             run_word_for_word(example, "ioi-stress", tmp_path)
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [code for language, code in BLOCKS if language == "sh" and "ioi-exec " in code]
+STRESS = [code for language, code in BLOCKS if language == "sh" and "ioi-stress " in code]
 
 
 def run(arguments: list[str], folder: Path) -> str:
@@ -24,7 +25,7 @@ def run(arguments: list[str], folder: Path) -> str:
 
 
 def test_there_is_something_to_run() -> None:
-    assert len(PYTHON) == 3 and len(COMMANDS) == 2
+    assert len(PYTHON) == 4 and len(COMMANDS) == 2 and len(STRESS) == 1
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
@@ -34,6 +35,8 @@ def test_python(number: int, tmp_path: Path) -> None:
         (tmp_path / "test_readme_example.py").write_text(code)
         assert " passed" in run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], tmp_path)
         return
+    if "plot" in code:
+        pytest.importorskip("matplotlib")
     (tmp_path / "example.py").write_text(code)
     printed = run([sys.executable, "example.py"], tmp_path)
     if "Auction" in code:
@@ -41,6 +44,8 @@ def test_python(number: int, tmp_path: Path) -> None:
             "[b'leading', b'leading', 'too low', b'leading']",
             "{b'bid/000000000090': b'ada:90', b'money/ada': b'10', b'money/bob': b'80'}",
         ]
+    elif "sweep" in code:
+        assert "18 rows" in printed and (tmp_path / "speedup.png").read_bytes().startswith(b"\x89PNG")
     else:
         assert printed.splitlines()[1].startswith("True ") and printed.splitlines()[2].startswith("1 ")
 
@@ -51,3 +56,10 @@ def test_command_line(tmp_path: Path) -> None:
     printed = run(["sh", "-e", "-c", COMMANDS[1]], tmp_path)  # goes on with that state
     assert "verified" in printed and "ok: " in printed
     assert (tmp_path / "copy" / "data.mdb").exists()
+
+
+def test_stress(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    printed = run(["sh", "-e", "-c", STRESS[0]], tmp_path)
+    assert "verified: state roots and receipts" in printed and "Best on any number of cores" in printed
+    assert (tmp_path / "hot.svg").read_text().startswith("<?xml")

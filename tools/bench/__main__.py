@@ -2,6 +2,7 @@
 
   python -m tools.bench engine    payments, a VM in Python, empty blocks: 1 and 2 workers against one by one
   python -m tools.bench core      payments through the C core alone (compiles tools/bench/core.c with $CC, default gcc)
+  python -m tools.bench record    recording on against off
   python -m tools.bench storage   genesis, stage, commit, reads, proofs at 10,000 to 1,000,000 keys or more; SHA-256
   python -m tools.bench stage     stage in several threads against one
   python -m tools.bench peers     stage and commit beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
@@ -15,11 +16,12 @@ from __future__ import annotations
 import sys
 from typing import Callable
 
-from tools.bench import core, engine, peers, stage, storage
+from tools.bench import core, engine, peers, record, stage, storage
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "engine": engine.main,
     "core": core.main,
+    "record": record.main,
     "storage": storage.main,
     "stage": stage.main,
     "peers": peers.main,

@@ -84,7 +84,13 @@ class Change:
         return f"+-{_percent(max(abs(self.low - 1), abs(self.high - 1)))} %"
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "a": self.a.to_json(), "b": self.b.to_json(), "better": self.better, "verdict": self.verdict}
+        return {
+            **asdict(self),
+            "a": self.a.to_json(),
+            "b": self.b.to_json(),
+            "better": self.better,
+            "verdict": self.verdict,
+        }
 
 
 def _digits(percent: float) -> int:
@@ -113,7 +119,13 @@ class Comparison:
 
     def __str__(self) -> str:
         lines = [
-            [_FIGURES[each.figure].label, significant(each.a.median), significant(each.b.median), _shown_change(each), each.verdict]
+            [
+                _FIGURES[each.figure].label,
+                significant(each.a.median),
+                significant(each.b.median),
+                _shown_change(each),
+                each.verdict,
+            ]
             for each in self.changes
         ]
         return "\n".join(
@@ -123,8 +135,8 @@ class Comparison:
                 "",
                 *_left_last(lines),
                 "",
-                f"Medians; in brackets what holds the true change with 95 %. Were A and B the same, any difference at all would be "
-                f"claimed in {self.level:.0%} of comparisons.",
+                "Medians; in brackets what holds the true change with 95 %. Were A and B the same, any difference at all "
+                f"would be claimed in {self.level:.0%} of comparisons.",
                 *(f"warning: {warning}" for warning in self.warnings),
                 *(f"DIVERGED: {what}" for what in self.diverged),
             ]
@@ -159,14 +171,19 @@ def compare(
     workloads = [str(result.parameters.get("workload", {}).get("name")) for _, result in results]
     if workloads[0] != workloads[1] and not force:
         raise InputError(
-            f"these are different workloads, {workloads[0]} and {workloads[1]}, whose figures say nothing about each other: "
-            "compare results of one workload, or give force (--force)"
+            f"these are different workloads, {workloads[0]} and {workloads[1]}, whose figures say nothing about each "
+            "other: compare results of one workload, or give force (--force)"
         )
     for name, result in results:
         if not result.whole():
             raise InputError(f"{name}: holds no repetition to compare")
     return Comparison(
-        names[0].strip(), names[1].strip(), level, _changes(one, other, level), list(_warnings(one, other)), list(_diverged(one, other))
+        names[0].strip(),
+        names[1].strip(),
+        level,
+        _changes(one, other, level),
+        list(_warnings(one, other)),
+        list(_diverged(one, other)),
     )
 
 
@@ -191,7 +208,10 @@ def _described(result: Result) -> str:
 def _changes(a: Result, b: Result, level: float) -> list[Change]:
     rows = [[_figures(repetition) for repetition in result.whole()] for result in (a, b)]
     names = [name for name in _FIGURES if all(name in row for side in rows for row in side)]
-    one, other = (np.array([[row[name] for name in names] for row in side], dtype=np.float64).reshape(len(side), -1) for side in rows)
+    one, other = (
+        np.array([[row[name] for name in names] for row in side], dtype=np.float64).reshape(len(side), -1)
+        for side in rows
+    )
     constant = (one == one[0]).all(axis=0) & (other == one[0]).all(axis=0)
     p = np.full(len(names), np.nan)
     if can_show(len(one), len(other), level) and not constant.all():
@@ -257,10 +277,14 @@ def _sequential_warning(a: Result, b: Result) -> Iterator[str]:
     one, other = (np.array(side, dtype=np.float64) for side in sides)
     low, high = change_of_medians(one, other, ratio=True)
     change = float(np.median(other) / np.median(one))
-    if abs(change - 1) >= _WORTH_SAYING and not low <= 1 <= high and adjusted_p(one[:, None], other[:, None])[0] <= LEVEL:
+    if (
+        abs(change - 1) >= _WORTH_SAYING
+        and not low <= 1 <= high
+        and adjusted_p(one[:, None], other[:, None])[0] <= LEVEL
+    ):
         yield (
-            f"sequential execution itself went {change:.2f} times as fast in B: the machine was in another condition, or the code changed that "
-            "both ways of execution share; trust the speedup rather than the throughput"
+            f"sequential execution itself went {change:.2f} times as fast in B: the machine was in another condition, or "
+            "the code changed that both ways of execution share; trust the speedup rather than the throughput"
         )
 
 
@@ -288,7 +312,7 @@ def _diverged(a: Result, b: Result) -> Iterator[str]:
         for number, found in sorted(roots.items()):
             if len(found) > 1:
                 yield (
-                    f"block {number} of the same workload and seed ended with {len(found)} different {name.replace('_', ' ')}s: "
-                    f"{', '.join(sorted(found))}"
+                    f"block {number} of the same workload and seed ended with {len(found)} different "
+                    f"{name.replace('_', ' ')}s: {', '.join(sorted(found))}"
                 )
                 break

@@ -260,7 +260,9 @@ def _make_directory(path: str) -> None:
     try:
         os.mkdir(path)
     except FileExistsError:
-        raise StateExists(f"{path} is there already: a run makes its state anew and removes it, so give a path that is free") from None
+        raise StateExists(
+            f"{path} is there already: a run makes its state anew and removes it, so give a path that is free"
+        ) from None
     except OSError as error:
         raise StateError(f"cannot make a state at {path}: {error.strerror}") from error
 

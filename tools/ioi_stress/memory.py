@@ -30,8 +30,8 @@ class MemoryWatch:
 def memory_bytes(workers: Iterable[int]) -> int:
     """What this process and `workers` (process ids) hold now, pages that several map counted once (PSS).
 
-    Where the kernel does not tell: the sum of their resident sets less what is shared, plus what is shared once. Workers that are no
-    more count nothing."""
+    Where the kernel does not tell: the sum of their resident sets less what is shared, plus what is shared once. Workers that
+    are no more count nothing."""
     total, shared = 0, 0
     for pid in (None, *workers):
         try:

@@ -14,7 +14,8 @@ PHASES = ("prepare", "execute", "end_block", "stage", "receipts", "total")
 
 def columns() -> list[str]:
     """Those that every row has, in order."""
-    plain = [field.name for field in fields(BlockMeasurement) if field.name not in ("seconds", "busy_seconds", "sequential_seconds")]
+    special = ("seconds", "busy_seconds", "sequential_seconds")
+    plain = [field.name for field in fields(BlockMeasurement) if field.name not in special]
     timed = [f"{phase}_seconds" for phase in PHASES]
     return ["repetition", *plain, "busy_seconds", *timed, *(f"sequential_{name}" for name in timed)]
 

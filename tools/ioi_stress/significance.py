@@ -27,7 +27,8 @@ LEVEL = 0.05
 DEALINGS = 9_999
 RESAMPLES = 9_999
 TRIMMED = 0.2
-TRIMMED_FROM = 8  # repetitions: of fewer, all count; trimmed to three or four, chance alone would decide the standard error
+TRIMMED_FROM = 8  # repetitions; of fewer all count: of three or four that are left, the standard error is chance
+
 
 
 def can_show(n: int, m: int, level: float = LEVEL) -> bool:
@@ -45,7 +46,9 @@ def adjusted_p(a: Floats, b: Floats, seed: int = 0, dealings: int = DEALINGS) ->
     """
     n, pooled = len(a), np.concatenate([a, b])
     dealt = _dealings(n, len(b), seed, dealings)
-    found = np.column_stack([_statistics(_scaled(column), dealt, n) for column in pooled.T])  # (dealings, figures); row 0 is as found
+    found = np.column_stack(
+        [_statistics(_scaled(column), dealt, n) for column in pooled.T]
+    )  # (dealings, figures); row 0 is as found
     order = np.argsort(found[0])  # the least first: each is compared with the greatest of itself and those before it
     greatest = np.maximum.accumulate(found[:, order], axis=1)
     reached = (greatest >= found[0, order] * (1 - 1e-9)).mean(axis=0)

@@ -38,7 +38,8 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: Collection
     rows = [list(heads), *map(list, lines)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     return "\n".join(
-        "  ".join(cell.ljust(widths[i]) if i in left else cell.rjust(widths[i]) for i, cell in enumerate(row)).rstrip() for row in rows
+        "  ".join(cell.ljust(widths[i]) if i in left else cell.rjust(widths[i]) for i, cell in enumerate(row)).rstrip()
+        for row in rows
     )
 
 

@@ -14,8 +14,8 @@ def confidence(interval: Interval) -> str:
         return "one repetition says nothing of its noise: --repeat 6 gives intervals"
     if interval.confidence < CONFIDENCE:
         return (
-            f"low and high are the least and the greatest of {interval.n}, which hold the true median with {interval.confidence:.0%}; "
-            f"--repeat 6 is enough for {CONFIDENCE:.0%}"
+            f"low and high are the least and the greatest of {interval.n}, which hold the true median with "
+            f"{interval.confidence:.0%}; --repeat 6 is enough for {CONFIDENCE:.0%}"
         )
     return f"the true median lies between low and high with at least {CONFIDENCE:.0%} ({interval.n} repetitions)"
 

@@ -200,6 +200,22 @@ static PyObject *arena_receipts(ArenaObject *self, PyObject *args) {
     return pack_receipts(&self->arena, from, to);
 }
 
+static PyObject *arena_per_tx(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+    const ioi_arena *arena = &self->arena;
+    if (a32_load(&arena->shared->sched.state) != IOI_BLOCK_DONE) {
+        PyErr_SetString(PyExc_RuntimeError, "only of a block that is done is it known");
+        return NULL;
+    }
+    const void *statuses = ioi_at(arena, arena->shared->block.status);
+    PyObject *first = PyBytes_FromStringAndSize(statuses, (Py_ssize_t)(arena->shared->block.n * sizeof(a32)));
+    PyObject *spans = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(ioi_spans_all(arena, NULL) * sizeof(ioi_span)));
+    if (spans) ioi_spans_all(arena, (ioi_span *)(void *)PyBytes_AS_STRING(spans));
+    PyObject *pair = first && spans ? PyTuple_Pack(2, first, spans) : NULL;
+    Py_XDECREF(first);
+    Py_XDECREF(spans);
+    return pair;
+}
+
 typedef struct {
     const ioi_arena *arena;
     PyObject *list; /* NULL after an error */
@@ -303,6 +319,7 @@ static PyMethodDef arena_methods[] = {
     {"shutdown", CALL(arena_shutdown), METH_O, "Tell so many workers to end."},
     {"reserve", CALL(arena_reserve), METH_O, "Say that this many bytes now have pages."},
     {"receipts", CALL(arena_receipts), METH_VARARGS, "Packed receipts and their ends of transactions [from, to)."},
+    {"per_tx", CALL(arena_per_tx), METH_NOARGS, "The status word of every transaction, and the spans of all workers."},
     {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending: [(key, value or None)]."},
     {"record", CALL(arena_record), METH_NOARGS, "Rows of the record: events, reads, writes; keys, and their ends."},
     {"slot", CALL(arena_slot), METH_O, "What worker i shows of itself."},

@@ -2,6 +2,7 @@
 #include "module.h"
 
 #include "../sequential.h"
+#include "../spans.h"
 #include "../wait.h"
 
 typedef struct {
@@ -87,17 +88,60 @@ static PyObject *sequential_writes(ioi_seq *seq) {
     return list;
 }
 
-/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing) */
+/* How long each transaction took. Cheap ones share a span's time evenly: see spans.h. */
+typedef struct {
+    uint64_t *ns; /* [n] */
+    uint64_t from_ns;
+    size_t first; /* the first one whose time is not known yet */
+    bool each;    /* they are dear: the clock is read for each */
+    uint64_t told_ns;
+} Times;
+
+static void time_taken(Times *times, size_t upto) {
+    enum { TOGETHER = 32 };
+    size_t count = upto - times->first;
+    if (count == 0 || (!times->each && count < TOGETHER)) return;
+    uint64_t now = ioi_now_ns(), share = (now - times->from_ns) / count;
+    for (size_t i = times->first; i < upto; i++) times->ns[i] = share;
+    times->each = share >= IOI_SPAN_EACH_NS;
+    times->first = upto;
+    times->from_ns = now;
+}
+
+static void all_times_taken(Times *times, size_t upto) {
+    times->each = true;
+    time_taken(times, upto);
+}
+
+static int fetch_untimed(ioi_seq *seq, PyObject *fetch, Times *times) {
+    uint64_t from = ioi_now_ns();
+    int r = fetch_missing(seq, fetch);
+    times->from_ns += ioi_now_ns() - from;
+    return r;
+}
+
+/* Call report(transactions executed) when that is due again. */
+static int tell(PyObject *report, size_t executed, Times *times) {
+    enum { EVERY_NS = 50 * 1000 * 1000 };
+    if (report == Py_None || times->from_ns < times->told_ns + EVERY_NS) return 0;
+    PyObject *done = PyObject_CallFunction(report, "n", (Py_ssize_t)executed);
+    uint64_t now = ioi_now_ns();
+    times->from_ns = times->told_ns = now; /* it read the clock after the last transaction, and times none of this */
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"vm", "txs", "limits", "fetch", "height", "time_ns", "proposer", "extra", "parent_root", NULL};
-    PyObject *capsule, *txs_object, *limits_tuple, *fetch;
+    static char *names[] = {"vm", "txs", "limits", "fetch", "height", "time_ns", "proposer", "extra", "parent_root", "report", NULL};
+    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#:run_sequential", names, &capsule, &txs_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|O:run_sequential", names, &capsule, &txs_object,
                                      &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len,
-                                     &extra, &extra_len, &parent_root, &parent_root_len) ||
+                                     &extra, &extra_len, &parent_root, &parent_root_len, &report) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
@@ -115,9 +159,10 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     ioi_seq *seq = ioi_seq_new(vm, &limits, &ctx);
     uint32_t *codes = calloc(n + 1, sizeof *codes);
     PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t))), *result = NULL, *writes = NULL;
+    PyObject *each = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
     Packed packed = {NULL, 0, 0, ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};
     PyObject *error = Py_NewRef(Py_None);
-    if (!codes || !ends) {
+    if (!codes || !ends || !each) {
         PyErr_NoMemory();
         goto out;
     }
@@ -131,15 +176,19 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     }
     if (fetch_missing(seq, fetch) < 0) goto out;
     uint64_t from_ns = ioi_now_ns();
+    Times times = {(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
     for (size_t i = 0; i < n; i++) {
         PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
         ioi_outcome outcome;
         while (!ioi_seq_execute(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx), &outcome))
-            if (fetch_missing(seq, fetch) < 0) goto out;
+            if (fetch_untimed(seq, fetch, &times) < 0) goto out;
         codes[i] = outcome.code;
         if (pack_outcome(&packed, i, &outcome) < 0) goto out;
+        time_taken(&times, i + 1);
+        if (tell(report, i + 1, &times) < 0) goto out;
         if (i % 1024 == 1023 && PyErr_CheckSignals() < 0) goto out;
     }
+    all_times_taken(&times, n);
     if (vm->end_block) {
         SequentialResults results = {{n, sequential_code, sequential_tx}, txs, codes};
         ioi_outcome outcome;
@@ -152,12 +201,13 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     uint64_t ns = ioi_now_ns() - from_ns;
     writes = sequential_writes(seq);
     PyObject *blob = PyBytes_FromStringAndSize((const char *)packed.bytes, (Py_ssize_t)packed.used);
-    if (writes && blob) result = Py_BuildValue("OOOOK", writes, blob, ends, error, (unsigned long long)ns);
+    if (writes && blob) result = Py_BuildValue("OOOOKO", writes, blob, ends, error, (unsigned long long)ns, each);
     Py_XDECREF(blob);
 out:
     Py_XDECREF(writes);
     PyMem_Free(packed.bytes);
     Py_XDECREF(ends);
+    Py_XDECREF(each);
     Py_XDECREF(error);
     free(codes);
     ioi_seq_free(seq);

@@ -87,7 +87,7 @@ static int resolve(ViewObject *self) {
     case IOI_STOP_BASE: {
         ioi_entry *entry = view->missing;
         ioi_worker *w = self->worker;
-        uint64_t from = w->recording ? ioi_recorder_look(&w->recorder) : 0;
+        uint64_t from = ioi_recording(w) ? ioi_recorder_look(&w->recorder) : 0;
         PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
         PyObject *value = key ? PyObject_CallOneArg(self->fetch, key) : NULL;
         Py_XDECREF(key);
@@ -99,7 +99,7 @@ static int resolve(ViewObject *self) {
         }
         bool kept = ioi_mv_set_base(&w->alloc, entry, bytes, (uint32_t)len);
         Py_DECREF(value);
-        if (w->recording) ioi_recorder_fetched(&w->recorder, from, view->tx, view->incarnation, ioi_offset(w->arena, entry));
+        if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, from, view->tx, view->incarnation, ioi_offset(w->arena, entry));
         if (kept) return 0;
         ioi_stop_block(w->arena, IOI_BLOCK_FULL);
         break;
@@ -376,7 +376,7 @@ static PyObject *view_hint(ViewObject *self, PyObject *keys) {
     PyObject *list = missing && iterator && !PyErr_Occurred() ? PySequence_List(missing) : NULL;
     Py_XDECREF(iterator);
     Py_XDECREF(missing);
-    if (self->worker->recording) self->fetch_from = ioi_recorder_look(&self->worker->recorder);
+    if (ioi_recording(self->worker)) self->fetch_from = ioi_recorder_look(&self->worker->recorder);
     return sorted_list(list);
 }
 
@@ -403,7 +403,7 @@ static PyObject *view_bring(ViewObject *self, PyObject *args) {
         }
     }
     ioi_worker *w = self->worker;
-    if (w->recording) ioi_recorder_fetched(&w->recorder, self->fetch_from, self->view->tx, self->view->incarnation, 0);
+    if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, self->fetch_from, self->view->tx, self->view->incarnation, 0);
     Py_RETURN_NONE;
 }
 

@@ -263,6 +263,32 @@ void engine_check_prefix(engine *e) {
     check_receipts(e, watermark);
 }
 
+/* Every incarnation of every transaction stands in one span, every wait in one. */
+static void check_spans(engine *e) {
+    const ioi_shared *shared = e->arena.shared;
+    const a32 *status = ioi_at(&e->arena, shared->block.status);
+    uint64_t count = ioi_spans_all(&e->arena, NULL), suspensions = 0, counted = 0;
+    ioi_span *spans = malloc((count + 1) * sizeof *spans);
+    uint32_t *met = calloc(e->c->n + 1, sizeof *met);
+    ioi_spans_all(&e->arena, spans);
+    for (uint64_t i = 0; i < count; i++) {
+        const ioi_span *s = &spans[i];
+        suspensions += s->suspensions;
+        if (s->count == 0 || s->first + s->count > e->c->n || s->worker >= shared->block.workers)
+            engine_fail(e, "a span of %u transactions from %u on by worker %u", s->count, s->first, s->worker);
+        for (uint32_t tx = s->first; tx < s->first + s->count; tx++) {
+            if (s->incarnation > ioi_status_incarnation(a32_load(&status[tx]))) engine_fail(e, "a span of an incarnation never run");
+            met[tx] += s->suspensions == 0;
+        }
+    }
+    for (uint32_t i = 0; i < shared->block.workers; i++) counted += a64_load(&shared->slots[i].suspensions);
+    if (suspensions != counted) engine_fail(e, "%lu waits in spans, %lu counted", (unsigned long)suspensions, (unsigned long)counted);
+    for (uint32_t tx = 0; tx < e->c->n; tx++)
+        if (met[tx] != ioi_status_incarnation(a32_load(&status[tx])) + 1) engine_fail(e, "transaction %u stands in %u spans", tx, met[tx]);
+    free(spans);
+    free(met);
+}
+
 void engine_check_end(engine *e) {
     const block_case *c = e->c;
     ioi_shared *shared = e->arena.shared;
@@ -280,6 +306,7 @@ void engine_check_end(engine *e) {
     for (uint32_t tx = 0; tx < c->n; tx++)
         if (ioi_status_state(a32_load(&status[tx])) != IOI_FINAL) engine_fail(e, "transaction %u is not final", tx);
     if (a32_load(&shared->sched.commit_idx) != c->n) engine_fail(e, "done, but the watermark is not at the end");
+    if (a32_load(&shared->active) == 0) check_spans(e); /* else one died, perhaps before it had noted its last ones */
     sealing s = {.e = e};
     ioi_mv_seal(&e->arena, shared->block.workers, emit, &s);
     for (uint32_t k = 0; k < c->keys; k++)

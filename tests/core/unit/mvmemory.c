@@ -201,17 +201,17 @@ static void causes(void) {
         look(&f, read[i], 6, &inc->reads[i].word, &writer);
     }
     ioi_cause cause = {.position = 77};
-    CHECK(ioi_mv_validate(&f.alloc, inc, 6, set, &cause) && cause.position == 77); /* it stands: nothing to blame */
+    CHECK(ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 77); /* it stands: nothing to blame */
     ioi_put puts[] = {put(b, "w")};
     finished x = publish(&f, 3, 1, NULL, puts, 1);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, set, &cause));
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 3 && cause.incarnation == 1 && !cause.estimate);
     ioi_mv_estimate(&f.arena, x.inc);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, set, &cause) && cause.position == 3 && cause.incarnation == 1 && cause.estimate);
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 && cause.estimate);
     look(&f, b, 6, &inc->reads[1].word, &writer); /* what x wrote was read, and then is withdrawn */
     inc->reads[1].word &= ~IOI_ESTIMATE;
     publish(&f, 3, 2, x.inc, NULL, 0);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, set, &cause));
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 0 && cause.incarnation == 0 && !cause.estimate);
 
     CHECK(ioi_ordered_switch_on(&f.alloc)); /* a phantom */
@@ -222,7 +222,7 @@ static void causes(void) {
     inc->ranges = ioi_offset(&f.arena, stored);
     puts[0] = put(a, "x");
     publish(&f, 2, 4, NULL, puts, 1);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, set, &cause));
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, a) && cause.position == 2 && cause.incarnation == 4 && !cause.estimate);
     ioi_entry_set_free(set);
     fixture_free(&f);

@@ -47,7 +47,9 @@ def recorded(tmp_path: Path) -> None:
     (tmp_path / "two.jsonl").write_text("".join(json.dumps(line) + "\n" for line in spoilt))
 
 
-REPLAY = ("replay", "one.jsonl", "two.jsonl", "--genesis", "genesis.json", "--vm", "planted:Pair", "--workers", "1", "--no-pin", "--repeat", "2")
+REPLAY = (
+    "replay", "one.jsonl", "two.jsonl", "--genesis", "genesis.json", "--vm", "planted:Pair", "--workers", "1", "--no-pin", "--repeat", "2",
+)
 
 
 def test_a_mismatch_is_shrunk_and_replayed(stress: Cli, recorded: None, tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_json_csv_and_saved_result_say_the_same(stress: Cli, tmp_path: Path) -> 
 
 
 def test_verification_can_be_left_out_or_asked_for(stress: Cli) -> None:
-    big = ("run", "uniform", "--vm", "python", "--cost", "sleep", "--json", "--repeat", "1", "--warmup", "0", "--no-sequential", "--workers", "0")
+    big = ("run", "uniform", "--vm", "python", "--cost", "sleep", "--json", "--repeat", "1", "--warmup", "0", "--no-sequential",
+           "--workers", "0")
     few = ("--block-size", "4", "--cost-us", "1000")
     assert json.loads(stress(*big, *few).out)["verification"]["compared"] == 1
     assert json.loads(stress(*big, *few, "--no-verify").out)["verification"] == {
@@ -82,7 +83,9 @@ def test_verification_can_be_left_out_or_asked_for(stress: Cli) -> None:
     (("run", "uniform", "--save", "missing/file"), "missing/file"),
     (("run", "uniform", "--save", "-"), "use --json"),
 ])
-def test_wrong_input(arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_input(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for options in ((), ("--json",)):
         try:

@@ -57,7 +57,7 @@ def test_text(stress: Cli) -> None:
     assert done.err == ""
     lines = done.out.splitlines()
     assert lines[0] == "zipf: block 0, 40 transactions, 2 workers, policy default"
-    assert max(map(len, lines[1:8])) <= 90 and any(line.startswith("worker 1  ") for line in lines[2:8])
+    assert max(map(len, lines[1:8])) <= 90 and any(line.startswith("worker 1") for line in lines[2:8])
     assert "verified: state root and receipts equal" in done.out
     assert re.search(r"^\d+ executions, \d+ first incarnation", done.out, re.MULTILINE)
 

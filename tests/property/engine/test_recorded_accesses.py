@@ -21,7 +21,12 @@ STATES = 8
 TINY_STATES = 1
 BLOCKS_PER_STATE = 25
 LIMITS = Limits(key_bytes=32, value_bytes=2600)
-VARIANTS: tuple[dict[str, Any], ...] = ({}, {"hints": "right", "ends": True}, {"decode": True, "restless": True}, {"restless": True, "ends": True})
+VARIANTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"hints": "right", "ends": True},
+    {"decode": True, "restless": True},
+    {"restless": True, "ends": True},
+)
 
 Accesses = tuple[list[tuple[int, bytes, int]], list[tuple[int, bytes, bool]]]
 """(transaction, key, whose write it read), (transaction, key, deleted)."""
@@ -78,7 +83,8 @@ class TracingOverlay(Overlay):
         def scanned(key: bytes) -> bool:
             return any(looked.covers(key) for looked in self.ranges)
 
-        read = self.present | {key for key in self.absent if key in self.last or not scanned(key)} | set(filter(scanned, self.last))
+        read = {key for key in self.absent if key in self.last or not scanned(key)}
+        read |= self.present | set(filter(scanned, self.last))
         self.accesses[0].extend((self.tx, key, self.last.get(key, -1)) for key in sorted(read))
         self.accesses[1].extend((self.tx, key, writes[key] is None) for key in sorted(writes))
         self.last.update(dict.fromkeys(writes, self.tx))

@@ -10,6 +10,7 @@ from ioi_exec import BlockHeader, EndContext, Limits, Receipt, Receipts, Revert,
 from ioi_exec.executor import BaseState, Block, Executor, OnReceipt, Outcome
 from ioi_exec.executors import OwnExecutors
 from ioi_exec.native import NativeSequentialExecutor
+from ioi_exec.progress import OnProgress
 from ioi_exec.result import Stats
 from ioi_exec.sequential import SequentialExecutor
 from ioi_exec.testing import NotSerializable, assert_serializable
@@ -45,8 +46,10 @@ class Wrong(SequentialExecutor):
         super().__init__(vm, limits)
         self.change = change
 
-    def run(self, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
-        right = super().run(block, base, on_receipt)
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
+        right = super().run(block, base, on_receipt, on_progress)
         receipts, writes = list(right.receipts), dict(right.writes)
         self.change(receipts, writes)
         return Outcome(sorted(writes.items()), Receipts.of(receipts), Stats())
@@ -145,8 +148,8 @@ def test_a_vm_in_c(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
     run = NativeSequentialExecutor.run
 
-    def second_is_wrong(self: NativeSequentialExecutor, block: Block, base: BaseState, on_receipt: OnReceipt | None) -> Outcome:
-        right = run(self, block, base, on_receipt)
+    def second_is_wrong(self: NativeSequentialExecutor, *arguments: Any) -> Outcome:
+        right = run(self, *arguments)
         runs.append(right)
         return right if len(runs) == 1 else Outcome(right.writes[1:], right.receipts, right.stats)
 

@@ -23,7 +23,9 @@ PARAMETERS = {
 MACHINE = {"cpu": "A", "cores": 8, "load": 0.1, "memory_free_bytes": 5, "python_loop_ns": 50.0, "sha256_ns": 400.0}
 
 
-def result(n: int = 10, *, factor: float = 1.0, aborts: int = 0, seed: int = 0, noise: float = 0.02, sequential: float = 2.0) -> Result:
+def result(
+    n: int = 10, *, factor: float = 1.0, aborts: int = 0, seed: int = 0, noise: float = 0.02, sequential: float = 2.0
+) -> Result:
     """A result of `n` repetitions of one block, of which the parallel execution takes about 1 s * factor."""
     rng = np.random.default_rng(seed)
     repetitions = []
@@ -31,11 +33,23 @@ def result(n: int = 10, *, factor: float = 1.0, aborts: int = 0, seed: int = 0, 
         seconds = factor * float(np.exp(rng.normal(0, noise)))
         beside = sequential * float(np.exp(rng.normal(0, noise)))
         block = BlockMeasurement(
-            block=0, transactions=1000, failed=0, mode="parallel", policy="default", workers=2, executions=1000 + aborts, validations=1500,
-            aborts=aborts, suspensions=0, retries=0, seconds={"execute": seconds, "stage": 0.01, "total": seconds + 0.01},
-            commit_seconds=0.002, busy_seconds=[seconds * 0.9, seconds * 0.9],
+            block=0,
+            transactions=1000,
+            failed=0,
+            mode="parallel",
+            policy="default",
+            workers=2,
+            executions=1000 + aborts,
+            validations=1500,
+            aborts=aborts,
+            suspensions=0,
+            retries=0,
+            seconds={"execute": seconds, "stage": 0.01, "total": seconds + 0.01},
+            commit_seconds=0.002,
+            busy_seconds=[seconds * 0.9, seconds * 0.9],
             sequential_seconds={"execute": beside, "end_block": 0.0, "stage": 0.01, "total": beside + 0.01},
-            state_root="aa", receipts_root="bb",
+            state_root="aa",
+            receipts_root="bb",
         )
         repetitions.append(Repetition(number, [block]))
     return Result(deepcopy(PARAMETERS), dict(MACHINE), repetitions, Verification(True, n, n))
@@ -54,7 +68,10 @@ def test_a_difference_is_found_and_said_in_words() -> None:
     throughput = found["transactions_per_second"]
     assert (throughput.outcome, throughput.better) == ("more", True)
     assert throughput.low < 1.12 < throughput.high and throughput.change == pytest.approx(1.12, rel=0.03)
-    assert throughput.verdict == f"faster by {100 * (throughput.change - 1):.0f} % ({100 * throughput.low - 100:.0f}..{100 * throughput.high - 100:.0f})"
+    assert (
+        throughput.verdict
+        == f"faster by {100 * (throughput.change - 1):.0f} % ({100 * throughput.low - 100:.0f}..{100 * throughput.high - 100:.0f})"
+    )
     assert found["execute_seconds"].verdict.startswith("shorter by 1") and found["execute_seconds"].better is True
     assert found["speedup"].verdict.startswith("greater by 1")
     assert found["stage_seconds"].verdict == "equal" and found["stage_seconds"].better is None
@@ -66,13 +83,18 @@ def test_noise_is_not_a_difference() -> None:
     found = changes(result(seed=1), result(seed=3))
     assert {change.outcome for change in found.values()} == {"none", "equal"}
     noise = found["transactions_per_second"]
-    assert noise.verdict == f"no difference shown (below the noise of +-{100 * max(1 - noise.low, noise.high - 1):.0f} %)" or "." in noise.verdict
+    assert (
+        noise.verdict == f"no difference shown (below the noise of +-{100 * max(1 - noise.low, noise.high - 1):.0f} %)"
+        or "." in noise.verdict
+    )
 
 
 def test_factors_zeros_and_too_few() -> None:
     assert changes(result(), result(seed=1, factor=5))["execute_seconds"].verdict.startswith("longer: 5.")
     aborts = changes(result(), result(aborts=250))["aborts_per_transaction"]
-    assert aborts.verdict == "more: 0.25 instead of 0.00 per transaction" and aborts.better is False and not aborts.ratio
+    assert (
+        aborts.verdict == "more: 0.25 instead of 0.00 per transaction" and aborts.better is False and not aborts.ratio
+    )
     few = changes(result(3), result(3, seed=1, factor=2))["transactions_per_second"]
     assert (few.outcome, few.p, few.better) == ("unknown", None, None) and "four of each" in few.verdict
     assert changes(result(4), result(4, seed=1, factor=2))["transactions_per_second"].outcome == "less"
@@ -128,7 +150,9 @@ def test_files_and_json(tmp_path: Path) -> None:
         (tmp_path / name).write_text(json.dumps(each.to_json()))
     found = compare(tmp_path / "a.json", tmp_path / "b.json")
     shown = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert shown["a"].startswith(str(tmp_path / "a.json")) and shown["a"].endswith("(zipf, workers 2, policy default, 10 repetitions)")
+    assert shown["a"].startswith(str(tmp_path / "a.json")) and shown["a"].endswith(
+        "(zipf, workers 2, policy default, 10 repetitions)"
+    )
     assert {change["figure"]: change["outcome"] for change in shown["changes"]}["execute_seconds"] == "more"
     assert compare(result(seed=1), result(seed=3, factor=2)).changes == found.changes  # nothing random in it
     (tmp_path / "b.json").write_bytes(b"\xff\xfe")

@@ -15,7 +15,8 @@ from ioi_stress.memory import MemoryWatch, memory_bytes
 
 def test_workers_count_and_the_dead_do_not() -> None:
     alone = memory_bytes([])
-    child = subprocess.Popen([sys.executable, "-c", "kept = bytearray(50_000_000); print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    program = "kept = bytearray(50_000_000); print(flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
     both = memory_bytes([child.pid])

@@ -24,8 +24,11 @@ from ioi_stress.sweeps.rows import MEASURED, Row
 
 
 def sweep_of(
-    accounts: tuple[int, ...] = (2, 10, 1000), blocks: tuple[int, ...] = (100, 1000), workers: tuple[int, ...] = (1, 2, 4),
-    policies: tuple[str, ...] = ("default",), repeat: int = 7,
+    accounts: tuple[int, ...] = (2, 10, 1000),
+    blocks: tuple[int, ...] = (100, 1000),
+    workers: tuple[int, ...] = (1, 2, 4),
+    policies: tuple[str, ...] = ("default",),
+    repeat: int = 7,
 ) -> Sweep:
     rows: list[Row] = []
     for a in accounts:
@@ -38,11 +41,24 @@ def sweep_of(
                         row: Row = {name: kind(0) for name, kind in MEASURED.items()}
                         row.update({name: 0.5 for name in FIGURES})
                         row.update(
-                            workload="uniform", accounts=a, block_size=b, cost_us=100.0, workers=w, policy=p, repetition=r, executed_transactions=b,
-                            total_seconds=seconds, executing_seconds=0.9 * seconds, sequential_total_seconds=beside,
+                            workload="uniform",
+                            accounts=a,
+                            block_size=b,
+                            cost_us=100.0,
+                            workers=w,
+                            policy=p,
+                            repetition=r,
+                            executed_transactions=b,
+                            total_seconds=seconds,
+                            executing_seconds=0.9 * seconds,
+                            sequential_total_seconds=beside,
                             sequential_executing_seconds=beside * 0.9,
-                            transactions_per_second=b / seconds, speedup=beside / seconds, speedup_total=beside / seconds,
-                            executions_per_transaction=1 + w / a, aborts_per_transaction=w / a, verified=True,
+                            transactions_per_second=b / seconds,
+                            speedup=beside / seconds,
+                            speedup_total=beside / seconds,
+                            executions_per_transaction=1 + w / a,
+                            aborts_per_transaction=w / a,
+                            verified=True,
                         )
                         rows.append(row)
     return Sweep(rows, ["accounts", "block_size", "cost_us"])
@@ -97,21 +113,27 @@ def test_points_are_medians_and_bars_their_intervals() -> None:
     (beside,) = [line for line in figure.axes[0].get_lines() if line.get_label() == "sequential"]
     assert list(beside.get_ydata()) == pytest.approx([1100 / 1.08] * 2)
     executing = plot.throughput(data, phase="execute").axes[0]
-    assert line_of(executing, executing.containers[0].get_label())[0] == pytest.approx([median / 0.9 for median in medians])
+    assert line_of(executing, executing.containers[0].get_label())[0] == pytest.approx(
+        [median / 0.9 for median in medians]
+    )
 
 
 def test_speedup_has_its_ideal() -> None:
-    axes = plot.speedup(sweep_of(blocks=(1000,), workers=(1, 2, 16))).axes[0]
+    axes = plot.speedup(sweep_of(blocks=(1000,), workers=(1, 2, 32))).axes[0]
     (ideal,) = [line for line in axes.get_lines() if line.get_label() == "ideal"]
-    assert list(ideal.get_xdata()) == list(ideal.get_ydata()) and max(ideal.get_ydata()) == 16
-    assert axes.get_xscale() == "log" and [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "16"]
+    assert list(ideal.get_xdata()) == list(ideal.get_ydata()) and max(ideal.get_ydata()) == 32
+    assert axes.get_xscale() == "log" and [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "32"]
     assert {each.get_label() for each in axes.containers} == {"2", "10", "1k"}
 
 
 def test_policies_stand_in_groups() -> None:
     axes = plot.policies(ALL["policies"][1]).axes[0]
     bars = {each.get_label(): each for each in axes.containers if isinstance(each, BarContainer)}
-    assert set(bars) == {"default", "paper"} and [tick.get_text() for tick in axes.get_xticklabels()] == ["2", "10", "1k"]
+    assert set(bars) == {"default", "paper"} and [tick.get_text() for tick in axes.get_xticklabels()] == [
+        "2",
+        "10",
+        "1k",
+    ]
     heights = {label: [bar.get_height() for bar in found] for label, found in bars.items()}
     assert heights["paper"] == pytest.approx([0.8 * height for height in heights["default"]])
     alone = plot.policies(sweep_of((2,), (100,), (2,), ("default", "paper")))
@@ -120,31 +142,50 @@ def test_policies_stand_in_groups() -> None:
 
 def test_the_paper_s_panels() -> None:
     figure = plot.paper(sweep_of())
-    assert [axes.get_title() for axes in figure.axes] == ["blocks of 100", "blocks of 1,000"] * 2 + ["1 worker", "4 workers"]
+    assert [axes.get_title() for axes in figure.axes] == ["blocks of 100", "blocks of 1,000"] * 2 + [
+        "1 worker",
+        "4 workers",
+    ]
     for axes in figure.axes:  # nothing is cut off
-        tops = [max(high for _, high in line_of(axes, each.get_label())[1]) for each in axes.containers if isinstance(each, ErrorbarContainer)]
+        tops = [
+            max(high for _, high in line_of(axes, each.get_label())[1])
+            for each in axes.containers
+            if isinstance(each, ErrorbarContainer)
+        ]
         assert max(tops) <= axes.get_ylim()[1]
     assert len(plot.paper(sweep_of(blocks=(100,), workers=(2,))).axes) == 3
 
 
-@pytest.mark.parametrize("call, says", [
-    (lambda: plot.throughput(sweep_of(accounts=tuple(range(2, 30)), workers=(1, 2)), against="block_size"), "56 series would not be told apart"),
-    (lambda: plot.throughput(sweep_of(), by="workers"), "block_size varies too: choose one value, such as block_size=100"),
-    (lambda: plot.throughput(sweep_of(), by="nothing"), "no column nothing"),
-    (lambda: plot.throughput(sweep_of(), against="nothing"), "no column nothing to draw against"),
-    (lambda: plot.throughput(sweep_of(), against="policy"), "policy has values that are no numbers"),
-    (lambda: plot.throughput(sweep_of(), where={"accounts": 3}), "no row where accounts is 3: it is 2, 10, 1000"),
-    (lambda: plot.throughput(sweep_of(), where={"nothing": 3}), "no column nothing to choose by"),
-    (lambda: plot.throughput(sweep_of(), phase="both"), "no phase 'both'"),
-    (lambda: plot.throughput([]), "no rows yet"),
-    (lambda: plot.throughput([{"accounts": 1}]), "columns that these lack"),
-    (lambda: plot.policies(sweep_of(policies=("default", "paper"))), "accounts, block_size, workers vary beside the policy"),
-    (lambda: plot.aborts(sweep_of(workers=(0,))), "no row was executed by workers"),
-    (lambda: plot.speedup(sweep_of(workers=(0,))), "no row has a speedup"),
-    (lambda: plot.paper(sweep_of(policies=("default", "paper"))), "policy varies"),
-    (lambda: plot.speedup(sweep_of(blocks=(100,)), "figure.jpg"), "PNG, PDF or SVG"),
-    (lambda: plot.speedup(__file__), "holds no rows of a sweep"),
-])
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (
+            lambda: plot.throughput(sweep_of(accounts=tuple(range(2, 30)), workers=(1, 2)), against="block_size"),
+            "56 series would not be told apart",
+        ),
+        (
+            lambda: plot.throughput(sweep_of(), by="workers"),
+            "block_size varies too: choose one value, such as block_size=100",
+        ),
+        (lambda: plot.throughput(sweep_of(), by="nothing"), "no column nothing"),
+        (lambda: plot.throughput(sweep_of(), against="nothing"), "no column nothing to draw against"),
+        (lambda: plot.throughput(sweep_of(), against="policy"), "policy has values that are no numbers"),
+        (lambda: plot.throughput(sweep_of(), where={"accounts": 3}), "no row where accounts is 3: it is 2, 10, 1000"),
+        (lambda: plot.throughput(sweep_of(), where={"nothing": 3}), "no column nothing to choose by"),
+        (lambda: plot.throughput(sweep_of(), phase="both"), "no phase 'both'"),
+        (lambda: plot.throughput([]), "no rows yet"),
+        (lambda: plot.throughput([{"accounts": 1}]), "columns that these lack"),
+        (
+            lambda: plot.policies(sweep_of(policies=("default", "paper"))),
+            "accounts, block_size, workers vary beside the policy",
+        ),
+        (lambda: plot.aborts(sweep_of(workers=(0,))), "no row was executed by workers"),
+        (lambda: plot.speedup(sweep_of(workers=(0,))), "no row has a speedup"),
+        (lambda: plot.paper(sweep_of(policies=("default", "paper"))), "policy varies"),
+        (lambda: plot.speedup(sweep_of(blocks=(100,)), "figure.jpg"), "PNG, PDF or SVG"),
+        (lambda: plot.speedup(__file__), "holds no rows of a sweep"),
+    ],
+)
 def test_what_cannot_be_drawn_is_said(call: Callable[[], Figure], says: str) -> None:
     with pytest.raises(InputError, match=says):
         call()
@@ -161,6 +202,7 @@ def test_a_notebook_s_own_plots_are_left_alone() -> None:
 
 
 def test_without_matplotlib_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['matplotlib'] = None\nimport ioi_stress\ntry: ioi_stress.plot\nexcept Exception as e: print(type(e).__name__, e)"
+    code = "import sys; sys.modules['matplotlib'] = None\nimport ioi_stress\n"
+    code += "try: ioi_stress.plot\nexcept Exception as error: print(type(error).__name__, error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Error figures need matplotlib") and "ioi-exec[stress]" in done.stdout

@@ -35,8 +35,10 @@ def test_any_policy_there_and_back() -> None:
         assert choices(parse_policy(policy_text(policy))) == choices(policy), policy_text(policy)
 
 
-@pytest.mark.parametrize("text", ["", "best", "window", "window=", "window=-1", "window=x", "run=0", "run=65", "solo=2", "validation=none",
-                                  "estimates=auto", "small_block=auto", "name=x", "window=1,window=2", "window=1,paper", "paper,", "run=٣"])
+@pytest.mark.parametrize("text", [
+    "", "best", "window", "window=", "window=-1", "window=x", "run=0", "run=65", "solo=2", "validation=none", "estimates=auto",
+    "small_block=auto", "name=x", "window=1,window=2", "window=1,paper", "paper,", "run=٣",
+])
 def test_what_is_no_policy(text: str) -> None:
     with pytest.raises(InputError):
         parse_policy(text)

@@ -28,7 +28,9 @@ GRID = grid_of()
 
 def row(grid: Grid, point: int, repetition: int, **changed: Any) -> Row:
     values: Row = {name: kind(7) for name, kind in MEASURED.items()}
-    values.update(speedup=None, occupancy=0.1 + 0.2, verified=None, state_root="00e5", machine="123", grid=grid.identity)
+    values.update(
+        speedup=None, occupancy=0.1 + 0.2, verified=None, state_root="00e5", machine="123", grid=grid.identity
+    )
     return {**values, "workload": "mine", **grid.points[point].columns, "repetition": repetition, **changed}
 
 
@@ -71,30 +73,52 @@ def test_values_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_an_array_and_a_table_of_it() -> None:
-    found = Sweep([row(GRID, point, n) for n in (1, 2) for point in range(4)], ["accounts", "kind"], wanted=12, interrupted=True)
+    found = Sweep(
+        [row(GRID, point, n) for n in (1, 2) for point in range(4)], ["accounts", "kind"], wanted=12, interrupted=True
+    )
     array = found.to_numpy()
     assert array.dtype.names == tuple(found.rows[0]) or set(array.dtype.names) == set(found.rows[0])
-    assert array["accounts"].dtype.kind == "i" and array["occupancy"][0] == 0.1 + 0.2 and array["policy"][0] == "default"
+    assert (
+        array["accounts"].dtype.kind == "i" and array["occupancy"][0] == 0.1 + 0.2 and array["policy"][0] == "default"
+    )
     assert array["speedup"].dtype.kind == "f" and (array["speedup"] != array["speedup"]).all()
     text = repr(found)
-    assert text.startswith("sweep of mine: 4 points, 8 rows of 12, interrupted\n") and "accounts  workers  n" in text and "kind" not in text
+    assert (
+        text.startswith("sweep of mine: 4 points, 8 rows of 12, interrupted\n")
+        and "accounts  workers  n" in text
+        and "kind" not in text
+    )
     assert found._repr_html_().count("<tr>") == 5
+    mixed = Sweep([row(GRID, 0, 1), row(GRID, 0, 2, machine="456")], ["accounts", "kind"])
+    assert "2 rows, on 2 machines, which should not be compared" in repr(mixed)
     assert repr(Sweep([], [])) == "sweep of nothing: 0 points, 0 rows"
     summary = found.summary()
     assert [line["accounts"] for line in summary] == [10, 10, 20, 20] and summary[0]["speedup"] is None
     assert summary[0]["transactions_per_second"].median == 7 and summary[0]["repetitions"] == 2
 
 
-@pytest.mark.parametrize("other, says", [
-    (lambda: grid_of((10, 30)), r"there accounts is 10, 20, here 10, 30"),
-    (lambda: grid_of((10, 20, 30)), r"there accounts is 10, 20, here 10, 20, 30"),
-    (lambda: grid_of(kind="x"), r'there kind is a "b", c, here x'),
-    (lambda: grid_of(policies="paper"), "there policy is default, here paper"),
-    (lambda: grid_of(policies=parse_policy("window=1")), "there policy is default, here window=1"),
-    (lambda: Grid.of(lambda accounts: own(accounts, ""), {"accounts": [10, 20]}, [1, 2]), "there is kind, here there is none"),
-    (lambda: Grid.of(lambda accounts, kind: FixedWorkload("mine", "payments", {}, [], {"b": 1}), {"accounts": (10, 20), "kind": 'a "b", c'}, [1, 2]),
-     "the same parameters, but other defaults"),
-])
+@pytest.mark.parametrize(
+    "other, says",
+    [
+        (lambda: grid_of((10, 30)), r"there accounts is 10, 20, here 10, 30"),
+        (lambda: grid_of((10, 20, 30)), r"there accounts is 10, 20, here 10, 20, 30"),
+        (lambda: grid_of(kind="x"), r'there kind is a "b", c, here x'),
+        (lambda: grid_of(policies="paper"), "there policy is default, here paper"),
+        (lambda: grid_of(policies=parse_policy("window=1")), "there policy is default, here window=1"),
+        (
+            lambda: Grid.of(lambda accounts: own(accounts, ""), {"accounts": [10, 20]}, [1, 2]),
+            "there is kind, here there is none",
+        ),
+        (
+            lambda: Grid.of(
+                lambda accounts, kind: FixedWorkload("mine", "payments", {}, [], {"b": 1}),
+                {"accounts": (10, 20), "kind": 'a "b", c'},
+                [1, 2],
+            ),
+            "the same parameters, but other defaults",
+        ),
+    ],
+)
 def test_another_grid_is_refused_and_left_alone(tmp_path: Path, other: Any, says: str) -> None:
     path = tmp_path / "sweep.csv"
     content = written(path) + b"half a r"

@@ -22,14 +22,32 @@ def own(accounts: int, kind: str = "plain", **_: Any) -> Workload:
 
 def grid(**changed: Any) -> Grid:
     parameters = {"accounts": [10, 20], "kind": "plain", **changed.pop("parameters", {})}
-    return Grid.of(changed.pop("workload", own), parameters, changed.pop("workers", [1, 2]), changed.pop("policies", "default"), changed.pop("plan", None))
+    return Grid.of(
+        changed.pop("workload", own),
+        parameters,
+        changed.pop("workers", [1, 2]),
+        changed.pop("policies", "default"),
+        changed.pop("plan", None),
+    )
 
 
 def test_lists_are_axes_and_everything_else_is_fixed() -> None:
-    made = Grid.of(own, {"accounts": np.array([2, 4]), "kind": "a", "x": range(2), "y": (None,)}, workers=[0, 3], policies=["default", Policy(window=5)])
+    made = Grid.of(
+        own,
+        {"accounts": np.array([2, 4]), "kind": "a", "x": range(2), "y": (None,)},
+        workers=[0, 3],
+        policies=["default", Policy(window=5)],
+    )
     assert len(made.points) == 2 * 2 * 2 * 2
     assert made.points[0].columns == {"accounts": 2, "kind": "a", "x": 0, "y": None, "workers": 0, "policy": "default"}
-    assert made.points[-1].columns == {"accounts": 4, "kind": "a", "x": 1, "y": None, "workers": 3, "policy": "window=5"}
+    assert made.points[-1].columns == {
+        "accounts": 4,
+        "kind": "a",
+        "x": 1,
+        "y": None,
+        "workers": 3,
+        "policy": "window=5",
+    }
     assert isinstance(made.points[0].parameters["accounts"], int)
     assert made.workload_of(made.points[-1]).parameters["accounts"] == 4
     one = Grid.of("uniform", {"accounts": 50})
@@ -40,49 +58,69 @@ def test_every_round_has_all_points_in_an_order_of_its_own() -> None:
     made = grid(parameters={"accounts": list(range(1, 9))})
     rounds = list(made.rounds(20))
     assert [repetition for repetition, _ in rounds] == list(range(1, 21))
-    assert all(Counter(point.key for point in points) == Counter(point.key for point in made.points) for _, points in rounds)
+    assert all(
+        Counter(point.key for point in points) == Counter(point.key for point in made.points) for _, points in rounds
+    )
     orders = [[point.key for point in points] for _, points in rounds]
     assert len(set(map(tuple, orders))) == 20
-    assert orders == [[point.key for point in points] for _, points in grid(parameters={"accounts": list(range(1, 9))}).rounds(20)]
+    assert orders == [
+        [point.key for point in points] for _, points in grid(parameters={"accounts": list(range(1, 9))}).rounds(20)
+    ]
     firsts = Counter(point.key for point in made.points for order in orders if order.index(point.key) < 8)
     assert min(firsts.values()) > 3  # none is always late
 
 
-@pytest.mark.parametrize("changed", [
-    {"parameters": {"accounts": [10, 30]}},
-    {"parameters": {"accounts": [10]}},
-    {"parameters": {"kind": "other"}},
-    {"workers": [1, 2, 3]},
-    {"policies": "paper"},
-    {"policies": Policy(name="default", window=1)},
-    {"plan": Plan(tree="iavl")},
-    {"plan": Plan(pin=False)},
-    {"plan": Plan(sequential=False)},
-    {"workload": lambda accounts, kind: FixedWorkload("mine", "payments", {}, [], {"accounts": accounts, "hidden": 1})},
-])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"parameters": {"accounts": [10, 30]}},
+        {"parameters": {"accounts": [10]}},
+        {"parameters": {"kind": "other"}},
+        {"workers": [1, 2, 3]},
+        {"policies": "paper"},
+        {"policies": Policy(name="default", window=1)},
+        {"plan": Plan(tree="iavl")},
+        {"plan": Plan(pin=False)},
+        {"plan": Plan(sequential=False)},
+        {
+            "workload": lambda accounts, kind: FixedWorkload(
+                "mine", "payments", {}, [], {"accounts": accounts, "hidden": 1}
+            )
+        },
+    ],
+)
 def test_another_grid_has_another_identity(changed: dict[str, Any]) -> None:
     assert grid(**changed).identity != grid().identity
 
 
 def test_the_same_grid_has_the_same_identity() -> None:
-    assert grid().identity == grid(plan=Plan(repeat=99, warmup=7, verify=False)).identity == grid(policies=["default"]).identity
-    assert grid(workers=[2, 1], parameters={"accounts": [20, 10]}).identity == grid().identity  # the order of values is no difference
+    assert (
+        grid().identity
+        == grid(plan=Plan(repeat=99, warmup=7, verify=False)).identity
+        == grid(policies=["default"]).identity
+    )
+    assert (
+        grid(workers=[2, 1], parameters={"accounts": [20, 10]}).identity == grid().identity
+    )  # the order of values is no difference
 
 
-@pytest.mark.parametrize("parameters, others, kind, says", [
-    ({"accounts": []}, {}, InputError, "accounts has no values"),
-    ({"accounts": [1, 1]}, {}, InputError, "accounts has a value twice"),
-    ({"accounts": [object()]}, {}, InputTypeError, "accounts has a value of type object"),
-    ({"accounts": [{}]}, {}, InputTypeError, "type dict"),
-    ({"accounts": 1, "mode": 2}, {}, InputError, "cannot be called mode"),
-    ({"accounts": 1, "kind": "a\nb"}, {}, InputError, "control character"),
-    ({"accounts": 1}, {"workers": [-1]}, InputError, "workers is -1"),
-    ({"accounts": 1}, {"workers": ["two"]}, InputTypeError, "workers has a value of type str"),
-    ({"accounts": 1}, {"workers": [True]}, InputTypeError, "workers has a value of type bool"),
-    ({"accounts": 1}, {"policies": "fast"}, InputError, "no policy 'fast'"),
-    ({"accounts": 1}, {"policies": [5]}, InputTypeError, "policies has a value of type int"),
-    ({"accounts": 1}, {"policies": [Policy(name="a"), Policy(name="a", window=3)]}, InputError, "two policies"),
-])
+@pytest.mark.parametrize(
+    "parameters, others, kind, says",
+    [
+        ({"accounts": []}, {}, InputError, "accounts has no values"),
+        ({"accounts": [1, 1]}, {}, InputError, "accounts has a value twice"),
+        ({"accounts": [object()]}, {}, InputTypeError, "accounts has a value of type object"),
+        ({"accounts": [{}]}, {}, InputTypeError, "type dict"),
+        ({"accounts": 1, "mode": 2}, {}, InputError, "cannot be called mode"),
+        ({"accounts": 1, "kind": "a\nb"}, {}, InputError, "control character"),
+        ({"accounts": 1}, {"workers": [-1]}, InputError, "workers is -1"),
+        ({"accounts": 1}, {"workers": ["two"]}, InputTypeError, "workers has a value of type str"),
+        ({"accounts": 1}, {"workers": [True]}, InputTypeError, "workers has a value of type bool"),
+        ({"accounts": 1}, {"policies": "fast"}, InputError, "no policy 'fast'"),
+        ({"accounts": 1}, {"policies": [5]}, InputTypeError, "policies has a value of type int"),
+        ({"accounts": 1}, {"policies": [Policy(name="a"), Policy(name="a", window=3)]}, InputError, "two policies"),
+    ],
+)
 def test_what_cannot_be_a_grid_is_refused_before_anything_runs(
     parameters: dict[str, Any], others: dict[str, Any], kind: type[Exception], says: str
 ) -> None:

@@ -61,7 +61,7 @@ def test_by_import_path_class_and_instance() -> None:
         (Echo, {"times": float("nan")}, "JSON"), (Echo, "text", "JSON"), ("payments", {"x": 1}, "cannot be built"),
         (f"{__name__}:f.<locals>.C", None, "pass the class"), ("__main__:VM", None, "pass the class"),
     ],
-    ids=str,
+    ids=lambda value: "an instance" if isinstance(value, Echo) else str(value),  # no address: the same in every process
 )
 def test_what_is_no_vm_is_refused_clearly(vm: Any, args: Any, says: str) -> None:
     with pytest.raises(VMError, match=says) as caught:

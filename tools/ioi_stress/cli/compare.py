@@ -18,7 +18,11 @@ cannot be compared; 5 the same workload ended with different roots."""
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "compare", "Compare two saved results, and tell differences from noise.", _EPILOG, needs_state=False,
+        commands,
+        "compare",
+        "Compare two saved results, and tell differences from noise.",
+        _EPILOG,
+        needs_state=False,
         example="ioi-stress compare before.json after.json",
     )
     command.add_argument("a", metavar="A.json", help="result of a run")

@@ -23,16 +23,27 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 def add_measuring(group: argparse._ArgumentGroup) -> None:
     """All but workers and policy."""
-    group.add_argument("--repeat", type=whole_number, default=Plan.repeat, metavar="N", help="repetitions of all blocks from genesis on (default: %(default)s)")
-    group.add_argument("--warmup", type=whole_number, default=Plan.warmup, metavar="N", help="more of them before, not measured (default: %(default)s)")
-    group.add_argument("--no-sequential", dest="sequential", action="store_false", help="do not execute each block one by one as well")
+    group.add_argument(
+        "--repeat", type=whole_number, default=Plan.repeat, metavar="N",
+        help="repetitions of all blocks from genesis on (default: %(default)s)",
+    )
+    group.add_argument(
+        "--warmup", type=whole_number, default=Plan.warmup, metavar="N",
+        help="more of them before, not measured (default: %(default)s)",
+    )
+    group.add_argument(
+        "--no-sequential", dest="sequential", action="store_false", help="do not execute each block one by one as well"
+    )
     group.add_argument(
         "--verify", action=argparse.BooleanOptionalAction, default=None,
         help="compare roots and receipts with those of sequential execution (default: on; with --no-sequential only if that takes "
         "less than half a minute)",
     )
     group.add_argument("--tree", choices=["jellyfish", "iavl"], default=Plan.tree, help="of the state (default: %(default)s)")
-    group.add_argument("--state", metavar="DIR", help="keep the state on disk, in a directory that is not there yet and is removed afterwards (default: in memory)")
+    group.add_argument(
+        "--state", metavar="DIR",
+        help="keep the state on disk, in a directory that is not there yet and is removed afterwards (default: in memory)",
+    )
     group.add_argument("--no-pin", dest="pin", action="store_false", help="let workers move between cores")
     group.add_argument("--quiet", action="store_true", help="no live view, on a terminal either")
 
@@ -40,8 +51,8 @@ def add_measuring(group: argparse._ArgumentGroup) -> None:
 def add_policy(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--policy", type=checked(parse_policy), default=Policy.named("default"), metavar="POLICY",
-        help=f"of the scheduler: {', '.join(Policy.names())}, or one's own such as window=0,run=1 or paper,window=64, of window, run, "
-        "validation=value|version, estimates=on|off, solo=on|off and small_block (default: default)",
+        help=f"of the scheduler: {', '.join(Policy.names())}, or one's own such as window=0,run=1 or paper,window=64, of window, "
+        "run, validation=value|version, estimates=on|off, solo=on|off and small_block (default: default)",
     )
 
 

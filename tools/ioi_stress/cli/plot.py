@@ -27,7 +27,11 @@ against becomes series; where that is too much, --where chooses. The same file g
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "plot", "Draw the rows of a sweep.", _EPILOG, needs_state=False,
+        commands,
+        "plot",
+        "Draw the rows of a sweep.",
+        _EPILOG,
+        needs_state=False,
         example="ioi-stress plot sweep.csv --figure policies --where workers=2 --against accounts -o policies.png\n"
         "ioi-stress plot sweep.csv --figure throughput --where policy=default -o throughput.pdf",
     )
@@ -37,10 +41,15 @@ def register(commands: Commands) -> None:
     command.add_argument("--against", metavar="COLUMN", help="what the x axis is, instead of the figure's own")
     command.add_argument("--by", metavar="COLUMN", help="what makes the series")
     command.add_argument(
-        "--where", action="append", default=[], metavar="COLUMN=VALUE,...", help="only rows of these values; may be given several times"
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE,...",
+        help="only rows of these values; may be given several times",
     )
     command.add_argument(
-        "--phase", choices=["total", "execute"],
+        "--phase",
+        choices=["total", "execute"],
         help="time that counts: all of `execute` (total, the default), or without hashing the state (execute)",
     )
     command.set_defaults(run=run)
@@ -51,7 +60,9 @@ def run(options: argparse.Namespace) -> int:
 
     draw = getattr(plot, options.figure.replace("-", "_"))
     takes = inspect.signature(draw).parameters
-    given: dict[str, Any] = {name: getattr(options, name) for name in ("against", "by", "phase") if getattr(options, name) is not None}
+    given: dict[str, Any] = {
+        name: getattr(options, name) for name in ("against", "by", "phase") if getattr(options, name) is not None
+    }
     for name in given:
         if name not in takes:
             raise InputError(f"--{name} is not for the figure {options.figure}: leave it out")

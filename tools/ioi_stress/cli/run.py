@@ -56,7 +56,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     add_plan(parser)
     group = parser.add_argument_group("what comes out")
     group.add_argument("-o", "--save", metavar="FILE", help="write the result as --json has it, for compare, report and plot")
-    group.add_argument("--csv", metavar="FILE", help="write raw figures, a row for each block of each repetition; - is standard output")
+    group.add_argument(
+        "--csv", metavar="FILE", help="write raw figures, a row for each block of each repetition; - is standard output"
+    )
     add_run_report(group)
     group.add_argument(
         "--mismatch-dir", default="", metavar="DIR", help="where the files of a block that differed are written (default: here)"

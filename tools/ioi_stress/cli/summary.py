@@ -25,12 +25,13 @@ def summary(result: Result) -> str:
 def _what(result: Result) -> str:
     workload, plan, machine = result.parameters["workload"], result.parameters["run"], result.machine
     parameters = ", ".join(f"{name} {_shown(value)}" for name, value in workload["parameters"].items() if value is not None)
-    workers = "one worker per core" if plan["workers"] is None else counted(plan["workers"], "worker") if plan["workers"] else "no workers"
+    workers = {None: "one worker per core", 0: "no workers"}.get(plan["workers"]) or counted(plan["workers"], "worker")
     lines = [
         f"{workload['name']}" + (f": {parameters}" if parameters else ""),
         f"{workers}, policy {plan['policy']['name']}, {plan['tree']} {'in memory' if plan['state'] == 'memory' else 'on disk'}, "
         f"VM {workload['vm']}, {counted(len(result.repetitions), 'repetition')} after {plan['warmup']} to warm up",
-        f"{machine['cpu'] or machine['architecture']}, {counted(machine['cores_available'], 'core')}, load {machine['load']} before",
+        f"{machine['cpu'] or machine['architecture']}, {counted(machine['cores_available'], 'core')}, "
+        f"load {machine['load']} before",
     ]
     return "\n".join(lines)
 

@@ -38,20 +38,31 @@ where it ended, and with a larger --repeat adds to it.
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "sweep", "Measure a workload over a grid of its parameters, workers and policies.", _EPILOG, needs_state=False,
-        example="ioi-stress sweep uniform --accounts 2,100 --block-size 100 --workers 1,2 --policy default,paper --repeat 2 -o sweep.csv\n"
+        commands,
+        "sweep",
+        "Measure a workload over a grid of its parameters, workers and policies.",
+        _EPILOG,
+        needs_state=False,
+        example="ioi-stress sweep uniform --accounts 2,100 --block-size 100 --workers 1,2 --policy default,paper --repeat 2 "
+        "-o sweep.csv\n"
         "ioi-stress sweep zipf --s 0.5,1.5 --block-size 100 --repeat 2",
     )
     choices = add_workloads(command, _add_sweep, lists=True)
     parser = choices.add_parser(
-        _PAPER, help="not a workload but a grid: that of the Block-STM paper's evaluation", allow_abbrev=False,
-        description="The grid of the Block-STM paper's evaluation, for this engine: payments of 100 us between 2 to 10,000 accounts, in "
-        "blocks of 1,000 to 10,000, on up to all cores. `ioi-stress plot --figure paper` draws it.",
+        _PAPER,
+        help="not a workload but a grid: that of the Block-STM paper's evaluation",
+        allow_abbrev=False,
+        description="The grid of the Block-STM paper's evaluation, for this engine: payments of 100 us between 2 to 10,000 "
+        "accounts, in blocks of 1,000 to 10,000, on up to all cores. `ioi-stress plot --figure paper` draws it.",
         epilog=f"example:\n\n  {command.prog} paper --quick -o paper.csv",
         formatter_class=command.formatter_class,
     )
     add_json(parser, default=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="small blocks and few repetitions: a minute or two, to see what it looks like")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small blocks and few repetitions: a minute or two, to see what it looks like",
+    )
     _add_sweep(parser)
     parser.set_defaults(repeat=None, workers=None)
     command.set_defaults(run=run)
@@ -60,17 +71,25 @@ def register(commands: Commands) -> None:
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how it is run")
     group.add_argument(
-        "--workers", type=several(whole_number), metavar="N,...", help="worker processes (default: one per core; 0: one by one)"
+        "--workers",
+        type=several(whole_number),
+        metavar="N,...",
+        help="worker processes (default: one per core; 0: one by one)",
     )
     group.add_argument(
-        "--policy", type=_policies, action="extend", metavar="POLICY,...",
-        help=f"of the scheduler: some of {', '.join(Policy.names())}; or one of your own, such as paper,window=64, each with a --policy of "
-        "its own (default: default)",
+        "--policy",
+        type=_policies,
+        action="extend",
+        metavar="POLICY,...",
+        help=f"of the scheduler: some of {', '.join(Policy.names())}; or one of your own, such as paper,window=64, each "
+        "with a --policy of its own (default: default)",
     )
     add_measuring(group)
     parser.set_defaults(repeat=REPEAT)
     group = parser.add_argument_group("what comes out")
-    group.add_argument("-o", "--output", metavar="FILE", help="CSV file of the rows, which is gone on with if it is there")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", help="CSV file of the rows, which is gone on with if it is there"
+    )
     add_report(group, "all rows, with figures,")
 
 
@@ -105,7 +124,9 @@ def _grid(options: argparse.Namespace) -> tuple[Grid, int]:
     if options.workload == _PAPER:
         given = paper(options.quick)
     name, repeat, workers = (given.pop(each, None) for each in ("workload", "repeat", "workers"))
-    plan = Plan(warmup=options.warmup, sequential=options.sequential, tree=options.tree, state=options.state, pin=options.pin)
+    plan = Plan(
+        warmup=options.warmup, sequential=options.sequential, tree=options.tree, state=options.state, pin=options.pin
+    )
     grid = Grid.of(name, given, options.workers or workers, options.policy or "default", plan)
     verify = options.verify
     if verify is None:
@@ -117,14 +138,24 @@ def _grid(options: argparse.Namespace) -> tuple[Grid, int]:
 def _print(found: Sweep, options: argparse.Namespace) -> None:
     if options.json:
         points = [
-            {name: value.to_json() if isinstance(value, Interval) else value for name, value in point.items()} for point in found.summary()
+            {name: value.to_json() if isinstance(value, Interval) else value for name, value in point.items()}
+            for point in found.summary()
         ]
-        shown = {"file": found.file, "rows": len(found), "wanted": found.wanted, "skipped": found.skipped, "interrupted": found.interrupted}
+        shown = {
+            "file": found.file,
+            "rows": len(found),
+            "wanted": found.wanted,
+            "skipped": found.skipped,
+            "interrupted": found.interrupted,
+        }
         print_json({**shown, "diverged": found.diverged, "figures": list(FIGURES), "points": points})
         return
     print(found, flush=True)
     if found.skipped:
-        print(f"ioi-stress: {counted(found.skipped, 'row')} of these were in {found.file} already and not run again", file=sys.stderr)
+        print(
+            f"ioi-stress: {counted(found.skipped, 'row')} of these were in {found.file} already and not run again",
+            file=sys.stderr,
+        )
     if found.interrupted and found.file:
         print(f"ioi-stress: what was measured is in {found.file}; the same command goes on from there", file=sys.stderr)
 

@@ -28,7 +28,14 @@ def draw_all(axes: Axes, series: Sequence[tuple[Any, str, list[Row]]], x: str, m
         xs = [_moved(axes, float(value), aside, low, high) for value, _ in points]
         intervals = [interval for _, interval in points]
         axes.errorbar(
-            xs, [each.median for each in intervals], yerr=around(intervals), label=label, capsize=2.5, elinewidth=0.9, capthick=0.9, **style
+            xs,
+            [each.median for each in intervals],
+            yerr=around(intervals),
+            label=label,
+            capsize=2.5,
+            elinewidth=0.9,
+            capthick=0.9,
+            **style,
         )
 
 
@@ -51,10 +58,22 @@ def sequential(axes: Axes, rows: Sequence[Row], x: str, measure: Measure) -> boo
     if points:
         xs = [float(value) for value, _ in points]
         axes.fill_between(
-            xs, [interval.low for _, interval in points], [interval.high for _, interval in points], color=SEQUENTIAL, alpha=0.15, linewidth=0
+            xs,
+            [interval.low for _, interval in points],
+            [interval.high for _, interval in points],
+            color=SEQUENTIAL,
+            alpha=0.15,
+            linewidth=0,
         )
         style: dict[str, Any] = {"marker": "_", "markersize": 12} if len(points) == 1 else {}
-        axes.plot(xs, [interval.median for _, interval in points], color=SEQUENTIAL, linestyle="--", label="sequential", **style)
+        axes.plot(
+            xs,
+            [interval.median for _, interval in points],
+            color=SEQUENTIAL,
+            linestyle="--",
+            label="sequential",
+            **style,
+        )
     return bool(points)
 
 
@@ -63,6 +82,11 @@ def legend(axes: Axes, title: str) -> None:
     entries = sorted(zip(*axes.get_legend_handles_labels()), key=lambda entry: entry[1] in REFERENCES)
     if len(entries) > 1 or title:
         axes.legend(
-            [handle for handle, _ in entries], [label for _, label in entries], title=title or None, loc="upper left",
-            bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, alignment="left",
+            [handle for handle, _ in entries],
+            [label for _, label in entries],
+            title=title or None,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            borderaxespad=0.0,
+            alignment="left",
         )

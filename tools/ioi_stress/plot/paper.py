@@ -32,7 +32,9 @@ def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
     rows = [row for row in rows_of(data, where) if row["workers"] > 0]
     missing = [name for name in _AXES if not rows or name not in rows[0]]
     if missing:
-        raise InputError(f"the paper's figures need {', '.join(missing)}: `ioi-stress sweep paper` measures what they show")
+        raise InputError(
+            f"the paper's figures need {', '.join(missing)}: `ioi-stress sweep paper` measures what they show"
+        )
     accounts, blocks, workers = (numbers_of(rows, name) for name in _AXES)
     if others := varying(rows, *_AXES):
         raise InputError(f"{', '.join(others)} varies, which it does not in the paper: choose one value")
@@ -44,7 +46,9 @@ def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
         for axes, size in zip(panels[1], ends):
             _panel(axes, _at(rows, block_size=size), "accounts", "workers", accounts, workers, f"blocks of {size:,}")
         for axes, number in zip(panels[2], sorted({workers[0], workers[-1]})):
-            _panel(axes, _at(rows, workers=number), "block_size", "accounts", blocks, accounts, counted(number, "worker"))
+            _panel(
+                axes, _at(rows, workers=number), "block_size", "accounts", blocks, accounts, counted(number, "worker")
+            )
         for row in panels:
             row[0].set_ylabel("transactions per second")
             from_zero(row[0])  # the others share it
@@ -61,9 +65,11 @@ def _at(rows: Sequence[Row], **where: Any) -> list[Row]:
     return [row for row in rows if all(row[name] == value for name, value in where.items())]
 
 
-def _panel(axes: Axes, rows: Sequence[Row], x: str, by: str, xs: Sequence[Any], values: Sequence[Any], title: str) -> None:
+def _panel(
+    axes: Axes, rows: Sequence[Row], x: str, by: str, xs: Sequence[Any], values: Sequence[Any], title: str
+) -> None:
     parallel, beside = throughput_of("execute")
-    scale_for(axes, xs)
+    scale_for(axes, x, xs)
     lines.draw_all(axes, [(value, shown(value), _at(rows, **{by: value})) for value in values], x, parallel)
     lines.sequential(axes, rows, x, beside)
     axes.set_xlabel(LABELS[x])

@@ -70,7 +70,9 @@ def settings() -> Iterator[None]:
         yield
 
 
-def drawing(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Drawing, list[list[Axes]]]:
+def drawing(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Drawing, list[list[Axes]]]:
     """A figure in inches, and its panels by row and column."""
     figure = Drawing(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -85,9 +87,13 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> None:
     name = os.fspath(path)
     ending = os.path.splitext(name)[1].lower()
     if ending not in FORMATS:
-        raise InputError(f"{name}: figures are written as PNG, PDF or SVG: give a name that ends with {', '.join(FORMATS)}")
+        raise InputError(
+            f"{name}: figures are written as PNG, PDF or SVG: give a name that ends with {', '.join(FORMATS)}"
+        )
     metadata: dict[str, Any] = {
-        ".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None, "Creator": None}, ".svg": {"Date": None, "Creator": None}
+        ".png": {"Software": None},
+        ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+        ".svg": {"Date": None, "Creator": None},
     }[ending]
     with settings():
         figure.savefig(name, format=ending[1:], dpi=200, metadata=metadata)
@@ -96,7 +102,9 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> None:
 def series_styles(values: Sequence[Any]) -> list[dict[str, Any]]:
     """A style for each of several series. Numbers are an order, and so are their colours, from dark to light; names get
     colours that are far apart. Markers differ as well, for those who print in grey."""
-    ordered = len(values) > 1 and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    ordered = len(values) > 1 and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+    )
     if ordered:
         shades = matplotlib.colormaps["viridis"]
         colours = [matplotlib.colors.to_hex(shades(0.85 * i / max(len(values) - 1, 1))) for i in range(len(values))]
@@ -105,10 +113,11 @@ def series_styles(values: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"color": colour, "marker": _MARKERS[i % len(_MARKERS)]} for i, colour in enumerate(colours)]
 
 
-def scale_for(axes: Axes, values: Sequence[Any]) -> None:
-    """The x axis: logarithmic where values span a factor of 8 or more; a tick at each value that was measured."""
+def scale_for(axes: Axes, column: str, values: Sequence[Any]) -> None:
+    """The x axis: logarithmic where values span a factor of 8 or more (32 of workers, for what doubles with them should
+    look as if it did); a tick at each value that was measured."""
     numbers = sorted(float(value) for value in values)
-    if numbers[0] > 0 and numbers[-1] / numbers[0] >= 8:
+    if numbers[0] > 0 and numbers[-1] / numbers[0] >= (32 if column == "workers" else 8):
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(_readable(numbers))

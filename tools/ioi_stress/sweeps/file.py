@@ -101,11 +101,15 @@ def _read(path: str, data: bytes, columns: list[str], grid: Grid) -> tuple[list[
     rows, done = _rows(path, lines)
     others = {row["grid"] for row in rows} - {grid.identity}
     if lines[0] != columns or others:
-        raise InputError(f"{path}: holds rows of another grid ({_difference(lines[0], rows, columns, grid)}): give another file")
+        raise InputError(
+            f"{path}: holds rows of another grid ({_difference(lines[0], rows, columns, grid)}): give another file"
+        )
     points = {point.key for point in grid.points}
     for row, key in zip(rows, done):
         if key[:-1] not in points:
-            raise InputError(f"{path}: holds a row of this grid at a point that it does not have: {', '.join(key)}; delete it")
+            raise InputError(
+                f"{path}: holds a row of this grid at a point that it does not have: {', '.join(key)}; delete it"
+            )
     return rows, set(done)
 
 
@@ -114,15 +118,23 @@ def _difference(there: list[str], rows: list[Row], columns: list[str], grid: Gri
     for name in sorted(set(there) ^ set(columns)):
         return f"there {'is' if name in there else 'is no'} {name}, here {'there is' if name in columns else 'there is none'}"
     here: dict[str, list[Any]] = {
-        "workload": list(grid.names), **{name: list(values) for name, values in grid.axes.items()}, "workers": list(grid.workers),
+        "workload": list(grid.names),
+        **{name: list(values) for name, values in grid.axes.items()},
+        "workers": list(grid.workers),
         "policy": [policy.name for policy in grid.policies],
     }
     found = {name: list(dict.fromkeys(as_text(row[name]) for row in rows)) for name in here}
     wanted = {name: {as_text(value) for value in values} for name, values in here.items()}
     # What is missing there may just not have been reached, so it says less than what is missing here.
-    for name in [*(name for name in here if not set(found[name]) <= wanted[name]), *(name for name in here if set(found[name]) != wanted[name])]:
+    for name in [
+        *(name for name in here if not set(found[name]) <= wanted[name]),
+        *(name for name in here if set(found[name]) != wanted[name]),
+    ]:
         return f"there {name} is {describe_values(found[name])}, here {describe_values(here[name])}"
-    return "the same parameters, but other defaults of the workload, another policy of that name, tree, place of the state or pinning"
+    return (
+        "the same parameters, but other defaults of the workload, another policy of that name, another tree, place of the "
+        "state or pinning"
+    )
 
 
 def _lines(path: str, data: bytes) -> list[list[str]]:
@@ -141,7 +153,9 @@ def _rows(path: str, lines: list[list[str]]) -> tuple[list[Row], list[tuple[str,
         try:
             row = {name: parsed(name, text) for name, text in zip(columns, cells, strict=True)}
         except ValueError as error:
-            raise InputError(f"{path}, line {number}: damaged: {error}; delete that line, and its repetition is run again") from None
+            raise InputError(
+                f"{path}, line {number}: damaged: {error}; delete that line, and its repetition is run again"
+            ) from None
         key = tuple(cells[1:last])
         if key in keys:
             raise InputError(f"{path}, line {number}: a repetition that another line has already: delete one of them")

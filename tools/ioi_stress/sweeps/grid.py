@@ -81,14 +81,18 @@ class Grid:
         axes = {name: [tuple(value)] if name in whole else _values(name, value) for name, value in parameters.items()}
         for name in axes:
             if name in COLUMNS:
-                raise InputError(f"a parameter cannot be called {name}, as a column of every row is: give it another name")
+                raise InputError(
+                    f"a parameter cannot be called {name}, as a column of every row is: give it another name"
+                )
         chosen = [_policy(each) for each in _values("policies", policies, (str, Policy))]
         if len({policy.name for policy in chosen}) < len(chosen):
             raise InputError("two policies of the sweep have one name: give each a name of its own, Policy(name=...)")
         made = {}
         for values in product(*axes.values()):
             made[values] = _made(workload, dict(zip(axes, values)))
-        grid = cls(workload, axes, [_workers(each) for each in _values("workers", workers)], chosen, plan or Plan(), made, "")
+        grid = cls(
+            workload, axes, [_workers(each) for each in _values("workers", workers)], chosen, plan or Plan(), made, ""
+        )
         return replace(grid, identity=grid._identify())
 
     @property
@@ -113,11 +117,15 @@ class Grid:
             yield repetition, shuffled
 
     def _identify(self) -> str:
-        plan = {name: value for name, value in self.plan.to_json().items() if name in ("sequential", "tree", "state", "pin")}
+        plan = {
+            name: value for name, value in self.plan.to_json().items() if name in ("sequential", "tree", "state", "pin")
+        }
         seen = []
         for point in self.points:
             made = self.workload_of(point)
-            seen.append(_json([made.name, dict(made.parameters), dict(point.parameters), point.workers, point.policy.to_json()]))
+            seen.append(
+                _json([made.name, dict(made.parameters), dict(point.parameters), point.workers, point.policy.to_json()])
+            )
         return hashlib.sha256(_json([plan, sorted(seen)]).encode()).hexdigest()[:12]
 
 
@@ -156,7 +164,9 @@ def _values(name: str, value: Any, kinds: tuple[type, ...] = (str, int, float, b
         raise InputError(f"{name} has no values: give at least one")
     for each in values:
         if not isinstance(each, kinds):
-            raise InputTypeError(f"{name} has a value of type {type(each).__name__}, which a column cannot hold: give numbers or text")
+            raise InputTypeError(
+                f"{name} has a value of type {type(each).__name__}, which a column cannot hold: give numbers or text"
+            )
     if len({each if isinstance(each, Policy) else as_text(each) for each in values}) < len(values):
         raise InputError(f"{name} has a value twice")
     return values

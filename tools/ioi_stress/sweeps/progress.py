@@ -1,4 +1,5 @@
-"""How far a sweep is: a bar where there is a terminal or a notebook and rich, else a line now and then."""
+"""How far a sweep is: a bar where there is a terminal or a notebook and rich, else a line now and then if it takes
+long."""
 
 from __future__ import annotations
 
@@ -52,19 +53,28 @@ def _rich() -> dict[str, Any] | None:
 
 def _lines(stream: TextIO, total: int, done: int) -> Shown:
     began = last = monotonic()
+    said = False
 
     def line(number: int, what: str) -> None:
-        nonlocal last
+        nonlocal last, said
         now = monotonic()
-        if number < total and (number == done or now - last < EVERY_SECONDS):
+        if number < total and (number == done or now - last < EVERY_SECONDS) or number == total and not said:
             return
-        last = now
+        last, said = now, True
         left = (now - began) / max(number - done, 1) * (total - number)
-        stream.write(f"{number:,} of {total:,} rows" + (f", about {_time(left)} left; next {what}\n" if number < total else "\n"))
+        stream.write(
+            f"{number:,} of {total:,} rows" + (f", about {_time(left)} left; next {what}\n" if number < total else "\n")
+        )
         stream.flush()
 
     return line
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )

@@ -65,7 +65,18 @@ def row_of(result: Result) -> Row:
     }
 
 
-LASTING = ("cpu", "architecture", "cores", "cores_allowed", "cores_available", "memory_bytes", "system", "python", "ioi_exec", "sha256")
+LASTING = (
+    "cpu",
+    "architecture",
+    "cores",
+    "cores_allowed",
+    "cores_available",
+    "memory_bytes",
+    "system",
+    "python",
+    "ioi_exec",
+    "sha256",
+)
 
 
 def machine_id(facts: Mapping[str, Any]) -> str:

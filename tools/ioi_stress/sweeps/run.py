@@ -31,11 +31,9 @@ def sweep(
     progress: bool | None = None,
     **grid: Any,
 ) -> Sweep:
-    """Measure a workload over a grid of its parameters, workers and policies; one row for every repetition of every
-    point.
+    """Measure a workload over a grid of its parameters, workers and policies: a row for every repetition of a point.
 
-        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], policies=["default", "paper"],
-        file="zipf.csv")
+        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], file="zipf.csv")
 
     workload: a name of `ioi_stress.workloads.WORKLOADS`, or a function that takes the grid's parameters and returns a
     Workload; it may be one of a notebook's, and so may the workload's VM. It is called once for each combination of
@@ -65,7 +63,9 @@ def run(grid: Grid, repeat: int, file: str | os.PathLike[str] | None = None, pro
         rows = [] if opened is None else _typed(opened.rows, grid)
         done = set() if opened is None else opened.done
         points = {point.key: point for point in grid.points}
-        found = Sweep(rows, list(grid.axes), repeat * len(points), len(rows), file=None if file is None else os.fspath(file))
+        found = Sweep(
+            rows, list(grid.axes), repeat * len(points), len(rows), file=None if file is None else os.fspath(file)
+        )
         todo = [
             (repetition, point)
             for repetition, shuffled in grid.rounds(repeat)
@@ -121,7 +121,11 @@ class _Runner:
             raise KeyboardInterrupt
         self._warm.add(point.key)
         return {
-            "workload": workload.name, **point.columns, **row_of(result), "repetition": repetition, "grid": self._grid.identity
+            "workload": workload.name,
+            **point.columns,
+            **row_of(result),
+            "repetition": repetition,
+            "grid": self._grid.identity,
         }
 
     def close(self) -> None:

@@ -48,7 +48,9 @@ def rows_of(source: Source, where: Where = None) -> list[Row]:
         there = values_of(rows, column)
         rows = [row for row in rows if as_text(row[column]) in texts]
         if not rows:
-            raise InputError(f"{name}: no row where {column} is {', '.join(sorted(texts))}: it is {', '.join(map(as_text, there))}")
+            raise InputError(
+                f"{name}: no row where {column} is {', '.join(sorted(texts))}: it is {', '.join(map(as_text, there))}"
+            )
     if not rows:
         raise InputError(f"{name}: holds no rows yet")
     return rows
@@ -62,7 +64,9 @@ def point_columns(rows: Sequence[Row]) -> list[str]:
 def values_of(rows: Sequence[Row], column: str) -> list[Any]:
     """The values of a column, sorted; numbers before texts."""
     found = {row.get(column) for row in rows}
-    return sorted(found, key=lambda value: (isinstance(value, str), str(value) if isinstance(value, str) else value or 0))
+    return sorted(
+        found, key=lambda value: (isinstance(value, str), str(value) if isinstance(value, str) else value or 0)
+    )
 
 
 def varying(rows: Sequence[Row], *but: str) -> list[str]:
@@ -76,7 +80,10 @@ def numbers_of(rows: Sequence[Row], column: str) -> list[Any]:
         raise InputError(f"there is no column {column} to draw against: there are {', '.join(point_columns(rows))}")
     values = values_of(rows, column)
     if not all(isinstance(value, (int, float)) for value in values):
-        raise InputError(f"{column} has values that are no numbers, so nothing can be drawn against it: {', '.join(map(as_text, values))}")
+        raise InputError(
+            f"{column} has values that are no numbers, so nothing can be drawn against it: "
+            f"{', '.join(map(as_text, values))}"
+        )
     return values
 
 
@@ -91,15 +98,21 @@ def series_of(rows: Sequence[Row], x: str, by: str | None = None) -> tuple[str, 
     if by is not None and by not in point_columns(rows):
         raise InputError(f"there is no column {by} to make series by: there are {', '.join(point_columns(rows))}")
     if by is not None and (rest := [name for name in others if name != by]):
-        raise InputError(f"{', '.join(rest)} varies too: choose one value, such as {rest[0]}={as_text(values_of(rows, rest[0])[0])}")
+        raise InputError(
+            f"{', '.join(rest)} varies too: choose one value, such as {rest[0]}={as_text(values_of(rows, rest[0])[0])}"
+        )
     columns = [by] if by is not None else others
     if len(columns) == 1:
         (column,) = columns
-        series = [(value, shown(value), [row for row in rows if row[column] == value]) for value in values_of(rows, column)]
+        series = [
+            (value, shown(value), [row for row in rows if row[column] == value]) for value in values_of(rows, column)
+        ]
         title = LABELS.get(column, column)
     else:
         combined: dict[tuple[Any, ...], list[Row]] = {}
-        for row in sorted(rows, key=lambda row: tuple((isinstance(row[name], str), row[name] or 0) for name in columns)):
+        for row in sorted(
+            rows, key=lambda row: tuple((isinstance(row[name], str), row[name] or 0) for name in columns)
+        ):
             combined.setdefault(tuple(row[name] for name in columns), []).append(row)
         series = [(", ".join(map(shown, key)), ", ".join(map(shown, key)), found) for key, found in combined.items()]
         title = ", ".join(LABELS.get(name, name) for name in columns)
@@ -156,7 +169,12 @@ def subtitle(rows: Sequence[Row], *but: str) -> str:
     times = f"{least}" if least == most else f"{least} to {most}"
     sure = Interval.of(range(least)).confidence
     bars = f"{CONFIDENCE:.0%} interval" if sure >= CONFIDENCE else "least to greatest"
-    return "\n".join([*textwrap.wrap(", ".join(parts), 78), f"median and {bars} of {times} repetitions" if most > 1 else "one repetition each"])
+    return "\n".join(
+        [
+            *textwrap.wrap(", ".join(parts), 78),
+            f"median and {bars} of {times} repetitions" if most > 1 else "one repetition each",
+        ]
+    )
 
 
 def _points(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:

@@ -65,7 +65,10 @@ class Sweep:
         found: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.rows:
             found.setdefault(tuple(row[name] for name in self.point_columns), []).append(row)
-        return {key: found[key] for key in sorted(found, key=lambda key: [(isinstance(each, str), each or 0) for each in key])}
+        return {
+            key: found[key]
+            for key in sorted(found, key=lambda key: [(isinstance(each, str), each or 0) for each in key])
+        }
 
     def summary(self, figures: Sequence[str] = tuple(FIGURES)) -> list[dict[str, Any]]:
         """For every point its columns, "repetitions", "mode" (all that occurred), and an Interval or None for each
@@ -103,7 +106,9 @@ class Sweep:
         try:
             pandas = import_module("pandas")
         except ImportError:
-            raise Error("to_pandas needs pandas, which is not installed: pip install pandas, or use to_numpy or to_csv") from None
+            raise Error(
+                "to_pandas needs pandas, which is not installed: pip install pandas, or use to_numpy or to_csv"
+            ) from None
         return pandas.DataFrame(self.rows, columns=columns_of(self.parameters))
 
     def __len__(self) -> int:
@@ -124,7 +129,11 @@ class Sweep:
         title = f"sweep of {names}: {counted(len(self.points()), 'point')}, {counted(len(self.rows), 'row')}"
         if self.wanted is not None and len(self.rows) < self.wanted:
             title += f" of {self.wanted:,}"
-        return title + (", interrupted" if self.interrupted else "") + (f", {len(self.diverged)} DIVERGED" if self.diverged else "")
+        if len(machines := {row["machine"] for row in self.rows}) > 1:
+            title += f", on {len(machines)} machines, which should not be compared"
+        if self.interrupted:
+            title += ", interrupted"
+        return title + (f", {len(self.diverged)} DIVERGED" if self.diverged else "")
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """Of a table: heads and lines. A parameter with one value throughout is left out, unless nothing would be
@@ -133,7 +142,12 @@ class Sweep:
         varying = [name for name in self.point_columns if len({line[name] for line in summary}) > 1] or ["workers"]
         heads = [*varying, "n", "transactions/s", "speedup", "executions/tx", "aborts/tx", "mode"]
         return heads, [
-            [*(as_text(line[name]) for name in varying), str(line["repetitions"]), *(_shown(line[name]) for name in SHOWN), line["mode"]]
+            [
+                *(as_text(line[name]) for name in varying),
+                str(line["repetitions"]),
+                *(_shown(line[name]) for name in SHOWN),
+                line["mode"],
+            ]
             for line in summary
         ]
 

@@ -20,6 +20,7 @@ class ScanHeavy(ProgramWorkload):
     )
     example = "scan-heavy --scan-length 200 --write-share 0.1"
 
+    block_size: int = parameter(1_000, least=1, most=200_000, help="transactions in a block")
     runs_on: str = runs_on_parameter("python")
     scan_length: int = parameter(
         50, least=1, most=1_000_000, help="pairs a transaction looks at, from a random key on, half of them backwards"

@@ -1,0 +1,35 @@
+/* What executing each transaction took: a log per worker, made into rows only where somebody asks (ioi_exec/per_tx.py).
+ *
+ * A span is one execution, or several in a row that are too cheap to read the clock for each: a reading takes a fifth of a payment.
+ * It is a log, not a row for each transaction, so that no line of memory is touched for a transaction that others touch too.
+ * Entries are plain memory: their worker alone writes them, and the coordinator reads them when it has left the block; the
+ * exchange by which it leaves (ioi_block_depart) is what orders the two.
+ */
+#ifndef IOI_SPANS_H
+#define IOI_SPANS_H
+
+#include "arena.h"
+
+enum { IOI_SPAN_EACH_NS = 1000 }; /* dearer executions than this have a span of their own */
+
+typedef struct ioi_span {
+    uint32_t first;       /* TxIndex */
+    uint16_t count;       /* transactions from there on, one execution each */
+    uint16_t worker;
+    uint32_t incarnation; /* of every one of them */
+    uint32_t suspensions;
+    uint64_t ns;          /* of all, without the time they waited for other transactions */
+} ioi_span;
+static_assert(sizeof(ioi_span) == 24, "ioi_exec/per_tx.py reads them as they are");
+
+/* Make room for one span in the log of the worker that `slot` and `alloc` belong to. False when the arena is full. To be done while
+ * the transaction is unfinished: when the last one is finished so is the block, and it is too late to abandon it as full. */
+bool ioi_span_reserve(ioi_alloc *alloc, ioi_slot *slot);
+
+/* Append, where there is room. */
+void ioi_span_add(const ioi_arena *arena, const ioi_slot *slot, const ioi_span *span);
+
+/* All workers' spans, those of one worker newest first: how many, or copied to `out` if that is not NULL. After the block. */
+uint64_t ioi_spans_all(const ioi_arena *arena, ioi_span *out);
+
+#endif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 
 
@@ -16,6 +17,20 @@ def significant(number: float) -> str:
     if number == 0 or abs(number) >= 1:
         return short(number)
     return f"{number:.3g}" if abs(number) >= 1e-4 else f"{number:.2e}"
+
+
+def compact(value: float) -> str:
+    """1,000 as 1k: axes have little room."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def round_step(least: float) -> float:
+    """The least of 1, 2, 5, 10, ... and their tenths that is not below `least`."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999)
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> str:

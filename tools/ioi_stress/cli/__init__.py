@@ -6,11 +6,11 @@ import argparse
 from typing import Sequence
 
 from ioi_exec.cli import program
-from ioi_stress.cli import chaos, compare, explain, plot, replay, run, rwset, sweep, trace, workloads
+from ioi_stress.cli import chaos, compare, explain, plot, replay, report, run, rwset, sweep, trace, workloads
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,
 4 disk or memory, 5 results differed from sequential execution, 6 state corrupt"""
-_COMMANDS: tuple[program.Command, ...] = (run, replay, rwset, sweep, plot, compare, trace, explain, chaos, workloads)
+_COMMANDS: tuple[program.Command, ...] = (run, replay, rwset, sweep, plot, compare, report, trace, explain, chaos, workloads)
 
 
 def parser() -> argparse.ArgumentParser:

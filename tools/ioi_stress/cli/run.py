@@ -12,6 +12,7 @@ from ioi_exec import Diverged, Error, InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
 from ioi_exec.cli.streams import output_file
 from ioi_stress.cli.plan_options import add_plan, chosen_plan
+from ioi_stress.cli.report_options import add_run_report, check_report, write_run_report
 from ioi_stress.cli.summary import summary
 from ioi_stress.cli.workload_options import add_parameters, add_workloads, chosen_workload
 from ioi_stress.live import live_view
@@ -34,7 +35,8 @@ def register(commands: Commands) -> None:
         EPILOG + "\n\n`ioi-stress run WORKLOAD --help` lists what a workload takes, and how it can be run.", needs_state=False,
         example="ioi-stress run uniform --block-size 200 --repeat 3\n"
         "ioi-stress run zipf --s 1.2 --block-size 200 --policy paper --workers 2 --json\n"
-        "ioi-stress run chain --block-size 100 --blocks 2 --repeat 6 --csv raw.csv --save chain.json",
+        "ioi-stress run chain --block-size 100 --blocks 2 --repeat 6 --csv raw.csv --save chain.json\n"
+        "ioi-stress run zipf --block-size 200 --report zipf.html",
     )
     add_workloads(command, add_run)
     command.set_defaults(run=run)
@@ -57,6 +59,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--csv", metavar="FILE", help="write raw figures, a row for each block of each repetition; - is standard output"
     )
+    add_run_report(group)
     group.add_argument(
         "--mismatch-dir", default="", metavar="DIR", help="where the files of a block that differed are written (default: here)"
     )
@@ -67,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--save - would mix with the table: use --json")
     if options.csv == "-" and options.json:
         raise InputError("--csv - and --json both print: give --csv a file")
+    check_report(options)
     workload = chosen_workload(options)
     plan = chosen_plan(options, workload)
     mismatches: list[Mismatch] = []
@@ -75,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
         # Opened before, so that a directory that is not there is not found out at the end.
         save = files.enter_context(output_file(options.save)) if options.save is not None else None
         csv = files.enter_context(output_file(options.csv)) if options.csv is not None else None
+        report = files.enter_context(output_file(options.report)) if options.report is not None else None
         with vm_may_print():
             try:
                 with live_view(not options.quiet and not options.json) as observer:
@@ -87,11 +92,12 @@ def run(options: argparse.Namespace) -> int:
             if mismatches:
                 _shrink(mismatches[0], result, options)
         _print(result, options, save, csv)
+        cut = report is not None and write_run_report(report, result, workload, plan, options.report_block)
     if result.verification.mismatches:
         raise Diverged(_diverged(result))
     if failure is not None:
         raise failure
-    if result.interrupted:
+    if result.interrupted or cut:
         raise KeyboardInterrupt
     return 0
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from ioi_stress.figures import FIGURES
-from ioi_stress.interval import CONFIDENCE, Interval
 from ioi_stress.result import Result
 from ioi_stress.text import counted, short, significant, table
 from ioi_stress.verify import verdict
+from ioi_stress.words import confidence, engine
 
 MISMATCHES_SHOWN = 5
 
 
 def summary(result: Result) -> str:
-    parts = [_what(result), _figures(result), _engine(result), _verification(result)]
+    parts = [_what(result), _figures(result), "\n".join(engine(result)), _verification(result)]
     if result.interrupted:
         parts.append("interrupted: these are the figures of what was executed until then")
     if result.error:
@@ -52,33 +51,7 @@ def _figures(result: Result) -> str:
             lines.append([figure.label, *map(significant, (interval.median, interval.low, interval.high)), figure.unit])
     peak = max(repetition.peak_memory_bytes for repetition in result.whole())
     lines.append(["memory at most", short(peak / (1 << 20)), "", "", "MiB"])
-    return table(["", "median", "low", "high", ""], lines, left=(0, 4)) + "\n" + _confidence(next(iter(measured.values())))
-
-
-def _confidence(interval: Interval) -> str:
-    """What low and high mean."""
-    if interval.n == 1:
-        return "one repetition says nothing of its noise: --repeat 6 gives intervals"
-    if interval.confidence < CONFIDENCE:
-        return (
-            f"low and high are the least and the greatest of {interval.n}, which hold the true median with "
-            f"{interval.confidence:.0%}; --repeat 6 is enough for {CONFIDENCE:.0%}"
-        )
-    return f"the true median lies between low and high with at least {CONFIDENCE:.0%} ({interval.n} repetitions)"
-
-
-def _engine(result: Result) -> str:
-    blocks = [block for repetition in result.whole() for block in repetition.blocks]
-    if not blocks:
-        return ""
-    modes = Counter(block.mode for block in blocks)
-    retries, failed = sum(block.retries for block in blocks), sum(block.failed for block in blocks)
-    lines = [f"blocks executed: {', '.join(f'{count:,} {mode}' for mode, count in modes.most_common())}"]
-    if failed:
-        lines.append(f"failed transactions: {failed:,} of {sum(block.transactions for block in blocks):,}")
-    if retries:
-        lines.append(f"whole blocks executed again (a worker died or shared memory ran out): {retries:,}")
-    return "\n".join(lines)
+    return table(["", "median", "low", "high", ""], lines, left=(0, 4)) + "\n" + confidence(next(iter(measured.values())))
 
 
 def _verification(result: Result) -> str:

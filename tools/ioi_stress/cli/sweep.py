@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 from ioi_exec import Diverged, InputError
 from ioi_exec.cli.options import Commands, add_command, add_json, print_json, vm_may_print, whole_number
+from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
 
 from ioi_stress.cli.plan_options import add_measuring
+from ioi_stress.cli.report_options import add_report, check_report, same_machine
 from ioi_stress.cli.values import checked, several
 from ioi_stress.cli.workload_options import add_workloads, chosen_parameters
 from ioi_stress.figures import FIGURES
 from ioi_stress.interval import Interval
 from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy
+from ioi_stress.report import sweep_page
 from ioi_stress.sweeps import Grid, Sweep, paper, run as run_sweep
 from ioi_stress.text import counted
 from ioi_stress.verify import on_by_default
@@ -86,6 +90,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-o", "--output", metavar="FILE", help="CSV file of the rows, which is gone on with if it is there"
     )
+    add_report(group, "all rows, with figures,")
 
 
 @checked
@@ -97,10 +102,15 @@ def _policies(text: str) -> list[Policy]:
 def run(options: argparse.Namespace) -> int:
     if options.output == "-":
         raise InputError("-o - : rows are appended to a file; without -o, --json prints them")
+    check_report(options)
     grid, repeat = _grid(options)
-    with vm_may_print():
-        found = run_sweep(grid, repeat, options.output, False if options.quiet or options.json else True)
-    _print(found, options)
+    with ExitStack() as files:
+        report = files.enter_context(output_file(options.report)) if options.report is not None else None
+        with vm_may_print():
+            found = run_sweep(grid, repeat, options.output, False if options.quiet or options.json else True)
+        _print(found, options)
+        if report is not None:
+            report.write(sweep_page(found, same_machine(found)))
     if found.diverged:
         raise Diverged(_diverged(found.diverged))
     if found.interrupted:

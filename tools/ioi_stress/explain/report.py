@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 
+from ioi_stress.explain import tables
 from ioi_stress.explain.advice import advice
-from ioi_stress.explain.conflicts import UNKNOWN
 from ioi_stress.explain.explanation import Explanation
+from ioi_stress.explain.tables import milliseconds
 from ioi_stress.text import counted, short, table
 from ioi_stress.trace.summary import shares_table
 
@@ -19,8 +19,8 @@ def report(found: Explanation, top: int) -> str:
         _what(found),
         _speedup(found),
         _time(found),
-        _keys(found, top),
-        _pairs(found, top),
+        _tabled(tables.keys(found, top)),
+        _tabled(tables.pairs(found, top)),
         _path(found, top),
         _advice(found),
     ]
@@ -39,26 +39,16 @@ def _what(found: Explanation) -> str:
 
 def _speedup(found: Explanation) -> str:
     one, many = (statistics.median(each) for each in (found.recording.sequential, found.recording.parallel))
+    bounds = tables.bounds(found)
     lines = [
-        f"Speed-up it had on {counted(found.workers, 'worker')}: {short(found.had)}   (one by one {_ms(one * 1e9)}, "
-        f"in parallel {_ms(many * 1e9)}; "
-        f"{short(found.busy)} workers busy on average)",
-        f"Best on any number of cores: {short(found.best)}   (all work {_ms(found.work)}, critical path "
-        f"{_ms(found.path.nanoseconds)})",
+        f"Speed-up it had on {counted(found.workers, 'worker')}: {short(found.had)}   (one by one "
+        f"{milliseconds(one * 1e9)}, in parallel {milliseconds(many * 1e9)}; {short(found.busy)} workers busy on average)",
+        f"Best on any number of cores: {short(found.best)}   (all work {milliseconds(found.work)}, critical path "
+        f"{milliseconds(found.path.nanoseconds)})",
         "",
-        table(
-            ["cores", *(str(each.cores) for each in found.bounds)],
-            [
-                ["no schedule is above", *(short(each.at_most) for each in found.bounds)],
-                ["one that knew all is not below", *(short(each.at_least) for each in found.bounds)],
-            ],
-        ),
+        table(bounds.heads, bounds.rows),
         "",
-        "Assumed: a transaction begins when all whose writes it reads have ended. Writing what another one wrote or "
-        "read is no",
-        "dependency, as older values are kept. Work and path are executing alone, for each transaction the least of "
-        f"{counted(len(found.recording.records), 'record')};",
-        "fetching committed values, validating, end_block and commit are not counted.",
+        *bounds.notes,
     ]
     return "\n".join(lines)
 
@@ -73,89 +63,19 @@ def _time(found: Explanation) -> str:
     )
 
 
-def _keys(found: Explanation, top: int) -> str:
-    if not found.keys:
-        return "No key caused a conflict."
-    rows = []
-    for each in found.keys[:top]:
-        reach = ["", ""] if each.key == UNKNOWN else [f"{each.readers:,}", f"{each.writers:,}"]
-        rows.append(
-            [
-                found.name(each.key),
-                _ms(each.lost),
-                f"{each.lost / max(found.lost, 1):.0%}",
-                f"{each.aborts:,}",
-                f"{each.cuts:,}",
-                f"{each.suspensions:,}",
-                *reach,
-            ]
-        )
-    more = _more(len(found.keys) - top, "key")
-    heads = ["key", "time lost", "share", "aborts", "cut short", "waits", "readers", "writers"]
-    return f"Keys that caused conflicts (time lost: executions given up, and waits)\n{table(heads, rows)}{more}"
-
-
-def _pairs(found: Explanation, top: int) -> str:
-    if not found.pairs:
-        return ""
-    rows = []
-    for pair in found.pairs[:top]:
-        (key, _), *others = pair.keys.most_common()
-        name = found.name(key) + (f" and {len(others)} more" if others else "")
-        rows.append(
-            [
-                f"{found.timeline.name(pair.writer)} ended {found.timeline.name(pair.reader)}",
-                f"{pair.aborts:,}",
-                _ms(pair.wasted),
-                name,
-            ]
-        )
-    more = _more(len(found.pairs) - top, "pair")
-    by_writer: Counter[int] = Counter()
-    for pair in found.pairs:
-        by_writer[pair.writer] += pair.aborts
-    (writer, most), *_ = by_writer.most_common(1)
-    if most > 1 and len(found.pairs) > 1:
-        more += f"\nmost were ended by transaction {found.timeline.name(writer)}: {most:,}"
-    return f"Who aborted whom\n{table(['transactions', 'times', 'time lost', 'key'], rows)}{more}"
+def _tabled(each: tables.Table, *before: str) -> str:
+    """before: lines between title and table."""
+    if not each.rows:
+        return each.title
+    return "\n".join([each.title, *before, table(each.heads, each.rows), *each.notes])
 
 
 def _path(found: Explanation, top: int) -> str:
-    path = found.path
-    if not path.keys:
-        return (
-            "Critical path: the longest transaction alone; none reads what another one wrote."
-            if path.transactions
-            else ""
-        )
-    shown = [str(tx) for tx in path.transactions]
+    shown = [str(tx) for tx in found.path.transactions]
     if len(shown) > 2 * _ENDS:
         shown = [*shown[:_ENDS], "...", *shown[-_ENDS:]]
-    rows = [
-        [
-            found.name(each.key),
-            f"{each.steps:,}",
-            _ms(each.nanoseconds),
-            f"{each.nanoseconds / path.nanoseconds:.0%}",
-            "" if each.best_without is None else short(each.best_without),
-        ]
-        for each in found.path_keys[:top]
-    ]
-    more = _more(len(found.path_keys) - top, "key")
-    return (
-        f"Critical path: {counted(len(path.transactions), 'transaction')}, {_ms(path.nanoseconds)}\n  "
-        f"{' -> '.join(shown)}\n"
-        f"{table(['key', 'steps', 'time', 'share', 'best without it'], rows)}{more}"
-    )
+    return _tabled(tables.path(found, top), f"  {' -> '.join(shown)}")
 
 
 def _advice(found: Explanation) -> str:
     return "What follows\n" + "\n".join(f"- {sentence}" for sentence in advice(found))
-
-
-def _more(number: int, what: str) -> str:
-    return f"\nand {counted(number, f'more {what}')}" if number > 0 else ""
-
-
-def _ms(nanoseconds: float) -> str:
-    return f"{nanoseconds / 1e6:,.3f} ms" if nanoseconds < 1e8 else f"{nanoseconds / 1e6:,.0f} ms"

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from ioi_exec import InputError
 
 from ioi_stress.plot import lines
-from ioi_stress.plot.data import (
+from ioi_stress.plot.style import drawing, from_zero, save, scale_for, series_styles, settings
+from ioi_stress.sweeps.series import (
     LABELS,
     Source,
     Where,
@@ -32,7 +33,6 @@ from ioi_stress.plot.data import (
     values_of,
     varying,
 )
-from ioi_stress.plot.style import drawing, from_zero, save, scale_for, series_styles, settings
 
 Path: TypeAlias = "str | os.PathLike[str] | None"
 PHASES = {"total": "with the state root", "execute": "executing alone"}

@@ -7,9 +7,9 @@ from typing import Any, Sequence
 from matplotlib.axes import Axes
 
 from ioi_stress.interval import Interval
-from ioi_stress.plot.data import Measure, points_of
 from ioi_stress.plot.style import SEQUENTIAL, series_styles
 from ioi_stress.sweeps.rows import Row
+from ioi_stress.sweeps.series import Measure, points_of
 
 ASIDE = 0.012  # of the width of the axes
 REFERENCES = ("sequential", "ideal")

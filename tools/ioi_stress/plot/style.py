@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any, Iterator, Sequence, cast
 
 from ioi_exec import Error, InputError
+from ioi_stress.text import compact
 
 try:
     import matplotlib
@@ -135,14 +136,6 @@ def scale_for(axes: Axes, column: str, values: Sequence[Any]) -> None:
 def _readable(numbers: list[float], most: int = 8) -> list[float]:
     step = -(-len(numbers) // most)
     return numbers[::step]
-
-
-def compact(value: float) -> str:
-    """1,000 as 1k: axes have little room."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
 
 
 def from_zero(axes: Axes) -> None:

@@ -65,7 +65,7 @@ def row_of(result: Result) -> Row:
     }
 
 
-_LASTING = (
+LASTING = (
     "cpu",
     "architecture",
     "cores",
@@ -81,7 +81,7 @@ _LASTING = (
 
 def machine_id(facts: Mapping[str, Any]) -> str:
     """Twelve hex digits of the facts that last: equal ones are equal machines with equal software."""
-    lasting = {name: facts.get(name) for name in _LASTING}
+    lasting = {name: facts.get(name) for name in LASTING}
     return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -9,7 +9,11 @@ from ioi_stress.trace.timeline import CLASSES, Timeline
 
 
 def shares_table(timeline: Timeline) -> str:
-    """A line for each worker, a column for each class that took any time."""
+    return table(*shares_cells(timeline))
+
+
+def shares_cells(timeline: Timeline) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: one for each worker, a column for each class that took any time."""
     shares = timeline.shares()
     duration = max(timeline.duration, 1)
     shown = [name for name in CLASSES if shares[name].any()]
@@ -19,7 +23,7 @@ def shares_table(timeline: Timeline) -> str:
     ]
     if len(rows) > 1:
         rows.append(["all", *(f"{shares[name].sum() / duration / len(rows):.1%}" for name in shown)])
-    return table(["", *shown], rows)
+    return ["", *shown], rows
 
 
 def counts_line(timeline: Timeline) -> str:

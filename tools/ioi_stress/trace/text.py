@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ioi_exec.record import EventKind
+from ioi_stress.text import round_step
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import (
     ABORTED,
@@ -94,7 +95,7 @@ def _name_executions(timeline: Timeline, worker: int, begin: int, end: int, lane
 def _axis(begin: int, end: int, columns: int) -> list[str]:
     """A tick at every round time."""
     unit, name = time_unit(end)
-    step = _round_step((end - begin) / unit * 10 / columns)
+    step = round_step((end - begin) / unit * 10 / columns)
     digits = max(0, -int(np.floor(np.log10(step))))
     ruler, numbers = ["-"] * columns, ""
     for tick in range(int(np.ceil(begin / unit / step)), int(end / unit / step) + 1):
@@ -104,12 +105,6 @@ def _axis(begin: int, end: int, columns: int) -> list[str]:
             ruler[column] = "+"
             numbers = numbers.ljust(column) + text
     return [f"{'':<{_LABEL}}{''.join(ruler)}", f"{name:<{_LABEL}}{numbers}".rstrip()]
-
-
-def _round_step(least: float) -> float:
-    """The least of 1, 2, 5, 10, ... and their tenths that is not below `least`."""
-    power = 10.0 ** np.floor(np.log10(least))
-    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999))
 
 
 def time_unit(nanoseconds: int) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The rows that a figure is drawn from, grouped into series of points with their intervals."""
+"""The rows that a figure is drawn from, by matplotlib or in a report: grouped into series of points with their intervals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from ioi_exec import InputError
 
 from ioi_stress.interval import CONFIDENCE, Interval
-from ioi_stress.plot.style import compact
-from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
+from ioi_stress.sweeps.sweep import Sweep
+from ioi_stress.text import compact
 
 Source: TypeAlias = "Sweep | str | os.PathLike[str] | Iterable[Mapping[str, Any]]"
 Where: TypeAlias = "Mapping[str, Any] | None"

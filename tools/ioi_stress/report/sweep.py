@@ -1,0 +1,188 @@
+"""The page of a sweep: its points, and figures of whatever varies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from ioi_stress.figures import FIGURES
+from ioi_stress.interval import Interval
+from ioi_stress.report import verdicts
+from ioi_stress.report.again import block, sweep_command
+from ioi_stress.report.bars import strip
+from ioi_stress.report.cells import heading, shown
+from ioi_stress.report.lines import IDEAL, REFERENCE, Series, line_chart
+from ioi_stress.report.machine import machine_section
+from ioi_stress.report.markup import Child, Markup, tag
+from ioi_stress.report.page import definitions, folded, page, section, table
+from ioi_stress.sweeps import Sweep
+from ioi_stress.sweeps.file import columns_of
+from ioi_stress.sweeps.rows import Row, as_text
+from ioi_stress.sweeps.series import LABELS, SERIES_MAX, Measure, column, points_of, shown as short, throughput_of, values_of, varying
+from ioi_stress.text import counted, significant
+
+RAW_ROWS = 3_000
+"""In one page: more are left to the CSV."""
+_PANELS = 12  # of one kind; more are left out, and said to be
+_CATEGORIES = 16
+_COLUMNS = ("transactions_per_second", "speedup", "speedup_total", "executions_per_transaction", "aborts_per_transaction", "occupancy")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of figure. beside: of the sequential execution that ran beside, if that is to be drawn."""
+
+    title: str
+    y: str
+    measure: Measure
+    beside: Measure | None = None
+
+
+def sweep_page(sweep: Sweep, machine: Mapping[str, Any] | None = None) -> str:
+    """The page, the same bytes for the same arguments. machine: facts of the machine that measured it, where they are known."""
+    names = ", ".join(sorted({row["workload"] for row in sweep.rows})) or "nothing"
+    title = f"{names}: sweep of {counted(len(sweep.points()), 'point')}, {counted(len(sweep), 'row')}"
+    parts = [section("figures", "Figures", _figures(sweep)), _points(sweep), _raw(sweep), _machine(sweep, machine)] if sweep.rows else []
+    return page(f"{title} \u2013 ioi-stress", [_header(sweep, title), tag("main", parts)])
+
+
+def _header(sweep: Sweep, title: str) -> Markup:
+    axes = [(name.replace("_", " "), ", ".join(map(shown, values_of(sweep.rows, name)))) for name in sweep.point_columns if sweep.rows]
+    again = block(sweep_command(sweep), "Its rows do not say which command line they are of: a program made the workload, or not every point is there yet.")
+    links = [("figures", "Figures"), ("points", "Points"), ("raw", "Every row"), ("machine", "Machine")]
+    nav = tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections") if sweep.rows else None
+    return tag("header", tag("h1", title), verdicts.of_sweep(sweep), definitions(axes), again, nav)
+
+
+def _figures(sweep: Sweep) -> list[Markup]:
+    """Against every column of numbers that varies; what else does becomes series and panels."""
+    rows = sweep.rows
+    against = [name for name in varying(rows) if all(isinstance(value, (int, float)) for value in values_of(rows, name))]
+    if not against:
+        return [_categories(sweep)]
+    return [part for x in against for part in _against(rows, x)]
+
+
+def _against(rows: Sequence[Row], x: str) -> list[Markup]:
+    others = varying(rows, x)
+    few = [name for name in others if len(values_of(rows, name)) <= SERIES_MAX]
+    by = max(few, key=lambda name: len(values_of(rows, name)), default=None)
+    rest = [name for name in others if name != by]
+    panels: list[tuple[str, list[Row]]] = []
+    for values in product(*(values_of(rows, name) for name in rest)):
+        chosen = [row for row in rows if all(row[name] == value for name, value in zip(rest, values))]
+        if len(values_of(chosen, x)) > 1:
+            panels.append((", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in zip(rest, values)), chosen))
+    parts = [tag("h3", f"Against {_name(x)}")]
+    for kind in _kinds(rows, x):
+        drawn = [(f"{kind.title}, {name}" if name else kind.title, _series(chosen, x, by, kind)) for name, chosen in panels[:_PANELS]]
+        high = max((interval.high for _, series in drawn for each in series for _, interval in each.points), default=0.0)
+        charts = [line_chart(series, title=title, x=_name(x), y=kind.y, by=_name(by or ""), high=high) for title, series in drawn if series]
+        parts.append(tag("div", charts, class_="charts"))
+    if len(panels) > _PANELS:
+        left_out = f"{len(panels) - _PANELS:,} more panels are left out: ioi-stress plot --where draws what is chosen."
+        parts.append(tag("p", left_out, class_="soft"))
+    return parts
+
+
+def _name(column: str) -> str:
+    return LABELS.get(column, column.replace("_", " "))
+
+
+def _kinds(rows: Sequence[Row], x: str) -> list[_Kind]:
+    parallel, beside = throughput_of("total")
+    kinds = [_Kind("Throughput", "transactions per second", parallel, beside)]
+    if x == "workers" and any(row["speedup_total"] for row in rows):
+        kinds.insert(0, _Kind("Speed-up", "times as fast as one by one", column("speedup_total")))
+    if any(row["aborts_per_transaction"] for row in rows):
+        kinds.append(_Kind("Aborts", "per transaction", column("aborts_per_transaction")))
+    return kinds
+
+
+def _series(rows: Sequence[Row], x: str, by: str | None, kind: _Kind) -> list[Series]:
+    values = [None] if by is None else values_of(rows, by)
+    series = []
+    for number, value in enumerate(values):
+        points = points_of([row for row in rows if by is None or row[by] == value], x, kind.measure)
+        if points:
+            label = "in parallel" if by is None else short(value)
+            series.append(Series(label, [(float(place), interval) for place, interval in points], f"s{number}"))
+    if not series:
+        return []
+    # Neither workers nor policy matter to the sequential execution; a parameter of the workload does.
+    alike = by in (None, "workers", "policy")
+    if kind.beside is not None and alike and (points := points_of(rows, x, kind.beside)):
+        series.append(Series("one by one", [(float(place), interval) for place, interval in points], REFERENCE))
+    if kind.title == "Speed-up":
+        places = [place for each in series for place, _ in each.points if place >= 1]
+        if places:
+            series.append(Series("as many as workers", [(place, _one(place)) for place in sorted(set(places))], IDEAL))
+    return series
+
+
+def _one(value: float) -> Interval:
+    return Interval(value, value, value, 1, 0.0)
+
+
+def _categories(sweep: Sweep) -> Markup:
+    """Where nothing varies that is a number: the points side by side."""
+    parallel, beside = throughput_of("total")
+    names, series = [], []
+    points = list(sweep.points().values())[:_CATEGORIES]
+    columns = varying(sweep.rows) or ["workload"]
+    for label, style, measure in (("in parallel", "s0", parallel), ("one by one", REFERENCE, beside)):
+        found = []
+        for place, rows in enumerate(points):
+            measured = [value for row in rows if (value := measure(row)) is not None]
+            if measured:
+                found.append((float(place), Interval.of(measured)))
+        if found:
+            series.append(Series(label, found, style, joined=False))
+    names = [", ".join(short(rows[0][name]) for name in columns) for rows in points]
+    return line_chart(series, title="Throughput", x=", ".join(map(_name, columns)), y="transactions per second", names=names)
+
+
+def _points(sweep: Sweep) -> Markup:
+    summary = sweep.summary()
+    columns = [name for name in sweep.point_columns if len({line[name] for line in summary}) > 1] or ["workload"]
+    points = list(sweep.points().values())
+    figures = [name for name in _COLUMNS if any(line[name] is not None for line in summary)]
+    lines: list[list[Child]] = []
+    for line, rows in zip(summary, points):
+        throughput = line["transactions_per_second"]
+        drawn = strip([row["transactions_per_second"] for row in rows], throughput, "throughput") if throughput is not None else None
+        lines.append([
+            ", ".join(shown(line[name]) for name in columns), f"{line['repetitions']:,}", *(_interval(line[name]) for name in figures), drawn, line["mode"],
+        ])
+    heads = [", ".join(name.replace("_", " ") for name in columns), "repetitions", *map(heading, figures), "throughput of each", "mode"]
+    about = "Medians, and in parentheses the interval that holds the true median: with 95 % from six repetitions on, below that from the least to the greatest."
+    return section("points", "Points", tag("p", about, class_="about"), table(heads, lines, (0, len(heads) - 2, len(heads) - 1)))
+
+
+def _interval(interval: Interval | None) -> Child:
+    if interval is None:
+        return "\u2013"
+    around = f"({significant(interval.low)} to {significant(interval.high)})" if interval.low < interval.high else None
+    return [significant(interval.median), " " if around else None, tag("span", around, class_="soft") if around else None]
+
+
+def _raw(sweep: Sweep) -> Markup:
+    names = columns_of(sweep.parameters)
+    lines = [[_cell(name, row[name]) for name in names] for row in sweep.rows[:RAW_ROWS]]
+    left_out = f"The first {RAW_ROWS:,} of {len(sweep):,}: the CSV has all of them. " if len(sweep) > RAW_ROWS else ""
+    about = tag("p", f"{left_out}Times are seconds; in the order in which they were measured.", class_="soft")
+    return section("raw", "Every row", folded(f"All that was measured, raw ({counted(len(lines), 'row')})", about, table([name.replace("_", " ") for name in names], lines, (), "raw")))
+
+
+def _cell(name: str, value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) and name in FIGURES or name.endswith("_seconds") and value is not None else as_text(value)
+
+
+def _machine(sweep: Sweep, facts: Mapping[str, Any] | None) -> Markup:
+    machines = sorted({row["machine"] for row in sweep.rows})
+    if facts is not None:
+        return machine_section(facts)
+    about = f"Measured on {'one machine' if len(machines) == 1 else f'{len(machines):,} machines'}, of which the rows keep no more than a mark: {', '.join(machines)}."
+    return section("machine", "Machine", tag("p", about))

@@ -55,6 +55,7 @@ void ioi_worker_enter(ioi_worker *w) {
     w->owned = w->fresh = IOI_NO_TX;
     w->token = false;
     w->span.count = 0;
+    w->log = NULL;
     w->waited_ns = 0;
     w->entered_ns = ioi_now_ns();
     w->timed_from = w->entered_ns;
@@ -122,14 +123,14 @@ void ioi_untimed(ioi_worker *w, uint64_t since) {
 }
 
 static void reserve_span(ioi_worker *w) {
-    if (!ioi_span_reserve(&w->alloc, w->slot)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+    if (!ioi_span_reserve(&w->alloc, w->slot, &w->log)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
 }
 
 static void log_suspension(ioi_worker *w) {
     uint32_t waiting = a32_load_relaxed(&w->slot->current_tx);
     assert(waiting && "only a transaction that runs can wait");
     ioi_span span = {waiting - 1, 1, (uint16_t)w->id, ioi_incarnation_of(w, waiting - 1), 1, 0};
-    ioi_span_add(w->arena, w->slot, &span);
+    ioi_span_add(w->log, &span);
     reserve_span(w); /* that room was its execution's */
 }
 
@@ -397,7 +398,7 @@ static void close_timing(ioi_worker *w, uint64_t now) {
     span->ns = now - w->timed_from;
     uint64_t mean = span->ns / span->count;
     w->cost_ns = w->cost_ns ? (7 * w->cost_ns + mean) / 8 + 1 : mean + 1;
-    ioi_span_add(w->arena, w->slot, span);
+    ioi_span_add(w->log, span);
     span->count = 0;
 }
 

@@ -70,6 +70,7 @@ typedef struct ioi_worker {
     uint64_t solo_ns;           /* one step of the watermark, the last time this worker ran solo; kept likewise */
     uint64_t timed_from;        /* clock at the start of the executions in hand */
     ioi_span span;              /* what they are; count 0: none */
+    ioi_spans *log;             /* where that goes */
     uint64_t entered_ns, waited_ns;
     ioi_recorder recorder;
 } ioi_worker;

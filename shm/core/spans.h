@@ -22,12 +22,30 @@ typedef struct ioi_span {
 } ioi_span;
 static_assert(sizeof(ioi_span) == 24, "ioi_exec/per_tx.py reads them as they are");
 
-/* Make room for one span in the log of the worker that `slot` and `alloc` belong to. False when the arena is full. To be done while
- * the transaction is unfinished: when the last one is finished so is the block, and it is too late to abandon it as full. */
-bool ioi_span_reserve(ioi_alloc *alloc, ioi_slot *slot);
+/* A piece of a log; the newest hangs in its worker's slot. */
+enum { IOI_SPANS_PIECE = 40 };
+typedef struct ioi_spans {
+    uint64_t older; /* offset of the piece before, 0 = none */
+    uint64_t count;
+    ioi_span spans[IOI_SPANS_PIECE];
+} ioi_spans;
+
+/* Another piece, empty, for the worker that `slot` and `alloc` belong to. NULL when the arena is full. */
+ioi_spans *ioi_spans_grow(ioi_alloc *alloc, ioi_slot *slot);
+
+/* Make room for one span in `*log`, the worker's newest piece (NULL at the start of a block). False when the arena is full. To be
+ * done while the transaction is unfinished: when the last one is finished so is the block, and it is too late to abandon it as full. */
+static inline bool ioi_span_reserve(ioi_alloc *alloc, ioi_slot *slot, ioi_spans **log) {
+    if (*log && (*log)->count < IOI_SPANS_PIECE) return true;
+    ioi_spans *made = ioi_spans_grow(alloc, slot);
+    if (made) *log = made;
+    return made != NULL;
+}
 
 /* Append, where there is room. */
-void ioi_span_add(const ioi_arena *arena, const ioi_slot *slot, const ioi_span *span);
+static inline void ioi_span_add(ioi_spans *log, const ioi_span *span) {
+    if (log && log->count < IOI_SPANS_PIECE) log->spans[log->count++] = *span;
+}
 
 /* All workers' spans, those of one worker newest first: how many, or copied to `out` if that is not NULL. After the block. */
 uint64_t ioi_spans_all(const ioi_arena *arena, ioi_span *out);

@@ -112,7 +112,7 @@ void engine_check_record(engine *e) {
     ioi_taken taken;
     if (!ioi_record_take(&e->arena, &taken)) engine_fail(e, "no memory for the record");
     uint64_t from = 0, to = 0;
-    for (uint32_t worker = 0; worker < e->workers; worker++, from = to) {
+    for (uint32_t worker = 0; worker < e->arena.shared->block.workers; worker++, from = to) {
         while (to < taken.events.count && event_at(&taken, to)->worker == worker) to++;
         check_worker(e, &taken, from, to, worker);
     }

@@ -18,8 +18,18 @@ from typing import Any, Callable, Iterator
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 60.0  # seconds
 ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-default-apps", "--disable-extensions", "--mute-audio", "--hide-scrollbars", "--remote-debugging-pipe",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--mute-audio",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
 )
 
 
@@ -30,7 +40,8 @@ def found() -> str | None:
 
 @dataclass
 class Page:
-    """A tab, and all that was noticed in it: requests by address, errors and warnings of the console, exceptions, dialogs."""
+    """A tab, and all that was noticed in it: requests by address, errors and warnings of the console, exceptions,
+    dialogs."""
 
     _browser: Browser
     _session: str
@@ -88,7 +99,9 @@ class Browser:
         page = self._pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.command(f"{domain}.enable")
-        page.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        page.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
         return page
 
     def command(self, method: str, parameters: dict[str, Any], session: str | None = None) -> dict[str, Any]:
@@ -136,11 +149,23 @@ def browser(program: str) -> Iterator[Browser]:
     profile = tempfile.mkdtemp(prefix="ioi-browser-")
     to_browser, commands = os.pipe()
     answers, from_browser = os.pipe()
-    # The browser reads descriptor 3 and writes 4. dup2 would fail where these are the pipes' own numbers crosswise: so far away first.
+    # The browser reads descriptor 3 and writes 4. dup2 would fail where these are the pipes' own numbers crosswise: so
+    # far away first.
     reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD, 100) for end in (to_browser, from_browser))
     process = subprocess.Popen(
-        ["bash", "-c", f'exec "$@" 3<&{reading} 4>&{writing} {reading}<&- {writing}>&-', "bash", program, *ARGUMENTS, f"--user-data-dir={profile}", "about:blank"],
-        pass_fds=(reading, writing), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [
+            "bash",
+            "-c",
+            f'exec "$@" 3<&{reading} 4>&{writing} {reading}<&- {writing}>&-',
+            "bash",
+            program,
+            *ARGUMENTS,
+            f"--user-data-dir={profile}",
+            "about:blank",
+        ],
+        pass_fds=(reading, writing),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     os.close(reading)
     os.close(writing)

@@ -9,7 +9,24 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 VOID = {"meta", "input", "br", "col"}
-BLOCKS = {"p", "div", "table", "ul", "dl", "pre", "section", "figure", "h1", "h2", "h3", "details", "header", "main", "nav", "footer"}
+BLOCKS = {
+    "p",
+    "div",
+    "table",
+    "ul",
+    "dl",
+    "pre",
+    "section",
+    "figure",
+    "h1",
+    "h2",
+    "h3",
+    "details",
+    "header",
+    "main",
+    "nav",
+    "footer",
+}
 RAW = {"script", "style"}
 
 
@@ -83,7 +100,11 @@ def check_page(page: str) -> Read:
     found = read(page)
     identities = [each.attributes["id"] for each in found.elements if "id" in each.attributes]
     assert len(set(identities)) == len(identities)
-    (policy,) = [each.attributes["content"] for each in found.named("meta") if each.attributes.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [
+        each.attributes["content"]
+        for each in found.named("meta")
+        if each.attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'" and "unsafe" not in policy
     assert set(rules) == {"default-src", "style-src", "script-src", "base-uri", "form-action"}
@@ -92,7 +113,18 @@ def check_page(page: str) -> Read:
         assert [hashed(each.text) for each in run] == [each for each in rules[rule].split() if each != "'none'"]
         assert not any(each.attributes for each in run)
     for each in found.elements:
-        assert each.name not in ("link", "img", "iframe", "object", "embed", "base", "use", "image", "form", "foreignobject"), each
+        assert each.name not in (
+            "link",
+            "img",
+            "iframe",
+            "object",
+            "embed",
+            "base",
+            "use",
+            "image",
+            "form",
+            "foreignobject",
+        ), each
         for key, value in each.attributes.items():
             assert not key.startswith("on") and key not in ("src", "style", "srcset", "xlink:href", "action"), each
             if key == "href":
@@ -100,7 +132,10 @@ def check_page(page: str) -> Read:
             for reference in re.findall(r"url\(([^)]*)\)", value):
                 assert reference[0] == "#" and reference[1:] in identities, each
     (style,) = found.named("style")
-    assert "@import" not in style.text and set(re.findall(r"url\(([^)]*)\)", style.text)) <= {"#hatch-waiting", "#hatch-cut"}
+    assert "@import" not in style.text and set(re.findall(r"url\(([^)]*)\)", style.text)) <= {
+        "#hatch-waiting",
+        "#hatch-cut",
+    }
     assert len(found.named("title")) >= 1 and len(found.named("h1")) == 1
     for table in re.findall(r"<table.*?</table>", page, re.DOTALL):
         widths = {len(re.findall(r"<t[hd][ >]", row)) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)}

@@ -47,17 +47,46 @@ def measured(number: int, block: int, workers: int = 2, sequential: bool = True)
     seconds = {"prepare": 0.001, "execute": draw.uniform(0.1, 0.2), "stage": 0.03, "receipts": 0.002}
     beside = {"prepare": 0.001, "execute": draw.uniform(0.2, 0.3), "end_block": 0.001, "stage": 0.03, "receipts": 0.002}
     return BlockMeasurement(
-        block, 1000, 5, "parallel", "paper", workers, 1100, 1500, 100, 20, 0, {**seconds, "total": sum(seconds.values()) + 0.001}, 0.02,
-        [0.08] * workers, {**beside, "total": sum(beside.values())} if sequential else None, "ab" * 32, "cd" * 32, 70 << 20,
+        block,
+        1000,
+        5,
+        "parallel",
+        "paper",
+        workers,
+        1100,
+        1500,
+        100,
+        20,
+        0,
+        {**seconds, "total": sum(seconds.values()) + 0.001},
+        0.02,
+        [0.08] * workers,
+        {**beside, "total": sum(beside.values())} if sequential else None,
+        "ab" * 32,
+        "cd" * 32,
+        70 << 20,
     )
 
 
 def result(count: int = 6, blocks: int = 3, name: str = "zipf", **changed: Any) -> Result:
     workload = make("zipf", block_size=1000, blocks=3)
     made = Result(
-        {"workload": {"name": name, "parameters": dict(workload.parameters), "vm": workload.vm, "vm_args": None}, "run": PLAN.to_json()},
-        {"cpu": "a processor", "cores": 2, "load": 0.5, "governor": None, "memory_bytes": 8 << 30, "python_loop_ns": 100.4},
-        [Repetition(number, [measured(number, block) for block in range(blocks)], 71 << 20) for number in range(1, count + 1)],
+        {
+            "workload": {"name": name, "parameters": dict(workload.parameters), "vm": workload.vm, "vm_args": None},
+            "run": PLAN.to_json(),
+        },
+        {
+            "cpu": "a processor",
+            "cores": 2,
+            "load": 0.5,
+            "governor": None,
+            "memory_bytes": 8 << 30,
+            "python_loop_ns": 100.4,
+        },
+        [
+            Repetition(number, [measured(number, block) for block in range(blocks)], 71 << 20)
+            for number in range(1, count + 1)
+        ],
         Verification(True, count * blocks, count * blocks),
     )
     return replace(made, **changed)
@@ -71,19 +100,36 @@ def recording(record: Record | None = None, workers: int = 2, n: int = 40) -> Re
         stats, failed, state_root = Stats(), 0, bytes(32)
 
     record = simulate(random_block(3, n), workers)[0] if record is None else record
-    return Recording(FixedWorkload("w", "payments", {}, []), 1, PLAN, Outcome(), record, [record], [0.003, 0.004], [0.002, 0.003], [0.002, 0.003])  # type: ignore[arg-type]
+    return Recording(
+        FixedWorkload("w", "payments", {}, []),
+        1,
+        PLAN,
+        Outcome(),
+        record,
+        [record],
+        [0.003, 0.004],
+        [0.002, 0.003],
+        [0.002, 0.003],
+    )  # type: ignore[arg-type]
 
 
 def test_a_page_has_every_figure_and_every_repetition() -> None:
     made = result()
     found = check_page(page := run_page(made, recording()))
     for name, interval in made.summary().items():
-        cells = "</td>".join(f'<td class="n">{significant(each)}' for each in (interval.median, interval.low, interval.high))
+        cells = "</td>".join(
+            f'<td class="n">{significant(each)}' for each in (interval.median, interval.low, interval.high)
+        )
         assert f'<th scope="row">{FIGURES[name].label}</th>{cells}' in page
     for repetition in made.repetitions:
         for block in repetition.blocks:
             assert f"{block.seconds['execute']:.6g}" in found.text
-    assert "Verified." in found.text and "a processor" in found.text and "8.0 GiB" in found.text and "not known" in found.text
+    assert (
+        "Verified." in found.text
+        and "a processor" in found.text
+        and "8.0 GiB" in found.text
+        and "not known" in found.text
+    )
     for identity in ("figures", "block", "why", "raw", "parameters", "machine"):
         found.by_id(identity)
     assert json.loads(found.by_id("timeline-data").text)["transactions"] == 40
@@ -91,18 +137,46 @@ def test_a_page_has_every_figure_and_every_repetition() -> None:
     assert page == run_page(result(), recording())
 
 
-@pytest.mark.parametrize("changed, says, never", [
-    ({}, ["Verified.", "Of each figure, the true median lies between low and high with at least 95%"], ["Interrupted."]),
-    ({"verification": Verification(False, 18, 0)}, ["Not verified."], ["Verified."]),
-    ({"verification": Verification(True, 18, 17)}, ["Not all verified.", "17 of 18 executions"], []),
-    ({"verification": Verification(True, 18, 18, [f"block {i}: other roots" for i in range(30)], "shrunk to 2", ["a", "b"], "ioi-stress replay a")},
-     ["Different.", "block 19: other roots", "and 10 more", "shrunk to 2", "ioi-stress replay a"], ["Verified.", "block 20"]),
-    ({"interrupted": True}, ["Interrupted."], []),
-    ({"error": "VMFault: it broke"}, ["Ended with an error.", "VMFault: it broke"], []),
-    ({"repetitions": [], "verification": Verification(True)}, ["Nothing was measured.", "Nothing to verify."], ["Verified."]),
-    ({"repetitions": [Repetition(1, [measured(1, 0, 0, False)])]}, ["one repetition says nothing of its noise", "one by one"], ["times as fast"]),
-    ({"repetitions": [Repetition(n, [measured(n, 0)]) for n in (1, 2)]}, ["least and greatest of 2"], ["95%: "]),
-])
+@pytest.mark.parametrize(
+    "changed, says, never",
+    [
+        (
+            {},
+            ["Verified.", "Of each figure, the true median lies between low and high with at least 95%"],
+            ["Interrupted."],
+        ),
+        ({"verification": Verification(False, 18, 0)}, ["Not verified."], ["Verified."]),
+        ({"verification": Verification(True, 18, 17)}, ["Not all verified.", "17 of 18 executions"], []),
+        (
+            {
+                "verification": Verification(
+                    True,
+                    18,
+                    18,
+                    [f"block {i}: other roots" for i in range(30)],
+                    "shrunk to 2",
+                    ["a", "b"],
+                    "ioi-stress replay a",
+                )
+            },
+            ["Different.", "block 19: other roots", "and 10 more", "shrunk to 2", "ioi-stress replay a"],
+            ["Verified.", "block 20"],
+        ),
+        ({"interrupted": True}, ["Interrupted."], []),
+        ({"error": "VMFault: it broke"}, ["Ended with an error.", "VMFault: it broke"], []),
+        (
+            {"repetitions": [], "verification": Verification(True)},
+            ["Nothing was measured.", "Nothing to verify."],
+            ["Verified."],
+        ),
+        (
+            {"repetitions": [Repetition(1, [measured(1, 0, 0, False)])]},
+            ["one repetition says nothing of its noise", "one by one"],
+            ["times as fast"],
+        ),
+        ({"repetitions": [Repetition(n, [measured(n, 0)]) for n in (1, 2)]}, ["least and greatest of 2"], ["95%: "]),
+    ],
+)
 def test_what_is_said_first(changed: dict[str, Any], says: list[str], never: list[str]) -> None:
     shown = check_page(run_page(result(**changed), unrecorded="There was none.")).text
     assert all(each in shown for each in (*says, "There was none.")), shown[:3000]
@@ -112,7 +186,9 @@ def test_what_is_said_first(changed: dict[str, Any], says: list[str], never: lis
 def same(found: Read, harmless: Read) -> None:
     """The same elements, whatever the texts are."""
     assert [each.name for each in found.elements] == [each.name for each in harmless.elements]
-    assert [[key for key in each.attributes] for each in found.elements] == [[key for key in each.attributes] for each in harmless.elements]
+    assert [[key for key in each.attributes] for each in found.elements] == [
+        [key for key in each.attributes] for each in harmless.elements
+    ]
 
 
 def of_untrusted(nasty: str) -> str:
@@ -135,7 +211,11 @@ def test_names_keys_and_parameters_are_text() -> None:
     same(found, check_page(of_untrusted("plain")))
     assert "<script>alert" not in page and "<img" not in page and not set("\x00\x1b") & set(page)
     assert "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;" in found.text
-    assert check_page(run_page(result(name="\u65e5\u672c")).replace("x", "x")).named("h1")[0].text.startswith("\u65e5\u672c")
+    assert (
+        check_page(run_page(result(name="\u65e5\u672c")).replace("x", "x"))
+        .named("h1")[0]
+        .text.startswith("\u65e5\u672c")
+    )
 
 
 def test_names_of_a_sweep_are_text() -> None:
@@ -234,8 +314,23 @@ def chosen(command: list[str]) -> tuple[Any, Plan]:
 @pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in ("replay", "rwset", "own")])
 def test_the_command_of_a_page_makes_the_same_again(name: str) -> None:
     workload = make(name, block_size=12, seed=77, cost="sleep")
-    plan = Plan(workers=3, policy=parse_policy("paper,window=64"), repeat=7, warmup=0, sequential=False, verify=False, tree="iavl", pin=False)
-    made = Result({"workload": {"name": name, "parameters": dict(workload.parameters), "vm": workload.vm, "vm_args": None}, "run": plan.to_json()}, {})
+    plan = Plan(
+        workers=3,
+        policy=parse_policy("paper,window=64"),
+        repeat=7,
+        warmup=0,
+        sequential=False,
+        verify=False,
+        tree="iavl",
+        pin=False,
+    )
+    made = Result(
+        {
+            "workload": {"name": name, "parameters": dict(workload.parameters), "vm": workload.vm, "vm_args": None},
+            "run": plan.to_json(),
+        },
+        {},
+    )
     again, its_plan = chosen(run_command(made))
     assert again == workload and its_plan.to_json() == plan.to_json() | {"policy": its_plan.policy.to_json()}
     assert its_plan.policy.of_core() == plan.policy.of_core()
@@ -248,8 +343,18 @@ def test_the_command_of_a_page_makes_the_same_again(name: str) -> None:
 def test_the_command_of_files_and_of_what_no_command_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a b.jsonl").write_text('{"reads": ["a"], "writes": ["b"]}\n')
-    workload = make("rwset", files=["a b.jsonl"]) if "files" in {each for each in make_fields("rwset")} else make("rwset", file="a b.jsonl")
-    made = Result({"workload": {"name": "rwset", "parameters": dict(workload.parameters), "vm": workload.vm, "vm_args": None}, "run": PLAN.to_json()}, {})
+    workload = (
+        make("rwset", files=["a b.jsonl"])
+        if "files" in {each for each in make_fields("rwset")}
+        else make("rwset", file="a b.jsonl")
+    )
+    made = Result(
+        {
+            "workload": {"name": "rwset", "parameters": dict(workload.parameters), "vm": workload.vm, "vm_args": None},
+            "run": PLAN.to_json(),
+        },
+        {},
+    )
     assert chosen(run_command(made))[0].parameters == workload.parameters
     made.parameters["workload"]["name"] = "auction"
     assert run_command(made) == [] and "by a program" in command_block([], "made by a program")
@@ -263,7 +368,9 @@ def make_fields(name: str) -> list[str]:
     return [each.name for each in parameters_of(WORKLOADS[name])]
 
 
-def sweep_rows(plan: Plan = Plan(), repeat: int = 3, policies: tuple[str, ...] = ("default", "paper,window=64"), **grid: Any) -> list[Row]:
+def sweep_rows(
+    plan: Plan = Plan(), repeat: int = 3, policies: tuple[str, ...] = ("default", "paper,window=64"), **grid: Any
+) -> list[Row]:
     axes = grid or {"accounts": [2, 50], "block_size": 20}
     made = Grid.of("uniform", axes, [1, 2], list(policies), plan)
     rows = []
@@ -271,19 +378,35 @@ def sweep_rows(plan: Plan = Plan(), repeat: int = 3, policies: tuple[str, ...] =
         for point in points:
             row: Row = {name: kind(1) for name, kind in MEASURED.items()}
             row.update({name: random.Random(f"{point.key}{number}{name}").uniform(0.5, 2) for name in FIGURES})
-            row.update(workload="uniform", **point.columns, repetition=number, grid=made.identity, machine="m1", verified=True)
-            row.update(executed_transactions=20, total_seconds=0.01 * number, sequential_total_seconds=0.02 if plan.sequential else None)
+            row.update(
+                workload="uniform", **point.columns, repetition=number, grid=made.identity, machine="m1", verified=True
+            )
+            row.update(
+                executed_transactions=20,
+                total_seconds=0.01 * number,
+                sequential_total_seconds=0.02 if plan.sequential else None,
+            )
             rows.append(row)
     return rows
 
 
 def sweep_of(rows: list[Row], **more: Any) -> Sweep:
-    return Sweep(rows, [name for name in rows[0] if name not in MEASURED and name not in ("workload", "workers", "policy")], **more)
+    return Sweep(
+        rows,
+        [name for name in rows[0] if name not in MEASURED and name not in ("workload", "workers", "policy")],
+        **more,
+    )
 
 
-@pytest.mark.parametrize("plan", [
-    Plan(), Plan(tree="iavl", pin=False), Plan(state="somewhere", sequential=False), Plan(tree="iavl", state="x", pin=False, sequential=False)
-])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(),
+        Plan(tree="iavl", pin=False),
+        Plan(state="somewhere", sequential=False),
+        Plan(tree="iavl", state="x", pin=False, sequential=False),
+    ],
+)
 def test_the_command_of_a_sweep_has_the_same_grid(plan: Plan) -> None:
     import shlex
 
@@ -315,26 +438,48 @@ def test_a_sweep_s_page_has_its_points_figures_and_rows() -> None:
     for line in sweep.summary():
         for figure in ("transactions_per_second", "aborts_per_transaction"):
             assert significant(line[figure].median) in found.text
-    for title in ("Throughput, policy default", "Aborts, policy paper,window=64", "Speed-up, policy default", "Against workers", "Against accounts"):
+    for title in (
+        "Throughput, policy default",
+        "Aborts, policy paper,window=64",
+        "Speed-up, policy default",
+        "Against workers",
+        "Against accounts",
+    ):
         assert title in found.text
     assert page.count("<tr>") == 2 + len(sweep.points()) + len(rows)
     assert "Verified." in found.text and "a processor" in found.text and "--policy paper,window=64" in found.text
     assert "m1" in check_page(sweep_page(sweep)).text
-    for changed, says in (({"interrupted": True, "wanted": 99}, "24 of 99 rows"), ({"diverged": ["row 3"]}, "Different.")):
+    for changed, says in (
+        ({"interrupted": True, "wanted": 99}, "24 of 99 rows"),
+        ({"diverged": ["row 3"]}, "Different."),
+    ):
         assert says in check_page(sweep_page(sweep_of(rows, **changed))).text
     rows[3]["verified"] = None
     assert "23 of 24 rows" in check_page(sweep_page(sweep_of(rows))).text
     assert "0 rows" in check_page(sweep_page(Sweep([], ["accounts"]))).text
 
 
-@pytest.mark.parametrize("grid, policies", [
-    ({"accounts": 7}, ("default",)), ({"accounts": 7}, ("default", "paper")), ({"vm": ["python", "native"]}, ("default",)),
-    ({"accounts": list(range(2, 22)), "block_size": [10, 20]}, ("default", "paper", "no-solo")), ({"seed": list(range(70))}, ("default",)),
-    ({"accounts": [2, 3, 4], "block_size": [10, 20, 30], "seed": [1, 2, 3, 4, 5], "cost_us": [1.0, 2.0]}, ("default",)),
-])
+@pytest.mark.parametrize(
+    "grid, policies",
+    [
+        ({"accounts": 7}, ("default",)),
+        ({"accounts": 7}, ("default", "paper")),
+        ({"vm": ["python", "native"]}, ("default",)),
+        ({"accounts": list(range(2, 22)), "block_size": [10, 20]}, ("default", "paper", "no-solo")),
+        ({"seed": list(range(70))}, ("default",)),
+        (
+            {"accounts": [2, 3, 4], "block_size": [10, 20, 30], "seed": [1, 2, 3, 4, 5], "cost_us": [1.0, 2.0]},
+            ("default",),
+        ),
+    ],
+)
 @pytest.mark.parametrize("workers", [None, 0, 2])
 def test_sweeps_of_any_shape_are_drawn(grid: dict[str, Any], policies: tuple[str, ...], workers: int | None) -> None:
-    rows = [row for row in sweep_rows(repeat=1, policies=policies, **grid) if workers is None or row["workers"] == min(workers + 1, 2)]
+    rows = [
+        row
+        for row in sweep_rows(repeat=1, policies=policies, **grid)
+        if workers is None or row["workers"] == min(workers + 1, 2)
+    ]
     if workers == 0:
         for row in rows:
             row.update(workers=0, speedup=None, speedup_total=None, sequential_total_seconds=None)
@@ -350,15 +495,21 @@ def test_many_repetitions_and_blocks() -> None:
 
 def test_pages_need_no_extra() -> None:
     """matplotlib and rich are not even looked for."""
-    code = "import sys; sys.modules.update(matplotlib=None, rich=None)\nimport ioi_stress.report\nassert 'PIL' not in sys.modules"
+    code = "import sys; sys.modules.update(matplotlib=None, rich=None); import ioi_stress.report"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_markup() -> None:
-    assert tag("p", "<&", class_="a\"b", data_x=1.5, hidden=True, id=None) == '<p class="a&quot;b" data-x="1.5" hidden>&lt;&amp;</p>'
+    assert (
+        tag("p", "<&", class_='a"b', data_x=1.5, hidden=True, id=None)
+        == '<p class="a&quot;b" data-x="1.5" hidden>&lt;&amp;</p>'
+    )
     assert joined(["<", tag("br"), None, ["a", ("b", 3)]]) == "&lt;<br>ab3" and tag("path", d="M0") == '<path d="M0"/>'
     assert text("\x07\u202e\ud83d") == "\ufffd\ufffd\ufffd" and text("\u65e5\n") == "\u65e5\n"
-    assert json_script("a", ["</script><!--&"]) == '<script type="application/json" id="a">["\\u003c/script\\u003e\\u003c!--\\u0026"]</script>'
+    assert (
+        json_script("a", ["</script><!--&"])
+        == '<script type="application/json" id="a">["\\u003c/script\\u003e\\u003c!--\\u0026"]</script>'
+    )
     with pytest.raises(ValueError):
         json_script("a", float("nan"))
 
@@ -368,8 +519,16 @@ def test_scales() -> None:
     assert (scale.low, scale.high, scale.at(0), scale.at(4)) == (0, 4, 100, 0) and scale.ticks() == [0, 1, 2, 3, 4]
     assert Scale.from_zero([], 0, 1).high == 1 and Scale.from_zero([0.0], 0, 1).ticks()[0] == 0
     logarithmic = Scale.around([1, 10, 100], 0, 100)
-    assert logarithmic.log and logarithmic.at(10) == pytest.approx(50) and 0 < logarithmic.at(1) < logarithmic.at(100) < 100
-    assert not Scale.around([0, 100], 0, 1).log and Scale.around([5], 0, 10).at(5) == 5 and Scale.around([0], 0, 10).at(0) == 5
+    assert (
+        logarithmic.log
+        and logarithmic.at(10) == pytest.approx(50)
+        and 0 < logarithmic.at(1) < logarithmic.at(100) < 100
+    )
+    assert (
+        not Scale.around([0, 100], 0, 1).log
+        and Scale.around([5], 0, 10).at(5) == 5
+        and Scale.around([0], 0, 10).at(0) == 5
+    )
 
 
 def test_the_facts_of_this_machine_are_shown() -> None:

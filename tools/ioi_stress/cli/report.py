@@ -14,19 +14,25 @@ from ioi_stress.report import run_page, sweep_page
 from ioi_stress.result import Result
 from ioi_stress.sweeps import Sweep
 
-_EPILOG = """The page is one file that needs no network: verdict, figures with their intervals, plots, every repetition, parameters and machine. It
-is the same to the byte for the same file. `ioi-stress run ... --report FILE` makes one that also has a block's timeline, which a saved
-result does not keep."""
+_EPILOG = """The page is one file that needs no network: verdict, figures with their intervals, plots, every repetition,
+parameters and machine. It is the same to the byte for the same file. `ioi-stress run ... --report FILE` makes one that
+also has a block's timeline, which a saved result does not keep."""
 _UNRECORDED = "A saved result keeps no timeline. `ioi-stress run ... --report FILE` records one and shows it here."
 
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "report", "Make one page of a saved result or a sweep.", _EPILOG, needs_state=False,
+        commands,
+        "report",
+        "Make one page of a saved result or a sweep.",
+        _EPILOG,
+        needs_state=False,
         example="ioi-stress report chain.json -o chain.html\nioi-stress report sweep.csv -o sweep.html",
     )
     command.add_argument("file", metavar="FILE", help="what `ioi-stress run --save` or `ioi-stress sweep -o` wrote")
-    command.add_argument("-o", "--output", required=True, metavar="FILE", help="page to write (HTML); - is standard output")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="page to write (HTML); - is standard output"
+    )
     command.set_defaults(run=run)
 
 
@@ -57,8 +63,11 @@ def _page(path: str) -> tuple[str, str]:
 
 
 def _checked(path: str, make: Callable[[], str]) -> str:
-    """Raises InputError for a file whose values are not what a measurement has: its frame alone was looked at when it was read."""
+    """Raises InputError for a file whose values are not what a measurement has: its frame alone was looked at when it
+    was read."""
     try:
         return make()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"{path}: has values that were not measured, damaged or of another version: {error!r}") from error
+        raise InputError(
+            f"{path}: has values that were not measured, damaged or of another version: {error!r}"
+        ) from error

@@ -30,7 +30,11 @@ def add_report(group: argparse._ArgumentGroup, of: str) -> None:
 def add_run_report(group: argparse._ArgumentGroup) -> None:
     add_report(group, "all of it, and the timeline of a block recorded for that,")
     group.add_argument(
-        "--report-block", type=whole_number, default=0, metavar="N", help="which block the report records, from 0 on (default: %(default)s)"
+        "--report-block",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="which block the report records, from 0 on (default: %(default)s)",
     )
 
 
@@ -41,8 +45,8 @@ def check_report(options: argparse.Namespace) -> None:
 
 
 def write_run_report(stream: TextIO, result: Result, workload: Workload, plan: Plan, block: int) -> bool:
-    """Record the block and write the page, which says why there is no recording if there is none. Whether Ctrl-C ended the
-    recording."""
+    """Record the block and write the page, which says why there is no recording if there is none. Whether Ctrl-C ended
+    the recording."""
     recording, why, interrupted = None, "", False
     try:
         recording, why = _recorded(result, workload, plan, block)

@@ -75,23 +75,24 @@ def run(options: argparse.Namespace) -> int:
     plan = chosen_plan(options, workload)
     mismatches: list[Mismatch] = []
     failure: Error | None = None
-    with ExitStack() as files:
-        # Opened before, so that a directory that is not there is not found out at the end.
-        save = files.enter_context(output_file(options.save)) if options.save is not None else None
-        csv = files.enter_context(output_file(options.csv)) if options.csv is not None else None
-        report = files.enter_context(output_file(options.report)) if options.report is not None else None
-        with vm_may_print():
-            try:
-                with live_view(not options.quiet and not options.json) as observer:
-                    result = measure(workload, plan, observer, on_mismatch=mismatches.append)
-            except Error as error:
-                before = measured_before(error)
-                if before is None or not before.repetitions:
-                    raise
-                result, failure = before, error
-            if mismatches:
-                _shrink(mismatches[0], result, options)
-        _print(result, options, save, csv)
+    with ExitStack() as last:
+        report = last.enter_context(output_file(options.report)) if options.report is not None else None
+        with ExitStack() as files:
+            # Opened before, so that a directory that is not there is not found out at the end.
+            save = files.enter_context(output_file(options.save)) if options.save is not None else None
+            csv = files.enter_context(output_file(options.csv)) if options.csv is not None else None
+            with vm_may_print():
+                try:
+                    with live_view(not options.quiet and not options.json) as observer:
+                        result = measure(workload, plan, observer, on_mismatch=mismatches.append)
+                except Error as error:
+                    before = measured_before(error)
+                    if before is None or not before.repetitions:
+                        raise
+                    result, failure = before, error
+                if mismatches:
+                    _shrink(mismatches[0], result, options)
+            _print(result, options, save, csv)
         cut = report is not None and write_run_report(report, result, workload, plan, options.report_block)
     if result.verification.mismatches:
         raise Diverged(_diverged(result))

@@ -29,9 +29,11 @@ def bounds(found: Explanation) -> Table:
             ["one that knew all is not below", *(short(each.at_least) for each in found.bounds)],
         ],
         [
-            "Assumed: a transaction begins when all whose writes it reads have ended. Writing what another one wrote or "
+            "Assumed: a transaction begins when all whose writes it reads have ended. Writing what another one wrote "
+            "or "
             "read is no",
-            "dependency, as older values are kept. Work and path are executing alone, for each transaction the least of "
+            "dependency, as older values are kept. Work and path are executing alone, for each transaction the least "
+            "of "
             f"{counted(len(found.recording.records), 'record')};",
             "fetching committed values, validating, end_block and commit are not counted.",
         ],
@@ -104,7 +106,8 @@ def path(found: Explanation, top: int) -> Table:
         for each in found.path_keys[:top]
     ]
     return Table(
-        f"Critical path: {counted(len(found.path.transactions), 'transaction')}, {milliseconds(found.path.nanoseconds)}",
+        f"Critical path: {counted(len(found.path.transactions), 'transaction')}, "
+        f"{milliseconds(found.path.nanoseconds)}",
         ["key", "steps", "time", "share", "best without it"],
         rows,
         _more(len(found.path_keys) - top, "key"),

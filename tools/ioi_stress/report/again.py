@@ -25,8 +25,8 @@ _POINTS = 100_000  # more would take long to compare
 
 
 def run_command(result: Result) -> list[str]:
-    """Words, grouped by option. Every parameter is given, whatever the defaults are where it is run, and as many workers as there
-    were. Empty for a workload that a program made, which no command line names."""
+    """Words, grouped by option. Every parameter is given, whatever the defaults are where it is run, and as many
+    workers as there were. Empty for a workload that a program made, which no command line names."""
     workload, run = result.parameters["workload"], result.parameters["run"]
     options = _workload_options(workload["name"], {name: [value] for name, value in workload["parameters"].items()})
     if options is None:
@@ -35,22 +35,33 @@ def run_command(result: Result) -> list[str]:
     workers = next((block.workers for repetition in result.repetitions for block in repetition.blocks), run["workers"])
     workers = run["workers"] if run["workers"] is not None else workers
     return [
-        f"ioi-stress run {workload['name']}", *options,
+        f"ioi-stress run {workload['name']}",
+        *options,
         *([] if workers is None else [f"--workers {workers}"]),
-        f"--policy {shlex.quote(policy_text(policy))}", f"--repeat {run['repeat']}", *_plan_options(run), "--verify" if run["verify"] else "--no-verify",
+        f"--policy {shlex.quote(policy_text(policy))}",
+        f"--repeat {run['repeat']}",
+        *_plan_options(run),
+        "--verify" if run["verify"] else "--no-verify",
     ]
 
 
 def sweep_command(sweep: Sweep) -> list[str]:
-    """The same for a sweep. The identity of its grid, which every row has, proves that it is of that grid; empty where none is."""
+    """The same for a sweep. The identity of its grid, which every row has, proves that it is of that grid; empty where
+    none is."""
     identities = {row["grid"] for row in sweep.rows}
     names = {row["workload"] for row in sweep.rows}
     name = min(names, default="")
     # Only what is made from a seed: what a file says must not have code run or other files read.
     if len(identities) != 1 or len(names) != 1 or name not in WORKLOADS or not issubclass(WORKLOADS[name], Made):
         return []
-    axes = {column: list(dict.fromkeys(row[column] for row in sweep.rows)) for column in (*sweep.parameters, "workers", "policy")}
-    axes = {column: sorted(values) if all(isinstance(value, (int, float)) for value in values) else values for column, values in axes.items()}
+    axes = {
+        column: list(dict.fromkeys(row[column] for row in sweep.rows))
+        for column in (*sweep.parameters, "workers", "policy")
+    }
+    axes = {
+        column: sorted(values) if all(isinstance(value, (int, float)) for value in values) else values
+        for column, values in axes.items()
+    }
     if math.prod(map(len, axes.values())) > _POINTS:
         return []
     parameters = {column: axes[column] for column in sweep.parameters}
@@ -67,10 +78,13 @@ def sweep_command(sweep: Sweep) -> list[str]:
         if grid.identity in identities:
             policies = [policy for policy in axes["policy"] if "=" not in policy]
             return [
-                f"ioi-stress sweep {name}", *options, f"--workers {','.join(map(str, axes['workers']))}",
+                f"ioi-stress sweep {name}",
+                *options,
+                f"--workers {','.join(map(str, axes['workers']))}",
                 *([f"--policy {','.join(policies)}"] if policies else []),
                 *(f"--policy {shlex.quote(policy)}" for policy in axes["policy"] if "=" in policy),
-                f"--repeat {max(row['repetition'] for row in sweep.rows)}", *_plan_options({**plan.to_json(), "warmup": None}),
+                f"--repeat {max(row['repetition'] for row in sweep.rows)}",
+                *_plan_options({**plan.to_json(), "warmup": None}),
             ]
     return []
 
@@ -99,7 +113,11 @@ def _workload_options(name: str, given: Mapping[str, Sequence[Any]]) -> list[str
             values = [each for value in values for each in value]
         if not values:
             continue
-        words = " ".join(map(shlex.quote, values)) if parameter.kind == TEXTS else shlex.quote(",".join(map(as_text, values)))
+        words = (
+            " ".join(map(shlex.quote, values))
+            if parameter.kind == TEXTS
+            else shlex.quote(",".join(map(as_text, values)))
+        )
         if parameter.positional:
             first.append(words)
         else:

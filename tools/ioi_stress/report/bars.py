@@ -17,9 +17,16 @@ STRIP_WIDTH, STRIP_HEIGHT = 150.0, 22.0
 
 
 def stacked(
-    rows: Sequence[tuple[str, Sequence[float]]], parts: Sequence[tuple[str, str]], *, title: str, note: str | None = None, unit: str, high: float | None = None
+    rows: Sequence[tuple[str, Sequence[float]]],
+    parts: Sequence[tuple[str, str]],
+    *,
+    title: str,
+    note: str | None = None,
+    unit: str,
+    high: float | None = None,
 ) -> Markup:
-    """rows: (name, a value for each part). parts: (name, class of its colour). high: the end of the axis; default: a round number."""
+    """rows: (name, a value for each part). parts: (name, class of its colour). high: the end of the axis; default: a
+    round number."""
     height = _TALL if len(rows) <= _MANY else _SMALL
     bottom = _TOP + height * len(rows)
     across = Scale.from_zero([sum(values) for _, values in rows], _LEFT, WIDTH - _RIGHT)
@@ -36,11 +43,18 @@ def stacked(
             if width < 0.05:
                 continue
             hint = tag("title", f"{name}, {part}: {significant(value)} {unit}")
-            children.append(tag("rect", hint, x=x, y=y + 0.12 * height, width=width, height=0.76 * height, class_=class_))
+            children.append(
+                tag("rect", hint, x=x, y=y + 0.12 * height, width=width, height=0.76 * height, class_=class_)
+            )
             text = significant(value)
             if height >= _TALL and width > _LETTER * (len(text) + 1):
                 children.append(label(x + width / 2, y + height / 2 + LINE / 3, text, f"inside {class_}"))
-    chart = svg(WIDTH, bottom + 42, f"{title}: " + "; ".join(f"{name} {significant(sum(values))} {unit}" for name, values in rows), children)
+    chart = svg(
+        WIDTH,
+        bottom + 42,
+        f"{title}: " + "; ".join(f"{name} {significant(sum(values))} {unit}" for name, values in rows),
+        children,
+    )
     shown = [(name, patch(class_)) for (name, class_), is_used in zip(parts, used) if is_used]
     return figure(chart, title, note, legend(shown))
 
@@ -53,9 +67,13 @@ def strip(values: Sequence[float], interval: Interval, what: str) -> Markup:
     middle = STRIP_HEIGHT / 2
     low, median, high = map(across.at, (interval.low, interval.median, interval.high))
     return svg(
-        STRIP_WIDTH, STRIP_HEIGHT, f"{what}: {', '.join(map(significant, values[:20]))}",
+        STRIP_WIDTH,
+        STRIP_HEIGHT,
+        f"{what}: {', '.join(map(significant, values[:20]))}",
         tag("line", x1=2, x2=STRIP_WIDTH - 2, y1=middle, y2=middle, class_="axis"),
-        tag("rect", x=low, width=max(high - low, 1.0), y=middle - 6, height=12, class_="interval") if len(values) > 1 else None,
+        tag("rect", x=low, width=max(high - low, 1.0), y=middle - 6, height=12, class_="interval")
+        if len(values) > 1
+        else None,
         [tag("circle", cx=across.at(value), cy=middle, r=2.2, class_="dot") for value in values],
         tag("line", x1=median, x2=median, y1=middle - 8, y2=middle + 8, class_="median"),
         class_="strip",

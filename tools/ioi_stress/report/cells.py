@@ -36,7 +36,11 @@ def around(interval: Interval) -> str:
     if interval.n == 1:
         return "one repetition"
     between = f"{significant(interval.low)} to {significant(interval.high)}"
-    return f"{CONFIDENCE:.0%}: {between}" if interval.confidence >= CONFIDENCE else f"{between}, least and greatest of {interval.n}"
+    return (
+        f"{CONFIDENCE:.0%}: {between}"
+        if interval.confidence >= CONFIDENCE
+        else f"{between}, least and greatest of {interval.n}"
+    )
 
 
 def milliseconds(seconds: float) -> str:

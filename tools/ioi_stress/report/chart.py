@@ -1,7 +1,7 @@
 """What every chart has: its frame as inline SVG, axes, and a legend in HTML that flows where there is little room.
 
-Drawn here and not by matplotlib: no extra is needed, colours follow the reader's light or dark, text is text, and the page stays
-small and the same to the byte whatever is installed.
+Drawn here and not by matplotlib: no extra is needed, colours follow the reader's light or dark, text is text, and the
+page stays small and the same to the byte whatever is installed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ def svg(width: float, height: float, label: str, *children: Child, **attributes:
 
 
 def label(x: float, y: float, content: Child, class_: str = "label", anchor: str = "middle") -> Markup:
-    return tag("text", content, x=float(x), y=float(y), class_=class_, text_anchor=None if anchor == "start" else anchor)
+    return tag(
+        "text", content, x=float(x), y=float(y), class_=class_, text_anchor=None if anchor == "start" else anchor
+    )
 
 
-def x_axis(scale: Scale, y: float, ticks: Sequence[tuple[float, str]], title: str, top: float | None = None) -> list[Markup]:
+def x_axis(
+    scale: Scale, y: float, ticks: Sequence[tuple[float, str]], title: str, top: float | None = None
+) -> list[Markup]:
     """ticks: (value, text). top: grid lines up to there."""
     begin, end = sorted((scale.begin, scale.end))
     parts = [tag("line", x1=begin, x2=end, y1=y, y2=y, class_="axis")]
@@ -56,7 +60,8 @@ def y_axis(scale: Scale, x: float, right: float, ticks: Sequence[tuple[float, st
 def legend(entries: Sequence[tuple[str, Markup]], title: str = "") -> Markup:
     """entries: (text, drawing in a box of 24 x 12)."""
     items = [
-        tag("li", tag("svg", drawing, viewBox="0 0 24 12", class_="key", aria_hidden="true"), name) for name, drawing in entries
+        tag("li", tag("svg", drawing, viewBox="0 0 24 12", class_="key", aria_hidden="true"), name)
+        for name, drawing in entries
     ]
     return tag("div", tag("span", title) if title else None, tag("ul", items), class_="legend")
 

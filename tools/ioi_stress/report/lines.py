@@ -43,22 +43,33 @@ def line_chart(
     whole: bool = False,
     high: float | None = None,
 ) -> Markup:
-    """x, y: what the axes are. by: what the series are. names: of x = 0, 1, ..., where it is no number. whole: x is whole numbers
-    that follow each other (1, 2, 3, ...), with ticks at round ones. high: the greatest of all charts that are to have one scale."""
+    """x, y: what the axes are. by: what the series are. names: of x = 0, 1, ..., where it is no number. whole: x is
+    whole numbers that follow each other (1, 2, 3, ...), with ticks at round ones. high: the greatest of all charts that
+    are to have one scale."""
     xs = sorted({place for each in series for place, _ in each.points})
     across = Scale.around(xs, _LEFT, WIDTH - _RIGHT)
     if names is not None:
         across = Scale(-0.5, len(names) - 0.5, _LEFT, WIDTH - _RIGHT)
-    up = Scale.from_zero([interval.high for each in series for _, interval in each.points] if high is None else [high], HEIGHT - _BOTTOM, _TOP)
+    up = Scale.from_zero(
+        [interval.high for each in series for _, interval in each.points] if high is None else [high],
+        HEIGHT - _BOTTOM,
+        _TOP,
+    )
     if names is not None:
         ticks = [(place, names[int(place)]) for place in xs]
     elif whole:
-        ticks = [(tick, f"{tick:,.0f}") for tick in sorted({float(round(tick)) for tick in across.ticks(8)}) if across.low <= tick <= across.high]
+        ticks = [
+            (tick, f"{tick:,.0f}")
+            for tick in sorted({float(round(tick)) for tick in across.ticks(8)})
+            if across.low <= tick <= across.high
+        ]
     else:
         ticks = [(value, compact(value)) for value in thinned(xs, 9)]
     drawn = [_draw(each, number, len(series), across, up) for number, each in enumerate(series)]
     chart = svg(
-        WIDTH, HEIGHT, f"{title}: {_said(series)}",
+        WIDTH,
+        HEIGHT,
+        f"{title}: {_said(series)}",
         y_axis(up, _LEFT, WIDTH - _RIGHT, [(tick, compact(tick)) for tick in up.ticks()], y),
         x_axis(across, HEIGHT - _BOTTOM, ticks, x),
         drawn,
@@ -70,22 +81,37 @@ def line_chart(
 def _draw(series: Series, number: int, of: int, across: Scale, up: Scale) -> Markup:
     many = len(series.points) > _ALONE
     aside = 0.0 if many or series.style in (REFERENCE, IDEAL) else _ASIDE * (number - (of - 1) / 2)
-    places = [(across.at(x) + aside, up.at(each.median), up.at(each.low), up.at(each.high)) for x, each in series.points]
+    places = [
+        (across.at(x) + aside, up.at(each.median), up.at(each.low), up.at(each.high)) for x, each in series.points
+    ]
     parts = []
     spread = any(low - high > 0.5 for _, _, low, high in places)
     if spread and (many or series.style == REFERENCE):
-        edge = [f"{x:.1f} {high:.1f}" for x, _, _, high in places] + [f"{x:.1f} {low:.1f}" for x, _, low, _ in reversed(places)]
+        edge = [f"{x:.1f} {high:.1f}" for x, _, _, high in places] + [
+            f"{x:.1f} {low:.1f}" for x, _, low, _ in reversed(places)
+        ]
         parts.append(tag("path", d=f"M{' L'.join(edge)} Z", class_=f"band {series.style}"))
     elif spread:
         bars = "".join(
-            f"M{x:.1f} {low:.1f}V{high:.1f}M{x - _CAP:.1f} {low:.1f}h{2 * _CAP:g}M{x - _CAP:.1f} {high:.1f}h{2 * _CAP:g}" for x, _, low, high in places
+            f"M{x:.1f} {low:.1f}V{high:.1f}M{x - _CAP:.1f} {low:.1f}h{2 * _CAP:g}M{x - _CAP:.1f} "
+            f"{high:.1f}h{2 * _CAP:g}"
+            for x, _, low, high in places
         )
         parts.append(tag("path", d=bars, class_=f"bar {series.style}"))
     if series.joined and len(places) > 1:
-        parts.append(tag("path", d="M" + " L".join(f"{x:.1f} {y:.1f}" for x, y, _, _ in places), class_=f"line {series.style}"))
+        parts.append(
+            tag("path", d="M" + " L".join(f"{x:.1f} {y:.1f}" for x, y, _, _ in places), class_=f"line {series.style}")
+        )
     if not many and series.style != IDEAL:
         for (x, y, _, _), (_, interval) in zip(places, series.points):
-            parts.append(tag("path", tag("title", f"{series.label}: {_words(interval)}"), d=mark(series.style, x, y), class_=f"mark {series.style}"))
+            parts.append(
+                tag(
+                    "path",
+                    tag("title", f"{series.label}: {_words(interval)}"),
+                    d=mark(series.style, x, y),
+                    class_=f"mark {series.style}",
+                )
+            )
     return joined(parts)
 
 
@@ -93,11 +119,19 @@ def mark(style: str, x: float, y: float) -> str:
     """Of a shape of its own: series differ on grey paper too."""
     number = int(style[1:]) % _MARKS if style[1:].isdigit() else -1
     at = f"M{x:.1f} {y:.1f}"
-    return at + {
-        0: "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z", 1: "m-3.2 -3.2h6.4v6.4h-6.4z", 2: "m0 -4l4 7h-8z", 3: "m0 -4.4l4.4 4.4l-4.4 4.4l-4.4 -4.4z",
-        4: "m0 4l-4 -7h8z", 5: "m-1.3 -4h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7v-2.6h2.7z", 6: "m-4 -1.8h8v3.6h-8z",
-        -1: "m-5 -0.7h10v1.4h-10z",
-    }[number]
+    return (
+        at
+        + {
+            0: "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0z",
+            1: "m-3.2 -3.2h6.4v6.4h-6.4z",
+            2: "m0 -4l4 7h-8z",
+            3: "m0 -4.4l4.4 4.4l-4.4 4.4l-4.4 -4.4z",
+            4: "m0 4l-4 -7h8z",
+            5: "m-1.3 -4h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7v-2.6h2.7z",
+            6: "m-4 -1.8h8v3.6h-8z",
+            -1: "m-5 -0.7h10v1.4h-10z",
+        }[number]
+    )
 
 
 def _sample(series: Series) -> Markup:

@@ -11,9 +11,19 @@ from ioi_stress.report.page import definitions, section
 
 _GIB = 1 << 30
 _NAMES = {
-    "cpu": "processor", "cores_allowed": "cores allowed", "cores_available": "cores available", "governor": "frequency governor",
-    "memory_bytes": "memory", "memory_free_bytes": "memory free before", "load": "load before", "ioi_exec": "ioi-exec", "numpy": "NumPy", "lmdb": "py-lmdb",
-    "sha256": "SHA-256 by", "python_loop_ns": "a loop in Python", "sha256_ns": "a hash of 64 bytes",
+    "cpu": "processor",
+    "cores_allowed": "cores allowed",
+    "cores_available": "cores available",
+    "governor": "frequency governor",
+    "memory_bytes": "memory",
+    "memory_free_bytes": "memory free before",
+    "load": "load before",
+    "ioi_exec": "ioi-exec",
+    "numpy": "NumPy",
+    "lmdb": "py-lmdb",
+    "sha256": "SHA-256 by",
+    "python_loop_ns": "a loop in Python",
+    "sha256_ns": "a hash of 64 bytes",
 }
 
 

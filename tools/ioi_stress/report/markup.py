@@ -14,7 +14,8 @@ _EMPTY_SVG = frozenset(("path", "rect", "line", "circle", "polyline"))
 
 
 class Markup(str):
-    """Markup, to be put into other markup as it is. Made by `tag`, `text` and `joined` alone, and of files of this package."""
+    """Markup, to be put into other markup as it is. Made by `tag`, `text` and `joined` alone, and of files of this
+    package."""
 
 
 Child: TypeAlias = "object"
@@ -25,7 +26,8 @@ def text(value: object) -> Markup:
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """Children one after another: Markup as it is, lists and tuples by their items, None not at all, all else escaped."""
+    """Children one after another: Markup as it is, lists and tuples by their items, None not at all, all else
+    escaped."""
     parts = []
     for child in children:
         if isinstance(child, Markup):
@@ -38,8 +40,8 @@ def joined(children: Iterable[Child]) -> Markup:
 
 
 def tag(name: str, /, *children: Child, **attributes: Any) -> Markup:
-    """An element. Attributes: class_ for class, other underscores are hyphens; None: without it; True: its name alone; numbers
-    have at most two digits after the point."""
+    """An element. Attributes: class_ for class, other underscores are hyphens; None: without it; True: its name alone;
+    numbers have at most two digits after the point."""
     parts = [name]
     for key, value in attributes.items():
         key = key.rstrip("_").replace("_", "-")

@@ -1,4 +1,5 @@
-"""A page as one file, which asks for nothing else: style and script stand in it, and its policy forbids every request."""
+"""A page as one file, which asks for nothing else: style and script stand in it, and its policy forbids every
+request."""
 
 from __future__ import annotations
 
@@ -20,10 +21,10 @@ def _file(name: str) -> Markup:
 def page(title: str, body: Sequence[Child], scripts: Sequence[str] = (), data: Sequence[Markup] = ()) -> str:
     """The whole file, all of it ASCII: the same bytes whatever encoding it is written in.
 
-    scripts: names of files of this package. data: what they read, from `json_script`. Only they are executed, whatever else
-    comes into the page: the policy names them by their hashes.
+    scripts: names of files of this package. data: what they read, from `json_script`. Only they are executed, whatever
+    else comes into the page: the policy names them by their hashes.
     """
-    style, sources = _file("page.css"), [_file(name) for name in scripts]
+    style, sources = joined([_file("drawings.css"), _file("page.css")]), [_file(name) for name in scripts]
     policy = f"default-src 'none'; style-src {_hashed(style)}; script-src {' '.join(map(_hashed, sources)) or _NONE}"
     head = tag(
         "head",
@@ -61,7 +62,9 @@ def definitions(pairs: Sequence[tuple[str, Child]]) -> Markup:
     return tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs])
 
 
-def table(heads: Sequence[Child], rows: Sequence[Sequence[Child]], left: Sequence[int] = (0,), class_: str | None = None) -> Markup:
+def table(
+    heads: Sequence[Child], rows: Sequence[Sequence[Child]], left: Sequence[int] = (0,), class_: str | None = None
+) -> Markup:
     """left: the columns that are aligned to the left, the others are numbers. The first is what its row is about."""
 
     def cell(name: str, index: int, child: Child, **attributes: str) -> Markup:
@@ -69,9 +72,14 @@ def table(heads: Sequence[Child], rows: Sequence[Sequence[Child]], left: Sequenc
 
     head = tag("tr", [cell("th", index, child, scope="col") for index, child in enumerate(heads)])
     lines = [
-        joined([
-            Markup("<tr>"), cell("th", 0, row[0], scope="row"), [cell("td", index, child) for index, child in enumerate(row[1:], 1)], Markup("</tr>\n")
-        ])
+        joined(
+            [
+                Markup("<tr>"),
+                cell("th", 0, row[0], scope="row"),
+                [cell("td", index, child) for index, child in enumerate(row[1:], 1)],
+                Markup("</tr>\n"),
+            ]
+        )
         for row in rows
     ]
     return tag("div", tag("table", tag("thead", head), tag("tbody", lines), class_=class_), class_="scroll")

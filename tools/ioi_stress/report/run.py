@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ioi_stress.figures import FIGURES
@@ -12,21 +11,27 @@ from ioi_stress.raw import columns, rows
 from ioi_stress.recording import Recording
 from ioi_stress.report import verdicts
 from ioi_stress.report.again import block, run_command
-from ioi_stress.report.bars import stacked, strip
+from ioi_stress.report.bars import strip
 from ioi_stress.report.cells import MIB, around, heading, shown
-from ioi_stress.report.lines import REFERENCE, Series, line_chart
 from ioi_stress.report.machine import machine_section
 from ioi_stress.report.markup import Child, Markup, tag
 from ioi_stress.report.page import definitions, folded, page, section, table
 from ioi_stress.report.recorded import SCRIPT, recorded_sections
-from ioi_stress.result import BlockMeasurement, Result, executing
+from ioi_stress.report.run_charts import blocks_in_order, phases, repetitions
+from ioi_stress.result import Result
 from ioi_stress.text import counted, significant
 from ioi_stress.words import confidence, engine
 
 RAW_ROWS = 2_000
 """Of single blocks in one page: more are left to --csv."""
-_CARDS = ("transactions_per_second", "speedup", "speedup_total", "executions_per_transaction", "aborts_per_transaction", "occupancy")
-_PHASES = ("prepare", "execute", "end_block", "stage", "receipts")
+_CARDS = (
+    "transactions_per_second",
+    "speedup",
+    "speedup_total",
+    "executions_per_transaction",
+    "aborts_per_transaction",
+    "occupancy",
+)
 
 
 def run_page(result: Result, recording: Recording | None = None, unrecorded: str = "") -> str:
@@ -39,9 +44,20 @@ def run_page(result: Result, recording: Recording | None = None, unrecorded: str
     else:
         recorded = [section("block", "One block, step by step", tag("p", unrecorded or "No block was recorded."))]
     measured = result.summary()
-    parts = [*_measured(result, measured), *recorded, _raw(result), _parameters(result), machine_section(result.machine)]
+    parts = [
+        *_measured(result, measured),
+        *recorded,
+        _raw(result),
+        _parameters(result),
+        machine_section(result.machine),
+    ]
     title = f"{workload['name']}: {_size(result)}"
-    return page(f"{title} \u2013 ioi-stress", [_header(result, measured, title, recording is not None), tag("main", parts)], scripts, data)
+    return page(
+        f"{title} \u2013 ioi-stress",
+        [_header(result, measured, title, recording is not None), tag("main", parts)],
+        scripts,
+        data,
+    )
 
 
 def _size(result: Result) -> str:
@@ -59,15 +75,32 @@ def _workers(workers: int) -> str:
 def _header(result: Result, measured: Mapping[str, Interval], title: str, recorded: bool) -> Markup:
     run = result.parameters["run"]
     what = (
-        f"{counted(len(result.repetitions), 'repetition')} after {run['warmup']} to warm up, policy {run['policy']['name']}, state tree {run['tree']} "
+        f"{counted(len(result.repetitions), 'repetition')} after {run['warmup']} to warm up, policy "
+        f"{run['policy']['name']}, state tree {run['tree']} "
         f"{'in memory' if run['state'] == 'memory' else 'on disk'}, VM {result.parameters['workload']['vm']}"
     )
-    again = block(run_command(result), "This workload was made by a program, so no command line runs it again; its parameters are below.")
-    links = [("figures", "Figures"), ("block", "One block"), *([("why", "Why")] if recorded else []), ("raw", "Every repetition"), ("parameters", "Parameters"), ("machine", "Machine")]
+    again = block(
+        run_command(result),
+        "This workload was made by a program, so no command line runs it again; its parameters are below.",
+    )
+    links = [
+        ("figures", "Figures"),
+        ("block", "One block"),
+        *([("why", "Why")] if recorded else []),
+        ("raw", "Every repetition"),
+        ("parameters", "Parameters"),
+        ("machine", "Machine"),
+    ]
     if not measured:
         links = links[1:]
     return tag(
-        "header", tag("h1", title), tag("p", what, class_="about"), verdicts.of_run(result), _lead(measured), _cards(measured), again,
+        "header",
+        tag("h1", title),
+        tag("p", what, class_="about"),
+        verdicts.of_run(result),
+        _lead(measured),
+        _cards(measured),
+        again,
         tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections"),
     )
 
@@ -77,11 +110,10 @@ def _lead(measured: Mapping[str, Interval]) -> Markup | None:
     speedup = measured.get("speedup_total")
     if speedup is None:
         return None
-    if speedup.low <= 1 <= speedup.high and speedup.n > 1:
-        text = f"No difference from executing one by one is shown: {significant(speedup.median)} times as fast ({around(speedup)}), the state root included."
-    else:
-        text = f"{significant(speedup.median)} times as fast as one by one ({around(speedup)}), the state root included."
-    return tag("p", text, class_="lead")
+    times = f"{significant(speedup.median)} times as fast"
+    unclear = speedup.low <= 1 <= speedup.high and speedup.n > 1
+    text = f"No difference from executing one by one is shown: {times}" if unclear else f"{times} as one by one"
+    return tag("p", f"{text} ({around(speedup)}), the state root included.", class_="lead")
 
 
 def _cards(measured: Mapping[str, Interval]) -> Markup | None:
@@ -89,10 +121,14 @@ def _cards(measured: Mapping[str, Interval]) -> Markup | None:
         return tag("p", "Nothing was measured.", class_="lead")
     items = [
         tag(
-            "li", tag("span", FIGURES[name].label, class_="name"), tag("b", significant(measured[name].median)),
-            tag("span", FIGURES[name].unit, class_="unit"), tag("span", around(measured[name]), class_="around"),
+            "li",
+            tag("span", FIGURES[name].label, class_="name"),
+            tag("b", significant(measured[name].median)),
+            tag("span", FIGURES[name].unit, class_="unit"),
+            tag("span", around(measured[name]), class_="around"),
         )
-        for name in _CARDS if name in measured
+        for name in _CARDS
+        if name in measured
     ]
     return tag("ul", items, class_="cards")
 
@@ -105,76 +141,31 @@ def _measured(result: Result, measured: Mapping[str, Interval]) -> list[Markup]:
     for name, interval in measured.items():
         figure = FIGURES[name]
         values = [repetition.figures()[name] for repetition in whole]
-        lines.append([
-            figure.label, *map(significant, (interval.median, interval.low, interval.high)), figure.unit, strip(values, interval, figure.label)
-        ])
+        lines.append(
+            [
+                figure.label,
+                *map(significant, (interval.median, interval.low, interval.high)),
+                figure.unit,
+                strip(values, interval, figure.label),
+            ]
+        )
     peaks = Interval.of(repetition.peak_memory_bytes / MIB for repetition in whole)
-    lines.append(["memory at most", *map(significant, (peaks.median, peaks.low, peaks.high)), "MiB", strip([repetition.peak_memory_bytes / MIB for repetition in whole], peaks, "memory")])
+    lines.append(
+        [
+            "memory at most",
+            *map(significant, (peaks.median, peaks.low, peaks.high)),
+            "MiB",
+            strip([repetition.peak_memory_bytes / MIB for repetition in whole], peaks, "memory"),
+        ]
+    )
     figures = table(["figure", "median", "low", "high", "unit", "each repetition"], lines, (0, 4, 5), "figures")
-    notes = [f"Of each figure, {confidence(next(iter(measured.values())))}.", *(verdicts.sentence(line) for line in engine(result))]
+    notes = [
+        f"Of each figure, {confidence(next(iter(measured.values())))}.",
+        *(verdicts.sentence(line) for line in engine(result)),
+    ]
     told = tag("div", figures, tag("p", " ".join(notes), class_="soft"))
-    charts = tag("div", _phases(result), _repetitions(result), _blocks(result))
+    charts = tag("div", phases(result), repetitions(result), blocks_in_order(result))
     return [section("figures", "Figures", tag("div", told, charts, class_="beside uneven"))]
-
-
-def _phases(result: Result) -> Markup | None:
-    """Parallel beside sequential: what a repetition spends its time with."""
-
-    def medians(seconds: Sequence[Sequence[Mapping[str, float]]]) -> list[float]:
-        sums = [{phase: sum(each.get(phase, 0.0) for each in blocks) for phase in (*_PHASES, "total")} for blocks in seconds]
-        found = [1000 * statistics.median(each[phase] for each in sums) for phase in _PHASES]
-        rest = 1000 * statistics.median(each["total"] - sum(each[phase] for phase in _PHASES) for each in sums)
-        return [*found, max(rest, 0.0)]
-
-    whole = result.whole()
-    parallel = "in parallel" if any(block.workers for repetition in whole for block in repetition.blocks) else "measured"
-    bars = [(parallel, medians([[block.seconds for block in repetition.blocks] for repetition in whole]))]
-    beside = [[block.sequential_seconds for block in repetition.blocks if block.sequential_seconds is not None] for repetition in whole]
-    if all(len(each) == len(repetition.blocks) for each, repetition in zip(beside, whole)):
-        bars.append(("one by one", medians(beside)))
-    committing = significant(1000 * statistics.median(sum(block.commit_seconds for block in repetition.blocks) for repetition in whole))
-    return stacked(
-        bars, [("preparing", "prepare"), ("executing", "execute"), ("end_block", "end_block"), ("state root", "stage"), ("receipts", "receipts"), ("the rest", "other")],
-        title="Where the time of a repetition goes",
-        note=f"Medians of all its blocks together. Committing, the same either way, comes on top: {committing} ms.", unit="ms",
-    )
-
-
-def _one(value: float) -> Interval:
-    return Interval(value, value, value, 1, 0.0)
-
-
-def _repetitions(result: Result) -> Markup | None:
-    whole = result.whole()
-    if len(whole) < 2:
-        return None
-    series = [Series("in parallel", [(float(each.number), _one(1000 * sum(executing(block.seconds) for block in each.blocks))) for each in whole], "s0")]
-    sequential = [(float(each.number), _one(1000 * total)) for each in whole if (total := _beside(each.blocks)) is not None]
-    if sequential:
-        series.append(Series("one by one", sequential, REFERENCE))
-    return line_chart(
-        series, title="Every repetition", note="Executing alone. Both in turns: what slows the machine slows both.", x="repetition", y="ms", whole=True
-    )
-
-
-def _beside(blocks: Sequence[BlockMeasurement]) -> float | None:
-    seconds = [executing(block.sequential_seconds) for block in blocks if block.sequential_seconds is not None]
-    return sum(seconds) if len(seconds) == len(blocks) else None
-
-
-def _blocks(result: Result) -> Markup | None:
-    """Of runs of several blocks: how it goes from block to block."""
-    whole = result.whole()
-    if max((len(repetition.blocks) for repetition in whole), default=0) < 2:
-        return None
-    parallel, sequential = [], []
-    for blocks in zip(*(repetition.blocks for repetition in whole)):
-        parallel.append((float(blocks[0].block), Interval.of(block.transactions / max(block.seconds["total"], 1e-9) for block in blocks)))
-        beside = [block.transactions / max(block.sequential_seconds["total"], 1e-9) for block in blocks if block.sequential_seconds is not None]
-        if beside:
-            sequential.append((float(blocks[0].block), Interval.of(beside)))
-    series = [Series("in parallel", parallel, "s0"), *([Series("one by one", sequential, REFERENCE)] if sequential else [])]
-    return line_chart(series, title="From block to block", note="With the state root.", x="block", y="transactions per second", whole=True)
 
 
 def _raw(result: Result) -> Markup:
@@ -183,15 +174,27 @@ def _raw(result: Result) -> Markup:
     for repetition in result.repetitions:
         figures = repetition.figures()
         row: list[Child] = [f"{repetition.number}", f"{len(repetition.blocks):,}", f"{repetition.transactions:,}"]
-        lines.append([*row, *(significant(figures[name]) if name in figures else "\u2013" for name in names), f"{repetition.peak_memory_bytes / MIB:,.0f}"])
+        lines.append(
+            [
+                *row,
+                *(significant(figures[name]) if name in figures else "\u2013" for name in names),
+                f"{repetition.peak_memory_bytes / MIB:,.0f}",
+            ]
+        )
     heads = ["repetition", "blocks", "transactions", *map(heading, names), "memory, MiB"]
     blocks = [[_cell(value) for value in row.values()] for row, _ in zip(rows(result), range(RAW_ROWS))]
     total = sum(len(repetition.blocks) for repetition in result.repetitions)
     left_out = f" The first {RAW_ROWS:,} of {total:,}: --csv writes all of them." if total > RAW_ROWS else ""
     named = [name.replace("_", " ") for name in columns()]
     return section(
-        "raw", "Every repetition", table(heads, lines, (), "raw"),
-        folded(f"Every block of every repetition, raw ({counted(total, 'row')})", tag("p", f"Times are seconds.{left_out}", class_="soft"), table(named, blocks, (), "raw")),
+        "raw",
+        "Every repetition",
+        table(heads, lines, (), "raw"),
+        folded(
+            f"Every block of every repetition, raw ({counted(total, 'row')})",
+            tag("p", f"Times are seconds.{left_out}", class_="soft"),
+            table(named, blocks, (), "raw"),
+        ),
     )
 
 
@@ -205,9 +208,21 @@ def _parameters(result: Result) -> Markup:
     if workload.get("vm_args"):
         own.append(("arguments of the VM", shown(workload["vm_args"])))
     planned = [(name, shown(value)) for name, value in run.items() if name != "policy"]
-    planned = [("workers" if name == "workers" else name, "one per core" if name == "workers" and value == "\u2013" else value) for name, value in planned]
-    policy = [(name.replace("_", " "), "automatic" if value is None else shown(value)) for name, value in run["policy"].items()]
+    planned = [
+        ("workers" if name == "workers" else name, "one per core" if name == "workers" and value == "\u2013" else value)
+        for name, value in planned
+    ]
+    policy = [
+        (name.replace("_", " "), "automatic" if value is None else shown(value))
+        for name, value in run["policy"].items()
+    ]
     return section(
-        "parameters", "Parameters", tag("h3", f"Workload {workload['name']}"), definitions([("VM", workload["vm"]), *own]),
-        tag("h3", "How it was run"), definitions(planned), tag("h3", f"Policy {run['policy']['name']}"), definitions(policy),
+        "parameters",
+        "Parameters",
+        tag("h3", f"Workload {workload['name']}"),
+        definitions([("VM", workload["vm"]), *own]),
+        tag("h3", "How it was run"),
+        definitions(planned),
+        tag("h3", f"Policy {run['policy']['name']}"),
+        definitions(policy),
     )

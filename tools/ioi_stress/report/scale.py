@@ -50,7 +50,10 @@ class Scale:
     def ticks(self, most: int = 5) -> list[float]:
         """Round numbers within, at most so many and one."""
         step = round_step((self.high - self.low) / most)
-        return [number * step for number in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
+        return [
+            number * step
+            for number in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
+        ]
 
 
 def thinned(values: Sequence[float], most: int) -> list[float]:

@@ -20,14 +20,31 @@ from ioi_stress.report.page import definitions, folded, page, section, table
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.file import columns_of
 from ioi_stress.sweeps.rows import Row, as_text
-from ioi_stress.sweeps.series import LABELS, SERIES_MAX, Measure, column, points_of, shown as short, throughput_of, values_of, varying
+from ioi_stress.sweeps.series import (
+    LABELS,
+    SERIES_MAX,
+    Measure,
+    column,
+    points_of,
+    shown as short,
+    throughput_of,
+    values_of,
+    varying,
+)
 from ioi_stress.text import counted, significant
 
 RAW_ROWS = 3_000
 """In one page: more are left to the CSV."""
 _PANELS = 12  # of one kind; more are left out, and said to be
 _CATEGORIES = 16
-_COLUMNS = ("transactions_per_second", "speedup", "speedup_total", "executions_per_transaction", "aborts_per_transaction", "occupancy")
+_COLUMNS = (
+    "transactions_per_second",
+    "speedup",
+    "speedup_total",
+    "executions_per_transaction",
+    "aborts_per_transaction",
+    "occupancy",
+)
 
 
 @dataclass(frozen=True)
@@ -41,25 +58,44 @@ class _Kind:
 
 
 def sweep_page(sweep: Sweep, machine: Mapping[str, Any] | None = None) -> str:
-    """The page, the same bytes for the same arguments. machine: facts of the machine that measured it, where they are known."""
+    """The page, the same bytes for the same arguments. machine: facts of the machine that measured it, where they are
+    known."""
     names = ", ".join(sorted({row["workload"] for row in sweep.rows})) or "nothing"
     title = f"{names}: sweep of {counted(len(sweep.points()), 'point')}, {counted(len(sweep), 'row')}"
-    parts = [section("figures", "Figures", _figures(sweep)), _points(sweep), _raw(sweep), _machine(sweep, machine)] if sweep.rows else []
+    parts = (
+        [section("figures", "Figures", _figures(sweep)), _points(sweep), _raw(sweep), _machine(sweep, machine)]
+        if sweep.rows
+        else []
+    )
     return page(f"{title} \u2013 ioi-stress", [_header(sweep, title), tag("main", parts)])
 
 
 def _header(sweep: Sweep, title: str) -> Markup:
-    axes = [(name.replace("_", " "), ", ".join(map(shown, values_of(sweep.rows, name)))) for name in sweep.point_columns if sweep.rows]
-    again = block(sweep_command(sweep), "Its rows do not say which command line they are of: a program made the workload, or not every point is there yet.")
+    axes = [
+        (name.replace("_", " "), ", ".join(map(shown, values_of(sweep.rows, name))))
+        for name in sweep.point_columns
+        if sweep.rows
+    ]
+    again = block(
+        sweep_command(sweep),
+        "Its rows do not say which command line they are of: a program made the workload, or not every point is there "
+        "yet.",
+    )
     links = [("figures", "Figures"), ("points", "Points"), ("raw", "Every row"), ("machine", "Machine")]
-    nav = tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections") if sweep.rows else None
+    nav = (
+        tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections")
+        if sweep.rows
+        else None
+    )
     return tag("header", tag("h1", title), verdicts.of_sweep(sweep), definitions(axes), again, nav)
 
 
 def _figures(sweep: Sweep) -> list[Markup]:
     """Against every column of numbers that varies; what else does becomes series and panels."""
     rows = sweep.rows
-    against = [name for name in varying(rows) if all(isinstance(value, (int, float)) for value in values_of(rows, name))]
+    against = [
+        name for name in varying(rows) if all(isinstance(value, (int, float)) for value in values_of(rows, name))
+    ]
     if not against:
         return [_categories(sweep)]
     return [part for x in against for part in _against(rows, x)]
@@ -74,12 +110,23 @@ def _against(rows: Sequence[Row], x: str) -> list[Markup]:
     for values in product(*(values_of(rows, name) for name in rest)):
         chosen = [row for row in rows if all(row[name] == value for name, value in zip(rest, values))]
         if len(values_of(chosen, x)) > 1:
-            panels.append((", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in zip(rest, values)), chosen))
+            panels.append(
+                (", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in zip(rest, values)), chosen)
+            )
     parts = [tag("h3", f"Against {_name(x)}")]
     for kind in _kinds(rows, x):
-        drawn = [(f"{kind.title}, {name}" if name else kind.title, _series(chosen, x, by, kind)) for name, chosen in panels[:_PANELS]]
-        high = max((interval.high for _, series in drawn for each in series for _, interval in each.points), default=0.0)
-        charts = [line_chart(series, title=title, x=_name(x), y=kind.y, by=_name(by or ""), high=high) for title, series in drawn if series]
+        drawn = [
+            (f"{kind.title}, {name}" if name else kind.title, _series(chosen, x, by, kind))
+            for name, chosen in panels[:_PANELS]
+        ]
+        high = max(
+            (interval.high for _, series in drawn for each in series for _, interval in each.points), default=0.0
+        )
+        charts = [
+            line_chart(series, title=title, x=_name(x), y=kind.y, by=_name(by or ""), high=high)
+            for title, series in drawn
+            if series
+        ]
         parts.append(tag("div", charts, class_="charts"))
     if len(panels) > _PANELS:
         left_out = f"{len(panels) - _PANELS:,} more panels are left out: ioi-stress plot --where draws what is chosen."
@@ -141,7 +188,9 @@ def _categories(sweep: Sweep) -> Markup:
         if found:
             series.append(Series(label, found, style, joined=False))
     names = [", ".join(short(rows[0][name]) for name in columns) for rows in points]
-    return line_chart(series, title="Throughput", x=", ".join(map(_name, columns)), y="transactions per second", names=names)
+    return line_chart(
+        series, title="Throughput", x=", ".join(map(_name, columns)), y="transactions per second", names=names
+    )
 
 
 def _points(sweep: Sweep) -> Markup:
@@ -152,20 +201,45 @@ def _points(sweep: Sweep) -> Markup:
     lines: list[list[Child]] = []
     for line, rows in zip(summary, points):
         throughput = line["transactions_per_second"]
-        drawn = strip([row["transactions_per_second"] for row in rows], throughput, "throughput") if throughput is not None else None
-        lines.append([
-            ", ".join(shown(line[name]) for name in columns), f"{line['repetitions']:,}", *(_interval(line[name]) for name in figures), drawn, line["mode"],
-        ])
-    heads = [", ".join(name.replace("_", " ") for name in columns), "repetitions", *map(heading, figures), "throughput of each", "mode"]
-    about = "Medians, and in parentheses the interval that holds the true median: with 95 % from six repetitions on, below that from the least to the greatest."
-    return section("points", "Points", tag("p", about, class_="about"), table(heads, lines, (0, len(heads) - 2, len(heads) - 1)))
+        drawn = (
+            strip([row["transactions_per_second"] for row in rows], throughput, "throughput")
+            if throughput is not None
+            else None
+        )
+        lines.append(
+            [
+                ", ".join(shown(line[name]) for name in columns),
+                f"{line['repetitions']:,}",
+                *(_interval(line[name]) for name in figures),
+                drawn,
+                line["mode"],
+            ]
+        )
+    heads = [
+        ", ".join(name.replace("_", " ") for name in columns),
+        "repetitions",
+        *map(heading, figures),
+        "throughput of each",
+        "mode",
+    ]
+    about = (
+        "Medians, and in parentheses the interval that holds the true median: with 95 % from six repetitions on, below "
+        "that from the least to the greatest."
+    )
+    return section(
+        "points", "Points", tag("p", about, class_="about"), table(heads, lines, (0, len(heads) - 2, len(heads) - 1))
+    )
 
 
 def _interval(interval: Interval | None) -> Child:
     if interval is None:
         return "\u2013"
     around = f"({significant(interval.low)} to {significant(interval.high)})" if interval.low < interval.high else None
-    return [significant(interval.median), " " if around else None, tag("span", around, class_="soft") if around else None]
+    return [
+        significant(interval.median),
+        " " if around else None,
+        tag("span", around, class_="soft") if around else None,
+    ]
 
 
 def _raw(sweep: Sweep) -> Markup:
@@ -173,16 +247,29 @@ def _raw(sweep: Sweep) -> Markup:
     lines = [[_cell(name, row[name]) for name in names] for row in sweep.rows[:RAW_ROWS]]
     left_out = f"The first {RAW_ROWS:,} of {len(sweep):,}: the CSV has all of them. " if len(sweep) > RAW_ROWS else ""
     about = tag("p", f"{left_out}Times are seconds; in the order in which they were measured.", class_="soft")
-    return section("raw", "Every row", folded(f"All that was measured, raw ({counted(len(lines), 'row')})", about, table([name.replace("_", " ") for name in names], lines, (), "raw")))
+    return section(
+        "raw",
+        "Every row",
+        folded(
+            f"All that was measured, raw ({counted(len(lines), 'row')})",
+            about,
+            table([name.replace("_", " ") for name in names], lines, (), "raw"),
+        ),
+    )
 
 
 def _cell(name: str, value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) and name in FIGURES or name.endswith("_seconds") and value is not None else as_text(value)
+    return (
+        f"{value:.6g}"
+        if isinstance(value, float) and name in FIGURES or name.endswith("_seconds") and value is not None
+        else as_text(value)
+    )
 
 
 def _machine(sweep: Sweep, facts: Mapping[str, Any] | None) -> Markup:
     machines = sorted({row["machine"] for row in sweep.rows})
     if facts is not None:
         return machine_section(facts)
-    about = f"Measured on {'one machine' if len(machines) == 1 else f'{len(machines):,} machines'}, of which the rows keep no more than a mark: {', '.join(machines)}."
+    where = counted(len(machines), "machine")
+    about = f"Measured on {where}, of which the rows keep no more than a mark: {', '.join(machines)}."
     return section("machine", "Machine", tag("p", about))

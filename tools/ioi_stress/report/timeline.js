@@ -12,12 +12,23 @@
   const LABELS = 500;
   const ARROWS = 200;
   const STEP = 1.6; // of one zoom
-  const UNITS = [[1e9, "s"], [1e6, "ms"], [1e3, "us"], [1, "ns"]];
+  const UNITS = [
+    [1e9, "s"],
+    [1e6, "ms"],
+    [1e3, "us"],
+    [1, "ns"],
+  ];
 
   // Lanes as columns of absolute times, which can be searched.
   const lanes = data.lanes.map((flat, worker) => {
     const n = flat.length / 4;
-    const lane = { start: new Float64Array(n), end: new Float64Array(n), code: flat.filter((_, i) => i % 4 === 2), tx: flat.filter((_, i) => i % 4 === 3), cause: new Map() };
+    const lane = {
+      start: new Float64Array(n),
+      end: new Float64Array(n),
+      code: flat.filter((_, i) => i % 4 === 2),
+      tx: flat.filter((_, i) => i % 4 === 3),
+      cause: new Map(),
+    };
     let at = 0;
     for (let i = 0; i < n; i++) {
       lane.start[i] = at + flat[4 * i];
@@ -27,7 +38,10 @@
     for (let i = 0; i < causes.length; i += 4) lane.cause.set(causes[i], causes.slice(i + 1, i + 4));
     return lane;
   });
-  const summed = (steps) => { let sum = 0; return steps.map((step) => (sum += step)); };
+  const summed = (steps) => {
+    let sum = 0;
+    return steps.map((step) => (sum += step));
+  };
   const [waterTimes, waterValues] = data.water.map(summed);
 
   let width = L.width;
@@ -61,7 +75,8 @@
     let high = sorted.length;
     while (low < high) {
       const half = (low + high) >> 1;
-      if (sorted[half] > wanted) high = half; else low = half + 1;
+      if (sorted[half] > wanted) high = half;
+      else low = half + 1;
     }
     return low;
   }
@@ -85,17 +100,38 @@
         if (across < 1) {
           const column = Math.floor(from);
           const beyond = Math.max(from + across - column - 1, 0); // into the next column
-          for (const [at, part] of [[column, across - beyond], [column + 1, beyond]]) {
+          for (const [at, part] of [
+            [column, across - beyond],
+            [column + 1, beyond],
+          ]) {
             if (part === 0) continue;
             if (!shares.has(at)) shares.set(at, new Float64Array(data.classes.length));
             shares.get(at)[kind] += part;
           }
           continue;
         }
-        paths[kind].push(`M${digits(from)} ${digits(center - height / 2)}h${digits(across)}v${digits(height)}h-${digits(across)}z`);
+        paths[kind].push(
+          `M${digits(from)} ${digits(center - height / 2)}h${digits(across)}v${digits(height)}h-${digits(across)}z`,
+        );
         const text = name(lane.tx[i]);
-        if (lane.code[i] >= 0 && data.classes[kind][2] === 1 && across > L.letter * (text.length + 0.6) && labels.length < LABELS) {
-          labels.push(element("text", { x: digits(from + across / 2), y: digits(center + 4), class: `inside ${data.classes[kind][1]}`, "text-anchor": "middle" }, text));
+        if (
+          lane.code[i] >= 0 &&
+          data.classes[kind][2] === 1 &&
+          across > L.letter * (text.length + 0.6) &&
+          labels.length < LABELS
+        ) {
+          labels.push(
+            element(
+              "text",
+              {
+                x: digits(from + across / 2),
+                y: digits(center + 4),
+                class: `inside ${data.classes[kind][1]}`,
+                "text-anchor": "middle",
+              },
+              text,
+            ),
+          );
         }
       }
       for (const [column, share] of shares) {
@@ -121,15 +157,21 @@
     const drawn = [];
     let alone = "";
     for (const [worker, start, end] of data.solo) {
-      if (end > view[0] && start < view[1]) alone += `M${digits(clipped(start))} ${digits(middle(worker) + L.bar / 2 + 2.5)}H${digits(clipped(end))}`;
+      if (end > view[0] && start < view[1])
+        alone += `M${digits(clipped(start))} ${digits(middle(worker) + L.bar / 2 + 2.5)}H${digits(clipped(end))}`;
     }
     if (alone) drawn.push(element("path", { d: alone, class: "solo" }));
     const seen = data.aborts.filter((abort) => abort[0] >= view[0] && abort[0] <= view[1]);
-    const marks = seen.map((abort) => `M${digits(x(abort[0]))} ${digits(middle(abort[1]) - L.bar / 2 - 1)}l-2.5 -4.5h5z`);
+    const marks = seen.map(
+      (abort) => `M${digits(x(abort[0]))} ${digits(middle(abort[1]) - L.bar / 2 - 1)}l-2.5 -4.5h5z`,
+    );
     if (marks.length) drawn.push(element("path", { d: marks.join(""), class: "abort" }));
-    const arrows = data.aborts.filter((abort) => abort[7] >= 0 && Math.max(abort[7], abort[9]) >= view[0] && Math.min(abort[7], abort[9]) <= view[1]);
+    const arrows = data.aborts.filter(
+      (abort) => abort[7] >= 0 && Math.max(abort[7], abort[9]) >= view[0] && Math.min(abort[7], abort[9]) <= view[1],
+    );
     if (arrows.length <= ARROWS) {
-      for (const abort of arrows) drawn.push(element("path", { d: arrow(abort), class: "arrow", "marker-end": "url(#timeline-arrow)" }));
+      for (const abort of arrows)
+        drawn.push(element("path", { d: arrow(abort), class: "arrow", "marker-end": "url(#timeline-arrow)" }));
     }
     fill("timeline-marks", drawn);
     picture.dataset.aborts = seen.length;
@@ -152,11 +194,16 @@
     const up = (value) => L.water_bottom - ((value - low) / Math.max(high - low, 1)) * (L.water_bottom - L.water_top);
     const number = (value) => value.toLocaleString("en");
     let path = `M${digits(L.left)} ${digits(up(waterValues[i]))}`;
-    for (i++; i < waterTimes.length && waterTimes[i] <= view[1]; i++) path += `H${digits(x(waterTimes[i]))}V${digits(up(waterValues[i]))}`;
+    for (i++; i < waterTimes.length && waterTimes[i] <= view[1]; i++)
+      path += `H${digits(x(waterTimes[i]))}V${digits(up(waterValues[i]))}`;
     path += `H${digits(right())}`;
     fill("timeline-watermark", [
       element("path", { d: `M${digits(L.left)} ${L.water_top}H${digits(right())}`, class: "grid" }),
-      element("text", { x: right(), y: L.water_top - 5, class: "label", "text-anchor": "end" }, isAll() ? number(high) : `${number(low)} to ${number(high)}`),
+      element(
+        "text",
+        { x: right(), y: L.water_top - 5, class: "label", "text-anchor": "end" },
+        isAll() ? number(high) : `${number(low)} to ${number(high)}`,
+      ),
       element("path", { d: `${path}V${L.water_bottom}H${L.left}Z`, class: "water" }),
       element("path", { d: path, class: "watermark" }),
     ]);
@@ -172,17 +219,30 @@
     for (let tick = Math.ceil(view[0] / factor / step - 1e-9); tick * step * factor <= view[1]; tick++) {
       const at = x(tick * step * factor);
       drawn.push(element("path", { d: `M${digits(at)} ${L.bottom}v5`, class: "axis" }));
-      drawn.push(element("text", { x: digits(at), y: L.bottom + 17, class: "label", "text-anchor": "middle" }, (tick * step).toFixed(places)));
+      drawn.push(
+        element(
+          "text",
+          { x: digits(at), y: L.bottom + 17, class: "label", "text-anchor": "middle" },
+          (tick * step).toFixed(places),
+        ),
+      );
     }
     const title = `time since the block began (${unit})`;
-    drawn.push(element("text", { x: digits((L.left + right()) / 2), y: L.bottom + 34, class: "title", "text-anchor": "middle" }, title));
+    drawn.push(
+      element(
+        "text",
+        { x: digits((L.left + right()) / 2), y: L.bottom + 34, class: "title", "text-anchor": "middle" },
+        title,
+      ),
+    );
     fill("timeline-axis", drawn);
   }
 
   function draw() {
     waiting = false;
     picture.setAttribute("viewBox", `0 0 ${width} ${L.height}`);
-    for (const ground of document.querySelectorAll("#timeline-names .ground, #timeline-window")) ground.setAttribute("width", right() - L.left);
+    for (const ground of document.querySelectorAll("#timeline-names .ground, #timeline-window"))
+      ground.setAttribute("width", right() - L.left);
     drawWatermark();
     drawLanes();
     drawMarks();
@@ -190,7 +250,9 @@
     picture.dataset.view = `${Math.round(view[0])}-${Math.round(view[1])}`;
     const all = isAll();
     const shown = `${duration(view[0])} to ${duration(view[1])}`;
-    range.textContent = all ? `all of it, ${shown}` : `${shown}: ${duration(view[1] - view[0])} of ${duration(data.end - data.begin)}`;
+    range.textContent = all
+      ? `all of it, ${shown}`
+      : `${shown}: ${duration(view[1] - view[0])} of ${duration(data.end - data.begin)}`;
     for (const button of box.querySelectorAll("button[data-whole]")) button.disabled = all;
   }
 
@@ -222,7 +284,11 @@
     clearTimeout(timer);
     timer = setTimeout(() => {
       const hash = isAll() ? "#block" : `#t=${Math.round(view[0])}-${Math.round(view[1])}`;
-      try { history.replaceState(null, "", hash); } catch { /* where a page has no address of its own */ }
+      try {
+        history.replaceState(null, "", hash);
+      } catch {
+        /* where a page has no address of its own */
+      }
     }, 200);
   }
 
@@ -277,8 +343,16 @@
     const worker = Math.floor((top - L.top) / L.lane);
     if (worker < 0 || worker >= data.workers || left < L.left || left > right()) return null;
     if (top < middle(worker) - L.bar / 2) {
-      const abort = data.aborts.filter((each) => each[1] === worker && Math.abs(x(each[0]) - left) < 5).sort((a, b) => Math.abs(x(a[0]) - left) - Math.abs(x(b[0]) - left))[0];
-      if (abort) return [`Abort of transaction ${name(abort[2])}, incarnation ${abort[3]}`, ["at", duration(abort[0])], ["by", `worker ${worker}`], ...because(abort.slice(4, 7))];
+      const abort = data.aborts
+        .filter((each) => each[1] === worker && Math.abs(x(each[0]) - left) < 5)
+        .sort((a, b) => Math.abs(x(a[0]) - left) - Math.abs(x(b[0]) - left))[0];
+      if (abort)
+        return [
+          `Abort of transaction ${name(abort[2])}, incarnation ${abort[3]}`,
+          ["at", duration(abort[0])],
+          ["by", `worker ${worker}`],
+          ...because(abort.slice(4, 7)),
+        ];
     }
     const lane = lanes[worker];
     const now = time(left);
@@ -286,8 +360,18 @@
     if (i >= lane.start.length || lane.start[i] > now) return null;
     const code = lane.code[i];
     const kind = what(code);
-    const times = [["from", duration(lane.start[i])], ["to", duration(lane.end[i])], ["took", duration(lane.end[i] - lane.start[i])], ["on", `worker ${worker}`]];
-    if (code < 0) return [`${many(code).toLocaleString("en")} pieces of ${data.classes[kind][0]}, merged`, ["first", `transaction ${name(lane.tx[i])}`], ...times];
+    const times = [
+      ["from", duration(lane.start[i])],
+      ["to", duration(lane.end[i])],
+      ["took", duration(lane.end[i] - lane.start[i])],
+      ["on", `worker ${worker}`],
+    ];
+    if (code < 0)
+      return [
+        `${many(code).toLocaleString("en")} pieces of ${data.classes[kind][0]}, merged`,
+        ["first", `transaction ${name(lane.tx[i])}`],
+        ...times,
+      ];
     if (lane.tx[i] < 0) return [data.classes[kind][0], ...times];
     const title = `Transaction ${name(lane.tx[i])}, incarnation ${Math.floor(code / 16)}`;
     return [title, ["what", data.classes[kind][0]], ...times, ...because(lane.cause.get(i) || [-1, -1, 0])];
@@ -331,18 +415,33 @@
     const by = (grabbed.at - place(event)[0]) * scale;
     show(grabbed.view[0] + by, grabbed.view[1] + by);
   });
-  for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => { grabbed = null; });
+  for (const end of ["pointerup", "pointercancel"])
+    picture.addEventListener(end, () => {
+      grabbed = null;
+    });
   picture.addEventListener("pointerleave", hide);
-  picture.addEventListener("dblclick", (event) => zoom(event.shiftKey ? 1 / STEP ** 2 : STEP ** 2, time(place(event)[0])));
-  picture.addEventListener("wheel", (event) => {
-    if (event.ctrlKey || event.metaKey) zoom(STEP ** (-event.deltaY / 100), time(place(event)[0]));
-    else if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) move(event.deltaX / width);
-    else return; // the page scrolls
-    event.preventDefault();
-  }, { passive: false });
+  picture.addEventListener("dblclick", (event) =>
+    zoom(event.shiftKey ? 1 / STEP ** 2 : STEP ** 2, time(place(event)[0])),
+  );
+  picture.addEventListener(
+    "wheel",
+    (event) => {
+      if (event.ctrlKey || event.metaKey) zoom(STEP ** (-event.deltaY / 100), time(place(event)[0]));
+      else if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) move(event.deltaX / width);
+      else return; // the page scrolls
+      event.preventDefault();
+    },
+    { passive: false },
+  );
   const keys = {
-    "+": () => zoom(STEP), "=": () => zoom(STEP), "-": () => zoom(1 / STEP), ArrowLeft: () => move(-0.2), ArrowRight: () => move(0.2),
-    "0": () => show(data.begin, data.end), Home: () => show(data.begin, data.end), Escape: hide,
+    "+": () => zoom(STEP),
+    "=": () => zoom(STEP),
+    "-": () => zoom(1 / STEP),
+    ArrowLeft: () => move(-0.2),
+    ArrowRight: () => move(0.2),
+    0: () => show(data.begin, data.end),
+    Home: () => show(data.begin, data.end),
+    Escape: hide,
   };
   picture.addEventListener("keydown", (event) => {
     const does = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key];
@@ -350,8 +449,15 @@
     does();
     event.preventDefault();
   });
-  const buttons = { in: () => zoom(STEP), out: () => zoom(1 / STEP), left: () => move(-0.5), right: () => move(0.5), all: () => show(data.begin, data.end) };
-  for (const button of box.querySelectorAll("button[data-do]")) button.addEventListener("click", buttons[button.dataset.do]);
+  const buttons = {
+    in: () => zoom(STEP),
+    out: () => zoom(1 / STEP),
+    left: () => move(-0.5),
+    right: () => move(0.5),
+    all: () => show(data.begin, data.end),
+  };
+  for (const button of box.querySelectorAll("button[data-do]"))
+    button.addEventListener("click", buttons[button.dataset.do]);
   const wanted = document.getElementById("timeline-tx");
   wanted.addEventListener("input", () => wanted.setCustomValidity(""));
   wanted.addEventListener("change", () => {

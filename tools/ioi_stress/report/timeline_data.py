@@ -22,14 +22,17 @@ _KEY_WIDTH = 80
 
 
 def timeline_data(timeline: Timeline, segments: Segments, begin: int, end: int, pieces: int = PIECES) -> dict[str, Any]:
-    """lanes: for each worker, of each piece one after the other: nanoseconds since the end of the one before, how long, code, tx.
-    code: index into `classes` + 16 * incarnation; of a merged one -(that index + 16 * how many) - 1, and tx is its first.
-    causes: by lane, of pieces that another transaction or a key has to do with: index of the piece, key, other, its incarnation.
-    merged: below how many nanoseconds pieces were merged; 0: none was. aborts: time, worker, tx, incarnation, key, other, its
-    incarnation, then time and worker where its arrow begins and ends (-1: no arrow). keys: names, those that are mentioned."""
+    """lanes: for each worker, of each piece one after the other: nanoseconds since the end of the one before, how long,
+    code, tx. code: index into `classes` + 16 * incarnation; of a merged one -(that index + 16 * how many) - 1, and tx
+    is its first. causes: by lane, of pieces that another transaction or a key has to do with: index of the piece, key,
+    other, its incarnation. merged: below how many nanoseconds pieces were merged; 0: none was. aborts: time, worker,
+    tx, incarnation, key, other, its incarnation, then time and worker where its arrow begins and ends (-1: no arrow).
+    keys: names, those that are mentioned."""
     layout, keys = Layout(timeline.record.workers), _Keys(timeline)
     kept = segments.what != CLASSES.index(WAKING)
-    rows = np.stack([each[kept] for each in (segments.worker, segments.start, segments.end, segments.what, segments.span)], axis=1)
+    rows = np.stack(
+        [each[kept] for each in (segments.worker, segments.start, segments.end, segments.what, segments.span)], axis=1
+    )
     counts = np.ones(len(rows), np.int64)
     below = 0
     if len(rows) > pieces:
@@ -48,13 +51,26 @@ def timeline_data(timeline: Timeline, segments: Segments, begin: int, end: int, 
     times, values = (np.append(each[:-1:step], each[-1]) for each in (times, values))
     solo = timeline.spans[timeline.spans["kind"] == EventKind.SOLO]
     return {
-        "begin": begin, "end": end, "workers": layout.workers, "transactions": timeline.record.transactions,
-        "layout": {**asdict(layout), "lane": layout.lane, "bar": layout.bar, "bottom": layout.bottom, "height": layout.height, "letter": LETTER},
+        "begin": begin,
+        "end": end,
+        "workers": layout.workers,
+        "transactions": timeline.record.transactions,
+        "layout": {
+            **asdict(layout),
+            "lane": layout.lane,
+            "bar": layout.bar,
+            "bottom": layout.bottom,
+            "height": layout.height,
+            "letter": LETTER,
+        },
         "classes": [[name, STYLES[name], 0 if name in BLANK else HEIGHTS[name]] for name in CLASSES],
-        "merged": below, "lanes": lanes, "causes": causes,
+        "merged": below,
+        "lanes": lanes,
+        "causes": causes,
         "water": [np.diff(times, prepend=0).tolist(), np.diff(values, prepend=0).tolist()],
         "solo": [[int(each[name]) for name in ("worker", "start", "end")] for each in solo],
-        "aborts": _aborts(timeline, keys), "abortsLeftOut": max(len(timeline.aborts) - ABORTS, 0),
+        "aborts": _aborts(timeline, keys),
+        "abortsLeftOut": max(len(timeline.aborts) - ABORTS, 0),
         "keys": keys.names,
     }
 
@@ -89,8 +105,8 @@ def _lane(about: dict[str, list[int]], rows: Ints, counts: Ints, keys: _Keys) ->
 
 
 def _merged(rows: Ints, below: int) -> tuple[Ints, Ints]:
-    """Pieces shorter than that which begin in the same stretch of that length, in one piece for each class, side by side: what
-    they take together is right, their order within the stretch is lost."""
+    """Pieces shorter than that which begin in the same stretch of that length, in one piece for each class, side by
+    side: what they take together is right, their order within the stretch is lost."""
     worker, start, end, what, _ = rows.T
     short = end - start < below
     stretch = np.where(short, start // below, -1 - np.arange(len(rows)))  # of the others: each its own

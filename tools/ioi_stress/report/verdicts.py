@@ -23,10 +23,14 @@ def of_run(result: Result) -> list[Markup]:
         replay = tag("p", "Replay it: ", tag("code", found.replay)) if found.replay else None
         boxes.append(_box("bad", "Different.", sentence(verdict(found).partition(": ")[2]), *more, replay))
     elif not found.wanted:
-        boxes.append(_box("warn", "Not verified.", "Nothing was compared with sequential execution; --verify does that."))
+        boxes.append(
+            _box("warn", "Not verified.", "Nothing was compared with sequential execution; --verify does that.")
+        )
     elif not found.ok:
         compared = f"{found.compared:,} of {counted(found.executed, 'execution')} of a block"
-        boxes.append(_box("warn", "Not all verified.", f"{compared} were compared with sequential execution, and were equal."))
+        boxes.append(
+            _box("warn", "Not all verified.", f"{compared} were compared with sequential execution, and were equal.")
+        )
     elif not found.compared:
         boxes.append(_box("warn", "Nothing to verify.", "No block was executed."))
     else:
@@ -37,7 +41,8 @@ def of_run(result: Result) -> list[Markup]:
 def of_sweep(sweep: Sweep) -> list[Markup]:
     boxes = []
     if sweep.diverged:
-        text = f"{counted(len(sweep.diverged), 'row')} ended otherwise than sequential execution, or than the same workload elsewhere."
+        rows = counted(len(sweep.diverged), "row")
+        text = f"{rows} ended otherwise than sequential execution, or than the same workload elsewhere."
         boxes.append(_box("bad", "Different.", text, _listed(sweep.diverged)))
     if sweep.interrupted:
         wanted = "" if sweep.wanted is None else f" of {sweep.wanted:,}"
@@ -46,7 +51,9 @@ def of_sweep(sweep: Sweep) -> list[Markup]:
     if sweep.diverged:
         return boxes
     if sweep.rows and verified == len(sweep):
-        text = f"State roots and receipts of all blocks of {counted(verified, 'row')} equal those of sequential execution."
+        text = (
+            f"State roots and receipts of all blocks of {counted(verified, 'row')} equal those of sequential execution."
+        )
         boxes.append(_box("good", "Verified.", text))
     else:
         text = f"{verified:,} of {counted(len(sweep), 'row')} were compared with sequential execution."

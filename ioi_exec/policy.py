@@ -35,7 +35,7 @@ class Policy:
     """Let one worker run alone at the watermark while that is faster than several that conflict."""
     small_block: int = 1
     """Blocks of at most so many transactions are left to one worker, and the others asleep. More pays where transactions are cheap:
-    waking the others takes about as long as 64 payments, or 16 transactions of 10 us."""
+    waking the others takes about as long as 64 payments, or 8 transactions of 10 us."""
 
     def __post_init__(self) -> None:
         for field, kinds in (("name", str), ("estimates", bool), ("validation", str), ("solo", bool)):

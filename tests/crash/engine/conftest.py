@@ -13,17 +13,23 @@ from processes import open_files, workers_of
 from ioi_exec.executors import SharedPools
 
 
+def _there() -> tuple[int, set[str], set[int]]:
+    """Descriptors, names of shared memory but those of other tests beside this one, processes."""
+    names = {name for name in os.listdir("/dev/shm") if not name.startswith("ioi-replay-")}
+    return open_files(), names, {child.pid for child in workers_of(os.getpid())}
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No process, no descriptor, no named shared memory is left by the test."""
     warm = SharedPools()  # what a process opens once and keeps: the thread that starts workers, imports
     warm.get(1, False, None).memory
     warm.close()
-    before = open_files(), set(os.listdir("/dev/shm")), {child.pid for child in workers_of(os.getpid())}
+    before = _there()
     yield
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        left = open_files(), set(os.listdir("/dev/shm")), {child.pid for child in workers_of(os.getpid())}
+        left = _there()
         if left == before:
             return
         time.sleep(0.05)

@@ -22,12 +22,14 @@ import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 import lmdb
 import shimmed
 
 from ioi_storage import DiskFull, Restore, Store, directory, store, upkeep
+
+T = TypeVar("T")
 
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header", transactions=0, failed=0)
 KEYS = [b"key%03d" % number for number in range(150)]
@@ -113,12 +115,12 @@ class Life:
     def settle(self) -> None:
         self.again(self.store.settle)
 
-    def again(self, do: Callable[[], object]) -> None:
+    def again(self, do: Callable[[], T]) -> T:
         """If the disk is full, once more."""
         try:
-            do()
+            return do()
         except DiskFull:
-            do()
+            return do()
 
     def reopen(self) -> None:
         self.store.close()
@@ -159,11 +161,14 @@ def restore(life: Life, path: Path, source: Path) -> Life:
         life.again(lambda: begun.offer(number, chunks[number]))
         shimmed.mark(json.dumps({"kept": number}))
 
-    with Restore(path, manifest, root=life.store.root) as begun:
+    def began() -> Restore:
+        return life.again(lambda: Restore(path, manifest, root=life.store.root))
+
+    with began() as begun:
         offer(begun, 0)
         for number in life.rng.sample(begun.missing(), len(begun.missing()) // 2):
             offer(begun, number)
-    with Restore(path, manifest, root=life.store.root) as begun:
+    with began() as begun:
         for number in begun.missing():
             offer(begun, number)
         life.again(begun.finish)

@@ -106,8 +106,9 @@ class Undo(Fault):
             version = store.version
         if version == 0:
             return False
+        children = engine.children(recursive=True)  # which it is no longer asked for once it is dead
         engine.kill()
-        psutil.wait_procs(engine.children(recursive=True), timeout=20)
+        psutil.wait_procs(children, timeout=20)
         while engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE:
             pass
         with ioi_storage.Store.open(target.state) as store:

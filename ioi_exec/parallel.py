@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
+from typing import TypedDict
 
 from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
@@ -273,10 +274,7 @@ class ParallelExecutor:
             mode="sequential" if attempts.alone else "solo" if alone else "parallel",
             policy=policy.name,
             workers=arena.workers,
-            executions=sum(slot["executions"] for slot in slots),
-            validations=sum(slot["validations"] for slot in slots),
-            aborts=sum(slot["aborts"] for slot in slots),
-            suspensions=sum(slot["suspensions"] for slot in slots),
+            **_counted(arena),
             busy_seconds=[slot["busy_ns"] / 1e9 for slot in slots],
         )
         writes = arena.seal()
@@ -329,15 +327,30 @@ class _Stream:
             self._on_progress(_looked_at(arena))
 
 
+class _Counts(TypedDict):
+    executions: int
+    validations: int
+    aborts: int
+    suspensions: int
+
+
+def _counted(arena: Arena) -> _Counts:
+    """What the workers of a block did, all together."""
+    slots = [arena.slot(i) for i in range(arena.workers)]
+    return {
+        "executions": sum(slot["executions"] for slot in slots),
+        "validations": sum(slot["validations"] for slot in slots),
+        "aborts": sum(slot["aborts"] for slot in slots),
+        "suspensions": sum(slot["suspensions"] for slot in slots),
+    }
+
+
 def _looked_at(arena: Arena) -> Progress:
     slots = [arena.slot(i) for i in range(arena.workers)]
     return Progress(
         transactions=arena.transactions,
         watermark=arena.watermark,
-        executions=sum(slot["executions"] for slot in slots),
-        validations=sum(slot["validations"] for slot in slots),
-        aborts=sum(slot["aborts"] for slot in slots),
-        suspensions=sum(slot["suspensions"] for slot in slots),
+        **_counted(arena),
         busy=tuple(slot["current_tx"] - 1 if slot["current_tx"] else None for slot in slots),
         arena_bytes=arena.used,
     )

@@ -36,6 +36,34 @@ def runs_on_parameter(*choices: str) -> Any:
     )
 
 
+def cost_us_parameter(default: float | None, help: str) -> Any:
+    return parameter(default, kind=NUMBER, metavar="US", most=600_000_000, help=help)
+
+
+def cost_parameter(what: str) -> Any:
+    return parameter(
+        "burn", kind=TEXT, metavar="KIND", choices=("burn", "sleep"), help=f"how {what}: burn computes, sleep waits"
+    )
+
+
+def value_bytes_parameter(help: str) -> Any:
+    return parameter(32, most=1 << 20, help=help)
+
+
+class RunsOn:
+    """The VM of a workload whose parameter vm chooses it."""
+
+    runs_on: str
+
+    @property
+    def vm(self) -> str:
+        return VMS[self.runs_on]
+
+    @property
+    def vm_args(self) -> None:
+        return None
+
+
 @lru_cache(8)
 def cost_operation(kind: str, microseconds: float) -> bytes:
     """The operation that takes so long, to the nanosecond."""
@@ -43,7 +71,7 @@ def cost_operation(kind: str, microseconds: float) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made(ABC):
+class Made(RunsOn, ABC):
     """A workload that is made from a seed. Subclasses say what one block's transactions are.
 
     name, summary, example, details: of the class; what it is called, in one line what it shows, a command line that chooses
@@ -58,21 +86,11 @@ class Made(ABC):
     block_size: int = parameter(10_000, least=1, most=200_000, help="transactions in a block")
     block_count: int = parameter(1, named="blocks", least=1, most=1_000_000, help="blocks")
     runs_on: str = runs_on_parameter("native", "python")
-    cost_us: float | None = parameter(
-        None,
-        kind=NUMBER,
-        metavar="US",
-        most=600_000_000,
-        help="microseconds each transaction takes beside its reads and writes (default: 10)",
+    cost_us: float | None = cost_us_parameter(
+        None, "microseconds each transaction takes beside its reads and writes (default: 10)"
     )
-    cost: str = parameter(
-        "burn",
-        kind=TEXT,
-        metavar="KIND",
-        choices=("burn", "sleep"),
-        help="how it takes them: burn computes, sleep waits",
-    )
-    value_bytes: int = parameter(32, most=1 << 20, help="bytes of a value that programs write")
+    cost: str = cost_parameter("it takes them")
+    value_bytes: int = value_bytes_parameter("bytes of a value that programs write")
     seed: int = parameter(1, help="of all random choices", most=(1 << 63) - 1)
 
     def __post_init__(self) -> None:
@@ -83,14 +101,6 @@ class Made(ABC):
     @property
     def parameters(self) -> Mapping[str, Any]:
         return values_of(self)
-
-    @property
-    def vm(self) -> str:
-        return VMS[self.runs_on]
-
-    @property
-    def vm_args(self) -> None:
-        return None
 
     @abstractmethod
     def genesis(self) -> Mapping[bytes, bytes]:

@@ -10,15 +10,21 @@ from ioi_exec import InputError, Limits
 from ioi_exec.cli.streams import input_file
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Block
-from ioi_stress.workloads.base import VMS, runs_on_parameter
-from ioi_stress.workloads.parameters import NUMBER, TEXT, check_fields, exact, parameter, values_of
+from ioi_stress.workloads.base import (
+    RunsOn,
+    cost_parameter,
+    cost_us_parameter,
+    runs_on_parameter,
+    value_bytes_parameter,
+)
+from ioi_stress.workloads.parameters import TEXT, check_fields, exact, parameter, values_of
 from ioi_stress.workloads.rwset_file import FORMAT, Accesses, read_rwset
 
 _KEY_MAX = 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class RWSet:
+class RWSet(RunsOn):
     """`rwset_file.FORMAT` says what the files are, and what becomes of them."""
 
     name: ClassVar[str] = "rwset"
@@ -36,21 +42,9 @@ class RWSet:
         help="transactions in a block (default: as the file divides them; one block if it does not)",
     )
     runs_on: str = runs_on_parameter("native", "python")
-    cost_us: float = parameter(
-        0.0,
-        kind=NUMBER,
-        metavar="US",
-        most=600_000_000,
-        help="microseconds of a transaction whose cost the file does not say",
-    )
-    cost: str = parameter(
-        "burn",
-        kind=TEXT,
-        metavar="KIND",
-        choices=("burn", "sleep"),
-        help="how transactions take their time: burn computes, sleep waits",
-    )
-    value_bytes: int = parameter(32, most=1 << 20, help="bytes of every value")
+    cost_us: float = cost_us_parameter(0.0, "microseconds of a transaction whose cost the file does not say")
+    cost: str = cost_parameter("transactions take their time")
+    value_bytes: int = value_bytes_parameter("bytes of every value")
     _state: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
     _blocks: list[Block] = field(init=False, repr=False, compare=False)
     _digest: str = field(init=False, repr=False)
@@ -78,14 +72,6 @@ class RWSet:
     @property
     def parameters(self) -> Mapping[str, Any]:
         return {**values_of(self), "sha256": self._digest}
-
-    @property
-    def vm(self) -> str:
-        return VMS[self.runs_on]
-
-    @property
-    def vm_args(self) -> None:
-        return None
 
     def genesis(self) -> Mapping[bytes, bytes]:
         return self._state

@@ -21,4 +21,4 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    return program.run(parser(), arguments, "what it had measured so far was printed")
+    return program.run(parser(), arguments, "nothing more was measured")

@@ -14,7 +14,10 @@ from chaos_workloads import Ledger, payments, processes_in, programs
 import ioi_storage
 from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
+from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.fault import COMMITTING
+from ioi_stress.chaos.faults.signals import KillEngine
+from ioi_stress.chaos.processes import wait_dead
 from ioi_stress.workload import FixedWorkload
 
 
@@ -108,9 +111,8 @@ class Undo(Fault):
             return False
         children = engine.children(recursive=True)  # which it is no longer asked for once it is dead
         engine.kill()
+        wait_dead(engine)
         psutil.wait_procs(children, timeout=20)
-        while engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE:
-            pass
         with ioi_storage.Store.open(target.state) as store:
             store.rollback(version - 1)
         return True
@@ -122,6 +124,27 @@ def test_a_lost_commit_is_found(tmp_path: Path) -> None:
     assert [kind for kind, _ in report.defects] == ["lost commit"] and "was acknowledged" in report.defects[0][1]
     assert report.evidence is not None and report.replay == ["the same again"]
     assert {"state", "block.jsonl", "genesis.json", "engine.log", "report.json"} <= set(os.listdir(report.evidence))
+
+
+class KillWithItsLastWord(KillEngine):
+    """When what it has to say of the commit is on its way, and nobody has read it."""
+
+    name = "kill-with-its-last-word"
+    help = "SIGKILL when the commit is acknowledged"
+    phases = (COMMITTING,)
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        assert isinstance(target, Attack)
+        if target._phase != COMMITTING or target.process is None:  # the commit was too quick for it
+            return False
+        return target.process._pipe.poll(60) and super().strike(target, rng)
+
+
+def test_an_engine_killed_with_its_last_word_has_not_ended_by_itself() -> None:
+    report = run(programs(blocks=5), plan(rate=4, faults=[KillWithItsLastWord()]))
+    assert report.ok, report.defects
+    counts = report.faults["kill-with-its-last-word"]
+    assert counts.injected == counts.effective == counts.followed["engine started again"] >= 4
 
 
 @pytest.mark.parametrize(

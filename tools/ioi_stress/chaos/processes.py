@@ -25,6 +25,14 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
+def wait_dead(child: psutil.Process) -> None:
+    """Until this child of ours, which was killed, is dead. How it ended stays for the one who started it to ask."""
+    try:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        pass  # asked already
+
+
 def described(process: psutil.Process) -> str:
     try:
         return f"process {process.pid} ({process.status()}): {' '.join(process.cmdline())[:120]}"

@@ -90,6 +90,7 @@ class Round:
             self._attack.arm(strikes(self._plan, self._number, truth.version))
             while not self._attempt(truth):
                 pass
+            self._see_engine()
             self._see_workers()
             self._attack.settle()
             self._no_orphans(wait=False)
@@ -177,6 +178,12 @@ class Round:
             self._attack.note("block run again")
         if executed.mode == "sequential":
             self._attack.note("one by one in a clean worker")
+
+    def _see_engine(self) -> None:
+        """It may have been killed when it had just said its last word on the block."""
+        process = self._attack.process
+        if process is not None and process.status is not None:
+            self._died()
 
     def _see_workers(self) -> None:
         process = self._attack.process

@@ -9,7 +9,7 @@ from random import Random
 import psutil
 
 from ioi_stress.chaos.fault import Fault, Target
-
+from ioi_stress.chaos.processes import wait_dead
 
 GONE = "the process is gone"
 
@@ -86,6 +86,11 @@ class KillEngine(_Kill):
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return target.engine()
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        hit = super().strike(target, rng)
+        wait_dead(target.engine())  # or the block might be over, and the fault with it, before the death shows
+        return hit
 
 
 class StopEngine(_Stop):

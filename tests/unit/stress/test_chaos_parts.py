@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from random import Random
 from time import monotonic, sleep
 
 import pytest
 
 from ioi_exec import InputError
-from ioi_stress.chaos import FAULTS, ChaosPlan, Report, all_faults, named_faults
+from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, all_faults, named_faults
+from ioi_stress.chaos.attack import Attack
+from ioi_stress.chaos.fault import BETWEEN, COMMITTING, STAGING
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import Executed, Opened
 from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.processes import MARK
-from ioi_stress.chaos.report import DEFECTS, Defect
-from ioi_stress.chaos.schedule import strikes
+from ioi_stress.chaos.report import DEFECTS, Defect, FaultCounts
+from ioi_stress.chaos.schedule import Strike, strikes
 from ioi_stress.chaos.timeline import Timeline
 from ioi_stress.chaos.truth import Truth
 
@@ -62,6 +65,33 @@ def test_a_timeline_keeps_the_order() -> None:
     assert done == ["first", "second"] and timeline.next_in(5) == 5
     timeline.do_all()
     assert done == ["first", "second", "last"]
+
+
+class Lasting(Fault):
+    name = "lasting"
+    help = "says when it strikes and when it is over"
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        self.seen.append("struck")
+        target.later(60, lambda: self.seen.append("over"))
+        return True
+
+
+def test_at_the_end_what_lasts_is_over_and_nothing_strikes_any_more() -> None:
+    fault = Lasting()
+    report = Report({}, {fault.name: FaultCounts()})
+    attack = Attack(report, "state", 1.0, False, None)
+    attack.arm([Strike(fault, BETWEEN, 0.0, Random(1)), Strike(fault, COMMITTING, 1.0, Random(2)), Strike(fault, STAGING, 0.5, Random(3))])
+    attack.commit(60)  # a strike that is late, and one whose phase never came
+    assert fault.seen == ["struck"] and attack.open == 1
+    attack.settle()
+    assert attack.open == 1
+    attack.end()
+    assert fault.seen == ["struck", "over"] and attack.open == 0
+    assert (report.faults["lasting"].injected, report.faults["lasting"].missed) == (1, 0)
 
 
 TRUTHS = [Truth(version, bytes([version]) * 32, bytes([version + 100]) * 32, 10, 1, 0.1) for version in range(4)]

@@ -38,6 +38,7 @@ class Attack:
         self.timeline = Timeline()
         self.process: EngineProcess | None = None
         self._report = report
+        self._ended = False
         self._strikes: list[Strike] = []
         self._open: list[_Injection] = []
         self._lingering: list[_Injection] = []
@@ -137,7 +138,7 @@ class Attack:
 
     def end(self) -> None:
         """All that lasts ends now; what has not struck yet does not."""
-        self._strikes.clear()
+        self._ended = True
         self.timeline.do_all()
         self.settle()
         self.opened()
@@ -148,6 +149,8 @@ class Attack:
             self.timeline.after(after + strike.moment * seconds, lambda strike=strike: self._strike(strike))  # type: ignore[misc]
 
     def _strike(self, strike: Strike) -> None:
+        if self._ended:
+            return
         counts = self._report.faults[strike.fault.name]
         injection = self._current = _Injection(strike.fault.name)
         try:

@@ -4,7 +4,8 @@
         ... written and synced
     NAME                     renamed in, the parent directory synced
 
-A creator that died left its directory without a lock holder: the next creator of the same name removes it.
+A creator that died left its directory without a lock holder: the next creator of the same name removes it. If it died when
+NAME was there and its parent not synced, whoever opens NAME to write does that.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from . import lock
 from .environment import data_file, translate, translated
@@ -72,9 +73,14 @@ def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                     refuse_if_taken(path)
                 raise
-            sync(parent)
+            try:
+                sync(parent)
+            except BaseException:
+                os.rename(path, beside)
+                raise
         except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
+            with suppress(OSError):  # then it is left to the next creator
+                _discard(beside)
             os.close(lock_fd)
             raise
 
@@ -99,8 +105,24 @@ def _remove_if_abandoned(directory: str) -> None:
         fd = lock.take(directory)
     except StorageError:
         return  # its creator lives, or it is none of ours
+    try:
+        _discard(directory)
+    finally:
+        os.close(fd)
+
+
+def _discard(directory: str) -> None:
+    """Its name first, or after a crash it might lie, half removed, where it had been renamed to for a moment."""
+    sync(os.path.dirname(directory))
     shutil.rmtree(directory, ignore_errors=True)
-    os.close(fd)
+
+
+def sync_name(path: str) -> None:
+    """Make the name of what is there durable: who made it may have died, or failed, before that was done."""
+    try:
+        sync(os.path.dirname(path))
+    except PermissionError:
+        pass  # whoever may not look into the directory has made nothing there
 
 
 def sync(path: str) -> None:
@@ -109,5 +131,3 @@ def sync(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-

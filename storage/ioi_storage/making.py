@@ -64,6 +64,9 @@ def open_made(path: StrPath, read_only: bool) -> Made:
     """StateMissing, StateInUse, StateCorrupt."""
     final = os.path.realpath(path)
     directory.refuse_if_missing(final)
+    if not read_only:
+        with translated(f"opening the state at {final}"):
+            directory.sync_name(final)
     return _locked(final, [] if read_only else [lock.take(final)], read_only)
 
 

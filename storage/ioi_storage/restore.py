@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import lmdb
 
@@ -62,7 +63,7 @@ class Restore:
                 directory.refuse_if_taken(self.path)
             if not os.path.isdir(self._directory):
                 os.mkdir(self._directory, 0o700)
-                directory.sync(parent)
+            directory.sync_name(self._directory)
             self._lock = lock.take(self._directory)
             try:
                 self._resume()
@@ -212,7 +213,9 @@ class Restore:
                 directory.sync(state)
                 self._write("built", self.manifest.encode())
             if os.path.exists(state):
-                self._put_in_place(state)
+                directory.refuse_if_taken(self.path)
+                os.rename(state, self.path)
+            directory.sync_name(self.path)
             self._clear_away()
         self.close()
 
@@ -224,12 +227,8 @@ class Restore:
         for name in ("built", lock.NAME):
             os.unlink(os.path.join(self._directory, name))
         os.rmdir(self._directory)
-        directory.sync(os.path.dirname(self.path))
-
-    def _put_in_place(self, state: str) -> None:
-        directory.refuse_if_taken(self.path)
-        os.rename(state, self.path)
-        directory.sync(os.path.dirname(self.path))
+        with suppress(OSError):  # what comes back after a crash is in nobody's way
+            directory.sync_name(self._directory)
 
     def _build(self, env: lmdb.Environment, tables: Tables, progress: Progress | None) -> None:
         writer = Writer(env, tables)

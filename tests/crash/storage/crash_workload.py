@@ -74,7 +74,7 @@ class Life:
         with Store.create(None, tree=self.tree, meta={}, genesis=pairs.items()) as memory:
             self.versions.append((memory.root.hex(), pairs))
         self.mark("begin", self.describe())
-        self.store = Store.create(self.path, tree=self.tree, meta={}, genesis=pairs.items())
+        self.store = self.again(lambda: Store.create(self.path, tree=self.tree, meta={}, genesis=pairs.items()))
         self.mark("end", self.describe())
 
     def commit(self) -> None:
@@ -124,7 +124,7 @@ class Life:
 
     def reopen(self) -> None:
         self.store.close()
-        self.store = Store.open(self.path)
+        self.store = self.again(lambda: Store.open(self.path))
 
     def let_upkeep_finish(self) -> None:
         while not self.store.lagging():
@@ -145,10 +145,10 @@ class Life:
             rare[step % len(rare)]()
 
 
-def restore(life: Life, path: Path, source: Path) -> Life:
+def restore(life: Life, path: Path, source: Path, chunk_bytes: int = 4000) -> Life:
     """The newest version again, from its chunks."""
     version = life.store.version
-    chunks = {chunk.number: chunk.data for chunk in life.store.snapshot(chunk_bytes=4000)}
+    chunks = {chunk.number: chunk.data for chunk in life.store.snapshot(chunk_bytes=chunk_bytes)}
     manifest = life.store.manifest(version, len(chunks), 0)
     (source / "manifest").write_bytes(manifest.encode())
     for number, data in chunks.items():
@@ -173,7 +173,7 @@ def restore(life: Life, path: Path, source: Path) -> Life:
             offer(begun, number)
         life.again(begun.finish)
     made.mark("end", made.describe())
-    made.store = Store.open(path)
+    made.store = made.again(lambda: Store.open(path))
     return made
 
 

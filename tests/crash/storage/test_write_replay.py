@@ -6,6 +6,7 @@ IOI_STORAGE_CRASHES sets how many; failures print the seed."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -95,13 +96,20 @@ class Expectation:
             self.allowed[mark["path"]] = [mark["end"]]
 
 
-def record(directory: Path, seed: int, tree: str, sabotage: Optional[str] = None, fault: Optional[str] = None) -> int:
+def record(
+    directory: Path,
+    seed: int,
+    tree: str,
+    sabotage: Optional[str] = None,
+    fault: Optional[str] = None,
+    workload: str = "crash_workload.py",
+) -> int:
     """The inode number of the directory that was recorded; beside it `log` and `source`."""
     root, source, log = directory / "root", directory / "source", directory / "log"
     for made in (root, source):
         made.mkdir(parents=True)
     arguments = [root, source, seed, tree, *([sabotage] if sabotage else [])]
-    shimmed.run("crash_workload.py", *arguments, env=shimmed.environment(root, log, fault))
+    shimmed.run(workload, *arguments, env=shimmed.environment(root, log, fault))
     return root.stat().st_ino
 
 
@@ -128,7 +136,6 @@ def replay(directory: Path, root: int, seed: int, crashes: int) -> tuple[int, li
     """How many different states were judged, and what was wrong with them."""
     rng = random.Random(seed)
     records = list(shimmed.read_log(directory / "log"))
-    assert upkeep_transactions(records) > 2, "the upkeep process had nothing to do"
     unsynced = [count for _, count in played(records, Disk(root), rng)]
     chance = crashes / max(1, sum(map(bool, unsynced)))
     there, expectation, judges, seen = Disk(root), Expectation(), Judges(directory / "source"), set()
@@ -176,6 +183,8 @@ def test_no_power_cut_loses_anything(scratch: Path, tree: str) -> None:
         crashes = min(each, A_LIFE)
         directory = scratch / str(seed)
         root = record(directory, seed, tree)
+        records = list(shimmed.read_log(directory / "log"))
+        assert upkeep_transactions(records) > 2, "the upkeep process had nothing to do"
         count, problems = replay(directory, root, seed, crashes)
         assert not problems, f"{len(problems)} of {count} states of the life with seed {seed}, first of them: {problems[:3]}"
         judged, tried = judged + count, tried + crashes
@@ -196,6 +205,24 @@ def test_nor_on_a_disk_that_was_full(scratch: Path, tree: str) -> None:
         count, problems = replay(directory, root, seed, min(CRASHES // 4, 1000))
         assert not problems, f"{len(problems)} of {count} states of the life with seed {seed}, {fault}: {problems[:3]}"
         shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_nor_when_a_state_comes_to_be_on_a_full_disk(scratch: Path, tree: str) -> None:
+    """Each sync of a beginning fails once, of few crashes only each fourth."""
+    rng = random.SystemRandom()
+    seed, step, tried = rng.randrange(2**32), max(1, 4000 // CRASHES), 0
+    for number in itertools.count(rng.randint(1, step), step):
+        directory = scratch / str(number)
+        fault = f"sync:{number}:ENOSPC"
+        root = record(directory, seed, tree, fault=fault, workload="beginning_workload.py")
+        if not any(entry.kind == "S" and entry.flag for entry in shimmed.read_log(directory / "log")):
+            break
+        judged, problems = replay(directory, root, seed, max(40, CRASHES // 20))
+        assert not problems, f"{len(problems)} of {judged} states of the beginning with seed {seed}, {fault}: {problems[:3]}"
+        shutil.rmtree(directory)
+        tried += judged
+    assert number > 15 and tried > 4 * number, (number, tried)
 
 
 @pytest.mark.parametrize("sabotage", ["sync", "metasync", "directory"])

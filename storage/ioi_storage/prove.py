@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from . import walk
-from .trees import Leaf, Node, ReadNodes, Tree, TreeHead
+from .trees import Inner, Leaf, Node, ReadNodes, Tree, TreeHead
 from .varint import varint
 from .verify import CLAIMED, EMPTY, FORMAT, INNER, OTHER, STUB
 
@@ -126,7 +126,8 @@ def _encoded(
             emit(left, first, at, low, middle)
             emit(right, at, last, middle, high)
 
-    emit(tree.top(read, head), 0, len(shown), b"", None)
+    begun = unfold is not None and head.pointer
+    emit(Inner(head.root, b"", head.pointer, None) if begun else tree.top(read, head), 0, len(shown), b"", None)
     return bytes(out)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import lmdb
 
@@ -10,6 +11,8 @@ from . import catchup, flat, marks
 from .environment import Tables
 from .errors import VersionMissing
 from .rows import CREATION_KEY, Creation, VersionRow, corrupt, decode_creation, decode_version, u64
+
+Point = Callable[[bytes], "bytes | None"]
 
 
 class Snapshot:
@@ -84,6 +87,11 @@ class Snapshot:
 
     # The flat table as it is; what lags behind it is laid over it by whoever reads (lag.py).
 
+    @property
+    def point(self) -> Point:
+        """Reads one key; as long as the snapshot is open."""
+        return partial(flat.get, self._cursor("flat"))
+
     def get(self, key: bytes) -> bytes | None:
         return flat.get(self._cursor("flat"), key)
 
@@ -108,5 +116,3 @@ class Snapshot:
         if row is None:
             raise corrupt("values", key, "it is missing")
         return row
-
-

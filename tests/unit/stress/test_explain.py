@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from simulated_schedule import READ_NS, Tx, random_block, simulate
 
+from ioi_exec.vm import StateView, TxContext
 from ioi_stress.explain.advice import advice
 from ioi_stress.explain.conflicts import by_key, pairs
 from ioi_stress.explain.explanation import Explanation
 from ioi_stress.explain.report import report
 from ioi_stress.plan import Plan
 from ioi_stress.recording import Recording
-from ioi_stress.trace.timeline import Timeline
+from ioi_stress.trace.timeline import FETCHING, FIRST, IDLE, WAITING, Timeline
 
 
 def explained(txs: list[Tx], workers: int, keys: int = 10) -> Explanation:
@@ -25,7 +27,7 @@ def explained(txs: list[Tx], workers: int, keys: int = 10) -> Explanation:
     parallel = float(record.events["end"].max()) / 1e9
     stats = SimpleNamespace(busy_seconds=[parallel] * workers, seconds={"execute": parallel}, mode="parallel")
     result: Any = SimpleNamespace(failed=0, state_root=b"r" * 32, stats=stats)
-    workload: Any = SimpleNamespace(name="simulated", parameters={"seed": 1})
+    workload: Any = SimpleNamespace(name="simulated", parameters={"seed": 1}, vm="payments", vm_args=None)
     return Explanation.of(
         Recording(workload, 0, Plan(), result, record, [record], [sequential], [parallel], [parallel])
     )
@@ -79,6 +81,41 @@ def test_two_chains_that_cover_for_each_other() -> None:
     assert found.best == pytest.approx(2, rel=0.01)
     assert found.path_keys[0].best_without == pytest.approx(2, rel=0.01)
     assert any("other keys make chains as long" in sentence for sentence in advice(found))
+
+
+def slow(share: str, vm: Any = "payments") -> Explanation:
+    """A chain at half the speed it could have had; nearly all time went into `share`."""
+    found = explained([Tx((0,), (0,))] * 40, 2)
+    workload: Any = SimpleNamespace(name="simulated", parameters={}, vm=vm, vm_args=None)
+    recording = replace(found.recording, workload=workload, parallel=[2 * each for each in found.recording.parallel])
+    return replace(found, recording=recording, shares={**dict.fromkeys(found.shares, 0), share: 9, FIRST: 1})
+
+
+class Silent:
+    version = "1"
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        return b""
+
+
+class Speaking(Silent):
+    def keys(self, tx: bytes) -> list[bytes]:
+        return []
+
+
+@pytest.mark.parametrize("vm, can", [("payments", False), (Speaking, False), (Silent, True)])
+def test_advice_where_most_time_goes_into_reading(vm: Any, can: bool) -> None:
+    (sentence,) = [sentence for sentence in advice(slow(FETCHING, vm)) if "Reading committed values" in sentence]
+    assert "took 90% of" in sentence and ("keys(tx)" in sentence) == can
+
+
+@pytest.mark.parametrize(
+    "share, sentence",
+    [(IDLE, "idle for 90% of the time: the dependencies leave"), (WAITING, "for 90% of the time; --policy no-estimates")],
+)
+def test_advice_where_most_time_is_lost(share: str, sentence: str) -> None:
+    said = advice(slow(share))
+    assert any(sentence in each for each in said), said
 
 
 def test_bounds_name_this_block_and_the_json_says_all() -> None:

@@ -122,10 +122,8 @@ def _overhead(found: Explanation) -> list[str]:
         )
     fetching = found.shares[FETCHING] / room
     if fetching >= _MUCH:
-        said.append(
-            f"Reading committed values took {fetching:.0%} of the workers' time; a VM in Python that has keys(tx) "
-            "gets them in larger batches."
-        )
+        better = "; keys(tx) in the VM would get them in larger batches" if found.keys_unnamed else ""
+        said.append(f"Reading committed values took {fetching:.0%} of the workers' time{better}.")
     return said
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ioi_exec.vm.loading import load_vm
 from ioi_stress.explain.conflicts import UNKNOWN, KeyConflicts, Pair, by_key, pairs
 from ioi_stress.explain.dependencies import Bound, Dependencies, Path, bound
 from ioi_stress.keys import readable
@@ -116,6 +117,12 @@ class Explanation:
     def slower(self) -> float:
         """Executing alone, in parallel and recorded, over all that one by one takes."""
         return self.work / 1e9 / max(statistics.median(self.recording.sequential), 1e-12)
+
+    @property
+    def keys_unnamed(self) -> bool:
+        """Whether the VM could say beforehand which keys a transaction needs, and does not."""
+        vm = load_vm(self.recording.workload.vm, self.recording.workload.vm_args)
+        return vm.native is None and not hasattr(vm.instance, "keys")
 
     def name(self, key: int) -> str:
         return "(not known)" if key == UNKNOWN else readable(self.timeline.record.keys[key])

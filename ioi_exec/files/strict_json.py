@@ -33,7 +33,8 @@ def parse(text: bytes, *, floats: bool = False) -> Any:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        raise Malformed(f"it is not JSON: {error.msg} at {where}") from None
+        what = error.msg.removesuffix(" at")  # "Unterminated string starting at"
+        raise Malformed(f"it is not JSON: {what} at {where}") from None
     except UnicodeDecodeError as error:
         raise Malformed(f"it is not UTF-8: byte {error.start} is wrong") from None
     except RecursionError:

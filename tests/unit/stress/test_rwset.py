@@ -72,6 +72,7 @@ def test_a_key_over_several_lines() -> None:
         ('{"block": null}\n', "t:1: block must be a number or text"),
         ('{"block": 1, "reads": []}\n', "t:1: unknown field 'reads'"),
         ('{"reads": ["a"]\n', "t:1: it is not JSON"),
+        ('{"reads": ["a\n', "t:1: it is not JSON: Unterminated string starting at column 12"),
         ('{"reads": ["a"]}\n["b"]\n', "t:2: a line must be an object"),
         ("tx,access,key,gas\n", "t:1: unknown column 'gas' in the first row .known: tx, access, key, cost_ns, block."),
         ("tx,access\n", "t:1: the first row names no column 'key'"),

@@ -1,6 +1,6 @@
 """The C core by itself: built and run here, without Python in it.
 
-IOI_CORE_SECONDS   how long the longest campaign runs, the others in proportion (default 60; a night: 36000)
+IOI_CORE_SECONDS   how long the longest campaign runs, the others in proportion (default 40; a night: 36000)
 IOI_CORE_SEED      where the random campaigns begin (default 1, so that two runs see the same; a campaign takes the clock)
 """
 
@@ -18,7 +18,7 @@ import harness_build
 import mutants
 import pitfalls
 
-SECONDS = float(os.environ.get("IOI_CORE_SECONDS", "60"))
+SECONDS = float(os.environ.get("IOI_CORE_SECONDS", "40"))
 SEED = int(os.environ.get("IOI_CORE_SEED", "1"))
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")

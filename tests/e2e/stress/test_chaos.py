@@ -15,7 +15,7 @@ import ioi_storage
 from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
 from ioi_stress.chaos.attack import Attack
-from ioi_stress.chaos.fault import COMMITTING
+from ioi_stress.chaos.fault import BETWEEN, COMMITTING
 from ioi_stress.chaos.faults.signals import KillEngine
 from ioi_stress.chaos.processes import wait_dead
 from ioi_stress.workload import FixedWorkload
@@ -102,6 +102,7 @@ class Undo(Fault):
     name = "undo"
     help = "roll the state back while nobody has it open"
     phases = (COMMITTING,)
+    kills_engine = True
 
     def strike(self, target: Target, rng: Random) -> bool:
         engine = target.engine()
@@ -145,6 +146,23 @@ def test_an_engine_killed_with_its_last_word_has_not_ended_by_itself() -> None:
     assert report.ok, report.defects
     counts = report.faults["kill-with-its-last-word"]
     assert counts.injected == counts.effective == counts.followed["engine started again"] >= 4
+
+
+class Harmless(Fault):
+    """Is open in every block, and does nothing."""
+
+    name = "harmless"
+    help = "nothing at all"
+    phases = (BETWEEN,)
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        return True
+
+
+def test_a_death_that_no_fault_has_caused_is_found_while_another_fault_is_open() -> None:
+    report = run(programs("Murderer"), plan(rate=4, faults=[Harmless()], seed=SEED))
+    assert (report.exit_status, [found for found, _ in report.defects]) == (1, ["ended by itself"])
+    assert report.faults["harmless"].injected >= 2 and report.committed == 1
 
 
 @pytest.mark.parametrize(

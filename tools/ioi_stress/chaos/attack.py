@@ -164,6 +164,8 @@ class Attack:
             return
         counts.injected += 1
         counts.phases[self._phase] += 1
+        if strike.fault.kills_engine and self.process is not None:
+            self.process.killed = True
         self._open.append(injection)
 
     def _count(self, injection: _Injection) -> None:

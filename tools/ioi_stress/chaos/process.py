@@ -33,7 +33,7 @@ _LAST_WORDS = 2.0
 class EngineProcess:
     """Started by the constructor; it ends with this process and with the thread that started it.
 
-    mark: of its environment and that of all it starts."""
+    mark: of its environment and that of all it starts. killed: whether a fault has ended it."""
 
     def __init__(self, folder: Path) -> None:
         self.mark = secrets.token_hex(16)
@@ -52,6 +52,7 @@ class EngineProcess:
                 start_new_session=True,  # Ctrl-C in a terminal is the supervisor's
             )
         self.handle = psutil.Process(self._process.pid)
+        self.killed = False
         self._asked = 0
         self._pids: tuple[int, ...] = ()
 

@@ -216,7 +216,7 @@ class Round:
         process, self._attack.process, self._opened = self._attack.process, None, None
         assert process is not None
         process.close()
-        if process.status != -signal.SIGKILL or not self._attack.open:
+        if process.status != -signal.SIGKILL or not process.killed:
             raise Defect("ended by itself", f"the engine ended with status {process.status}; its last words:\n{process.last_words}")
         self._attack.note("engine started again")
         self._attack.rest()

@@ -83,6 +83,7 @@ class StopWorker(_Stop):
 class KillEngine(_Kill):
     name = "kill-engine"
     help = "SIGKILL the engine: executing, staging, committing or between blocks"
+    kills_engine = True
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return target.engine()

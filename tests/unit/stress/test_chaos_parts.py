@@ -14,6 +14,7 @@ from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, all_faults, named_faults
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, STAGING
+from ioi_stress.chaos.faults.memory import LittleMemory
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import Executed, Opened
 from ioi_stress.chaos.orphanage import Orphanage
@@ -86,12 +87,28 @@ def test_at_the_end_what_lasts_is_over_and_nothing_strikes_any_more() -> None:
     attack = Attack(report, "state", 1.0, False, None)
     attack.arm([Strike(fault, BETWEEN, 0.0, Random(1)), Strike(fault, COMMITTING, 1.0, Random(2)), Strike(fault, STAGING, 0.5, Random(3))])
     attack.commit(60)  # a strike that is late, and one whose phase never came
-    assert fault.seen == ["struck"] and attack.open == 1
+    assert fault.seen == ["struck"] and attack.to_blame("VMFault") == 1
     attack.settle()
-    assert attack.open == 1
+    assert attack.to_blame("VMFault") == 1
     attack.end()
-    assert fault.seen == ["struck", "over"] and attack.open == 0
+    assert fault.seen == ["struck", "over"] and attack.to_blame("VMFault") == 0
     assert (report.faults["lasting"].injected, report.faults["lasting"].missed) == (1, 0)
+
+
+class Starving(LittleMemory):
+    def strike(self, target: Target, rng: Random) -> bool:
+        return True
+
+
+def test_only_a_fault_that_may_cause_a_refusal_explains_it() -> None:
+    """A worker that has just been started, and then gets no memory, cannot load the VM; one that is slow can."""
+    report = Report({}, {name: FaultCounts() for name in ("little-memory", "lasting")})
+    attack = Attack(report, "state", 1.0, False, None)
+    attack.arm([Strike(Lasting(), BETWEEN, 0.0, Random(1)), Strike(Starving(), BETWEEN, 0.0, Random(2))])
+    assert [attack.to_blame(kind) for kind in ("ResourceError", "VMFault", "VMError", "StateInUse")] == [2, 2, 1, 0]
+    attack.refused("VMError")
+    attack.end()
+    assert report.faults["little-memory"].followed == {"refused: VMError": 1} and not report.faults["lasting"].followed
 
 
 TRUTHS = [Truth(version, bytes([version]) * 32, bytes([version + 100]) * 32, 10, 1, 0.1) for version in range(4)]

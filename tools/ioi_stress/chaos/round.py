@@ -29,7 +29,6 @@ from ioi_stress.workload import Block, Workload
 
 _PATIENCE = 180.0  # seconds an answer may take beyond what it takes one by one: starting workers alone may take 60
 _SLOWER = 30  # how many times slower than one by one a block may be: workers die, others use the cores
-_CLEAR = ("ResourceError", "VMFault")  # what the engine may refuse a block with when it is attacked
 
 
 class _Durations:
@@ -205,8 +204,9 @@ class Round:
         if answer.exit == StateCorrupt.exit_status:
             raise Defect("corrupt", what)
         self._refusals += 1
-        if answer.kind not in _CLEAR or self._refusals > self._attack.open:
-            raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {self._attack.open} faults)")
+        faults = self._attack.to_blame(answer.kind)
+        if self._refusals > faults:
+            raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {faults} faults that may cause it)")
         self._attack.refused(answer.kind)
         if answer.closed:
             self._attack.note("state opened again")

@@ -115,8 +115,11 @@ class Undo(Fault):
         wait_dead(engine)
         psutil.wait_procs(children, timeout=20)
         with ioi_storage.Store.open(target.state) as store:
-            store.rollback(version - 1)
+            self.change(store)
         return True
+
+    def change(self, store: ioi_storage.Store) -> None:
+        store.rollback(store.version - 1)
 
 
 def test_a_lost_commit_is_found(tmp_path: Path) -> None:
@@ -125,6 +128,22 @@ def test_a_lost_commit_is_found(tmp_path: Path) -> None:
     assert [kind for kind, _ in report.defects] == ["lost commit"] and "was acknowledged" in report.defects[0][1]
     assert report.evidence is not None and report.replay == ["the same again"]
     assert {"state", "block.jsonl", "genesis.json", "engine.log", "report.json"} <= set(os.listdir(report.evidence))
+
+
+class Thin(Undo):
+    """Drops versions that are to be kept."""
+
+    name = "thin"
+    help = "prune the state to its newest version"
+
+    def change(self, store: ioi_storage.Store) -> None:
+        store.prune(1)
+
+
+def test_versions_that_vanish_are_found() -> None:
+    report = run(programs(), ChaosPlan(faults=[Thin()], rate=1, workers=1, seed=SEED))
+    assert (report.exit_status, [kind for kind, _ in report.defects]) == (6, ["corrupt"])
+    assert "those from 0 on were to be kept" in report.defects[0][1] and report.committed == 4
 
 
 class KillWithItsLastWord(KillEngine):
@@ -146,6 +165,36 @@ def test_an_engine_killed_with_its_last_word_has_not_ended_by_itself() -> None:
     assert report.ok, report.defects
     counts = report.faults["kill-with-its-last-word"]
     assert counts.injected == counts.effective == counts.followed["engine started again"] >= 4
+
+
+class Orphan(Fault):
+    """Kills the engine while its upkeep process is stopped, which then cannot see that it is to end."""
+
+    name = "orphan"
+    help = "SIGSTOP the store's process, SIGKILL the engine"
+    kills_engine = True
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        for process in target.upkeep():
+            process.suspend()
+            target.later(target.stall_seconds, process.resume)
+            engine = target.engine()
+            engine.kill()
+            wait_dead(engine)
+            return True
+        return False
+
+
+def test_what_is_stopped_for_as_long_as_stops_last_is_no_orphan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_stress.chaos.orphanage.ENDING_SECONDS", 0.0)
+    report = run(payments(), plan(faults=[Orphan()], stall_seconds=3.0, seed=SEED))
+    assert report.ok and report.faults["orphan"].injected, report.defects
+
+
+def test_an_engine_that_is_stopped_for_as_long_as_stops_last_answers_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_stress.chaos.round._PATIENCE", 0.0)
+    report = run(programs(), plan("stop-engine", stall_seconds=2.0, seed=SEED))
+    assert report.ok and report.injected, report.defects
 
 
 class Harmless(Fault):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from multiprocessing import Pipe
+from pathlib import Path
 from random import Random
 from time import monotonic, sleep
 
 import pytest
 
-from ioi_exec import InputError
+from ioi_exec import ExecutionMachine, InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, all_faults, named_faults
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, STAGING
@@ -18,6 +20,7 @@ from ioi_stress.chaos.faults.memory import LittleMemory
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import Executed, Opened
 from ioi_stress.chaos.orphanage import Orphanage
+from ioi_stress.chaos.process import EngineProcess
 from ioi_stress.chaos.processes import MARK
 from ioi_stress.chaos.report import DEFECTS, Defect, FaultCounts
 from ioi_stress.chaos.schedule import Strike, strikes
@@ -116,7 +119,7 @@ TRUTHS = [Truth(version, bytes([version]) * 32, bytes([version + 100]) * 32, 10,
 
 @pytest.fixture
 def judge() -> Judge:
-    judge = Judge(TRUTHS, Report({}, {}))
+    judge = Judge(TRUTHS, Report({}, {}), None)
     for version in (1, 2):
         judge.asked = version
         judge.committed(version)
@@ -148,6 +151,18 @@ def test_the_version_rule(judge: Judge, asked: int | None, version: int, root: i
     assert found.value.kind == kind
 
 
+@pytest.mark.parametrize("keep, found", [(None, "those from 0 on"), (4, "those from 0 on"), (2, "those from 2 on"), (1, "root")])
+def test_versions_that_were_to_be_kept_are_there(tmp_path: Path, keep: int | None, found: str) -> None:
+    with ExecutionMachine.create(tmp_path / "state", workers=0) as machine:
+        for _ in range(3):
+            machine.commit(machine.execute([]))
+        machine.prune(1)
+    judge = Judge(TRUTHS, Report({}, {}), keep)
+    judge.asked = 3
+    with pytest.raises(Defect, match=found):
+        judge.versions(str(tmp_path / "state"))
+
+
 @pytest.mark.parametrize("field", ["version", "state_root", "receipts_root", "failed"])
 def test_every_result_is_compared(judge: Judge, field: str) -> None:
     truth = TRUTHS[3]
@@ -157,6 +172,15 @@ def test_every_result_is_compared(judge: Judge, field: str) -> None:
     with pytest.raises(Defect, match=field.split("_")[0]) as found:
         judge.executed(Executed(**wrong, mode="parallel", retries=0, seconds={}), truth)  # type: ignore[arg-type]
     assert found.value.kind == "diverged"
+
+
+def test_an_answer_that_came_while_the_campaign_itself_was_stopped_counts() -> None:
+    process, timeline = EngineProcess.__new__(EngineProcess), Timeline()
+    process._pipe, theirs = Pipe()
+    with process._pipe, theirs:
+        theirs.send("said")
+        timeline.after(0, lambda: sleep(0.05))  # Ctrl-Z, for longer than the patience
+        assert process.wait(timeline, 0.01) == "said"
 
 
 def test_the_worst_defect_decides_the_exit_status() -> None:

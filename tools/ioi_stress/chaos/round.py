@@ -13,8 +13,10 @@ from typing import Callable
 
 from ioi_exec import ExecutionMachine, StateCorrupt
 from ioi_exec.vm.loading import load_vm
+from ioi_stress.chaos import orphanage
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.disk import Disk
+from ioi_stress.chaos.faults.signals import LONGEST_STOP
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import (
     Broken, Commit, Committed, End, Ended, Executed, Open, Opened, Opening, Refused, Run,
@@ -29,6 +31,7 @@ from ioi_stress.workload import Block, Workload
 
 _PATIENCE = 180.0  # seconds an answer may take beyond what it takes one by one: starting workers alone may take 60
 _SLOWER = 30  # how many times slower than one by one a block may be: workers die, others use the cores
+_STALLS = 40  # how often stall_seconds may pass: the engine waits for so long, time and again, and is itself stopped for longer
 
 
 class _Durations:
@@ -58,14 +61,14 @@ class Round:
         self._report = report
         self._oracle = Oracle(workload, plan.tree, plan.limits)
         self.truths = self._oracle.truths
-        self._judge = Judge(self.truths, report)
+        self._judge = Judge(self.truths, report, plan.keep)
         vm = load_vm(workload.vm, workload.vm_args)
         self._attack = Attack(report, str(state), plan.stall_seconds, vm.native is not None, disk)
         self._state = state
         self._opened: Opening | None = None
         self._was_open = False
         self._deaths = 0
-        self._dead = Orphanage()
+        self._dead = Orphanage(orphanage.ENDING_SECONDS + LONGEST_STOP * plan.stall_seconds)
         self._refusals = 0
         self._pids: tuple[int, ...] = ()
         self._durations = _Durations()
@@ -147,7 +150,11 @@ class Round:
         process = self._attack.process
         assert process is not None
         process.send(message)
-        return process.wait(self._attack.timeline, _PATIENCE + (_SLOWER * truth.seconds if truth is not None else 0))
+        return process.wait(self._attack.timeline, self._patience(truth))
+
+    def _patience(self, truth: Truth | None) -> float:
+        """Seconds to wait for an answer."""
+        return _PATIENCE + _STALLS * self._plan.stall_seconds + (_SLOWER * truth.seconds if truth is not None else 0)
 
     def _open(self) -> bool:
         """Open the state as the next block wants it. False: the engine died at it, or could not."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, kept for a moment."""
+"""Ctrl-C, kept for a moment; and SIGTERM, which says the same."""
 
 from __future__ import annotations
 
@@ -22,11 +22,24 @@ def held() -> Iterator[None]:
     def remember(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = signal.signal(signal.SIGINT, remember)
+    # SIGTERM only where it interrupts: elsewhere it ends the process, as it should.
+    numbers = [signal.SIGINT] + [signal.SIGTERM] * (signal.getsignal(signal.SIGTERM) is signal.default_int_handler)
+    before = [(number, signal.signal(number, remember)) for number in numbers]
     try:
         yield
     finally:
-        # None: a handler that was not installed from Python, which cannot be put back.
-        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+        for number, handler in before:
+            # None: a handler that was not installed from Python, which cannot be put back.
+            signal.signal(number, signal.default_int_handler if handler is None else handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def by_sigterm() -> Iterator[None]:
+    """`with by_sigterm():` SIGTERM, as `timeout` sends it, interrupts as Ctrl-C does. In the main thread."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

@@ -214,6 +214,22 @@ def test_a_death_that_no_fault_has_caused_is_found_while_another_fault_is_open()
     assert report.faults["harmless"].injected >= 2 and report.committed == 1
 
 
+class Litter(Harmless):
+    """Leaves a file in the state."""
+
+    name = "litter"
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        (Path(target.state) / "left.tmp").touch()
+        return True
+
+
+def test_a_file_that_is_left_in_the_state_is_found() -> None:
+    report = run(programs(blocks=2), plan(faults=[Litter()], seed=SEED))
+    assert (report.exit_status, [found for found, _ in report.defects]) == (1, ["left behind"])
+    assert report.defects[0][1].endswith("state/left.tmp")
+
+
 @pytest.mark.parametrize(
     "vm, kind, status, says",
     [

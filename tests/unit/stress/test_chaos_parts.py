@@ -111,6 +111,7 @@ def test_only_a_fault_that_may_cause_a_refusal_explains_it() -> None:
     assert [attack.to_blame(kind) for kind in ("ResourceError", "VMFault", "VMError", "StateInUse")] == [2, 2, 1, 0]
     attack.refused("VMError")
     attack.end()
+    assert FAULTS["kill-engine"].refusals == FAULTS["kill-upkeep"].refusals == ()  # an engine that is dead refuses nothing
     assert report.faults["little-memory"].followed == {"refused: VMError": 1} and not report.faults["lasting"].followed
 
 

@@ -82,6 +82,7 @@ class Round:
         ExecutionMachine.create(
             state, workload.vm, plan.tree, workload.genesis(), vm_args=workload.vm_args, workers=0, limits=plan.limits
         ).close()
+        self._files = set(os.listdir(state))
 
     def run(self, after_block: Callable[[], bool]) -> None:
         """All blocks, or until `after_block` says it is enough; then the judgement. Raises Defect."""
@@ -249,6 +250,7 @@ class Round:
         self._no_orphans()
         left = [str(self._folder / TEMPORARY / name) for name in os.listdir(self._folder / TEMPORARY)]
         left += [str(each) for each in self._state.parent.iterdir() if each.name.startswith(f".{self._state.name}.")]
+        left += [str(each) for each in self._state.iterdir() if each.name not in self._files]
         if left:
             raise Defect("left behind", f"files were left: {', '.join(left)}")
 

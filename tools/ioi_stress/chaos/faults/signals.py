@@ -85,6 +85,7 @@ class KillEngine(_Kill):
     name = "kill-engine"
     help = "SIGKILL the engine: executing, staging, committing or between blocks"
     kills_engine = True
+    refusals = ()
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return target.engine()
@@ -106,6 +107,7 @@ class StopEngine(_Stop):
 class KillUpkeep(_Kill):
     name = "kill-upkeep"
     help = "SIGKILL the process that keeps the latest values up to date and prunes"
+    refusals = ()  # the store does its work
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return drawn(target.upkeep(), rng)

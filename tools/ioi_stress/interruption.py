@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 from typing import Iterator
+
+_ONE = 1.0  # seconds
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def held() -> Iterator[None]:
         came.append(number)
 
     # SIGTERM only where it interrupts: elsewhere it ends the process, as it should.
-    numbers = [signal.SIGINT] + [signal.SIGTERM] * (signal.getsignal(signal.SIGTERM) is signal.default_int_handler)
+    numbers = [signal.SIGINT] + [signal.SIGTERM] * callable(signal.getsignal(signal.SIGTERM))
     before = [(number, signal.signal(number, remember)) for number in numbers]
     try:
         yield
@@ -36,10 +39,22 @@ def held() -> Iterator[None]:
 
 
 @contextmanager
-def by_sigterm() -> Iterator[None]:
-    """`with by_sigterm():` SIGTERM, as `timeout` sends it, interrupts as Ctrl-C does. In the main thread."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def interruptible() -> Iterator[None]:
+    """`with interruptible():` SIGTERM, as `timeout` sends it, interrupts as Ctrl-C does; and several within a second are one, so that
+    none comes between an interruption and the `held()` of what cleans up after it. In the main thread."""
+    last = -_ONE
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        if monotonic() - last >= _ONE:
+            last = monotonic()
+            raise KeyboardInterrupt
+
+    # A shell may have had Ctrl-C ignored.
+    numbers = [signal.SIGTERM] + [signal.SIGINT] * callable(signal.getsignal(signal.SIGINT))
+    before = [(number, signal.signal(number, interrupt)) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for number, handler in before:
+            signal.signal(number, handler)

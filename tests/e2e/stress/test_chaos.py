@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any, Iterator
@@ -15,9 +18,11 @@ import ioi_storage
 from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
 from ioi_stress.chaos.attack import Attack
+from ioi_stress.chaos.disk import _run
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING
 from ioi_stress.chaos.faults.signals import KillEngine
 from ioi_stress.chaos.processes import wait_dead
+from ioi_stress.chaos.round import Round
 from ioi_stress.workload import FixedWorkload
 
 
@@ -94,6 +99,16 @@ def test_the_disk_that_is_a_file() -> None:
     assert report.ok, report.defects
     followed = report.faults["full-disk"].followed
     assert followed["refused: ResourceError"] and not followed["state opened again"]  # ENOSPC: the store goes on
+
+
+def test_a_disk_that_is_too_small_for_the_state_is_no_defect(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    with pytest.raises(InputError) as refused:
+        run(payments(blocks=60), plan("kill-worker", disk_mib=8, keep=None, rate=0))
+    if "outgrown" not in str(refused.value):
+        pytest.skip(str(refused.value))
+    assert os.listdir(tmp_path) == []
 
 
 class Undo(Fault):
@@ -195,6 +210,38 @@ def test_an_engine_that_is_stopped_for_as_long_as_stops_last_answers_in_time(mon
     monkeypatch.setattr("ioi_stress.chaos.round._PATIENCE", 0.0)
     report = run(programs(), plan("stop-engine", stall_seconds=2.0, seed=SEED))
     assert report.ok and report.injected, report.defects
+
+
+def test_ctrl_c_while_an_engine_starts_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = psutil.Process
+
+    def interrupted(pid: int) -> psutil.Process:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)  # the engine runs, and nobody knows it yet
+        return handle(pid)
+
+    monkeypatch.setattr("ioi_stress.chaos.process.psutil.Process", interrupted)
+    with tempfile.TemporaryDirectory() as folder:  # the fixture's patch is undone, too
+        report = run(programs(), plan("kill-worker", state=folder))
+        assert report.interrupted and report.engine_starts == 1 and not report.defects
+        assert processes_in(Path(folder)) == []
+
+
+def test_ctrl_c_while_a_defect_is_cleaned_up_does_not_cost_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    abandon = Round.abandon
+
+    def interrupted(self: Round) -> None:
+        signal.raise_signal(signal.SIGINT)
+        abandon(self)
+
+    monkeypatch.setattr(Round, "abandon", interrupted)
+    report = run(programs("Dice"), plan("kill-worker", rate=0))
+    assert report.exit_status == 5 and report.interrupted
+    assert report.evidence is not None and (Path(report.evidence) / "report.json").exists()
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_the_programs_that_mount() -> None:
+    _run(sys.executable, "-c", f"import os; assert os.getpgid(0) != {os.getpgid(0)}")
 
 
 class Harmless(Fault):

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Callable
 
-from ioi_exec import ExecutionMachine, StateCorrupt
+from ioi_exec import ExecutionMachine, InputError, StateCorrupt
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.chaos import orphanage
 from ioi_stress.chaos.attack import Attack
@@ -27,6 +27,7 @@ from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.report import Defect, Report
 from ioi_stress.chaos.schedule import strikes
 from ioi_stress.chaos.truth import Oracle, Truth
+from ioi_stress.interruption import held
 from ioi_stress.workload import Block, Workload
 
 _PATIENCE = 180.0  # seconds an answer may take beyond what it takes one by one: starting workers alone may take 60
@@ -161,8 +162,9 @@ class Round:
         """Open the state as the next block wants it. False: the engine died at it, or could not."""
         opening, self._opened = self._attack.opening, None
         if self._attack.process is None:
-            self._attack.process = EngineProcess(self._folder)
-            self._report.engine_starts += 1
+            with held():  # half started nobody would end it
+                self._attack.process = EngineProcess(self._folder)
+                self._report.engine_starts += 1
         message = replace(
             self._open_message, slow=opening.slow, limits=replace(self._plan.limits, arena_bytes=opening.arena_bytes)
         )
@@ -214,6 +216,11 @@ class Round:
         self._refusals += 1
         faults = self._attack.to_blame(answer.kind)
         if self._refusals > faults:
+            if self._attack.disk is not None and self._attack.disk.outgrown:
+                raise InputError(
+                    f"the state has outgrown its disk after {self._judge.acknowledged} blocks, without a fault: give a larger --disk, "
+                    "a smaller --keep, or fewer and smaller blocks"
+                )
             raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {faults} faults that may cause it)")
         self._attack.refused(answer.kind)
         if answer.closed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from multiprocessing import Pipe
@@ -18,7 +19,7 @@ from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, STAGING
 from ioi_stress.chaos.faults.memory import LittleMemory
 from ioi_stress.chaos.judge import Judge
-from ioi_stress.chaos.messages import Executed, Opened
+from ioi_stress.chaos.messages import TEXT_MOST, Executed, Opened, Refused
 from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.process import EngineProcess
 from ioi_stress.chaos.processes import MARK
@@ -182,6 +183,11 @@ def test_an_answer_that_came_while_the_campaign_itself_was_stopped_counts() -> N
         theirs.send("said")
         timeline.after(0, lambda: sleep(0.05))  # Ctrl-Z, for longer than the patience
         assert process.wait(timeline, 0.01) == "said"
+
+
+def test_an_answer_is_one_write_so_that_a_stopped_engine_has_not_said_half_of_it() -> None:
+    longest = Refused("ResourceError", "\U0001f980" * TEXT_MOST, 4, True)
+    assert len(pickle.dumps(longest)) <= 16_384  # multiprocessing.connection sends what is longer after its length
 
 
 def test_the_worst_defect_decides_the_exit_status() -> None:

@@ -18,7 +18,7 @@ from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
 
 from ioi_exec.base import translated_by_name
-from ioi_exec.errors import Error, ResourceError, StaleResult, VMError, VMFault
+from ioi_exec.errors import Error, MachineBusy, ResourceError, StaleResult, VMError, VMFault
 from ioi_exec.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.faults import end_block_failed, transaction_failed
 from ioi_exec.limits import Limits
@@ -108,7 +108,7 @@ class ParallelExecutor:
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:
-        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` and `on_progress` raise."""
+        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, MachineBusy, and what `on_receipt` and `on_progress` raise."""
         began = perf_counter()
         if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
             if on_progress is not None:
@@ -117,7 +117,13 @@ class ParallelExecutor:
             return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
         attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt, on_progress)
+        ours = False
         try:
+            if self._pool.in_use:
+                raise MachineBusy(
+                    "the workers are at a block of another machine, which shares them: execute one block after another"
+                )
+            ours = self._pool.in_use = True
             while True:
                 pool = self._pool_for(attempts)
                 outcome = self._attempt(pool, block, base, streamed, attempts)
@@ -129,6 +135,8 @@ class ParallelExecutor:
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
         finally:
+            if ours:
+                self._pool.in_use = False
             if self._alone is not None:
                 self._alone.kill()
                 self._setups.pop(self._alone, None)

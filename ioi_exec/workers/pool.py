@@ -105,6 +105,7 @@ class Pool:
         self._channels: list[socket.socket] = []
         self._memory: SharedArena | None = None
         self.busy = False  # a block is under way, or was interrupted: its workers may still be at it
+        self.in_use = False  # an executor is running a block on it, as callbacks of that block are
         self.up = False  # whether all of the present processes have been seen in a block
         self.starts = 0  # of processes, all at once: whoever finds it changed knows that the former ones are dead
         self._setups: dict[int, tuple[Setup, list[int]]] = {}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any, Iterator
@@ -15,9 +18,11 @@ import ioi_storage
 from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
 from ioi_stress.chaos.attack import Attack
-from ioi_stress.chaos.fault import COMMITTING
+from ioi_stress.chaos.disk import _run
+from ioi_stress.chaos.fault import BETWEEN, COMMITTING
 from ioi_stress.chaos.faults.signals import KillEngine
 from ioi_stress.chaos.processes import wait_dead
+from ioi_stress.chaos.round import Round
 from ioi_stress.workload import FixedWorkload
 
 
@@ -96,12 +101,23 @@ def test_the_disk_that_is_a_file() -> None:
     assert followed["refused: ResourceError"] and not followed["state opened again"]  # ENOSPC: the store goes on
 
 
+def test_a_disk_that_is_too_small_for_the_state_is_no_defect(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    with pytest.raises(InputError) as refused:
+        run(payments(blocks=60), plan("kill-worker", disk_mib=8, keep=None, rate=0))
+    if "outgrown" not in str(refused.value):
+        pytest.skip(str(refused.value))
+    assert os.listdir(tmp_path) == []
+
+
 class Undo(Fault):
     """Takes back the last commit behind the engine's back."""
 
     name = "undo"
     help = "roll the state back while nobody has it open"
     phases = (COMMITTING,)
+    kills_engine = True
 
     def strike(self, target: Target, rng: Random) -> bool:
         engine = target.engine()
@@ -114,8 +130,11 @@ class Undo(Fault):
         wait_dead(engine)
         psutil.wait_procs(children, timeout=20)
         with ioi_storage.Store.open(target.state) as store:
-            store.rollback(version - 1)
+            self.change(store)
         return True
+
+    def change(self, store: ioi_storage.Store) -> None:
+        store.rollback(store.version - 1)
 
 
 def test_a_lost_commit_is_found(tmp_path: Path) -> None:
@@ -124,6 +143,22 @@ def test_a_lost_commit_is_found(tmp_path: Path) -> None:
     assert [kind for kind, _ in report.defects] == ["lost commit"] and "was acknowledged" in report.defects[0][1]
     assert report.evidence is not None and report.replay == ["the same again"]
     assert {"state", "block.jsonl", "genesis.json", "engine.log", "report.json"} <= set(os.listdir(report.evidence))
+
+
+class Thin(Undo):
+    """Drops versions that are to be kept."""
+
+    name = "thin"
+    help = "prune the state to its newest version"
+
+    def change(self, store: ioi_storage.Store) -> None:
+        store.prune(1)
+
+
+def test_versions_that_vanish_are_found() -> None:
+    report = run(programs(), ChaosPlan(faults=[Thin()], rate=1, workers=1, seed=SEED))
+    assert (report.exit_status, [kind for kind, _ in report.defects]) == (6, ["corrupt"])
+    assert "those from 0 on were to be kept" in report.defects[0][1] and report.committed == 4
 
 
 class KillWithItsLastWord(KillEngine):
@@ -145,6 +180,101 @@ def test_an_engine_killed_with_its_last_word_has_not_ended_by_itself() -> None:
     assert report.ok, report.defects
     counts = report.faults["kill-with-its-last-word"]
     assert counts.injected == counts.effective == counts.followed["engine started again"] >= 4
+
+
+class Orphan(Fault):
+    """Kills the engine while its upkeep process is stopped, which then cannot see that it is to end."""
+
+    name = "orphan"
+    help = "SIGSTOP the store's process, SIGKILL the engine"
+    kills_engine = True
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        for process in target.upkeep():
+            process.suspend()
+            target.later(target.stall_seconds, process.resume)
+            engine = target.engine()
+            engine.kill()
+            wait_dead(engine)
+            return True
+        return False
+
+
+def test_what_is_stopped_for_as_long_as_stops_last_is_no_orphan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_stress.chaos.orphanage.ENDING_SECONDS", 0.0)
+    report = run(payments(), plan(faults=[Orphan()], stall_seconds=3.0, seed=SEED))
+    assert report.ok and report.faults["orphan"].injected, report.defects
+
+
+def test_an_engine_that_is_stopped_for_as_long_as_stops_last_answers_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_stress.chaos.round._PATIENCE", 0.0)
+    report = run(programs(), plan("stop-engine", stall_seconds=2.0, seed=SEED))
+    assert report.ok and report.injected, report.defects
+
+
+def test_ctrl_c_while_an_engine_starts_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = psutil.Process
+
+    def interrupted(pid: int) -> psutil.Process:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)  # the engine runs, and nobody knows it yet
+        return handle(pid)
+
+    monkeypatch.setattr("ioi_stress.chaos.process.psutil.Process", interrupted)
+    with tempfile.TemporaryDirectory() as folder:  # the fixture's patch is undone, too
+        report = run(programs(), plan("kill-worker", state=folder))
+        assert report.interrupted and report.engine_starts == 1 and not report.defects
+        assert processes_in(Path(folder)) == []
+
+
+def test_ctrl_c_while_a_defect_is_cleaned_up_does_not_cost_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    abandon = Round.abandon
+
+    def interrupted(self: Round) -> None:
+        signal.raise_signal(signal.SIGINT)
+        abandon(self)
+
+    monkeypatch.setattr(Round, "abandon", interrupted)
+    report = run(programs("Dice"), plan("kill-worker", rate=0))
+    assert report.exit_status == 5 and report.interrupted
+    assert report.evidence is not None and (Path(report.evidence) / "report.json").exists()
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_the_programs_that_mount() -> None:
+    _run(sys.executable, "-c", f"import os; assert os.getpgid(0) != {os.getpgid(0)}")
+
+
+class Harmless(Fault):
+    """Is open in every block, and does nothing."""
+
+    name = "harmless"
+    help = "nothing at all"
+    phases = (BETWEEN,)
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        return True
+
+
+def test_a_death_that_no_fault_has_caused_is_found_while_another_fault_is_open() -> None:
+    report = run(programs("Murderer"), plan(rate=4, faults=[Harmless()], seed=SEED))
+    assert (report.exit_status, [found for found, _ in report.defects]) == (1, ["ended by itself"])
+    assert report.faults["harmless"].injected >= 2 and report.committed == 1
+
+
+class Litter(Harmless):
+    """Leaves a file in the state."""
+
+    name = "litter"
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        (Path(target.state) / "left.tmp").touch()
+        return True
+
+
+def test_a_file_that_is_left_in_the_state_is_found() -> None:
+    report = run(programs(blocks=2), plan(faults=[Litter()], seed=SEED))
+    assert (report.exit_status, [found for found, _ in report.defects]) == (1, ["left behind"])
+    assert report.defects[0][1].endswith("state/left.tmp")
 
 
 @pytest.mark.parametrize(

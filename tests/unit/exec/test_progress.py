@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from ioi_exec import ExecutionMachine, Limits, Progress, StateView, TxContext
+from ioi_exec import ExecutionMachine, Limits, MachineBusy, Progress, StateView, TxContext
 from ioi_exec.executors import SharedPools
 from ioi_exec.vm.payments import encode_transfer
 
@@ -114,3 +114,22 @@ def test_native_transactions_one_by_one() -> None:
 
         with pytest.raises(KeyError, match="enough"):
             machine.execute(block, on_progress=stop)
+
+
+@pytest.mark.parametrize("callback", ["on_progress", "on_receipt"])
+def test_workers_that_are_at_a_block_do_not_leave_it_for_another_machine(callback: str, pools: SharedPools) -> None:
+    def machine() -> ExecutionMachine:
+        return ExecutionMachine.create(None, Sleeper, workers=3, pin=False, executors=pools.executors())
+
+    with machine() as ours, machine() as theirs:
+        refused = []
+
+        def nested(*told: Any) -> None:
+            with pytest.raises(MachineBusy, match="another machine"):
+                theirs.execute([b"0"])
+            refused.append(told)
+
+        heard: dict[str, Any] = {callback: nested}
+        result = ours.execute([b"20"] * 10, **heard)
+        assert refused and result.stats.retries == 0
+        assert theirs.execute([b"0"]).version == 1

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+from multiprocessing import Pipe
+from pathlib import Path
 from random import Random
 from time import monotonic, sleep
 
 import pytest
 
-from ioi_exec import InputError
+from ioi_exec import ExecutionMachine, InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, all_faults, named_faults
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, STAGING
+from ioi_stress.chaos.faults.memory import LittleMemory
 from ioi_stress.chaos.judge import Judge
-from ioi_stress.chaos.messages import Executed, Opened
+from ioi_stress.chaos.messages import TEXT_MOST, Executed, Opened, Refused
 from ioi_stress.chaos.orphanage import Orphanage
+from ioi_stress.chaos.process import EngineProcess
 from ioi_stress.chaos.processes import MARK
 from ioi_stress.chaos.report import DEFECTS, Defect, FaultCounts
 from ioi_stress.chaos.schedule import Strike, strikes
@@ -86,12 +91,29 @@ def test_at_the_end_what_lasts_is_over_and_nothing_strikes_any_more() -> None:
     attack = Attack(report, "state", 1.0, False, None)
     attack.arm([Strike(fault, BETWEEN, 0.0, Random(1)), Strike(fault, COMMITTING, 1.0, Random(2)), Strike(fault, STAGING, 0.5, Random(3))])
     attack.commit(60)  # a strike that is late, and one whose phase never came
-    assert fault.seen == ["struck"] and attack.open == 1
+    assert fault.seen == ["struck"] and attack.to_blame("VMFault") == 1
     attack.settle()
-    assert attack.open == 1
+    assert attack.to_blame("VMFault") == 1
     attack.end()
-    assert fault.seen == ["struck", "over"] and attack.open == 0
+    assert fault.seen == ["struck", "over"] and attack.to_blame("VMFault") == 0
     assert (report.faults["lasting"].injected, report.faults["lasting"].missed) == (1, 0)
+
+
+class Starving(LittleMemory):
+    def strike(self, target: Target, rng: Random) -> bool:
+        return True
+
+
+def test_only_a_fault_that_may_cause_a_refusal_explains_it() -> None:
+    """A worker that has just been started, and then gets no memory, cannot load the VM; one that is slow can."""
+    report = Report({}, {name: FaultCounts() for name in ("little-memory", "lasting")})
+    attack = Attack(report, "state", 1.0, False, None)
+    attack.arm([Strike(Lasting(), BETWEEN, 0.0, Random(1)), Strike(Starving(), BETWEEN, 0.0, Random(2))])
+    assert [attack.to_blame(kind) for kind in ("ResourceError", "VMFault", "VMError", "StateInUse")] == [2, 2, 1, 0]
+    attack.refused("VMError")
+    attack.end()
+    assert FAULTS["kill-engine"].refusals == FAULTS["kill-upkeep"].refusals == ()  # an engine that is dead refuses nothing
+    assert report.faults["little-memory"].followed == {"refused: VMError": 1} and not report.faults["lasting"].followed
 
 
 TRUTHS = [Truth(version, bytes([version]) * 32, bytes([version + 100]) * 32, 10, 1, 0.1) for version in range(4)]
@@ -99,7 +121,7 @@ TRUTHS = [Truth(version, bytes([version]) * 32, bytes([version + 100]) * 32, 10,
 
 @pytest.fixture
 def judge() -> Judge:
-    judge = Judge(TRUTHS, Report({}, {}))
+    judge = Judge(TRUTHS, Report({}, {}), None)
     for version in (1, 2):
         judge.asked = version
         judge.committed(version)
@@ -131,6 +153,18 @@ def test_the_version_rule(judge: Judge, asked: int | None, version: int, root: i
     assert found.value.kind == kind
 
 
+@pytest.mark.parametrize("keep, found", [(None, "those from 0 on"), (4, "those from 0 on"), (2, "those from 2 on"), (1, "root")])
+def test_versions_that_were_to_be_kept_are_there(tmp_path: Path, keep: int | None, found: str) -> None:
+    with ExecutionMachine.create(tmp_path / "state", workers=0) as machine:
+        for _ in range(3):
+            machine.commit(machine.execute([]))
+        machine.prune(1)
+    judge = Judge(TRUTHS, Report({}, {}), keep)
+    judge.asked = 3
+    with pytest.raises(Defect, match=found):
+        judge.versions(str(tmp_path / "state"))
+
+
 @pytest.mark.parametrize("field", ["version", "state_root", "receipts_root", "failed"])
 def test_every_result_is_compared(judge: Judge, field: str) -> None:
     truth = TRUTHS[3]
@@ -140,6 +174,20 @@ def test_every_result_is_compared(judge: Judge, field: str) -> None:
     with pytest.raises(Defect, match=field.split("_")[0]) as found:
         judge.executed(Executed(**wrong, mode="parallel", retries=0, seconds={}), truth)  # type: ignore[arg-type]
     assert found.value.kind == "diverged"
+
+
+def test_an_answer_that_came_while_the_campaign_itself_was_stopped_counts() -> None:
+    process, timeline = EngineProcess.__new__(EngineProcess), Timeline()
+    process._pipe, theirs = Pipe()
+    with process._pipe, theirs:
+        theirs.send("said")
+        timeline.after(0, lambda: sleep(0.05))  # Ctrl-Z, for longer than the patience
+        assert process.wait(timeline, 0.01) == "said"
+
+
+def test_an_answer_is_one_write_so_that_a_stopped_engine_has_not_said_half_of_it() -> None:
+    longest = Refused("ResourceError", "\U0001f980" * TEXT_MOST, 4, True)
+    assert len(pickle.dumps(longest)) <= 16_384  # multiprocessing.connection sends what is longer after its length
 
 
 def test_the_worst_defect_decides_the_exit_status() -> None:

@@ -8,7 +8,7 @@ from typing import Callable, Sequence
 import psutil
 
 from ioi_stress.chaos.disk import Disk
-from ioi_stress.chaos.fault import BETWEEN, COMMITTING, EXECUTING, STAGING
+from ioi_stress.chaos.fault import BETWEEN, COMMITTING, EXECUTING, STAGING, Fault
 from ioi_stress.chaos.messages import Opening
 from ioi_stress.chaos.process import EngineProcess
 from ioi_stress.chaos.report import Report
@@ -20,7 +20,7 @@ from ioi_stress.chaos.timeline import Timeline
 class _Injection:
     """A fault that struck. lasting: its actions that are still to come. lingers: what it broke may show later."""
 
-    fault: str
+    fault: Fault
     lasting: int = 0
     lingers: bool = False
     followed: set[str] = field(default_factory=set)
@@ -99,15 +99,15 @@ class Attack:
         for injection in self._open:
             injection.followed.add(what)
 
-    @property
-    def open(self) -> int:
-        """How many faults there are that may be to blame for what happens now."""
-        return len(self._open) + len(self._lingering)
+    def to_blame(self, kind: str) -> int:
+        """How many of the faults that may have consequences now an error of this class may follow from."""
+        return sum(kind in injection.fault.refusals for injection in (*self._open, *self._lingering))
 
     def refused(self, kind: str) -> None:
         """The engine refused the block. What was to last until it is settled ends."""
         for injection in (*self._open, *self._lingering):
-            injection.followed.add(f"refused: {kind}")
+            if kind in injection.fault.refusals:
+                injection.followed.add(f"refused: {kind}")
         self.rest()
 
     def opened(self) -> None:
@@ -152,7 +152,7 @@ class Attack:
         if self._ended:
             return
         counts = self._report.faults[strike.fault.name]
-        injection = self._current = _Injection(strike.fault.name)
+        injection = self._current = _Injection(strike.fault)
         try:
             hit = strike.fault.strike(self, strike.rng)
         except (psutil.NoSuchProcess, ProcessLookupError):
@@ -164,10 +164,12 @@ class Attack:
             return
         counts.injected += 1
         counts.phases[self._phase] += 1
+        if strike.fault.kills_engine and self.process is not None:
+            self.process.killed = True
         self._open.append(injection)
 
     def _count(self, injection: _Injection) -> None:
-        counts = self._report.faults[injection.fault]
+        counts = self._report.faults[injection.fault.name]
         counts.effective += bool(injection.followed)
         counts.followed.update(injection.followed)
 

@@ -44,21 +44,28 @@ class _Campaign:
         )
 
     def run(self) -> Report:
-        report, folder = self._report, _folder(self._plan.state)
-        (folder / TEMPORARY).mkdir()
-        disk = None
+        report = self._report
+        folder: Path | None = None
+        disk: Disk | None = None
         try:
-            disk = Disk(folder, self._plan.disk_mib) if self._plan.disk_mib is not None else None
+            with held():
+                folder = _folder(self._plan.state)
+                (folder / TEMPORARY).mkdir()
+                if self._plan.disk_mib is not None:
+                    disk = Disk(folder, self._plan.disk_mib)
             self._rounds(folder, disk)
         except KeyboardInterrupt:
             report.interrupted = True
         finally:
-            report.seconds = monotonic() - self._began
-            with held():
-                if disk is not None:
-                    disk.unmount()
-                if report.evidence is None:
-                    self._tidy(folder)
+            try:
+                with held():
+                    report.seconds = monotonic() - self._began
+                    if disk is not None:
+                        disk.unmount()
+                    if folder is not None and report.evidence is None:
+                        self._tidy(folder)
+            except KeyboardInterrupt:
+                report.interrupted = True
         return report
 
     def _rounds(self, folder: Path, disk: Disk | None) -> None:
@@ -73,20 +80,21 @@ class _Campaign:
             except KeyboardInterrupt:
                 self._report.interrupted = True
             except BaseException:
-                self._abandon(this)
+                with held():
+                    self._abandon(this)
                 raise
-            if not self._report.ok:
-                self._abandon(this)
-            if self._report.defects:
-                leave_evidence(self._report, self._workload, this, folder, state, disk, self._command)
-            if not self._report.ok or self._plan.seconds is None or self._over():
-                return
-            shutil.rmtree(state)
+            with held():
+                if not self._report.ok:
+                    self._abandon(this)
+                if self._report.defects:
+                    leave_evidence(self._report, self._workload, this, folder, state, disk, self._command)
+                if not self._report.ok or self._plan.seconds is None or self._over():
+                    return
+                shutil.rmtree(state)
 
     def _abandon(self, this: Round) -> None:
         try:
-            with held():
-                this.abandon()
+            this.abandon()
             if not self._report.defects:
                 this.judge_versions()
         except Defect as defect:

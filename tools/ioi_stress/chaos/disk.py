@@ -54,13 +54,20 @@ class Disk:
     def make_room(self) -> None:
         (self.path / _FILLER).unlink(missing_ok=True)
 
+    @property
+    def outgrown(self) -> bool:
+        """Whether hardly any room is left though nothing has taken it on purpose."""
+        room = os.statvfs(self.path)
+        return not (self.path / _FILLER).exists() and room.f_bavail * 8 < room.f_blocks
+
     def unmount(self) -> None:
         _run("umount", "-l", str(self.path))
 
 
 def _run(*command: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
+        # Ctrl-C in a terminal goes to the whole group: not to these.
+        done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
     except FileNotFoundError:
         raise InputError(f"a disk of its own needs the program {command[0]}: install it, or leave out --disk") from None
     if done.returncode != 0:

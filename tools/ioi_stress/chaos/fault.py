@@ -52,12 +52,15 @@ class Target(Protocol):
 class Fault(ABC):
     """Something that may happen to an engine. Nothing of it is kept from one strike to the next.
 
-    name: as `--faults` takes it. help: one line. phases: when it may strike.
+    name: as `--faults` takes it. help: one line. phases: when it may strike. kills_engine: whether the engine is dead, by SIGKILL,
+    when it has struck; after any other fault it must live on. refusals: the errors, by class, that may follow from it.
     """
 
     name: ClassVar[str]
     help: ClassVar[str]
     phases: ClassVar[tuple[str, ...]] = PHASES
+    kills_engine: ClassVar[bool] = False
+    refusals: ClassVar[tuple[str, ...]] = ("ResourceError", "VMFault")
 
     @abstractmethod
     def strike(self, target: Target, rng: Random) -> bool:

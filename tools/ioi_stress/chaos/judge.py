@@ -16,10 +16,11 @@ from ioi_stress.chaos.truth import Truth
 
 class Judge:
     """acknowledged: the newest version whose commit the engine has confirmed. asked: a later one it was told to commit, of which
-    nothing is known yet."""
+    nothing is known yet. keep: how many versions must be there; None: all."""
 
-    def __init__(self, truths: list[Truth], report: Report) -> None:
+    def __init__(self, truths: list[Truth], report: Report, keep: int | None) -> None:
         self._truths = truths
+        self._keep = keep
         self._report = report
         self.acknowledged = 0
         self.asked: int | None = None
@@ -66,6 +67,9 @@ class Judge:
         """The state as it is at the end, read version by version. Raises Defect."""
         with _error_is_a_defect(), ExecutionMachine.open(path, read_only=True, workers=0) as machine:
             self._check_version(machine.version)
+            needed = 0 if self._keep is None else max(0, machine.version - self._keep + 1)
+            if machine.oldest > needed:
+                raise Defect("corrupt", f"the oldest version of the state is {machine.oldest}; those from {needed} on were to be kept")
             for version in range(machine.oldest, machine.version + 1):
                 info = machine.info_at(version)
                 self._check_root(version, info.state_root)

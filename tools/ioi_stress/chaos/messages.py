@@ -12,7 +12,7 @@ from typing import Mapping
 from ioi_exec import Limits
 from ioi_exec.vm.loading import Args
 
-TEXT_MOST = 8_000  # characters of an error or a traceback
+TEXT_MOST = 4_000  # characters of an error or a traceback: beyond 16 KiB a message is sent in two parts
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from time import monotonic, sleep
 
 from ioi_stress.chaos.processes import described, marked
 
-_ENDING_SECONDS = 20.0  # for processes to end with their parent, on a machine that is busy; some are stopped, and must go on first
+ENDING_SECONDS = 20.0  # for processes to end with their parent, on a machine that is busy; what is stopped must go on first
 
 
 class Orphanage:
     """Marks of engines that have ended, and since when. seconds: what ends within so many is no orphan."""
 
-    def __init__(self, seconds: float = _ENDING_SECONDS) -> None:
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._since: dict[str, float] = {}
 

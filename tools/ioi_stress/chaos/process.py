@@ -28,12 +28,13 @@ _BOOT = (
 )
 _ANSWER_SECONDS = 0.25  # an engine that does not say which workers it has in this time is stopped: they are what they were
 _LAST_WORDS = 2.0
+_TURN = 1.0  # seconds at most between two looks at the timeline
 
 
 class EngineProcess:
     """Started by the constructor; it ends with this process and with the thread that started it.
 
-    mark: of its environment and that of all it starts."""
+    mark: of its environment and that of all it starts. killed: whether a fault has ended it."""
 
     def __init__(self, folder: Path) -> None:
         self.mark = secrets.token_hex(16)
@@ -52,6 +53,7 @@ class EngineProcess:
                 start_new_session=True,  # Ctrl-C in a terminal is the supervisor's
             )
         self.handle = psutil.Process(self._process.pid)
+        self.killed = False
         self._asked = 0
         self._pids: tuple[int, ...] = ()
 
@@ -62,19 +64,22 @@ class EngineProcess:
             pass  # it is dead, as `wait` will find
 
     def wait(self, timeline: Timeline, patience: float) -> object | None:
-        """Its answer; None: it has ended, and `status` says how. What is due on the timeline happens meanwhile."""
-        end = monotonic() + patience
+        """Its answer; None: it has ended, and `status` says how. What is due on the timeline happens meanwhile. Time in which this
+        process itself was stopped (Ctrl-Z) hardly counts: what it had stopped was not let go on either."""
+        left = patience
         while True:
+            began = monotonic()
             timeline.do_what_is_due()
-            if monotonic() > end:
-                raise Defect("no answer", f"the engine has not answered for {patience:.0f} s; it was at:\n{self._where()}")
-            if select.select([self._pipe], [], [], timeline.next_in(1.0))[0]:
+            if select.select([self._pipe], [], [], timeline.next_in(_TURN))[0]:
                 try:
                     answer: object = self._pipe.recv()
                     return answer
                 except (EOFError, OSError):
                     self._process.wait()
                     return None
+            left -= min(monotonic() - began, 2 * _TURN)
+            if left < 0:
+                raise Defect("no answer", f"the engine has not answered for {patience:.0f} s; it was at:\n{self._where()}")
 
     @property
     def status(self) -> int | None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Callable
 
-from ioi_exec import ExecutionMachine, StateCorrupt
+from ioi_exec import ExecutionMachine, InputError, StateCorrupt
 from ioi_exec.vm.loading import load_vm
+from ioi_stress.chaos import orphanage
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.disk import Disk
+from ioi_stress.chaos.faults.signals import LONGEST_STOP
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import (
     Broken, Commit, Committed, End, Ended, Executed, Open, Opened, Opening, Refused, Run,
@@ -25,11 +27,12 @@ from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.report import Defect, Report
 from ioi_stress.chaos.schedule import strikes
 from ioi_stress.chaos.truth import Oracle, Truth
+from ioi_stress.interruption import held
 from ioi_stress.workload import Block, Workload
 
 _PATIENCE = 180.0  # seconds an answer may take beyond what it takes one by one: starting workers alone may take 60
 _SLOWER = 30  # how many times slower than one by one a block may be: workers die, others use the cores
-_CLEAR = ("ResourceError", "VMFault")  # what the engine may refuse a block with when it is attacked
+_STALLS = 40  # how often stall_seconds may pass: the engine waits for so long, time and again, and is itself stopped for longer
 
 
 class _Durations:
@@ -59,14 +62,14 @@ class Round:
         self._report = report
         self._oracle = Oracle(workload, plan.tree, plan.limits)
         self.truths = self._oracle.truths
-        self._judge = Judge(self.truths, report)
+        self._judge = Judge(self.truths, report, plan.keep)
         vm = load_vm(workload.vm, workload.vm_args)
         self._attack = Attack(report, str(state), plan.stall_seconds, vm.native is not None, disk)
         self._state = state
         self._opened: Opening | None = None
         self._was_open = False
         self._deaths = 0
-        self._dead = Orphanage()
+        self._dead = Orphanage(orphanage.ENDING_SECONDS + LONGEST_STOP * plan.stall_seconds)
         self._refusals = 0
         self._pids: tuple[int, ...] = ()
         self._durations = _Durations()
@@ -80,6 +83,7 @@ class Round:
         ExecutionMachine.create(
             state, workload.vm, plan.tree, workload.genesis(), vm_args=workload.vm_args, workers=0, limits=plan.limits
         ).close()
+        self._files = set(os.listdir(state))
 
     def run(self, after_block: Callable[[], bool]) -> None:
         """All blocks, or until `after_block` says it is enough; then the judgement. Raises Defect."""
@@ -148,14 +152,19 @@ class Round:
         process = self._attack.process
         assert process is not None
         process.send(message)
-        return process.wait(self._attack.timeline, _PATIENCE + (_SLOWER * truth.seconds if truth is not None else 0))
+        return process.wait(self._attack.timeline, self._patience(truth))
+
+    def _patience(self, truth: Truth | None) -> float:
+        """Seconds to wait for an answer."""
+        return _PATIENCE + _STALLS * self._plan.stall_seconds + (_SLOWER * truth.seconds if truth is not None else 0)
 
     def _open(self) -> bool:
         """Open the state as the next block wants it. False: the engine died at it, or could not."""
         opening, self._opened = self._attack.opening, None
         if self._attack.process is None:
-            self._attack.process = EngineProcess(self._folder)
-            self._report.engine_starts += 1
+            with held():  # half started nobody would end it
+                self._attack.process = EngineProcess(self._folder)
+                self._report.engine_starts += 1
         message = replace(
             self._open_message, slow=opening.slow, limits=replace(self._plan.limits, arena_bytes=opening.arena_bytes)
         )
@@ -205,8 +214,14 @@ class Round:
         if answer.exit == StateCorrupt.exit_status:
             raise Defect("corrupt", what)
         self._refusals += 1
-        if answer.kind not in _CLEAR or self._refusals > self._attack.open:
-            raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {self._attack.open} faults)")
+        faults = self._attack.to_blame(answer.kind)
+        if self._refusals > faults:
+            if self._attack.disk is not None and self._attack.disk.outgrown:
+                raise InputError(
+                    f"the state has outgrown its disk after {self._judge.acknowledged} blocks, without a fault: give a larger --disk, "
+                    "a smaller --keep, or fewer and smaller blocks"
+                )
+            raise Defect("refused without cause", f"{what} ({self._refusals} refusals of the block, {faults} faults that may cause it)")
         self._attack.refused(answer.kind)
         if answer.closed:
             self._attack.note("state opened again")
@@ -216,7 +231,7 @@ class Round:
         process, self._attack.process, self._opened = self._attack.process, None, None
         assert process is not None
         process.close()
-        if process.status != -signal.SIGKILL or not self._attack.open:
+        if process.status != -signal.SIGKILL or not process.killed:
             raise Defect("ended by itself", f"the engine ended with status {process.status}; its last words:\n{process.last_words}")
         self._attack.note("engine started again")
         self._attack.rest()
@@ -242,6 +257,7 @@ class Round:
         self._no_orphans()
         left = [str(self._folder / TEMPORARY / name) for name in os.listdir(self._folder / TEMPORARY)]
         left += [str(each) for each in self._state.parent.iterdir() if each.name.startswith(f".{self._state.name}.")]
+        left += [str(each) for each in self._state.iterdir() if each.name not in self._files]
         if left:
             raise Defect("left behind", f"files were left: {', '.join(left)}")
 

@@ -13,6 +13,7 @@ class LittleMemory(Fault):
     name = "little-memory"
     help = "let a worker's address space grow by at most 4 MiB (RLIMIT_AS), until the block is committed or refused"
     phases = (BETWEEN, EXECUTING)
+    refusals = (*Fault.refusals, "VMError")  # a worker that has just been started cannot load it
 
     def strike(self, target: Target, rng: Random) -> bool:
         victim = drawn(target.workers(), rng)

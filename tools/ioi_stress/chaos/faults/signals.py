@@ -12,6 +12,7 @@ from ioi_stress.chaos.fault import Fault, Target
 from ioi_stress.chaos.processes import wait_dead
 
 GONE = "the process is gone"
+LONGEST_STOP = 2.0  # in stall_seconds
 
 
 def _is_there(process: psutil.Process) -> bool:
@@ -46,10 +47,10 @@ class _Kill(_Signals):
 
 
 class _Stop(_Signals):
-    """For a tenth to twice of what counts as a stall: both sides of it are met."""
+    """For a twentieth of LONGEST_STOP to all of it: both sides of what counts as a stall are met."""
 
     def strike(self, target: Target, rng: Random) -> bool:
-        victim, seconds = self.victim(target, rng), target.stall_seconds * 0.1 * 20 ** rng.random()
+        victim, seconds = self.victim(target, rng), target.stall_seconds * LONGEST_STOP * 20 ** -rng.random()
         if victim is None:
             return False
         victim.send_signal(signal.SIGSTOP)
@@ -83,6 +84,8 @@ class StopWorker(_Stop):
 class KillEngine(_Kill):
     name = "kill-engine"
     help = "SIGKILL the engine: executing, staging, committing or between blocks"
+    kills_engine = True
+    refusals = ()
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return target.engine()
@@ -104,6 +107,7 @@ class StopEngine(_Stop):
 class KillUpkeep(_Kill):
     name = "kill-upkeep"
     help = "SIGKILL the process that keeps the latest values up to date and prunes"
+    refusals = ()  # the store does its work
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return drawn(target.upkeep(), rng)

@@ -136,10 +136,10 @@ _NOT_TO_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EROFS)
 
 
 def sync_name(path: str) -> None:
-    """Make the name of the state that is there durable: who made it may have died before that was done.
+    """Make the name of what is there durable: who made it may have died before that was done.
 
     Not where it cannot have been made just now: in a directory one may not look into, or whose file system takes no
-    changes, and so no syncs (squashfs, say, below the mount point that the state is)."""
+    changes, and so no syncs (squashfs, say, below the mount point of a state)."""
     try:
         sync(os.path.dirname(path))
     except OSError as error:

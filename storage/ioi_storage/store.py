@@ -262,7 +262,8 @@ class Store(State):
 
     def lagging(self) -> Mapping[bytes, bytes | None]:
         """What a Reader made with lag=False does not see: newest writes by key, None a delete."""
-        self._drop_snapshot()  # a newer one may hold more
+        if not (self._pins and self.read_only):
+            self._drop_snapshot()  # a newer one may hold more
         return self._read(lambda snapshot: self._follow(snapshot).values)
 
     # ---- moving ----

@@ -89,6 +89,7 @@ def test_all_reads_in_a_view_are_of_one_moment(path: Path, beside: Beside) -> No
             assert [chunk.keys for chunk in store.snapshot()] == [30, 0]
             assert store.manifest(0, 2, 0).row.keys == 30
             store.diff(0, 0)
+            assert (store.lagging(), store.version, store.get(b"k1")) == ({}, 0, b"old")
         assert (store.version, store.oldest, store.get(b"k1")) == (1, 1, b"new")
         with pytest.raises(VersionMissing):
             store.version_row(0)

@@ -10,6 +10,7 @@ from ioi_storage import State, Store, ics23
 
 from ioi_exec.cli.maintenance import opened_store
 from ioi_exec.cli.options import Commands, add_command, hex_value, whole_number
+from ioi_exec.cli.streams import output_file
 from ioi_exec.errors import InputError
 from ioi_exec.vm.payments import ADDRESS_BYTES, account_key
 
@@ -66,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
         except ValueError as error:
             raise InputError(f"prove: {error}") from None
     if options.output is not None:
-        with open(options.output, "wb") as out:
-            out.write(bytes.fromhex(shown["proof"]))
+        with output_file(options.output) as out:
+            out.buffer.write(bytes.fromhex(shown["proof"]))
     if options.format == "json" or options.json:
         print(json.dumps(shown))
     elif options.output is None:

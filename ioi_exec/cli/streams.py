@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import stat
 import sys
 from contextlib import contextmanager
 from typing import BinaryIO, Iterator, TextIO
+
+from ioi_storage.directory import sync_name
 
 # What stands in for one that was closed. Input and output fail when used: an empty block was not given, and a result
 # nobody could get was not printed. Messages go nowhere.
@@ -72,13 +75,14 @@ def output_file(name: str | None) -> Iterator[TextIO]:
             yield out
         return
     path = os.path.realpath(name)
-    beside = f"{path}.{os.getpid()}.part"
+    beside = f"{path}.{secrets.token_hex(4)}.part"
     try:
         with open(beside, "x") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
         os.replace(beside, path)
+        sync_name(path)
     except BaseException as error:
         try:
             os.unlink(beside)

@@ -54,8 +54,10 @@ def no_directory(doing: str, parent: str) -> StorageIOError:
 
 
 @contextmanager
-def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]]:
-    """(a new directory to fill, its lock). Leaving renames it to `path`; an exception removes it."""
+def created_beside(path: str, what: str = "a state", *, locked: bool = True) -> Iterator[tuple[str, int]]:
+    """(a new directory to fill, its lock). Leaving renames it to `path`; an exception removes it.
+
+    locked: whether what is at `path` then has a LOCK, the one of the creator."""
     with translated(f"creating {what} at {path}"):
         refuse_if_taken(path)
         parent, name = os.path.split(path)
@@ -66,18 +68,10 @@ def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]
             yield beside, lock_fd
             for file in os.listdir(beside):
                 sync(os.path.join(beside, file))
-            sync(beside)
-            try:
-                os.rename(beside, path)
-            except OSError as error:
-                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    refuse_if_taken(path)
-                raise
-            try:
-                sync(parent)
-            except BaseException:
-                os.rename(path, beside)
-                raise
+            with _only_creator(parent):
+                if not locked:
+                    os.unlink(os.path.join(beside, lock.NAME))
+                _put_in_place(beside, path)
         except BaseException:
             with suppress(OSError):  # then it is left to the next creator
                 _discard(beside)
@@ -85,19 +79,40 @@ def created_beside(path: str, what: str = "a state") -> Iterator[tuple[str, int]
             raise
 
 
-def _make_beside(parent: str, prefix: str) -> tuple[str, int]:
-    """Under a lock of the parent directory, so that no other creator takes a directory not yet locked for a leftover."""
-    parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextmanager
+def _only_creator(parent: str) -> Iterator[None]:
+    """While a directory has no lock of its own, yet or any more, no other creator may take it for a leftover."""
+    fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(parent_fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _make_beside(parent: str, prefix: str) -> tuple[str, int]:
+    with _only_creator(parent):
         for leftover in os.listdir(parent):
             if leftover.startswith(prefix):
                 _remove_if_abandoned(os.path.join(parent, leftover))
         beside = os.path.join(parent, prefix + secrets.token_hex(8))
         os.mkdir(beside, 0o700)
         return beside, lock.take(beside)
-    finally:
-        os.close(parent_fd)
+
+
+def _put_in_place(beside: str, path: str) -> None:
+    sync(beside)
+    try:
+        os.rename(beside, path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            refuse_if_taken(path)
+        raise
+    try:
+        sync(os.path.dirname(path))
+    except BaseException:
+        os.rename(path, beside)
+        raise
 
 
 def _remove_if_abandoned(directory: str) -> None:
@@ -117,12 +132,19 @@ def _discard(directory: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+_NOT_TO_BE_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.EROFS)
+
+
 def sync_name(path: str) -> None:
-    """Make the name of what is there durable: who made it may have died, or failed, before that was done."""
+    """Make the name of what is there durable: who made it may have died before that was done.
+
+    Not where it cannot have been made just now: in a directory one may not look into, or whose file system takes no
+    changes, and so no syncs (squashfs, say, below the mount point of a state)."""
     try:
         sync(os.path.dirname(path))
-    except PermissionError:
-        pass  # whoever may not look into the directory has made nothing there
+    except OSError as error:
+        if error.errno not in _NOT_TO_BE_SYNCED:
+            raise
 
 
 def sync(path: str) -> None:

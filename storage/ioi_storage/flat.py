@@ -23,6 +23,7 @@ def check_key(key: bytes) -> None:
 def get(cursor: lmdb.Cursor[bytes], key: bytes) -> bytes | None:
     row = cursor.get(key)
     if row is None:
+        check_key(key)  # one that is there is right
         _check_gap(cursor, key)
         return None
     value = _core.unseal(key, row)

@@ -38,15 +38,24 @@ class Reader:
         if not self._open:
             raise StorageClosed("the reader is closed")
         try:
-            self._snapshot = Snapshot(self._env, self._tables)
-            version = self._snapshot.latest().version
-            self._lagging = {}
-            if self._lags:
-                for lagging in range(self._snapshot.needed_mark(marks.FLAT) + 1, version + 1):
-                    self._lagging.update(self._snapshot.changes(lagging))
-            return version
+            snapshot = Snapshot(self._env, self._tables)
+            try:
+                version = snapshot.latest().version
+                lagging = self._lag_of(snapshot, version) if self._lags else {}
+            except BaseException:  # nobody may read it without its lag
+                snapshot.close()
+                raise
         except lmdb.Error as error:
             raise translate(error, "opening a read transaction") from error
+        self._snapshot, self._lagging = snapshot, lagging
+        return version
+
+    @staticmethod
+    def _lag_of(snapshot: Snapshot, version: int) -> dict[bytes, bytes | None]:
+        values: dict[bytes, bytes | None] = {}
+        for lagging in range(snapshot.needed_mark(marks.FLAT) + 1, version + 1):
+            values.update(snapshot.changes(lagging))
+        return values
 
     def end(self) -> None:
         """End the read transaction. Idempotent."""

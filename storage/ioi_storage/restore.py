@@ -25,6 +25,7 @@ from .chunks import CHUNK_LIMIT, Malformed, Pair, Part, Stub, read_chunk
 from .environment import Tables, data_file, open_environment, open_tables, translated
 from .errors import BadChunk, RootMismatch, StorageError
 from .manifest import Manifest
+from .snapshot import Snapshot
 from .trees import Leaf, tree_named
 from .writer import Writer
 
@@ -53,6 +54,7 @@ class Restore:
         self._tree = tree_named(manifest.creation.tree)
         parent, name = os.path.split(self.path)
         self._directory = os.path.join(parent, f".{name}.restoring")
+        self._state = os.path.join(self._directory, "state")
         self._stubs: list[bytes] | None = None
         self._done: set[int] = set()
         self._lock: int | None = None
@@ -63,7 +65,7 @@ class Restore:
                 directory.refuse_if_taken(self.path)
             if not os.path.isdir(self._directory):
                 os.mkdir(self._directory, 0o700)
-            directory.sync_name(self._directory)
+            directory.sync(parent)
             self._lock = lock.take(self._directory)
             try:
                 self._resume()
@@ -152,6 +154,10 @@ class Restore:
             raise StorageError(f"the restore of {self.path} is closed: begin it again, which goes on with it")
 
     def _resume(self) -> None:
+        directory.sync(self._directory)  # what died, or failed, after it had renamed a chunk in may not have done that
+        if self._is_built and not os.path.exists(self._state) and not self._is_in_place():
+            directory.refuse_if_taken(self.path)
+            os.unlink(os.path.join(self._directory, "built"))  # what was built has been taken away since
         known = os.path.join(self._directory, "built" if self._is_built else "manifest")
         encoded = self.manifest.encode()
         if not os.path.exists(known):
@@ -164,13 +170,30 @@ class Restore:
         if self._is_built:
             return
         for name in os.listdir(self._directory):
-            if name.startswith("chunk-"):
-                self._done.add(int(name[len("chunk-") :]))
+            number = name.removeprefix("chunk-")
+            if number.isdecimal() and name == f"chunk-{int(number)}":
+                self._done.add(int(number))
         if 0 in self._done:
             try:
                 self._check(0, self._kept(0))
             except BadChunk:  # the disk changed it since
                 self._drop(0)
+
+    def _is_in_place(self) -> bool:
+        """Whether the state at `path` is the one that was to be restored."""
+        try:
+            directory.refuse_if_missing(self.path)
+            env, _ = open_environment(self.path, read_only=True)
+            try:
+                there = Snapshot(env, open_tables(env, create=False))
+                row = there.version_row(self.manifest.row.version)
+                creation = there.creation()
+                there.close()
+            finally:
+                env.close()
+        except StorageError:
+            return False
+        return creation == self.manifest.creation and row._replace(head=b"", keys=self.manifest.row.keys) == self.manifest.row
 
     def _kept(self, number: int) -> bytes:
         with open(os.path.join(self._directory, f"chunk-{number}"), "rb") as file:
@@ -199,7 +222,7 @@ class Restore:
         self._check_open()
         if missing := self.missing():
             raise StorageError(f"{len(missing)} chunks are missing, first of them {missing[0]}: offer them first")
-        state = os.path.join(self._directory, "state")
+        state = self._state
         with translated(f"building the state at {self.path}", self._directory):
             if not self._is_built:
                 shutil.rmtree(state, ignore_errors=True)
@@ -215,7 +238,7 @@ class Restore:
             if os.path.exists(state):
                 directory.refuse_if_taken(self.path)
                 os.rename(state, self.path)
-            directory.sync_name(self.path)
+            directory.sync(os.path.dirname(self.path))
             self._clear_away()
         self.close()
 
@@ -228,7 +251,7 @@ class Restore:
             os.unlink(os.path.join(self._directory, name))
         os.rmdir(self._directory)
         with suppress(OSError):  # what comes back after a crash is in nobody's way
-            directory.sync_name(self._directory)
+            directory.sync(os.path.dirname(self.path))
 
     def _build(self, env: lmdb.Environment, tables: Tables, progress: Progress | None) -> None:
         writer = Writer(env, tables)

@@ -262,7 +262,8 @@ class Store(State):
 
     def lagging(self) -> Mapping[bytes, bytes | None]:
         """What a Reader made with lag=False does not see: newest writes by key, None a delete."""
-        self._drop_snapshot()  # a newer one may hold more
+        if not (self._pins and self.read_only):
+            self._drop_snapshot()  # a newer one may hold more
         return self._read(lambda snapshot: self._follow(snapshot).values)
 
     # ---- moving ----
@@ -344,8 +345,13 @@ class Store(State):
         if self.read_only and not self._pins:
             self._drop_snapshot()
         if self._snapshot is None:
-            self._snapshot = Snapshot(self._env, self._tables)
-            self._lag = self._follow(self._snapshot)
+            snapshot = Snapshot(self._env, self._tables)
+            try:
+                self._lag = self._follow(snapshot)
+            except BaseException:  # nobody may read it with the lag of another one
+                snapshot.close()
+                raise
+            self._snapshot = snapshot
         assert self._lag is not None
         return self._snapshot, self._lag
 

@@ -102,6 +102,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     ioi_exec("init", "state", "--genesis", "genesis", "--tree", request.param, cwd=where)
     ioi_exec("run", "state", *(f"block{number}" for number in range(5)), "--workers", 0, cwd=where)
     ioi_exec("snapshot", "state", "chunks", cwd=where)
+    ioi_exec("dump", "state", "-o", "dump", cwd=where)
     (where / "tree").write_text(request.param)
     return where
 
@@ -112,6 +113,7 @@ COMMANDS = {
     "prune": ["prune", "state", "--keep", "2", "--yes"],
     "rollback": ["rollback", "state", "2", "--yes"],
     "restore": ["restore", "new", "chunks"],
+    "load": ["load", "new", "dump"],
 }
 
 
@@ -147,3 +149,36 @@ def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
         assert contents(work / path) in ((before, after) if done.returncode else (after,)), (n, done)
         assert check(work / path, deep=True).findings == []
     print(f"{command}: {deaths} deaths, of at most {most} calls")
+
+
+@pytest.mark.parametrize("command", ["snapshot", "dump"])
+def test_what_a_command_writes_is_whole_or_not_there(made: Path, command: str) -> None:
+    """And what is left beside it does not stand in the way."""
+    rng = random.Random(a_seed())
+    arguments = [command, made / "state", *([] if command == "snapshot" else ["-o"]), "new"]
+    whole = files(made / {"snapshot": "chunks", "dump": "dump"}[command])
+    most, deaths = 30, 0
+    work = made / "work"
+    work.mkdir()
+    while deaths < max(2, EACH // 8):
+        n = rng.randint(1, most)
+        done = ioi_exec(*arguments, cwd=work, fault=f"all:{n}:{rng.choice(['kill', 'half-kill'])}")
+        if done.returncode == 0:
+            most = n - 1
+        else:
+            deaths += 1
+        if not (work / "new").exists():
+            assert done.returncode != 0
+            ioi_exec(*arguments, cwd=work)
+        assert files(work / "new") == whole, (n, done)
+        if command == "snapshot":
+            assert os.listdir(work) == ["new"]
+        shutil.rmtree(work)
+        work.mkdir()
+    work.rmdir()
+    print(f"{command}: {deaths} deaths, of at most {most} calls")
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """What a directory holds, or a file."""
+    return {file.name: file.read_bytes() for file in path.iterdir()} if path.is_dir() else {"": path.read_bytes()}

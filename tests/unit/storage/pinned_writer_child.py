@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ioi_storage import Store
+from ioi_storage import Store, rollback
 
 with Store.open(sys.argv[1]) as store:
     for line in sys.stdin:
@@ -14,6 +14,12 @@ with Store.open(sys.argv[1]) as store:
             store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
         elif command == "prune":
             store.prune(1)
+        elif command == "damage":  # the last row of table `values`
+            with store._env.begin(write=True) as txn, txn.cursor(store._tables["values"]) as cursor:
+                cursor.last()
+                cursor.put(cursor.key(), cursor.value()[:-1] + b"?")
+        elif command == "intend":  # and die
+            rollback.intend(store._begin, store._tables, int(numbers[0]))
         else:
             store.rollback(int(numbers[0]))
         print(store.version, flush=True)

@@ -9,7 +9,7 @@ from typing import Callable, Iterator
 
 import pytest
 
-from ioi_storage import StaleStage, Store, VersionMissing
+from ioi_storage import RollbackUnfinished, StaleStage, StateCorrupt, StorageError, Store, VersionMissing
 from ioi_storage.verify import verify_many
 
 CHILD = Path(__file__).with_name("pinned_writer_child.py")
@@ -89,6 +89,7 @@ def test_all_reads_in_a_view_are_of_one_moment(path: Path, beside: Beside) -> No
             assert [chunk.keys for chunk in store.snapshot()] == [30, 0]
             assert store.manifest(0, 2, 0).row.keys == 30
             store.diff(0, 0)
+            assert (store.lagging(), store.version, store.get(b"k1")) == ({}, 0, b"old")
         assert (store.version, store.oldest, store.get(b"k1")) == (1, 1, b"new")
         with pytest.raises(VersionMissing):
             store.version_row(0)
@@ -112,3 +113,23 @@ def test_a_writer_may_write_within_a_view(path: Path) -> None:
         staged = store.stage([(b"k1", b"new")])
         store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
         assert store.get(b"k1") == b"new" and store.get(b"k1", 0) == b"old"
+
+
+@pytest.mark.parametrize("happens, error", [("damage", StateCorrupt), ("intend 0", RollbackUnfinished)])
+def test_a_view_that_could_not_be_begun_is_asked_again_in_vain(
+    path: Path, beside: Beside, happens: str, error: type[StorageError]
+) -> None:
+    """What an earlier view had in memory is not what is missing in this one."""
+    with Store.open(path, read_only=True) as store:
+        beside("commit first")
+        assert store.get(b"k1") == b"first"
+        beside("commit second")
+        beside(happens)
+        with store.pinned():
+            for _ in range(2):
+                with pytest.raises(error):
+                    store.get(b"k1")
+                with pytest.raises(error):
+                    store.getmulti([b"k1"])
+                with pytest.raises(error):
+                    list(store.scan())

@@ -111,3 +111,18 @@ def test_nothing_of_a_memory_state_has_a_name(tmp_path, monkeypatch) -> None:
     with Store.create(None, meta={}, genesis=GENESIS.items()) as store:
         assert store.path is None and len(store.inherit_fds()) == 1
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_transaction_that_could_not_be_begun_is_not_read(tmp_path, commit) -> None:
+    with Store.create(tmp_path / "s", meta={}, genesis=GENESIS.items()) as store:
+        child = Child(store)
+        assert child.ok("begin") == 0
+        commit(store, {key: b"new" for key in GENESIS})
+        with store._env.begin(write=True) as txn, txn.cursor(store._tables["values"]) as cursor:
+            cursor.last()
+            cursor.put(cursor.key(), cursor.value()[:-1] + b"?")
+        assert "StateCorrupt" in json.dumps(child.ask("begin"))
+        assert "begin" in json.dumps(child.ask("get", b"k000"))
+        child.process.stdin.close()
+        assert child.process.wait(timeout=60) == 0
+        child.process.stdout.close()

@@ -124,8 +124,8 @@ def repetitions_seen(folder: Path, process: subprocess.Popen[str], wanted: int) 
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("as_json", [True, False])
-def test_an_interruption_tells_what_was_measured(as_json: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number, as_json", [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)])
+def test_an_interruption_tells_what_was_measured(number: signal.Signals, as_json: bool, tmp_path: Path) -> None:
     endless = ("run", "uniform", "--vm", "python", "--block-size", "300", "--blocks", "3", "--repeat", "1000000", "--state", "state", "--workers", "2")
     process = started(
         tmp_path, *endless, "--no-pin", "--warmup", "0", "--save", "saved.json", *(["--json"] if as_json else []),
@@ -134,7 +134,7 @@ def test_an_interruption_tells_what_was_measured(as_json: bool, tmp_path: Path) 
     try:
         repetitions_seen(tmp_path, process, 2)
         workers = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()

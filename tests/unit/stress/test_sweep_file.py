@@ -139,6 +139,12 @@ def test_other_files_are_refused_and_left_alone(tmp_path: Path, content: bytes) 
         Sweep.read(path)
 
 
+def test_a_device_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pipe").symlink_to("/dev/null")  # of /dev/full all memory would be read
+    with pytest.raises(InputError, match="pipe: no plain file"):
+        SweepFile(tmp_path / "pipe", GRID)
+
+
 def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sweep.csv"
     lines = written(path).splitlines(keepends=True)

@@ -12,6 +12,7 @@ the machine is doing then slows both down, and whoever comes second finds the pa
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, Progress, StateError, StateExists, VMFault
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, StateError, StateExists, VMFault
 from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held
@@ -117,7 +118,12 @@ def _described(workload: Workload) -> dict[str, Any]:
     vm = workload.vm
     named = vm if isinstance(vm, str) else vm if isinstance(vm, type) else type(vm)
     shown = named if isinstance(named, str) else f"{named.__module__}:{named.__qualname__}"
-    return {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": workload.vm_args}
+    described = {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": workload.vm_args}
+    try:
+        json.dumps(described, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"the workload {workload.name}: its parameters are not what JSON can have: {error}") from None
+    return described
 
 
 @dataclass
@@ -136,6 +142,8 @@ class _Run:
         blocks = _Blocks(self.workload)
         each = blocks.count()
         times = self.plan.warmup + self.plan.repeat
+        if each == 0:
+            raise InputError(f"the workload {self.workload.name} has no blocks: there is nothing to execute")
         if self.observer is not None:
             self.observer.began(self.plan, None if each is None else each * times)
         for number in range(1 - self.plan.warmup, self.plan.repeat + 1):
@@ -286,7 +294,7 @@ class _Blocks:
         kept, size = [], 0
         for block in self._workload.blocks():
             kept.append(block)
-            size += sum(map(len, block.txs))
+            size += sum(len(tx) for tx in block.txs if isinstance(tx, bytes))  # the engine refuses all else
             if size > KEPT_BYTES:
                 return None
         self._kept = kept

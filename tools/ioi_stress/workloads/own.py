@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ class Own:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        made = _found(self.target)(**dict(map(_argument, self.set)))
+        made = _called(_found(self.target), dict(map(_argument, self.set)), self.target)
         for attribute in _NEEDED:
             if not hasattr(made, attribute):
                 raise InputError(
@@ -79,6 +80,17 @@ def _found(target: str) -> Any:
     if not callable(found):
         raise InputError(f"own: the module {module} has no function or class {name!r}")
     return found
+
+
+def _called(function: Any, arguments: dict[str, Any], target: str) -> Any:
+    """What it makes. Raises InputError for arguments that it does not take."""
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"own: {target}: {error}: --set gives its arguments") from None
+    except ValueError:
+        pass  # it does not say what it takes
+    return function(**arguments)
 
 
 def _argument(text: str) -> tuple[str, Any]:

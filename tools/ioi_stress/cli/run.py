@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from contextlib import ExitStack
 from typing import TextIO
@@ -73,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--csv - and --json both print: give --csv a file")
     check_report(options)
     check_outputs([options.save, options.csv, options.report], files_read(options))
+    if options.mismatch_dir and not os.path.isdir(options.mismatch_dir):
+        raise InputError(f"--mismatch-dir: there is no directory {options.mismatch_dir}: make it first")
     workload = chosen_workload(options)
     plan = chosen_plan(options, workload)
     mismatches: list[Mismatch] = []

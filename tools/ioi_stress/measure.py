@@ -29,7 +29,7 @@ from ioi_stress.machine_facts import machine_facts
 from ioi_stress.memory import MemoryWatch
 from ioi_stress.plan import Plan
 from ioi_stress.result import BlockMeasurement, Repetition, Result
-from ioi_stress.workload import Block, Workload
+from ioi_stress.workload import Block, Workload, lacking
 
 KEPT_BYTES = 256 << 20  # of transactions: more are made anew in every repetition
 
@@ -81,6 +81,11 @@ def measure(
 
     Raises the engine's errors: of a block that could not be executed after what came before it was kept, see `measured_before`.
     """
+    if missing := lacking(workload):
+        raise InputTypeError(
+            f"{type(workload).__name__} is no workload: it has no {', '.join(missing)} (ioi_stress.workloads.make makes one by its "
+            "name, ioi_stress.FixedWorkload one of a state and blocks)"
+        )
     result = Result({"workload": _described(workload), "run": plan.to_json()}, machine_facts())
     result.verification.wanted = plan.verify
     own = pools is None

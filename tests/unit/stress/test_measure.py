@@ -216,6 +216,11 @@ def test_what_cannot_be_executed_or_kept_is_refused_before(changed: dict[str, An
         measure(replace(WORKLOAD, **changed), QUICK, pools=ioi_pools)
 
 
+def test_the_name_of_a_workload_is_none(ioi_pools: SharedPools) -> None:
+    with pytest.raises(InputTypeError, match=r"str is no workload: .*workloads\.make makes one by its name"):
+        measure("zipf", QUICK, pools=ioi_pools)  # type: ignore[arg-type]
+
+
 def test_not_even_sequential_execution_is_deterministic(ioi_pools: SharedPools) -> None:
     class Dice:
         rolls = 0

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
 from ioi_exec import InputError
-from ioi_stress.workload import Block, Workload
+from ioi_stress.workload import Block, Workload, lacking
 from ioi_stress.workloads.parameters import TEXT, TEXTS, check_fields, parameter, values_of
-
-_NEEDED = ("name", "parameters", "vm", "vm_args", "genesis", "blocks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +39,10 @@ class Own:
     def __post_init__(self) -> None:
         check_fields(self)
         made = _called(_found(self.target), dict(map(_argument, self.set)), self.target)
-        for attribute in _NEEDED:
-            if not hasattr(made, attribute):
-                raise InputError(
-                    f"own: {self.target} made a {type(made).__name__} without {attribute!r}: that is no workload"
-                )
+        if missing := lacking(made):
+            raise InputError(
+                f"own: {self.target} made a {type(made).__name__} without {missing[0]!r}: that is no workload"
+            )
         object.__setattr__(self, "_made", made)
 
     @property

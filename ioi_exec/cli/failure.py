@@ -35,9 +35,9 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool, progra
     if isinstance(error, OSError) and not isinstance(error, Error):
         message = f"{os.fspath(error.filename)}: {error.strerror}" if error.filename else str(error)
     elif isinstance(error, Exception) and not isinstance(error, Error):
-        message = f"internal error: {kind}: {message}{_place(error)}"
+        message = f"internal error: {kind}: {message}{place(error)}"
     elif isinstance(error, VMFault) and error.__cause__ is not None:
-        message += _place(error.__cause__)
+        message += place(error.__cause__)
     try:
         if as_json:
             print(json.dumps({"error": message, "kind": kind, "exit": status}), file=sys.stderr, flush=True)
@@ -47,7 +47,7 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool, progra
         pass  # standard error is closed: the exit status still says it
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Where it was raised, so that the author of a VM finds it."""
     frames = traceback.extract_tb(error.__traceback__)
     if frames:

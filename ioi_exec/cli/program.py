@@ -9,9 +9,10 @@ import sys
 from typing import NoReturn, Protocol, Sequence
 
 from ioi_exec._version import __version__
-from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, report
+from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, place, report
 from ioi_exec.cli.options import Commands
 from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream
+from ioi_exec.errors import Error
 
 
 class Command(Protocol):
@@ -60,7 +61,13 @@ def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None, interrupt
         options = top.parse_args(given)
         if (here := os.getcwd()) not in sys.path:
             sys.path.insert(0, here)  # a VM of one's own is found from the working directory
-        status: int = options.run(options)
+        try:
+            status: int = options.run(options)
+        except SystemExit as ended:
+            # Of a VM's module, say. Nothing that was asked for is done, whatever status it wanted.
+            raise Error(
+                f"code that was loaded for this ended the program (SystemExit: {ended.code}): it must return instead{place(ended)}"
+            ) from None
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

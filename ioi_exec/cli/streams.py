@@ -71,8 +71,13 @@ def output_file(name: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     if os.path.exists(name) and not stat.S_ISREG(os.stat(name).st_mode):
-        with open(name, "w") as out:
-            yield out
+        try:
+            with open(name, "w") as out:
+                yield out
+        except OSError as error:
+            if error.filename is None:
+                error.filename = name
+            raise
         return
     path = os.path.realpath(name)
     beside = f"{path}.{secrets.token_hex(4)}.part"

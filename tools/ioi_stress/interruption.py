@@ -1,4 +1,4 @@
-"""Ctrl-C, kept for a moment; and SIGTERM, which says the same."""
+"""Ctrl-C, and other signals that ask a program to end, which are taken as Ctrl-C: each once, and kept for a moment."""
 
 from __future__ import annotations
 
@@ -7,41 +7,22 @@ import threading
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
-from typing import Iterator
+from typing import Any, Callable, Iterator
 
+Handler = Callable[[int, "FrameType | None"], Any]
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # kill, timeout, a service manager; a terminal that was closed
 _ONE = 1.0  # seconds
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """`with held():` Ctrl-C inside comes when the block is over: what cleans up is not left half done.
+def ending_is_interruption() -> Iterator[None]:
+    """SIGTERM and SIGHUP are as Ctrl-C inside: what was measured is told, and nothing is left behind. One that is ignored
+    (nohup) stays so. In the main thread alone, as Python has it.
 
-    Python delivers it to the main thread alone, so in any other there is nothing to hold."""
+    Several within a second are one, so that none comes between an interruption and the `held()` of what cleans up after it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    # SIGTERM only where it interrupts: elsewhere it ends the process, as it should.
-    numbers = [signal.SIGINT] + [signal.SIGTERM] * callable(signal.getsignal(signal.SIGTERM))
-    before = [(number, signal.signal(number, remember)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            # None: a handler that was not installed from Python, which cannot be put back.
-            signal.signal(number, signal.default_int_handler if handler is None else handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """`with interruptible():` SIGTERM, as `timeout` sends it, interrupts as Ctrl-C does; and several within a second are one, so that
-    none comes between an interruption and the `held()` of what cleans up after it. In the main thread."""
     last = -_ONE
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -50,11 +31,34 @@ def interruptible() -> Iterator[None]:
             last = monotonic()
             raise KeyboardInterrupt
 
-    # A shell may have had Ctrl-C ignored.
-    numbers = [signal.SIGTERM] + [signal.SIGINT] * callable(signal.getsignal(signal.SIGINT))
-    before = [(number, signal.signal(number, interrupt)) for number in numbers]
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_ENDING)}
+    taken = [number for number, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
     try:
+        for number in taken:
+            signal.signal(number, interrupt)
         yield
     finally:
-        for number, handler in before:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """`with held():` Ctrl-C inside comes when the block is over: what cleans up is not left half done.
+
+    So does all else whose handler is Python's; the others end the process or do nothing. Python delivers them to the main
+    thread alone, so in any other there is nothing to hold."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[Handler, int, FrameType | None]] = []
+    before = {number: handler for number in (signal.SIGINT, *_ENDING) if callable(handler := signal.getsignal(number))}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, frame: came.append((before[signal.Signals(number)], number, frame)))
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
+    for handler, sent, frame in came[:1]:
+        handler(sent, frame)

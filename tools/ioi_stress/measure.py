@@ -12,6 +12,7 @@ the machine is doing then slows both down, and whoever comes second finds the pa
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, Progress, StateError, StateExists, VMFault
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, StateError, StateExists, VMFault
 from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held
@@ -28,7 +29,7 @@ from ioi_stress.machine_facts import machine_facts
 from ioi_stress.memory import MemoryWatch
 from ioi_stress.plan import Plan
 from ioi_stress.result import BlockMeasurement, Repetition, Result
-from ioi_stress.workload import Block, Workload
+from ioi_stress.workload import Block, Workload, lacking
 
 KEPT_BYTES = 256 << 20  # of transactions: more are made anew in every repetition
 
@@ -80,6 +81,11 @@ def measure(
 
     Raises the engine's errors: of a block that could not be executed after what came before it was kept, see `measured_before`.
     """
+    if missing := lacking(workload):
+        raise InputTypeError(
+            f"{type(workload).__name__} is no workload: it has no {', '.join(missing)} (ioi_stress.workloads.make makes one by its "
+            "name, ioi_stress.FixedWorkload one of a state and blocks)"
+        )
     result = Result({"workload": _described(workload), "run": plan.to_json()}, machine_facts())
     result.verification.wanted = plan.verify
     own = pools is None
@@ -117,7 +123,12 @@ def _described(workload: Workload) -> dict[str, Any]:
     vm = workload.vm
     named = vm if isinstance(vm, str) else vm if isinstance(vm, type) else type(vm)
     shown = named if isinstance(named, str) else f"{named.__module__}:{named.__qualname__}"
-    return {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": workload.vm_args}
+    described = {"name": workload.name, "parameters": dict(workload.parameters), "vm": shown, "vm_args": workload.vm_args}
+    try:
+        json.dumps(described, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"the workload {workload.name}: its parameters are not what JSON can have: {error}") from None
+    return described
 
 
 @dataclass
@@ -136,6 +147,8 @@ class _Run:
         blocks = _Blocks(self.workload)
         each = blocks.count()
         times = self.plan.warmup + self.plan.repeat
+        if each == 0:
+            raise InputError(f"the workload {self.workload.name} has no blocks: there is nothing to execute")
         if self.observer is not None:
             self.observer.began(self.plan, None if each is None else each * times)
         for number in range(1 - self.plan.warmup, self.plan.repeat + 1):
@@ -286,7 +299,7 @@ class _Blocks:
         kept, size = [], 0
         for block in self._workload.blocks():
             kept.append(block)
-            size += sum(map(len, block.txs))
+            size += sum(len(tx) for tx in block.txs if isinstance(tx, bytes))  # the engine refuses all else
             if size > KEPT_BYTES:
                 return None
         self._kept = kept

@@ -110,6 +110,37 @@ class Verification:
         return not self.mismatches and (not self.wanted or self.compared == self.executed)
 
 
+def _check(result: Result) -> None:
+    """Raises TypeError or ValueError for what no measurement has, and KeyError: whoever reads it may rely on the rest."""
+    if not isinstance(result.parameters["workload"]["name"], str):
+        raise TypeError("the workload's name is no text")
+    dict(result.parameters["workload"]["parameters"]), dict(result.parameters["run"])
+    verification = result.verification
+    for texts in (verification.mismatches, verification.files, [verification.shrunk, verification.replay]):
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("what the verification found is no text")
+    for repetition in result.repetitions:
+        for block in repetition.blocks:
+            executed = [block.seconds, *([] if block.sequential_seconds is None else [block.sequential_seconds])]
+            counts = [getattr(block, name) for name in _COUNTS]
+            for seconds in executed:
+                seconds["total"]
+                counts += seconds.values()
+            for number in (*counts, *block.busy_seconds, repetition.peak_memory_bytes):
+                if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < _MOST:
+                    raise ValueError(f"repetition {repetition.number}, block {block.block}: {str(number)[:40]!r} was not measured")
+            for text in (block.mode, block.policy, block.state_root, block.receipts_root):
+                if not isinstance(text, str):
+                    raise TypeError(f"repetition {repetition.number}, block {block.block}: {text!r} is no text")
+
+
+_COUNTS = (
+    "block", "transactions", "failed", "workers", "executions", "validations", "aborts", "suspensions", "retries", "commit_seconds",
+    "memory_bytes",
+)
+_MOST = 1e18  # of any number here; false for NaN as well
+
+
 @dataclass
 class Result:
     """parameters: workload (name and all its parameters) and run (workers, policy, ...), as JSON has them.
@@ -155,7 +186,7 @@ class Result:
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise InputError(f'{source}: no result of ioi-stress: "format" must be "{FORMAT}"; `ioi-stress run --json` writes one')
         try:
-            return cls(
+            result = cls(
                 dict(value["parameters"]),
                 dict(value["machine"]),
                 [
@@ -168,5 +199,7 @@ class Result:
                 bool(value["interrupted"]),
                 str(value["error"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+            _check(result)
+            return result
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{source}: a result of ioi-stress that is damaged or of another version: {error!r}") from None

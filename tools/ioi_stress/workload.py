@@ -47,6 +47,11 @@ class Workload(Protocol):
         ...
 
 
+def lacking(made: object) -> list[str]:
+    """What it would need to be a Workload."""
+    return [name for name in ("name", "parameters", "vm", "vm_args", "genesis", "blocks") if not hasattr(made, name)]
+
+
 @dataclass(frozen=True)
 class FixedWorkload:
     """A workload that is all there already: blocks read from files, a block that is being shrunk, a test's."""

@@ -91,8 +91,9 @@ def test_a_mismatch_in_json(stress: Cli, recorded: None, tmp_path: Path) -> None
 
 def test_what_is_said_where_nothing_is_compared_or_written(stress: Cli, recorded: None) -> None:
     assert "not verified" in stress(*REPLAY, "--no-verify").out
-    done = stress(*REPLAY, "--mismatch-dir", "missing", "--quiet", status=5)
-    assert "could not be written" in done.err and "missing" in done.err and "DIFFERENT" in done.out
+    assert "there is no directory missing" in stress(*REPLAY, "--mismatch-dir", "missing", status=2).err
+    done = stress(*REPLAY, "--mismatch-dir", "/proc", "--quiet", status=5)  # where nobody can write, root included
+    assert "could not be written" in done.err and "/proc" in done.err and "DIFFERENT" in done.out
 
 
 def test_a_block_that_fails_ends_the_run_and_keeps_what_was_measured(stress: Cli, recorded: None, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_saved_results_and_sweeps_give_the_same_page_every_time(
     [
         (("report", "nothing.json", "-o", "x.html"), "nothing.json"),
         (("report", "other.json", "-o", "x.html"), "no result of ioi-stress"),
-        (("report", "damaged.json", "-o", "x.html"), "damaged.json: has values that were not measured"),
+        (("report", "damaged.json", "-o", "x.html"), "damaged.json: a result of ioi-stress that is damaged"),
         (("report", "other.csv", "-o", "x.html"), "no rows of a sweep"),
         (("report", "other.csv", "-o", "-", "--json"), "both print"),
         (("run", "uniform", "--report", "-"), "would mix with the table"),

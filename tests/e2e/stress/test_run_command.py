@@ -82,6 +82,8 @@ def test_verification_can_be_left_out_or_asked_for(stress: Cli) -> None:
     (("run", "uniform", "--state", "."), ". is there already"),
     (("run", "uniform", "--save", "missing/file"), "missing/file"),
     (("run", "uniform", "--save", "-"), "use --json"),
+    (("run", "uniform", "--save", ""), "the name of a file to write is empty"),
+    (("run", "uniform", "--save", "same", "--csv", "./same"), "./same: it was given for two things"),
 ])
 def test_wrong_input(
     arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -106,6 +108,26 @@ def test_a_save_that_fails_leaves_what_was_there(stress: Cli, tmp_path: Path) ->
     assert (tmp_path / "kept.json").read_text() == "before" and os.listdir(tmp_path) == ["kept.json"]
 
 
+def test_what_was_measured_is_kept_though_it_cannot_be_printed(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        process = started(tmp_path, *SMALL, "--save", "saved.json", stdout=full, stderr=subprocess.PIPE)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 4 and err == "ioi-stress: standard output: No space left on device\n"
+    assert Result.from_json((tmp_path / "saved.json").read_text(), "saved.json").ok
+
+
+def test_what_is_read_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text(text := '{"reads": ["a"]}\n')
+    (tmp_path / "link").symlink_to(trace)
+    for command in (("run", "rwset", "--save"), ("rwset", "--csv"), ("trace", "rwset", "--rwset"), ("sweep", "rwset", "--report")):
+        assert main([*command[:-1], str(trace), command[-1], str(tmp_path / "link")]) == 2
+        assert "it is read, and would be overwritten" in capsys.readouterr().err
+    assert main(["report", str(trace), "-o", str(trace)]) == 2
+    assert "it is read, and would be overwritten" in capsys.readouterr().err
+    assert trace.read_text() == text
+
+
 def started(folder: Path, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "ioi_stress", *arguments]
     return subprocess.Popen(command, cwd=folder, text=True, start_new_session=True, **streams)
@@ -124,8 +146,8 @@ def repetitions_seen(folder: Path, process: subprocess.Popen[str], wanted: int) 
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("as_json", [True, False])
-def test_an_interruption_tells_what_was_measured(as_json: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number, as_json", [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)])
+def test_an_interruption_tells_what_was_measured(number: signal.Signals, as_json: bool, tmp_path: Path) -> None:
     endless = ("run", "uniform", "--vm", "python", "--block-size", "300", "--blocks", "3", "--repeat", "1000000", "--state", "state", "--workers", "2")
     process = started(
         tmp_path, *endless, "--no-pin", "--warmup", "0", "--save", "saved.json", *(["--json"] if as_json else []),
@@ -134,7 +156,7 @@ def test_an_interruption_tells_what_was_measured(as_json: bool, tmp_path: Path) 
     try:
         repetitions_seen(tmp_path, process, 2)
         workers = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import ioi_exec
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, StateExists, VMFault
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, StateExists, VMFault
 from ioi_exec.executors import SharedPools
 from ioi_stress import measure as measuring
 from ioi_stress.measure import Mismatch, measure, measured_before
@@ -200,6 +200,25 @@ def test_what_differs_is_reported_and_later_blocks_are_judged_on_their_own(seque
     assert mismatch.number == 1 and mismatch.block.txs == [b"odd", b"even"] and mismatch.what == verification.mismatches[0]
     assert mismatch.block.header is not None and mismatch.block.header.height == 2
     assert mismatch.state == {b"untouched": b"", **{b"%d" % i: b"%d" % (100 * (i == 0) + 4 + (i < 2)) for i in range(7)}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"fixed": []}, "has no blocks"),
+        ({"fixed": [Block([3])]}, "transaction 0.* int"),  # type: ignore[list-item]
+        ({"parameters": {"x": b"bytes"}}, "not what JSON can have: .*bytes"),
+        ({"parameters": {"x": float("nan")}}, "not what JSON can have"),
+    ],
+)
+def test_what_cannot_be_executed_or_kept_is_refused_before(changed: dict[str, Any], says: str, ioi_pools: SharedPools) -> None:
+    with pytest.raises((InputError, InputTypeError), match=says):
+        measure(replace(WORKLOAD, **changed), QUICK, pools=ioi_pools)
+
+
+def test_the_name_of_a_workload_is_none(ioi_pools: SharedPools) -> None:
+    with pytest.raises(InputTypeError, match=r"str is no workload: .*workloads\.make makes one by its name"):
+        measure("zipf", QUICK, pools=ioi_pools)  # type: ignore[arg-type]
 
 
 def test_not_even_sequential_execution_is_deterministic(ioi_pools: SharedPools) -> None:

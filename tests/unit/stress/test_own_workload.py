@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ioi_exec import InputError
+from ioi_stress.cli import main
 from ioi_stress.workloads import make
 
 MODULE = """
@@ -25,6 +26,9 @@ def nothing():
 
 def fails():
     raise ZeroDivisionError("inside")
+
+def leaves():
+    raise SystemExit(0)
 
 number = 7
 """
@@ -60,11 +64,18 @@ def test_a_function_and_its_arguments() -> None:
         ("own_workloads:nothing", [], "made a int without 'name': that is no workload"),
         ("own_workloads:blind", ["count"], "--set 'count': give NAME=VALUE"),
         ("own_workloads:blind", ["2=3"], "--set '2=3': give NAME=VALUE"),
+        ("own_workloads:blind", ["accounts=3"], "unexpected keyword argument 'accounts'"),
     ],
 )
 def test_what_is_no_workload(target: str, arguments: list[str], says: str) -> None:
     with pytest.raises(InputError, match=says):
         make("own", target=target, set=arguments)
+
+
+def test_code_that_ends_the_program_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "own", "own_workloads:leaves"]) == 1
+    said = capsys.readouterr().err
+    assert "ended the program (SystemExit: 0)" in said and "own_workloads.py" in said and "in leaves" in said
 
 
 def test_what_the_function_raises_passes_through() -> None:

@@ -95,6 +95,16 @@ def test_json_there_and_back() -> None:
     lambda value: json.dumps({**value, "repetitions": [{"number": 1}]}),
     lambda value: json.dumps({**value, "repetitions": [{**value["repetitions"][0], "blocks": [{"block": 1}]}]}),
     lambda value: json.dumps({**value, "verification": {"unknown": 1}}),
+    lambda value: json.dumps({**value, "parameters": {}}),
+    lambda value: json.dumps({**value, "parameters": {"workload": "w", "run": 3}}),
+    lambda value: json.dumps({**value, "verification": {"mismatches": 3}}),
+    *(lambda value, name=name, wrong=wrong: json.dumps({**value, "repetitions": [
+        {**value["repetitions"][0], "blocks": [{**value["repetitions"][0]["blocks"][0], name: wrong}]}
+    ]}) for name, wrong in (
+        ("seconds", {}), ("seconds", []), ("seconds", {"total": None}), ("seconds", {"total": "x"}), ("seconds", {"total": float("nan")}),
+        ("seconds", {"total": -1}), ("sequential_seconds", {"total": 10**400}), ("busy_seconds", None), ("transactions", float("inf")),
+        ("mode", None),
+    )),
 ])
 def test_damaged_results_are_refused_by_name(damage: Any) -> None:
     with pytest.raises(InputError, match="a.json: "):

@@ -139,6 +139,23 @@ def test_other_files_are_refused_and_left_alone(tmp_path: Path, content: bytes) 
         Sweep.read(path)
 
 
+@pytest.mark.parametrize("number", ["inf", "nan", "1e999"])
+def test_a_figure_that_nobody_measured_is_named(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "sweep.csv"
+    lines = [line.split(",") for line in written(path).decode().splitlines()]
+    lines[1][lines[0].index("total_seconds") - len(lines[0])] = number
+    path.write_text("".join(",".join(line) + "\n" for line in lines))
+    for read in (Sweep.read, lambda path: SweepFile(path, GRID)):
+        with pytest.raises(InputError, match=f"line 2: damaged: .*{number}"):
+            read(path)
+
+
+def test_a_device_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pipe").symlink_to("/dev/null")  # of /dev/full all memory would be read
+    with pytest.raises(InputError, match="pipe: no plain file"):
+        SweepFile(tmp_path / "pipe", GRID)
+
+
 def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sweep.csv"
     lines = written(path).splitlines(keepends=True)

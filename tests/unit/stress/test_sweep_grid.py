@@ -147,3 +147,8 @@ def test_the_grid_of_the_paper() -> None:
     name, repeat, workers = (wanted.pop(each) for each in ("workload", "repeat", "workers"))
     made = Grid.of(name, wanted, workers)
     assert len(made.points) == 5 * 3 * len(workers) and repeat == 3
+
+
+def test_a_workload_instead_of_what_makes_one_is_refused() -> None:
+    with pytest.raises(InputTypeError, match="the workload is FixedWorkload: give the name of one, or a function"):
+        Grid.of(FixedWorkload("mine", "payments", {}, []), {})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import ExecutionMachine, InputError, InputTypeError, Receipt
+from ioi_exec import ExecutionMachine, InputError, InputTypeError, Receipt, ResourceError
 from ioi_exec.vm.payments import MAX_U128, decode_transfer
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Workload
@@ -289,6 +289,15 @@ def test_value_sizes() -> None:
 def test_nonsense_is_refused(name: str, parameters: dict[str, Any], says: str) -> None:
     with pytest.raises((InputError, InputTypeError), match=says):
         make(name, **parameters)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_state_that_memory_has_no_room_for_is_refused_before_it_is_made(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_stress.workloads.base.free_memory", lambda: 1 << 20)
+    workload = make(name, block_size=40, value_bytes=1 << 15)
+    with pytest.raises(ResourceError, match=f"{name}: a state of .* values of 32,768 bytes takes about .* 1 MiB are free"):
+        workload.genesis()
+    assert make(name, block_size=4, value_bytes=1).genesis()
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

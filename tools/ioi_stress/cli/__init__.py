@@ -7,6 +7,7 @@ from typing import Sequence
 
 from ioi_exec.cli import program
 from ioi_stress.cli import chaos, compare, explain, plot, replay, report, run, rwset, sweep, trace, workloads
+from ioi_stress.interruption import ending_is_interruption
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,
 4 disk or memory, 5 results differed from sequential execution, 6 state corrupt"""
@@ -21,4 +22,5 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    return program.run(parser(), arguments, "nothing more was measured")
+    with ending_is_interruption():
+        return program.run(parser(), arguments, "nothing more was measured")

@@ -12,7 +12,6 @@ from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
 from ioi_stress.chaos import FAULTS, ChaosPlan, Report, named_faults, run as attack
 from ioi_stress.chaos.disk import private_mounts
 from ioi_stress.cli.workload_options import add_workloads, chosen_workload
-from ioi_stress.interruption import interruptible
 from ioi_stress.text import counted, table
 
 _EPILOG = """The engine executes and commits the workload in a process of its own, on a state on disk, while faults strike it. This process
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if plan.disk_mib is not None:
         private_mounts()
     shown = not options.quiet and not options.json and sys.stderr.isatty()
-    with vm_may_print(), interruptible():
+    with vm_may_print():
         report = attack(workload, plan, _Lines() if shown else None, shlex.join(["ioi-stress", *sys.argv[1:]]))
     if options.json:
         print_json(report.to_json())

@@ -9,6 +9,7 @@ from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json
 from ioi_exec.cli.streams import output_file
 
+from ioi_stress.cli.outputs import check_outputs
 from ioi_stress.cli.report_options import same_machine
 from ioi_stress.report import run_page, sweep_page
 from ioi_stress.result import Result
@@ -39,6 +40,7 @@ def register(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.json and options.output == "-":
         raise InputError("-o - and --json both print: give -o a file")
+    check_outputs([options.output], [options.file])
     kind, made = _page(options.file)
     with output_file(options.output) as stream:
         stream.write(made)

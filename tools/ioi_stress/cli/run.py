@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from contextlib import ExitStack
 from typing import TextIO
 
 from ioi_exec import Diverged, Error, InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
-from ioi_exec.cli.streams import output_file
+from ioi_exec.cli.streams import name_stream, output_file
+from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.plan_options import add_plan, chosen_plan
 from ioi_stress.cli.report_options import add_run_report, check_report, write_run_report
 from ioi_stress.cli.summary import summary
@@ -71,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
     if options.csv == "-" and options.json:
         raise InputError("--csv - and --json both print: give --csv a file")
     check_report(options)
+    check_outputs([options.save, options.csv, options.report], files_read(options))
+    if options.mismatch_dir and not os.path.isdir(options.mismatch_dir):
+        raise InputError(f"--mismatch-dir: there is no directory {options.mismatch_dir}: make it first")
     workload = chosen_workload(options)
     plan = chosen_plan(options, workload)
     mismatches: list[Mismatch] = []
@@ -92,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
                     result, failure = before, error
                 if mismatches:
                     _shrink(mismatches[0], result, options)
-            _print(result, options, save, csv)
+            _write(result, save, csv)
+        _print(result, options)  # when the files are whole: standard output may be full, or gone
         cut = report is not None and write_run_report(report, result, workload, plan, options.report_block)
     if result.verification.mismatches:
         raise Diverged(_diverged(result))
@@ -127,14 +133,20 @@ def _diverged(result: Result) -> str:
     return "\n  ".join(lines)
 
 
-def _print(result: Result, options: argparse.Namespace, save: TextIO | None, csv: TextIO | None) -> None:
-    shown = result.to_json()
+def _write(result: Result, save: TextIO | None, csv: TextIO | None) -> None:
     if save is not None:
-        json.dump(shown, save)
+        json.dump(result.to_json(), save)
         save.write("\n")
     if csv is not None:
         write_csv(csv, result)
-    if options.json:
-        print_json(shown)
-    elif options.csv != "-":
-        print(summary(result), flush=True)
+
+
+def _print(result: Result, options: argparse.Namespace) -> None:
+    try:
+        if options.json:
+            print_json(result.to_json())
+        elif options.csv != "-":
+            print(summary(result), flush=True)
+    except OSError as error:
+        name_stream(error)  # here, where it is not taken for the report's
+        raise

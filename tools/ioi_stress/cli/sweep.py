@@ -13,6 +13,7 @@ from ioi_exec.cli.options import Commands, add_command, add_json, print_json, vm
 from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
 
+from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.plan_options import add_measuring
 from ioi_stress.cli.report_options import add_report, check_report, same_machine
 from ioi_stress.cli.values import checked, several
@@ -103,14 +104,15 @@ def run(options: argparse.Namespace) -> int:
     if options.output == "-":
         raise InputError("-o - : rows are appended to a file; without -o, --json prints them")
     check_report(options)
+    check_outputs([options.output, options.report], files_read(options))
     grid, repeat = _grid(options)
     with ExitStack() as files:
         report = files.enter_context(output_file(options.report)) if options.report is not None else None
         with vm_may_print():
             found = run_sweep(grid, repeat, options.output, False if options.quiet or options.json else True)
-        _print(found, options)
         if report is not None:
             report.write(sweep_page(found, same_machine(found)))
+    _print(found, options)  # when the page is whole: standard output may be full, or gone
     if found.diverged:
         raise Diverged(_diverged(found.diverged))
     if found.interrupted:

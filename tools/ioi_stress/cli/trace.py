@@ -12,6 +12,7 @@ from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
 from ioi_exec.cli.streams import output_file
 
+from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.recording_options import add_recording, chosen_recording
 from ioi_stress.cli.workload_options import add_workloads
 from ioi_stress.interval import Interval
@@ -91,10 +92,10 @@ def run(options: argparse.Namespace) -> int:
     if options.picture is not None:
         check_picture(options.picture)
     named = [name for name in (options.output, options.picture, options.rwset) if name is not None]
+    check_outputs(named, files_read(options))
     for name in named:
-        if name == "-" or named.count(name) > 1:
-            why = "standard output holds the summary" if name == "-" else "it was given for two things"
-            raise InputError(f"{name}: {why}: name a file of its own")
+        if name == "-":
+            raise InputError(f"{name}: standard output holds the summary: name a file of its own")
         if not os.path.isdir(os.path.dirname(name) or "."):
             raise InputError(f"{name}: there is no directory {os.path.dirname(name)}: make it first")
     if options.repeat and (options.measure_cost or options.rwset is not None):

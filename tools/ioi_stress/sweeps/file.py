@@ -35,6 +35,8 @@ class SweepFile:
     def __init__(self, path: str | os.PathLike[str], grid: Grid) -> None:
         self.path = os.fspath(path)
         self.columns = columns_of(grid.axes)
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise InputError(f"{self.path}: no plain file, whose rows could be read again: give another")
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             try:

@@ -25,7 +25,7 @@ from ioi_exec.policy import Policy
 from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy, policy_text
 from ioi_stress.sweeps.rows import COLUMNS, as_text
-from ioi_stress.workload import Workload
+from ioi_stress.workload import Workload, lacking
 from ioi_stress.workloads import WORKLOADS, make, parameters_of
 from ioi_stress.workloads.parameters import TEXTS
 
@@ -139,9 +139,12 @@ def _made(workload: str | WorkloadMaker, parameters: Mapping[str, Any]) -> Workl
     """Raises InputError, InputTypeError, or what the caller's function raises."""
     if isinstance(workload, str):
         return make(workload, **parameters)
+    if not callable(workload):
+        raise InputTypeError(
+            f"the workload is {type(workload).__name__}: give the name of one, or a function that makes one of the grid's parameters"
+        )
     made = workload(**parameters)
-    missing = [name for name in ("name", "parameters", "vm", "vm_args", "genesis", "blocks") if not hasattr(made, name)]
-    if missing:
+    if missing := lacking(made):
         raise InputTypeError(
             f"the workload function returned {type(made).__name__}, which is no workload: it has no {', '.join(missing)} "
             "(ioi_stress.FixedWorkload makes one of a state and blocks)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import Any, Mapping
 
@@ -103,8 +104,13 @@ def parsed(column: str, text: str) -> Any:
     if kind is bool or kind is None and text in ("True", "False"):
         return {"True": True, "False": False}[text] if text in ("True", "False") else _refuse(text)
     if kind is not None:
-        return kind(text)
+        value = kind(text)
+        return value if kind is not float or math.isfinite(value) else _refuse_number(text)
     return (float if {*text} & {*".en"} else int)(text) if _NUMBER.fullmatch(text) else text
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text!r} was not measured")
 
 
 def _refuse(text: str) -> bool:

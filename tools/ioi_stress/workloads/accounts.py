@@ -60,6 +60,7 @@ class AccountWorkload(FailingWorkload):
         if self.runs_on == "payments":
             account, balance = lru_cache(8)(encode_account), self._balance  # there are few different ones
             return {ACCOUNT_PREFIX + sha256(label(n)).digest(): account(balance(n)) for n in numbers}
+        self._check_room(self._total)
         return {label(n): self._value(n) for n in numbers}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:

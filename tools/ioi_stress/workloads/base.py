@@ -8,7 +8,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, Iterator, Mapping
 
-from ioi_exec import InputError
+from ioi_exec import InputError, ResourceError
+from ioi_shm.memory import free_memory
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Block
 from ioi_stress.workloads.draws import Draws, chosen
@@ -18,6 +19,7 @@ VMS = {"native": "ioi_stress.vm:NativeProgram", "python": "ioi_stress.vm:Program
 """What the parameter vm says, and what the engine takes."""
 
 ACCOUNTS_MAX = encoding.NUMBER_MAX
+_COPIES = 3  # of a value: in the workload, in what the store is made from, and in the store
 
 
 def runs_on_parameter(*choices: str) -> Any:
@@ -48,6 +50,17 @@ def cost_parameter(what: str) -> Any:
 
 def value_bytes_parameter(help: str) -> Any:
     return parameter(32, most=1 << 20, help=help)
+
+
+def check_room(workload: str, keys: int, value_bytes: int) -> None:
+    """Raises ResourceError for a state whose values find no room in memory, before they are made: the kernel would end
+    this process, or another."""
+    needed, free = _COPIES * keys * value_bytes, free_memory()
+    if needed > free:
+        raise ResourceError(
+            f"{workload}: a state of {keys:,} values of {value_bytes:,} bytes takes about {needed >> 20:,} MiB of memory, of "
+            f"which {free >> 20:,} MiB are free: give fewer of them, or smaller ones"
+        )
 
 
 class RunsOn:
@@ -138,6 +151,9 @@ class Made(RunsOn, ABC):
         return encoding.transaction(
             number, b"".join((*before, self._cost(), *after, encoding.revert() if fails else b""))
         )
+
+    def _check_room(self, keys: int) -> None:
+        check_room(self.name, keys, self.value_bytes)
 
     def _value(self, number: int) -> bytes:
         """What a key holds at genesis: its number, in digits."""

@@ -36,6 +36,7 @@ class Mixed(Made):
 
     def genesis(self) -> Mapping[bytes, bytes]:
         """Two keys of three."""
+        self._check_room(self.accounts)
         return {account(n): self._value(n) for n in range(self.accounts) if n % 3}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:

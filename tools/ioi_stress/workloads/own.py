@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
 from ioi_exec import InputError
-from ioi_stress.workload import Block, Workload
+from ioi_stress.workload import Block, Workload, lacking
 from ioi_stress.workloads.parameters import TEXT, TEXTS, check_fields, parameter, values_of
-
-_NEEDED = ("name", "parameters", "vm", "vm_args", "genesis", "blocks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +38,11 @@ class Own:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        made = _found(self.target)(**dict(map(_argument, self.set)))
-        for attribute in _NEEDED:
-            if not hasattr(made, attribute):
-                raise InputError(
-                    f"own: {self.target} made a {type(made).__name__} without {attribute!r}: that is no workload"
-                )
+        made = _called(_found(self.target), dict(map(_argument, self.set)), self.target)
+        if missing := lacking(made):
+            raise InputError(
+                f"own: {self.target} made a {type(made).__name__} without {missing[0]!r}: that is no workload"
+            )
         object.__setattr__(self, "_made", made)
 
     @property
@@ -79,6 +77,17 @@ def _found(target: str) -> Any:
     if not callable(found):
         raise InputError(f"own: the module {module} has no function or class {name!r}")
     return found
+
+
+def _called(function: Any, arguments: dict[str, Any], target: str) -> Any:
+    """What it makes. Raises InputError for arguments that it does not take."""
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"own: {target}: {error}: --set gives its arguments") from None
+    except ValueError:
+        pass  # it does not say what it takes
+    return function(**arguments)
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -22,6 +22,7 @@ class ProgramWorkload(FailingWorkload):
     accounts: int = parameter(10_000, least=1, most=ACCOUNTS_MAX, help="keys the state begins with")
 
     def genesis(self) -> Mapping[bytes, bytes]:
+        self._check_room(self.accounts)
         return {account(n): self._value(n) for n in range(self.accounts)}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:

@@ -12,6 +12,7 @@ from ioi_stress.vm import encoding
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import (
     RunsOn,
+    check_room,
     cost_parameter,
     cost_us_parameter,
     runs_on_parameter,
@@ -65,6 +66,7 @@ class RWSet(RunsOn):
                     "divide them with block lines, or give a block size"
                 )
         read = dict.fromkeys(key for block in blocks for transaction in block for key in transaction.reads)
+        check_room(self.name, len(read), self.value_bytes)
         object.__setattr__(self, "_state", {_key(key): self._value(i) for i, key in enumerate(read)})
         object.__setattr__(self, "_blocks", list(self._made(blocks, name)))
         object.__setattr__(self, "_digest", sha256(content).hexdigest())

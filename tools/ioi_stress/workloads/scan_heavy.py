@@ -35,6 +35,7 @@ class ScanHeavy(ProgramWorkload):
 
     def genesis(self) -> Mapping[bytes, bytes]:
         """Every other key of twice as many: as many can be inserted as are there."""
+        self._check_room(self.accounts)
         return {account(2 * n): self._value(n) for n in range(self.accounts)}
 
     def _writers(self, block: int) -> list[bool]:

@@ -25,6 +25,7 @@ class Shrinking(ProgramWorkload):
         check_count(self.name, self._transactions * self.keys)
 
     def genesis(self) -> Mapping[bytes, bytes]:
+        self._check_room(self._transactions * self.keys + self.accounts)
         entries = {entry(n): self._value(n) for n in range(self._transactions * self.keys)}
         return {**entries, **super().genesis()}
 

@@ -155,9 +155,6 @@ class Restore:
 
     def _resume(self) -> None:
         directory.sync(self._directory)  # what died, or failed, after it had renamed a chunk in may not have done that
-        if self._is_built and not os.path.exists(self._state) and not self._is_in_place():
-            directory.refuse_if_taken(self.path)
-            os.unlink(os.path.join(self._directory, "built"))  # what was built has been taken away since
         known = os.path.join(self._directory, "built" if self._is_built else "manifest")
         encoded = self.manifest.encode()
         if not os.path.exists(known):
@@ -168,7 +165,11 @@ class Restore:
                     f"another snapshot is being restored to {self.path}: finish that, or remove {self._directory} to give it up"
                 )
         if self._is_built:
-            return
+            if os.path.exists(self._state) or self._is_in_place():
+                return
+            directory.refuse_if_taken(self.path)
+            self._write("manifest", encoded)
+            os.unlink(known)  # what was built has been taken away since
         for name in os.listdir(self._directory):
             number = name.removeprefix("chunk-")
             if number.isdecimal() and name == f"chunk-{int(number)}":

@@ -108,7 +108,8 @@ class ParallelExecutor:
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:
-        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, MachineBusy, and what `on_receipt` and `on_progress` raise."""
+        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, MachineBusy, and what `on_receipt` and
+        `on_progress` raise."""
         began = perf_counter()
         if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
             if on_progress is not None:
@@ -117,13 +118,10 @@ class ParallelExecutor:
             return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
         attempts = _Attempts(len(block.txs))
         streamed = _Stream(on_receipt, on_progress)
-        ours = False
+        if self._pool.in_use:
+            raise MachineBusy("the workers are at a block of another machine, which shares them: execute one block after another")
+        self._pool.in_use = True
         try:
-            if self._pool.in_use:
-                raise MachineBusy(
-                    "the workers are at a block of another machine, which shares them: execute one block after another"
-                )
-            ours = self._pool.in_use = True
             while True:
                 pool = self._pool_for(attempts)
                 outcome = self._attempt(pool, block, base, streamed, attempts)
@@ -135,8 +133,7 @@ class ParallelExecutor:
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
         finally:
-            if ours:
-                self._pool.in_use = False
+            self._pool.in_use = False
             if self._alone is not None:
                 self._alone.kill()
                 self._setups.pop(self._alone, None)

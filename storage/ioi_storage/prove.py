@@ -126,8 +126,8 @@ def _encoded(
             emit(left, first, at, low, middle)
             emit(right, at, last, middle, high)
 
-    begun = unfold is not None and head.pointer
-    emit(Inner(head.root, b"", head.pointer, None) if begun else tree.top(read, head), 0, len(shown), b"", None)
+    whole = Inner(head.root, b"", head.pointer, None) if unfold is not None and head.pointer else tree.top(read, head)
+    emit(whole, 0, len(shown), b"", None)
     return bytes(out)
 
 

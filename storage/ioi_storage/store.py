@@ -207,9 +207,10 @@ class Store(State):
         try:
             snapshot, lag = self._now()
             newest = lag.values
+            point = snapshot.point
             if not self.read_only:
-                self._point = snapshot.point, newest
-            return newest[key] if key in newest else snapshot.get(key)
+                self._point = point, newest
+            return newest[key] if key in newest else point(key)
         except lmdb.Error as error:
             raise self._failed(error, "reading") from error
 

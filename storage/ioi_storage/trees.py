@@ -75,8 +75,8 @@ Node = Union[Leaf, Inner]
 
 Unfold = Callable[[ReadNodes, Inner, Sequence[bytes], int, int], Iterator[Union[bytes, tuple[Node, int, int]]]]
 """unfold(read, inner, shown, first, last): the proof (verify.py) of places shown[first:last] as far as it stands in the row
-that begins with `inner`, in order: its bytes, and the nodes it goes on in, each with the part of `shown` below it. The whole of a tree that is not
-empty begins with Inner(head.root, b"", head.pointer, None), which nobody needs to have read."""
+that begins with `inner`, in order: its bytes, and the nodes it goes on in, each with the part of `shown` below it. The
+whole of a tree that is not empty begins with Inner(head.root, b"", head.pointer, None), which nobody needs to have read."""
 
 
 class Tree(Protocol):

@@ -21,7 +21,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, StateError, StateExists, VMFault
+from ioi_exec import (
+    BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, StateError, StateExists, VMFault,
+)
 from ioi_exec.executors import SharedPools
 
 from ioi_stress.interruption import held

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import judge
@@ -119,7 +120,6 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
-    rng = random.Random(a_seed())
     arguments = [*COMMANDS[command], *(["--tree", (made / "tree").read_text()] if command == "init" else [])]
     if command == "restore":
         arguments += ["--root", contents(made / "state")[1].hex()]
@@ -134,49 +134,50 @@ def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
     before = contents(work / path) if (work / path).exists() else None
     ioi_exec(*arguments, cwd=work)
     after = contents(work / path)
-    most, deaths = 60, 0  # calls; it is found out how many there are
-    while deaths < max(2, EACH // 8):
-        work = fresh()
-        n = rng.randint(1, most)
-        done = ioi_exec(*arguments, cwd=work, fault=f"all:{n}:{rng.choice(['kill', 'half-kill'])}")
-        if done.returncode == 0:
-            most = n - 1
-        else:
-            deaths += 1
+    for work, n, done in killed(arguments, fresh):
         if not (work / path).exists():
             assert before is None and done.returncode != 0
             ioi_exec(*arguments, cwd=work)
         assert contents(work / path) in ((before, after) if done.returncode else (after,)), (n, done)
         assert check(work / path, deep=True).findings == []
-    print(f"{command}: {deaths} deaths, of at most {most} calls")
 
 
 @pytest.mark.parametrize("command", ["snapshot", "dump"])
 def test_what_a_command_writes_is_whole_or_not_there(made: Path, command: str) -> None:
     """And what is left beside it does not stand in the way."""
-    rng = random.Random(a_seed())
     arguments = [command, made / "state", *([] if command == "snapshot" else ["-o"]), "new"]
     whole = files(made / {"snapshot": "chunks", "dump": "dump"}[command])
-    most, deaths = 30, 0
-    work = made / "work"
-    work.mkdir()
-    while deaths < max(2, EACH // 8):
-        n = rng.randint(1, most)
-        done = ioi_exec(*arguments, cwd=work, fault=f"all:{n}:{rng.choice(['kill', 'half-kill'])}")
-        if done.returncode == 0:
-            most = n - 1
-        else:
-            deaths += 1
+
+    def fresh() -> Path:
+        shutil.rmtree(made / "work", ignore_errors=True)
+        (made / "work").mkdir()
+        return made / "work"
+
+    for work, n, done in killed(arguments, fresh):
         if not (work / "new").exists():
             assert done.returncode != 0
             ioi_exec(*arguments, cwd=work)
         assert files(work / "new") == whole, (n, done)
         if command == "snapshot":
             assert os.listdir(work) == ["new"]
-        shutil.rmtree(work)
-        work.mkdir()
-    work.rmdir()
-    print(f"{command}: {deaths} deaths, of at most {most} calls")
+    shutil.rmtree(made / "work")
+
+
+def killed(
+    arguments: Sequence[object], fresh: Callable[[], Path]
+) -> Iterator[tuple[Path, int, subprocess.CompletedProcess[str]]]:
+    """(where it ran, at which of its calls it was to die, how it ended) of a command that is killed at random, often enough."""
+    rng = random.Random(a_seed())
+    most, deaths = 60, 0  # calls; it is found out how many there are
+    while deaths < max(2, EACH // 8):
+        work, n = fresh(), rng.randint(1, most)
+        done = ioi_exec(*arguments, cwd=work, fault=f"all:{n}:{rng.choice(['kill', 'half-kill'])}")
+        if done.returncode == 0:
+            most = n - 1
+        else:
+            deaths += 1
+        yield work, n, done
+    print(f"{arguments[0]}: {deaths} deaths, of at most {most} calls")
 
 
 def files(path: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from ioi_stress.chaos.disk import Disk
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, EXECUTING, STAGING, Fault
 from ioi_stress.chaos.messages import Opening
 from ioi_stress.chaos.process import EngineProcess
+from ioi_stress.chaos.processes import wait_dead
 from ioi_stress.chaos.report import Report
 from ioi_stress.chaos.schedule import Strike
 from ioi_stress.chaos.timeline import Timeline
@@ -165,6 +166,7 @@ class Attack:
         counts.injected += 1
         counts.phases[self._phase] += 1
         if strike.fault.kills_engine and self.process is not None:
+            wait_dead(self.process.handle)  # or the block might be over, and the fault with it, before the death shows
             self.process.killed = True
         self._open.append(injection)
 

@@ -52,8 +52,8 @@ class Target(Protocol):
 class Fault(ABC):
     """Something that may happen to an engine. Nothing of it is kept from one strike to the next.
 
-    name: as `--faults` takes it. help: one line. phases: when it may strike. kills_engine: whether the engine is dead, by SIGKILL,
-    when it has struck; after any other fault it must live on. refusals: the errors, by class, that may follow from it.
+    name: as `--faults` takes it. help: one line. phases: when it may strike. kills_engine: whether it sends the engine SIGKILL;
+    after any other fault the engine must live on. refusals: the errors, by class, that may follow from it.
     """
 
     name: ClassVar[str]

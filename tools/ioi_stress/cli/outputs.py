@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from ioi_exec import InputError
 from ioi_stress.cli.workload_options import chosen_parameters
 from ioi_stress.workloads import WORKLOADS, parameters_of
 
 
-def check_outputs(outputs: Sequence[str | None], inputs: Sequence[str] = ()) -> None:
+def check_outputs(outputs: Sequence[str | None], inputs: Iterable[str]) -> None:
     """Raises InputError for a file that would be written twice, or over what is read, and for a name that is none.
 
     None: not asked for. Standard output (-), pipes and devices may be any number of things."""
@@ -30,12 +30,8 @@ def check_outputs(outputs: Sequence[str | None], inputs: Sequence[str] = ()) -> 
         written.add(path)
 
 
-def files_read(options: argparse.Namespace) -> list[str]:
+def files_read(options: argparse.Namespace) -> Iterator[str]:
     """By the chosen workload."""
-    return list(_files_read(options))
-
-
-def _files_read(options: argparse.Namespace) -> Iterator[str]:
     given = chosen_parameters(options)
     for each in parameters_of(WORKLOADS[options.workload]) if options.workload in WORKLOADS else ():
         if each.metavar == "FILE" and each.name in given:

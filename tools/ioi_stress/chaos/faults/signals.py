@@ -9,7 +9,6 @@ from random import Random
 import psutil
 
 from ioi_stress.chaos.fault import Fault, Target
-from ioi_stress.chaos.processes import wait_dead
 
 GONE = "the process is gone"
 LONGEST_STOP = 2.0  # in stall_seconds
@@ -89,11 +88,6 @@ class KillEngine(_Kill):
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return target.engine()
-
-    def strike(self, target: Target, rng: Random) -> bool:
-        hit = super().strike(target, rng)
-        wait_dead(target.engine())  # or the block might be over, and the fault with it, before the death shows
-        return hit
 
 
 class StopEngine(_Stop):

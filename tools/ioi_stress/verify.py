@@ -46,6 +46,11 @@ def verdict(verification: Verification) -> str:
     compared = counted(verification.compared, "execution")
     if verification.mismatches:
         return f"DIFFERENT: {len(verification.mismatches):,} of {compared} differed from sequential execution"
+    if not verification.ok:
+        some = f"{verification.compared:,} of {counted(verification.executed, 'execution')}"
+        return f"not all verified: {some} of a block were compared with sequential execution, and were equal"
+    if not verification.compared:
+        return "nothing to verify: no block was executed"
     return f"verified: state roots and receipts of {compared} of a block equal those of sequential execution"
 
 

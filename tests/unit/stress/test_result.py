@@ -14,6 +14,7 @@ from ioi_exec import InputError
 from ioi_stress.interval import Interval
 from ioi_stress.raw import columns, write_csv
 from ioi_stress.result import BlockMeasurement, Repetition, Result, Verification
+from ioi_stress.verify import verdict
 
 
 def block(number: int = 0, seconds: float = 2.0, sequential: float | None = 3.0, **changed: Any) -> BlockMeasurement:
@@ -121,3 +122,17 @@ def test_csv_has_every_raw_figure() -> None:
     assert (row["execute_seconds"], row["end_block_seconds"], row["busy_seconds"]) == ("1.0", "", "1.0 0.5")
     assert (row["sequential_execute_seconds"], row["sequential_end_block_seconds"], row["sequential_stage_seconds"]) == ("3.0", "1.0", "")
     assert (row["state_root"], row["memory_bytes"], row["commit_seconds"], row["policy"]) == ("ab", "7", "0.25", "default")
+
+
+@pytest.mark.parametrize(
+    "found, says",
+    [
+        (dict(wanted=False), "not verified"),
+        (dict(wanted=True), "nothing to verify: no block"),
+        (dict(wanted=True, executed=3, compared=2), "not all verified: 2 of 3 executions"),
+        (dict(wanted=True, executed=3, compared=3), "verified: state roots and receipts of 3 executions"),
+        (dict(wanted=True, executed=3, compared=3, mismatches=["x"]), "DIFFERENT: 1 of 3 executions"),
+    ],
+)
+def test_a_verdict_claims_no_more_than_was_compared(found: dict[str, Any], says: str) -> None:
+    assert verdict(Verification(**found)).startswith(says)

@@ -27,12 +27,9 @@ def of_run(result: Result) -> list[Markup]:
             _box("warn", "Not verified.", "Nothing was compared with sequential execution; --verify does that.")
         )
     elif not found.ok:
-        compared = f"{found.compared:,} of {counted(found.executed, 'execution')} of a block"
-        boxes.append(
-            _box("warn", "Not all verified.", f"{compared} were compared with sequential execution, and were equal.")
-        )
+        boxes.append(_box("warn", "Not all verified.", sentence(verdict(found).partition(": ")[2])))
     elif not found.compared:
-        boxes.append(_box("warn", "Nothing to verify.", "No block was executed."))
+        boxes.append(_box("warn", "Nothing to verify.", sentence(verdict(found).partition(": ")[2])))
     else:
         boxes.append(_box("good", "Verified.", sentence(verdict(found).partition(": ")[2])))
     return boxes

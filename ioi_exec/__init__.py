@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from ioi_exec._version import __version__
 
 if TYPE_CHECKING:
-    from ioi_exec.context import EndContext, TxContext
+    from ioi_exec.block.context import EndContext, TxContext
+    from ioi_exec.block.header import BlockHeader
+    from ioi_exec.block.per_tx import PER_TX
+    from ioi_exec.block.progress import Progress
+    from ioi_exec.block.receipt import Receipt, Receipts
+    from ioi_exec.block.record import EventKind, Record
+    from ioi_exec.block.result import BlockResult, Stats
     from ioi_exec.errors import (
         Diverged,
         Error,
@@ -33,35 +39,29 @@ if TYPE_CHECKING:
         VMFault,
         VMMismatch,
     )
-    from ioi_exec.header import BlockHeader
-    from ioi_exec.info import StateInfo
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
-    from ioi_exec.past import PastState
-    from ioi_exec.per_tx import PER_TX
     from ioi_exec.policy import Policy
-    from ioi_exec.progress import Progress
-    from ioi_exec.receipt import Receipt, Receipts
-    from ioi_exec.record import EventKind, Record
-    from ioi_exec.result import BlockResult, Stats
+    from ioi_exec.state.info import StateInfo
+    from ioi_exec.state.past import PastState
     from ioi_exec.vm.protocol import VM, StateView
     from ioi_exec.vm.revert import Revert
 
 _HOMES = {
-    "context": "EndContext TxContext",
+    "block.context": "EndContext TxContext",
     "errors": "Diverged Error InputError InputTypeError LimitExceeded MachineBusy MachineClosed ReadOnly ResourceError "
     "StaleResult StateCorrupt StateError StateExists StateInUse StateMissing VersionMissing VMError VMFault VMMismatch",
-    "header": "BlockHeader",
-    "info": "StateInfo",
+    "block.header": "BlockHeader",
+    "state.info": "StateInfo",
     "limits": "Limits",
     "machine": "ExecutionMachine",
-    "past": "PastState",
-    "per_tx": "PER_TX",
+    "state.past": "PastState",
+    "block.per_tx": "PER_TX",
     "policy": "Policy",
-    "progress": "Progress",
-    "receipt": "Receipt Receipts",
-    "record": "EventKind Record",
-    "result": "BlockResult Stats",
+    "block.progress": "Progress",
+    "block.receipt": "Receipt Receipts",
+    "block.record": "EventKind Record",
+    "block.result": "BlockResult Stats",
     "vm.protocol": "VM StateView",
     "vm.revert": "Revert",
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from ioi_exec.errors import MachineBusy, MachineClosed
 from ioi_storage import process
+
+from ioi_exec.errors import MachineBusy, MachineClosed
 
 
 class Guard:

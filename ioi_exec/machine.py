@@ -10,20 +10,8 @@ from typing import Callable, Iterable, Iterator
 import ioi_storage
 from ioi_storage import RangeProof
 
-from ioi_exec.base import CommittedState, storage_errors
-from ioi_exec.errors import InputError, InputTypeError, MachineBusy, ReadOnly, StaleResult, VersionMissing
-from ioi_exec.executor import Block, OnReceipt
-from ioi_exec.executors import Executors, OwnExecutors
-from ioi_exec.guard import Guard
-from ioi_exec.header import BlockHeader
-from ioi_exec.identity import Identity
-from ioi_exec.info import StateInfo
-from ioi_exec.limits import Limits
-from ioi_exec.opening import StatePath, checked_keep, checked_policy, checked_workers, remembered_vm, reopened
-from ioi_exec.past import PastState
-from ioi_exec.policy import Policy
-from ioi_exec.progress import OnProgress
-from ioi_exec.preparation import (
+from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.preparation import (
     Genesis,
     block_context,
     checked_genesis,
@@ -32,9 +20,35 @@ from ioi_exec.preparation import (
     checked_transactions,
     decided_header,
 )
-from ioi_exec.ranges import key_range, scan_limit
-from ioi_exec.result import BlockResult
-from ioi_exec.staging import Staging
+from ioi_exec.block.progress import OnProgress
+from ioi_exec.block.result import BlockResult
+from ioi_exec.errors import (
+    InputError,
+    InputTypeError,
+    MachineBusy,
+    ReadOnly,
+    StaleResult,
+    VersionMissing,
+)
+from ioi_exec.execution.executor import Block, OnReceipt
+from ioi_exec.execution.executors import Executors, OwnExecutors
+from ioi_exec.guard import Guard
+from ioi_exec.limits import Limits
+from ioi_exec.policy import Policy
+from ioi_exec.state.base import CommittedState, storage_errors
+from ioi_exec.state.identity import Identity
+from ioi_exec.state.info import StateInfo
+from ioi_exec.state.opening import (
+    StatePath,
+    checked_keep,
+    checked_policy,
+    checked_workers,
+    remembered_vm,
+    reopened,
+)
+from ioi_exec.state.past import PastState
+from ioi_exec.state.ranges import key_range, scan_limit
+from ioi_exec.state.staging import Staging
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 from ioi_exec.vm.payments import check_genesis
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Iterator
 import pytest
 
 if TYPE_CHECKING:
-    from ioi_exec.executors import SharedPools
+    from ioi_exec.block.preparation import Genesis
+    from ioi_exec.execution.executors import SharedPools
     from ioi_exec.machine import ExecutionMachine
-    from ioi_exec.preparation import Genesis
 
 # The engine is imported where it is used: every pytest run loads this file, most never use the fixture.
 
@@ -63,7 +63,7 @@ class Machines:
 @pytest.fixture(scope="session")
 def ioi_pools() -> Iterator[SharedPools]:
     """The workers of this session; `assert_serializable` takes it as `pools`."""
-    from ioi_exec.executors import SharedPools
+    from ioi_exec.execution.executors import SharedPools
 
     pools = SharedPools()
     yield pools

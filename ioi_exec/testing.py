@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping, Sequence
 
-from ioi_exec.context import TxContext
+from ioi_exec.block.context import TxContext
+from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.preparation import Genesis
+from ioi_exec.block.receipt import Receipt
+from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import Diverged
-from ioi_exec.executor import Executor
-from ioi_exec.executors import Executors, OwnExecutors, SharedPools
-from ioi_exec.header import BlockHeader
+from ioi_exec.execution.executor import Executor
+from ioi_exec.execution.executors import Executors, OwnExecutors, SharedPools
+from ioi_exec.execution.overlay import Overlay, WriteSet
+from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
-from ioi_exec.overlay import Overlay, WriteSet
-from ioi_exec.preparation import Genesis
-from ioi_exec.receipt import Receipt
-from ioi_exec.result import BlockResult
-from ioi_exec.sequential import SequentialExecutor
 from ioi_exec.vm.loading import Args, LoadedVM
 
 

@@ -17,7 +17,13 @@ from time import perf_counter
 from typing import Any, Protocol, Sequence
 
 from ioi_exec import BlockHeader, BlockResult, ExecutionMachine
-from tools.bench.workloads import CostlyLoad, CostlyTransfers, PaymentsLoad, address, rounds_for
+from tools.bench.workloads import (
+    CostlyLoad,
+    CostlyTransfers,
+    PaymentsLoad,
+    address,
+    rounds_for,
+)
 
 PYTHON_VM_MICROSECONDS = 50
 

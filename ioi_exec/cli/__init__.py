@@ -5,7 +5,23 @@ from __future__ import annotations
 import argparse
 from typing import Sequence
 
-from ioi_exec.cli import check, diff, dump, get, info, init, load, program, prove, prune, restore, rollback, run, snapshot, verify
+from ioi_exec.cli import (
+    check,
+    diff,
+    dump,
+    get,
+    info,
+    init,
+    load,
+    program,
+    prove,
+    prune,
+    restore,
+    rollback,
+    run,
+    snapshot,
+    verify,
+)
 
 _EPILOG = """exit status: 0 done, 1 failed, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""

@@ -8,10 +8,10 @@ from typing import Any
 import ioi_storage
 from ioi_storage import Finding
 
-from ioi_exec.base import storage_errors
 from ioi_exec.cli.maintenance import Progress
 from ioi_exec.cli.options import Commands, add_command, print_json
 from ioi_exec.errors import StateCorrupt
+from ioi_exec.state.base import storage_errors
 
 _EPILOG = """Checks the newest version wholly: the tree rehashed, every value, the latest values against it, and what is recorded of all
 versions. Works beside a live engine. Exit status 6 if anything is wrong; each finding names table, row and reason."""

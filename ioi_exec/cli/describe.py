@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ioi_exec.block.result import BlockResult
 from ioi_exec.files.strict_json import written
-from ioi_exec.info import StateInfo
-from ioi_exec.result import BlockResult
+from ioi_exec.state.info import StateInfo
 
 
 def described(info: StateInfo) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ioi_exec.base import storage_errors
 from ioi_exec.cli.maintenance import Progress, opened_store
 from ioi_exec.cli.options import Commands, add_command, whole_number
+from ioi_exec.state.base import storage_errors
 
 _EPILOG = """One line a key: + appeared, - vanished, ~ has another value; with --json also both values. In the order of the tree. Costs
 what changed, not what is there. With no difference it prints nothing."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ioi_exec.base import storage_errors
 from ioi_exec.cli.maintenance import Progress, opened_store
 from ioi_exec.cli.options import Commands, add_command, whole_number
 from ioi_exec.cli.streams import output_file
 from ioi_exec.files.dump import DumpHead, pair_line
-from ioi_exec.identity import Identity
+from ioi_exec.state.base import storage_errors
+from ioi_exec.state.identity import Identity
 
 _EPILOG = """The first line says what the state is, then comes one pair a line, each checked against the root, in the order of the
 tree: by key (iavl), or by the hash of the key (jellyfish). `ioi-exec load` makes a state of it."""

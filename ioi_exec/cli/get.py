@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ioi_exec.cli.options import Commands, add_command, hex_value, print_fields, print_json, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    hex_value,
+    print_fields,
+    print_json,
+    whole_number,
+)
 from ioi_exec.errors import InputError
 from ioi_exec.files.strict_json import written
 from ioi_exec.machine import ExecutionMachine

@@ -6,7 +6,14 @@ import argparse
 from typing import Any
 
 from ioi_exec.cli.describe import described
-from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, vm_may_print, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    print_fields,
+    print_json,
+    vm_may_print,
+    whole_number,
+)
 from ioi_exec.errors import InputError
 from ioi_exec.files import read_genesis
 from ioi_exec.files.strict_json import Malformed, parse

@@ -8,17 +8,23 @@ from typing import Iterator
 
 import ioi_storage
 
-from ioi_exec.base import storage_errors
+from ioi_exec.block.preparation import checked_initial_height
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.maintenance import Progress, vm_of_new_state
-from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    print_fields,
+    print_json,
+    whole_number,
+)
 from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import Error, InputError
 from ioi_exec.files.dump import DumpReader
-from ioi_exec.identity import Identity
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
-from ioi_exec.preparation import checked_initial_height
+from ioi_exec.state.base import storage_errors
+from ioi_exec.state.identity import Identity
 from ioi_exec.vm.loading import VMSpec
 from ioi_exec.vm.payments import check_genesis
 

@@ -11,12 +11,11 @@ from typing import Iterator
 
 from ioi_storage import Store
 
-from ioi_exec.base import storage_errors
 from ioi_exec.cli.init import vm_args_value
 from ioi_exec.cli.options import vm_may_print
 from ioi_exec.errors import InputError, VMError
+from ioi_exec.state.base import storage_errors
 from ioi_exec.vm.loading import VMSpec, load_vm
-
 
 _PAUSE = 0.1  # seconds between two lines of progress
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from ioi_exec.cli.maintenance import Progress, add_yes, confirmed, opened_store, versions
-from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, whole_number
+from ioi_exec.cli.maintenance import (
+    Progress,
+    add_yes,
+    confirmed,
+    opened_store,
+    versions,
+)
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    print_fields,
+    print_json,
+    whole_number,
+)
 from ioi_exec.errors import InputError
 
 _EPILOG = """Versions that are kept stay exactly as they are. Interrupted, it loses nothing: the next prune goes on. The file does

@@ -6,19 +6,32 @@ import argparse
 import os
 from dataclasses import replace
 
-from ioi_storage import BadChunk, Manifest, Restore, StorageError, chunk_limit, manifest_limit
+from ioi_storage import (
+    BadChunk,
+    Manifest,
+    Restore,
+    StorageError,
+    chunk_limit,
+    manifest_limit,
+)
 
-from ioi_exec.base import storage_errors
+from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.preparation import checked_initial_height
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.maintenance import Progress, vm_of_new_state
-from ioi_exec.cli.options import Commands, add_command, hex_value, print_fields, print_json
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    hex_value,
+    print_fields,
+    print_json,
+)
 from ioi_exec.cli.snapshot import MANIFEST, chunk_name
 from ioi_exec.errors import InputError, StateError
-from ioi_exec.header import BlockHeader
-from ioi_exec.identity import Identity
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
-from ioi_exec.preparation import checked_initial_height
+from ioi_exec.state.base import storage_errors
+from ioi_exec.state.identity import Identity
 
 _EPILOG = """Take the root from where you trust it, not from DIR. It covers all keys and values; what manifest.json says beside (VM, limits,
 version, height, header, receipts root) it does not, so look at what is printed. Interrupted, or with chunks missing, it

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ioi_exec.cli.maintenance import add_yes, confirmed, opened_store, versions
-from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    print_fields,
+    print_json,
+    whole_number,
+)
 
 _EPILOG = """Everything is as if the later versions had never been. Once begun it cannot be called off: interrupted, it is finished
 by the next command that opens the state for writing."""

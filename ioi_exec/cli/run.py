@@ -6,12 +6,19 @@ import argparse
 from contextlib import nullcontext
 from dataclasses import replace
 
+from ioi_exec.block.header import BlockHeader
 from ioi_exec.cli.describe import block_line, block_object
-from ioi_exec.cli.options import Commands, add_command, hex_value, print_json, vm_may_print, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    hex_value,
+    print_json,
+    vm_may_print,
+    whole_number,
+)
 from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
-from ioi_exec.header import BlockHeader
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
 

@@ -6,12 +6,18 @@ import argparse
 import os
 
 import ioi_storage
-from ioi_storage import directory
+from ioi_storage.disk import directory
 
-from ioi_exec.base import storage_errors
 from ioi_exec.cli.maintenance import Progress, opened_store
-from ioi_exec.cli.options import Commands, add_command, print_fields, print_json, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    print_fields,
+    print_json,
+    whole_number,
+)
 from ioi_exec.errors import InputError
+from ioi_exec.state.base import storage_errors
 
 MANIFEST = "manifest.json"
 

@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from typing import BinaryIO, Iterator, TextIO
 
-from ioi_storage.directory import sync_name
+from ioi_storage.disk.directory import sync_name
 
 # What stands in for one that was closed. Input and output fail when used: an empty block was not given, and a result
 # nobody could get was not printed. Messages go nowhere.

@@ -9,7 +9,13 @@ from typing import Any
 from ioi_storage import verify_ics23
 from ioi_storage.verify import InvalidProof, verify_many, verify_range
 
-from ioi_exec.cli.options import Commands, add_command, hex_value, print_fields, print_json
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    hex_value,
+    print_fields,
+    print_json,
+)
 from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import InputError
 from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, parse

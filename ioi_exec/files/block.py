@@ -10,9 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from ioi_exec.block.header import (
+    BLOCK_ID_BYTES,
+    EXTRA_BYTES,
+    MAX_INT64,
+    PROPOSER_BYTES,
+    BlockHeader,
+)
 from ioi_exec.errors import InputError, LimitExceeded
-from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, number, parse
-from ioi_exec.header import BLOCK_ID_BYTES, EXTRA_BYTES, MAX_INT64, PROPOSER_BYTES, BlockHeader
+from ioi_exec.files.strict_json import (
+    Malformed,
+    fields,
+    hex_bytes,
+    json_object,
+    number,
+    parse,
+)
 from ioi_exec.limits import Limits
 from ioi_exec.vm.payments import ADDRESS_BYTES, MAX_U64, MAX_U128, encode_transfer
 

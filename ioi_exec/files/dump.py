@@ -12,9 +12,17 @@ import json
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Iterator
 
+from ioi_exec.block.header import MAX_INT64
 from ioi_exec.errors import InputError
-from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, number, parse, written
-from ioi_exec.header import MAX_INT64
+from ioi_exec.files.strict_json import (
+    Malformed,
+    fields,
+    hex_bytes,
+    json_object,
+    number,
+    parse,
+    written,
+)
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.loading import VMSpec
 

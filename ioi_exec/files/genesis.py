@@ -6,8 +6,21 @@ from __future__ import annotations
 from typing import Any, BinaryIO, Iterator
 
 from ioi_exec.errors import InputError
-from ioi_exec.files.strict_json import Malformed, fields, hex_bytes, json_object, number, parse
-from ioi_exec.vm.payments import ADDRESS_BYTES, MAX_U64, MAX_U128, account_key, encode_account
+from ioi_exec.files.strict_json import (
+    Malformed,
+    fields,
+    hex_bytes,
+    json_object,
+    number,
+    parse,
+)
+from ioi_exec.vm.payments import (
+    ADDRESS_BYTES,
+    MAX_U64,
+    MAX_U128,
+    account_key,
+    encode_account,
+)
 
 
 def read_genesis(stream: BinaryIO, name: str, *, accounts: bool) -> dict[bytes, bytes]:

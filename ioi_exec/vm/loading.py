@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, Mapping, Sequence
 
-from ioi_shm import payments_vm
-
 from ioi_shm import native_info
 
 from ioi_exec.errors import VMError, VMMismatch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ioi_exec.context import EndContext, TxContext
-from ioi_exec.receipt import Receipts
+from ioi_exec.block.context import EndContext, TxContext
+from ioi_exec.block.receipt import Receipts
 from ioi_exec.vm.payments import (
     ACCOUNT_BYTES,
     ADDRESS_BYTES,

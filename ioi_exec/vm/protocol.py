@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ContextManager, Iterator, Protocol, TypeVar
 
-from ioi_exec.context import TxContext
+from ioi_exec.block.context import TxContext
 
 T = TypeVar("T", contravariant=True)
 

@@ -12,7 +12,7 @@
 
 #include "mvmemory.h"
 
-typedef enum ioi_event_kind { /* ioi_exec/record.py says what each tells */
+typedef enum ioi_event_kind { /* ioi_exec/block/record.py says what each tells */
     IOI_EVENT_EXECUTE = 1,
     IOI_EVENT_VALIDATE,
     IOI_EVENT_ABORT,

@@ -6,7 +6,7 @@
  * block builds on or that a lower transaction wrote, deleted ones included; other absent keys that a scan met or that lie
  * in a scanned range are left out, for which of them a scan meets depends on the schedule.
  *
- * Rows are as NumPy takes them (ioi_exec/record.py): little endian, unaligned, in order of `tx` and then key (events: by
+ * Rows are as NumPy takes them (ioi_exec/block/record.py): little endian, unaligned, in order of `tx` and then key (events: by
  * worker, in order of their ends). Keys are numbered in byte order, those that some row names.
  */
 #ifndef IOI_ROWS_H

@@ -1,4 +1,4 @@
-/* What executing each transaction took: a log per worker, made into rows only where somebody asks (ioi_exec/per_tx.py).
+/* What executing each transaction took: a log per worker, made into rows only where somebody asks (ioi_exec/block/per_tx.py).
  *
  * A span is one execution, or several in a row that are too cheap to read the clock for each: a reading takes a fifth of a payment.
  * It is a log, not a row for each transaction, so that no line of memory is touched for a transaction that others touch too.
@@ -20,7 +20,7 @@ typedef struct ioi_span {
     uint32_t suspensions;
     uint64_t ns;          /* of all, without the time they waited for other transactions */
 } ioi_span;
-static_assert(sizeof(ioi_span) == 24, "ioi_exec/per_tx.py reads them as they are");
+static_assert(sizeof(ioi_span) == 24, "ioi_exec/block/per_tx.py reads them as they are");
 
 /* A piece of a log; the newest hangs in its worker's slot. */
 enum { IOI_SPANS_PIECE = 40 };

@@ -8,10 +8,10 @@ Knows nothing of transactions or execution. Errors derive from StorageError.
 """
 
 from ._core import merkle_root as receipts_merkle_root
-from .checking import Checked, check
-from .chunks import CHUNK_BYTES as chunk_bytes
-from .chunks import CHUNK_LIMIT as chunk_limit
-from .chunks import Chunk
+from .checking.examine import Finding
+from .checking.process import Checked, check
+from .disk.rows import KEY_LIMIT as key_limit
+from .disk.rows import VersionRow
 from .errors import (
     BadChunk,
     DiskFull,
@@ -31,21 +31,21 @@ from .errors import (
     Unprovable,
     VersionMissing,
 )
-from .examine import Finding
-from .iavl import Iavl  # registers itself
-from .jellyfish import Jellyfish  # registers itself
-from .manifest import MANIFEST_LIMIT as manifest_limit
-from .manifest import Manifest
+from .moving.chunks import CHUNK_BYTES as chunk_bytes
+from .moving.chunks import CHUNK_LIMIT as chunk_limit
+from .moving.chunks import Chunk
+from .moving.manifest import MANIFEST_LIMIT as manifest_limit
+from .moving.manifest import Manifest
+from .moving.restore import Restore
 from .overlay import OverlayStore
-from .prove import RangeProof
+from .proofs.prove import RangeProof
 from .reader import Reader
-from .restore import Restore
-from .rows import KEY_LIMIT as key_limit
-from .rows import VersionRow
-from .staged import Staged
 from .state import Change, State
 from .store import Store
-from .threads import Threads
+from .trees.iavl import Iavl  # registers itself
+from .trees.jellyfish import Jellyfish  # registers itself
+from .trees.staged import Staged
+from .trees.threads import Threads
 
 __all__ = [
     "BadChunk",

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from .disk.rows import VersionRow
 from .errors import StaleStage, StorageClosed, VersionMissing
-from .rows import VersionRow
-from .staged import Staged, version_row
 from .state import Pairs, Rows, State
+from .trees.staged import Staged, version_row
 
 
 class OverlayStore(State):

@@ -7,12 +7,18 @@ from typing import Any
 
 import lmdb
 
-from . import marks
-from .environment import open_environment, open_memory, open_tables, translate, translated
+from .disk import marks
+from .disk.environment import (
+    open_environment,
+    open_memory,
+    open_tables,
+    translate,
+    translated,
+)
+from .disk.rows import KEY_LIMIT
 from .errors import StorageClosed, StorageError
-from .lag import merged
-from .rows import KEY_LIMIT
-from .snapshot import Snapshot
+from .history.snapshot import Snapshot
+from .latest.lag import merged
 
 
 class Reader:

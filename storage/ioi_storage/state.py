@@ -10,12 +10,15 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from . import diff, flat, ics23, prove, staged, walk
+from .disk.rows import VersionRow, corrupt, decode_value, value_key
 from .errors import StaleStage, UnorderedTree
-from .prove import RangeProof
-from .rows import VersionRow, corrupt, decode_value, value_key
-from .staged import Staged
-from .trees import Batch, Leaf, Map, ReadNodes, Tree, TreeHead
+from .history import diff
+from .latest import flat
+from .proofs import ics23, prove
+from .proofs.prove import RangeProof
+from .trees import staged, walk
+from .trees.seam import Batch, Leaf, Map, ReadNodes, Tree, TreeHead
+from .trees.staged import Staged
 
 if TYPE_CHECKING:
     from .overlay import OverlayStore

@@ -11,20 +11,29 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from . import catchup, commit, directory, making, marks, process, prune, rollback
-from .chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
-from .environment import Tables, open_tables, translate, translated
-from .errors import RollbackUnfinished, StaleStage, StorageClosed, StorageError, StorageIOError
-from .genesis import no_garbage_collection
-from .lag import Lag, merged
-from .making import StrPath
-from .manifest import Manifest
-from .rows import Creation, VersionRow
-from .snapshot import Point, Snapshot
-from .staged import Staged, version_row
+from . import process
+from .disk import commit, directory, making, marks
+from .disk.environment import Tables, open_tables, translate, translated
+from .disk.making import StrPath
+from .disk.rows import Creation, VersionRow
+from .errors import (
+    RollbackUnfinished,
+    StaleStage,
+    StorageClosed,
+    StorageError,
+    StorageIOError,
+)
+from .history import prune, rollback
+from .history.snapshot import Point, Snapshot
+from .latest import catchup
+from .latest.lag import Lag, merged
+from .latest.upkeep import Upkeep
+from .moving.chunks import CHUNK_BYTES, CHUNK_LIMIT, Chunk, cut
+from .moving.genesis import no_garbage_collection
+from .moving.manifest import Manifest
 from .state import Pairs, Rows, State, value_in, value_of
-from .trees import TreeHead, tree_named
-from .upkeep import Upkeep
+from .trees.seam import TreeHead, tree_named
+from .trees.staged import Staged, version_row
 
 T = TypeVar("T")
 

@@ -12,11 +12,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 import harness_build
 import mutants
 import pitfalls
+import pytest
 
 SECONDS = float(os.environ.get("IOI_CORE_SECONDS", "40"))
 SEED = int(os.environ.get("IOI_CORE_SEED", "1"))

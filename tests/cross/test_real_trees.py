@@ -19,11 +19,11 @@ from typing import Any, Optional
 import naive_iavl
 import pytest
 from histories import Version, history
-from naive_tree import naive_root
-
 from ioi_storage import Restore, Store
 from ioi_storage.errors import UnknownTree
-from ioi_storage.trees import tree_named
+from ioi_storage.trees.seam import tree_named
+from naive_tree import naive_root
+
 from tools.peers.peer import Peer
 from tools.peers.programs import HERE as SOURCES
 from tools.peers.programs import PROGRAMS, BuildFailed, Unavailable, program

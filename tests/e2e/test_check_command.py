@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-
-from ioi_storage.trees import _trees
+from ioi_storage.trees.seam import _trees
 
 Cli = Callable[..., Any]
 A, B = "aa" * 32, "bb" * 32

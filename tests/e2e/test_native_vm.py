@@ -7,9 +7,9 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import ioi_shm
 import pytest
 
-import ioi_shm
 from ioi_exec import ExecutionMachine, VMError
 
 SOURCE = Path(__file__).parent / "native" / "counter.c"

@@ -7,7 +7,14 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, Receipts, StateView, TxContext
+from ioi_exec import (
+    BlockHeader,
+    BlockResult,
+    ExecutionMachine,
+    Receipts,
+    StateView,
+    TxContext,
+)
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 from ioi_exec.vm.payments_reference import PaymentsReference
 

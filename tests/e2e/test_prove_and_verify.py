@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-
 from ioi_storage import ics23
 
 Cli = Callable[..., Any]

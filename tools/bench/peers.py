@@ -38,10 +38,10 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple, Optional, Protocol
 
 import psutil
-
 from ioi_storage import Store, Threads, receipts_merkle_root
 from ioi_storage._core import sha256_backend
 from ioi_storage.errors import UnknownTree
+
 from tools.peers.peer import Peer
 from tools.peers.programs import Unavailable, program
 

@@ -17,8 +17,9 @@ import tempfile
 from typing import Any
 
 from ioi_storage._core import sha256_backend
-from tools.bench import sha256, storage_load, storage_reads
+
 from ioi_stress.text import table
+from tools.bench import sha256, storage_load, storage_reads
 from tools.bench.figures import Figure
 from tools.bench.storage_load import Load
 

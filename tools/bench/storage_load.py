@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import psutil
-
 from ioi_storage import Store, receipts_merkle_root
 from ioi_storage.store import UPKEEP_WRITES
 

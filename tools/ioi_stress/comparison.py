@@ -16,7 +16,6 @@ from typing import Any, Iterator, Mapping
 import numpy as np
 
 from ioi_exec import InputError
-
 from ioi_stress.figures import FIGURES, Figure
 from ioi_stress.interval import Interval
 from ioi_stress.result import Repetition, Result

@@ -7,7 +7,6 @@ from typing import Iterable, Mapping, TextIO
 
 from ioi_exec import BlockHeader
 from ioi_exec.files.strict_json import written
-
 from ioi_stress.workload import Block
 
 

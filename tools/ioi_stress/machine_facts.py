@@ -14,11 +14,11 @@ from time import perf_counter_ns
 from typing import Any, Callable
 
 import psutil
+from ioi_shm.memory import free_memory
+from ioi_storage._core import sha256_backend
 
 from ioi_exec import __version__
 from ioi_exec.cores import available_cores
-from ioi_shm.memory import free_memory
-from ioi_storage._core import sha256_backend
 
 _LOOPS = 20_000
 _HASHES = 2_000

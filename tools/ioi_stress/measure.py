@@ -22,10 +22,18 @@ from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
 
 from ioi_exec import (
-    BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, StateError, StateExists, VMFault,
+    BlockHeader,
+    BlockResult,
+    Error,
+    ExecutionMachine,
+    InputError,
+    InputTypeError,
+    Progress,
+    StateError,
+    StateExists,
+    VMFault,
 )
-from ioi_exec.executors import SharedPools
-
+from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.machine_facts import machine_facts
 from ioi_stress.memory import MemoryWatch

@@ -10,9 +10,8 @@ from typing import Mapping
 import numpy as np
 
 from ioi_exec import BlockResult, Diverged, ExecutionMachine, InputError
-from ioi_exec.executors import SharedPools
-from ioi_exec.record import Record
-
+from ioi_exec.block.record import Record
+from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interval import Interval
 from ioi_stress.measure import created, difference
 from ioi_stress.plan import Plan

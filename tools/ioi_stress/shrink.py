@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Callable, Iterator, Sequence, TypeVar
 
 from ioi_exec import Error, ExecutionMachine
-from ioi_exec.executors import SharedPools
-
+from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.measure import Mismatch, created, difference
 

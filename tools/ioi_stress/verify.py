@@ -10,7 +10,6 @@ from typing import Any, Mapping
 
 from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
-
 from ioi_stress.files import write_block, write_genesis
 from ioi_stress.policy_text import policy_text
 from ioi_stress.result import Verification

@@ -98,7 +98,7 @@ static void play_native(engine *e, ioi_native *native) {
 
 static uint32_t finished_code(void *context, uint32_t tx) { return ioi_finished(context, tx)->receipt.code; }
 
-/* The way of ioi_exec/workers/part.py: operations go on where they stopped, an incarnation cut short starts again. */
+/* The way of ioi_exec/execution/workers/part.py: operations go on where they stopped, an incarnation cut short starts again. */
 static void play_resuming(engine *e, ioi_worker *w, ioi_view *view) {
     uint32_t tx;
     for (;;) {

@@ -88,7 +88,7 @@ static int close_mark(world *w, uint64_t mark, int undo) {
     return x->state->close(x->state, mark, undo);
 }
 
-/* ---- scans: base, the block's writes and own writes merged, as ioi_exec/workers/view.py does ------------------------ */
+/* ---- scans: base, the block's writes and own writes merged, as ioi_exec/execution/workers/view.py does ------------------------ */
 
 typedef struct bound {
     uint8_t bytes[KEY_LEN_MAX + 1];

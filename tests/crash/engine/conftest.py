@@ -10,7 +10,7 @@ from typing import Iterator
 import pytest
 from processes import open_files, workers_of
 
-from ioi_exec.executors import SharedPools
+from ioi_exec.execution.executors import SharedPools
 
 
 def _there() -> tuple[int, set[str], set[int]]:

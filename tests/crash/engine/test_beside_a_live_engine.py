@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ioi_exec import ExecutionMachine, StaleResult
-from ioi_exec.executors import SharedPools
+from ioi_exec.execution.executors import SharedPools
 
 TXS = [b"\1\2", b"\2\1", b"\3"]
 WRITER = f"""

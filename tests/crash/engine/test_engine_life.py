@@ -18,8 +18,15 @@ import pytest
 from faulty_vms import Ledger
 from processes import gone, workers_of
 
-from ioi_exec import ExecutionMachine, MachineBusy, Receipt, Revert, StateView, TxContext
-from ioi_exec.executors import SharedPools
+from ioi_exec import (
+    ExecutionMachine,
+    MachineBusy,
+    Receipt,
+    Revert,
+    StateView,
+    TxContext,
+)
+from ioi_exec.execution.executors import SharedPools
 
 SLOW_VM = """
 import time

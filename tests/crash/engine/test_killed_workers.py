@@ -14,10 +14,17 @@ import pytest
 from faulty_vms import Killer, Ledger, Sleeper
 from processes import alive
 
-from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, Limits, Receipt, VMFault
-from ioi_exec.executors import SharedPools
+from ioi_exec import (
+    BlockHeader,
+    BlockResult,
+    ExecutionMachine,
+    Limits,
+    Receipt,
+    VMFault,
+)
+from ioi_exec.execution.executors import SharedPools
+from ioi_exec.execution.workers.pool import Pool
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
-from ioi_exec.workers.pool import Pool
 
 
 def random_txs(rng: random.Random, n: int, keys: int = 6) -> list[bytes]:
@@ -222,7 +229,7 @@ def test_a_transaction_that_hangs_is_named(pools: SharedPools) -> None:
 @pytest.fixture
 def dying_starters(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Workers that die before they take any part in a block."""
-    from ioi_exec.workers import pool
+    from ioi_exec.execution.workers import pool
 
     started: list[int] = []
     start = Pool._start_processes

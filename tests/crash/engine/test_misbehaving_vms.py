@@ -8,7 +8,7 @@ import pytest
 from faulty_vms import Invariant, Loops, Phantoms, Raiser, Swallows
 
 from ioi_exec import BlockResult, ExecutionMachine, Limits, VMFault
-from ioi_exec.executors import SharedPools
+from ioi_exec.execution.executors import SharedPools
 
 PATIENCE = Limits(stall_seconds=600.0)  # a loop that only this ended would outlast the test
 

@@ -11,7 +11,7 @@ import pytest
 from processes import workers_of
 
 from ioi_exec import ExecutionMachine, ResourceError, StateCorrupt, StateView, TxContext
-from ioi_exec.executors import SharedPools
+from ioi_exec.execution.executors import SharedPools
 
 WORKERS = [0, 1, 2]
 

@@ -12,8 +12,19 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import BlockHeader, EndContext, ExecutionMachine, Limits, Receipts, ResourceError, Revert, StateView, TxContext, VMError
-from ioi_exec.executors import SharedPools
+from ioi_exec import (
+    BlockHeader,
+    EndContext,
+    ExecutionMachine,
+    Limits,
+    Receipts,
+    ResourceError,
+    Revert,
+    StateView,
+    TxContext,
+    VMError,
+)
+from ioi_exec.execution.executors import SharedPools
 
 
 class ModuleLevel:

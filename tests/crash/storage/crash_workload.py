@@ -15,7 +15,6 @@ history, whose last marks but one say of both what may be there.
 from __future__ import annotations
 
 import json
-import os
 import random
 import sys
 import time
@@ -26,8 +25,9 @@ from typing import Any, Optional, TypeVar
 
 import lmdb
 import shimmed
-
-from ioi_storage import DiskFull, Restore, Store, directory, store, upkeep
+from ioi_storage import DiskFull, Restore, Store, store
+from ioi_storage.disk import directory
+from ioi_storage.latest import upkeep
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ def small() -> None:
     """The upkeep process has something to do all the time, in many transactions."""
     store.UPKEEP_WRITES, store.LAG_WRITES, store.LAG_VERSIONS = 30, 600, 12
     shrink = "from ioi_storage import catchup, prune; catchup.STEP = 40; prune.STEP = 60; "
-    upkeep._BOOT = upkeep._BOOT.replace("from ioi_storage.upkeep", shrink + "from ioi_storage.upkeep")
+    upkeep._BOOT = upkeep._BOOT.replace("from ioi_storage.latest.upkeep", shrink + "from ioi_storage.latest.upkeep")
 
 
 def main(root: Path, source: Path, seed: int, tree: str) -> None:

@@ -17,15 +17,23 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
+import ioi_storage.disk.writer
 import shimmed
 from crash_workload import FIELDS
+from ioi_storage import (
+    DiskFull,
+    Restore,
+    StorageClosed,
+    StorageError,
+    StorageIOError,
+    Store,
+)
+from ioi_storage.history import prune, rollback
+from ioi_storage.latest import catchup
+from ioi_storage.moving import genesis
 from judge import examined
-
-import ioi_storage.writer
-from ioi_storage import DiskFull, Manifest, Restore, StorageClosed, StorageError, StorageIOError, Store
-from ioi_storage import catchup, genesis, prune, rollback
 
 Pairs = dict[bytes, bytes]
 KEYS = [b"key%02d" % number for number in range(60)]
@@ -50,7 +58,7 @@ def commit(store: Store) -> None:
 def small_steps() -> None:
     """Many transactions."""
     catchup.STEP, prune.STEP, rollback.STEP = 15, 20, 5
-    ioi_storage.writer._PAIRS = genesis._CHUNK = 20
+    ioi_storage.disk.writer._PAIRS = genesis._CHUNK = 20
 
 
 class Run:

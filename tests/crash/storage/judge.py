@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from crash_workload import FIELDS, batch, digest
-
 from ioi_storage import Manifest, Restore, RollbackUnfinished, Store
-from ioi_storage.environment import data_file, open_environment, open_tables
-from ioi_storage.examine import examine
-from ioi_storage.truncation import refuse_if_truncated
+from ioi_storage.checking.examine import examine
+from ioi_storage.disk.environment import data_file, open_environment, open_tables
+from ioi_storage.disk.truncation import refuse_if_truncated
 
 
 def examined(path: Path) -> list[str]:

@@ -21,7 +21,6 @@ from typing import Optional
 
 import shimmed
 from fault_sweep import OPERATIONS, Run, reopened, small_steps
-
 from ioi_storage import Store
 
 

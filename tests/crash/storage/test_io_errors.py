@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import shimmed
-
 from ioi_storage import StateCorrupt, StorageClosed, StorageIOError, Store, check
 from ioi_storage import store as store_module
 

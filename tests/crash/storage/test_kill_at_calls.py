@@ -19,9 +19,8 @@ from pathlib import Path
 import judge
 import pytest
 import shimmed
-from test_write_replay import Expectation
-
 from ioi_storage import Store, check
+from test_write_replay import Expectation
 
 KILLS = int(os.environ.get("IOI_STORAGE_KILLS", "30"))
 TREES = ["iavl", "jellyfish"]

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ioi_storage import DiskFull, Store, check
-from ioi_storage import making
 from ioi_storage import store as store_module
-from ioi_storage.environment import open_environment
+from ioi_storage.disk import making
+from ioi_storage.disk.environment import open_environment
 
 TREES = ["iavl", "jellyfish"]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

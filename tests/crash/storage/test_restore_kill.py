@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ioi_storage import Store, check
-from ioi_storage.trees import _trees
+from ioi_storage.trees.seam import _trees
 
 KILLS = int(os.environ.get("IOI_STORAGE_KILLS", "30"))
 TREES = sorted(_trees)
@@ -26,9 +25,9 @@ RESTORE = """
 import os, signal, sys
 path, source, fatal = sys.argv[1], sys.argv[2], int(sys.argv[3])
 import lmdb
-import ioi_storage.restore as module
-import ioi_storage.writer
-module.writer = ioi_storage.writer
+import ioi_storage.moving.restore as module
+import ioi_storage.disk.writer
+module.writer = ioi_storage.disk.writer
 from ioi_storage import Manifest, Restore
 module.writer._PAIRS = 200  # many transactions
 calls = 0

@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from storage_writer import batch, genesis, header
-
 from ioi_storage import StateMissing, Store, check
+from storage_writer import batch, genesis, header
 
 KILLS = int(os.environ.get("IOI_STORAGE_KILLS", "30"))
 WRITER = Path(__file__).with_name("storage_writer.py")

@@ -10,11 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Any, Iterator
 
+import ioi_storage
 import psutil
 import pytest
 from chaos_workloads import Ledger, payments, processes_in, programs
 
-import ioi_storage
 from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
 from ioi_stress.chaos.attack import Attack

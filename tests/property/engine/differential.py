@@ -10,16 +10,16 @@ from typing import Any, Callable, Iterator
 import ioi_storage
 from ioi_shm.memory import STEP_BYTES
 from ioi_storage import State
+from naive_state import applied, root_of
 
 from ioi_exec import BlockHeader, Limits, Policy
-from ioi_exec.base import CommittedState
-from ioi_exec.executor import Block, Outcome
-from ioi_exec.parallel import ParallelExecutor
-from ioi_exec.preparation import block_context
-from ioi_exec.sequential import SequentialExecutor
+from ioi_exec.block.preparation import block_context
+from ioi_exec.execution.executor import Block, Outcome
+from ioi_exec.execution.parallel import ParallelExecutor
+from ioi_exec.execution.sequential import SequentialExecutor
+from ioi_exec.execution.workers.pool import Pool
+from ioi_exec.state.base import CommittedState
 from ioi_exec.vm.loading import LoadedVM, load_vm
-from ioi_exec.workers.pool import Pool
-from naive_state import applied, root_of
 
 WORKERS = (1, 2, 3, 4, 8)
 

@@ -16,9 +16,9 @@ from program_vm import Program, Run
 from random_blocks import Author, random_policy, random_state
 
 from ioi_exec import Limits, Revert, StateView, TxContext
-from ioi_exec.executor import Outcome
-from ioi_exec.parallel import ParallelExecutor
-from ioi_exec.sequential import SequentialExecutor
+from ioi_exec.execution.executor import Outcome
+from ioi_exec.execution.parallel import ParallelExecutor
+from ioi_exec.execution.sequential import SequentialExecutor
 
 BLOCKS = 1_000
 BLOCKS_PER_STATE = 25

@@ -11,13 +11,18 @@ from differential import WORKERS, Chain, Pools, difference, loaded, rngs, seed_o
 from random_blocks import random_policy
 
 from ioi_exec import BlockHeader, Limits
-from ioi_exec.executor import Block
-from ioi_exec.native import NativeSequentialExecutor
-from ioi_exec.parallel import ParallelExecutor
-from ioi_exec.preparation import block_context
-from ioi_exec.sequential import SequentialExecutor
+from ioi_exec.block.preparation import block_context
+from ioi_exec.execution.executor import Block
+from ioi_exec.execution.native import NativeSequentialExecutor
+from ioi_exec.execution.parallel import ParallelExecutor
+from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.vm.loading import load_vm
-from ioi_exec.vm.payments import account_key, decode_account, encode_account, encode_transfer
+from ioi_exec.vm.payments import (
+    account_key,
+    decode_account,
+    encode_account,
+    encode_transfer,
+)
 from ioi_exec.vm.payments_reference import PaymentsReference
 
 BLOCKS = 1_000

@@ -7,13 +7,23 @@ import random
 from typing import Any, Iterator
 
 import pytest
-from differential import WORKERS, Chain, Compared, Pools, check, loaded, rngs, seed_of_run
+from differential import (
+    WORKERS,
+    Chain,
+    Compared,
+    Pools,
+    check,
+    loaded,
+    rngs,
+    seed_of_run,
+)
 from program_vm import ProgramVM
 from random_blocks import random_block, random_policy, random_state
 
-from ioi_exec import Limits, parallel
-from ioi_exec.executor import Outcome
-from ioi_exec.parallel import ParallelExecutor
+from ioi_exec import Limits
+from ioi_exec.execution import parallel
+from ioi_exec.execution.executor import Outcome
+from ioi_exec.execution.parallel import ParallelExecutor
 
 BLOCKS = 10_000
 RESTLESS_BLOCKS = 1_000

@@ -7,15 +7,25 @@ import random
 from typing import Any, Iterator
 
 import pytest
-from differential import WORKERS, Chain, Compared, Pools, difference, loaded, rngs, seed_of_run
+from differential import (
+    WORKERS,
+    Chain,
+    Compared,
+    Pools,
+    difference,
+    loaded,
+    rngs,
+    seed_of_run,
+)
 from program_vm import ProgramVM
 from random_blocks import random_block, random_state
 
-from ioi_exec import Limits, Record, parallel, sequential
-from ioi_exec.executor import BaseState, Block, Outcome
-from ioi_exec.overlay import Overlay, WriteSet
-from ioi_exec.parallel import ParallelExecutor
-from ioi_exec.ranges import within
+from ioi_exec import Limits, Record
+from ioi_exec.execution import parallel, sequential
+from ioi_exec.execution.executor import BaseState, Block, Outcome
+from ioi_exec.execution.overlay import Overlay, WriteSet
+from ioi_exec.execution.parallel import ParallelExecutor
+from ioi_exec.state.ranges import within
 
 STATES = 8
 TINY_STATES = 1

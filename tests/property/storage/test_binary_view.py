@@ -6,9 +6,8 @@ import random
 from hashlib import sha256
 
 import pytest
-
 from ioi_storage import Store
-from ioi_storage.trees import Inner, Leaf, Node, TreeHead
+from ioi_storage.trees.seam import Inner, Leaf, Node, TreeHead
 
 
 def rehash(store: Store, node: Node | None, leaves: list[Leaf]) -> bytes:

@@ -10,10 +10,9 @@ from typing import Any
 
 import lmdb
 import pytest
-
 from ioi_storage import FormatMismatch, StateCorrupt, Store
-from ioi_storage.rows import TABLES
-from ioi_storage.trees import _trees
+from ioi_storage.disk.rows import TABLES
+from ioi_storage.trees.seam import _trees
 
 FLIPS = int(os.environ.get("IOI_STORAGE_FLIPS", "150"))
 KEYS = [b"key%04d" % i for i in range(300)]

@@ -12,19 +12,27 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import ioi_storage.store as store_module
 import lmdb
 import pytest
-
-import ioi_storage.store as store_module
-from ioi_storage import Finding, Store, catchup, check, prune, rollback
-from ioi_storage.environment import open_environment, open_tables
-from ioi_storage.errors import StorageError
-from ioi_storage.examine import examine
-from ioi_storage.prune import records
-from ioi_storage.rows import (
-    TABLES, Creation, decode_value, decode_version, encode_creation, encode_version, put_row, seal,
+from ioi_storage import Finding, Store, check
+from ioi_storage.checking.examine import examine
+from ioi_storage.disk.environment import open_environment, open_tables
+from ioi_storage.disk.rows import (
+    TABLES,
+    Creation,
+    decode_value,
+    decode_version,
+    encode_creation,
+    encode_version,
+    put_row,
+    seal,
 )
-from ioi_storage.trees import _trees
+from ioi_storage.errors import StorageError
+from ioi_storage.history import prune, rollback
+from ioi_storage.history.prune import records
+from ioi_storage.latest import catchup
+from ioi_storage.trees.seam import _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "8"))
 FLIPS = int(os.environ.get("IOI_STORAGE_FLIPS", "150"))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ioi_storage import Staged, Store
+from ioi_storage.history.prune import records
+from ioi_storage.trees import jellyfish
 from naive_tree import naive_root
 from test_check import examined
-
-from ioi_storage import Staged, Store, jellyfish
-from ioi_storage.prune import records
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "8"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

@@ -8,13 +8,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import ioi_storage.store as store_module
-from ioi_storage import Store, catchup, marks, rollback
+import pytest
+from ioi_storage import Store
+from ioi_storage.disk import marks
+from ioi_storage.disk.rows import decode_value
 from ioi_storage.errors import StateCorrupt
-from ioi_storage.rows import decode_value
-
+from ioi_storage.history import rollback
+from ioi_storage.latest import catchup
 from test_bit_flips import FIELDS, flipped, live_rows
 
 KEYS = [b"key%03d" % i for i in range(60)]

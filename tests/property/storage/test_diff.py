@@ -7,9 +7,8 @@ import random
 from typing import Any
 
 import pytest
-
 from ioi_storage import StaleStage, State, Store, VersionMissing
-from ioi_storage.trees import _trees
+from ioi_storage.trees.seam import _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "15"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

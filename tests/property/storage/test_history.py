@@ -9,9 +9,9 @@ import random
 from typing import Any
 
 import pytest
+from ioi_storage import State, Store
+from ioi_storage.trees import jellyfish
 from naive_tree import naive_root
-
-from ioi_storage import State, Store, jellyfish
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "40"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

@@ -11,9 +11,8 @@ from typing import Any, Optional
 
 import naive_iavl
 import pytest
-
 from ioi_storage import Store
-from ioi_storage.trees import Inner, Leaf, Node, TreeHead
+from ioi_storage.trees.seam import Inner, Leaf, Node, TreeHead
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "40"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

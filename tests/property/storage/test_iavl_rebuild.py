@@ -9,10 +9,9 @@ from typing import NamedTuple, Optional, Union
 
 import pytest
 import xxhash
+from ioi_storage.trees import iavl_rebuild
+from ioi_storage.trees.seam import Leaf, TreeHead
 from naive_iavl import Node, put, remove, root_of, varint, zigzag
-
-from ioi_storage import iavl_rebuild
-from ioi_storage.trees import Leaf, TreeHead
 
 Rows = dict[bytes, bytes]
 

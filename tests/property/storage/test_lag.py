@@ -18,11 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import ioi_storage.store as store_module
-from ioi_storage import Reader, Store, catchup, lag, marks, prune, upkeep
+import pytest
+from ioi_storage import Reader, Store
 from ioi_storage import check as check_file
+from ioi_storage.disk import marks
+from ioi_storage.history import prune
+from ioi_storage.latest import catchup, lag, upkeep
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "30"))
 KEYS = [b"k%02d" % i for i in range(40)]

@@ -11,10 +11,9 @@ import threading
 from typing import Any
 
 import pytest
-
 from ioi_storage import OverlayStore, StateCorrupt, StorageIOError, Store
-from ioi_storage.staged import Staged
-from ioi_storage.threads import Threads
+from ioi_storage.trees.staged import Staged
+from ioi_storage.trees.threads import Threads
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

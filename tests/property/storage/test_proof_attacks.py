@@ -13,11 +13,17 @@ from functools import partial
 from typing import Any
 
 import pytest
+from ioi_storage.proofs.prove import _encoded
+from ioi_storage.proofs.verify import (
+    FORMAT,
+    INNER,
+    InvalidProof,
+    verify_absence,
+    verify_existence,
+    verify_many,
+    verify_range,
+)
 from test_proofs import Naive, both, random_state, refused
-
-from ioi_storage.prove import _encoded
-from ioi_storage.trees import Leaf, TreeHead
-from ioi_storage.verify import FORMAT, INNER, InvalidProof, verify_absence, verify_existence, verify_many, verify_range
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "25"))
 FUZZ = int(os.environ.get("IOI_PROOF_FUZZ", "3000"))

@@ -17,12 +17,18 @@ from typing import Any, Optional
 
 import naive_iavl
 import pytest
+from ioi_storage import Store
+from ioi_storage.proofs import prove, verify
+from ioi_storage.proofs.verify import (
+    InvalidProof,
+    verify_absence,
+    verify_existence,
+    verify_many,
+    verify_range,
+)
+from ioi_storage.trees.jellyfish import Jellyfish
+from ioi_storage.trees.seam import Inner, Leaf, Node, TreeHead
 from naive_tree import naive_root
-
-from ioi_storage import Store, prove, verify
-from ioi_storage.jellyfish import Jellyfish
-from ioi_storage.trees import Inner, Leaf, Node, TreeHead
-from ioi_storage.verify import InvalidProof, verify_absence, verify_existence, verify_many, verify_range
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "25"))
 

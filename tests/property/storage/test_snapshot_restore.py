@@ -12,12 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from ioi_storage import jellyfish, writer
-from ioi_storage import BadChunk, Chunk, Manifest, Restore, RootMismatch, StateExists, StateInUse, StorageError, Store, check
-from ioi_storage.chunks import Pair, Part, read_chunk
-from ioi_storage.trees import _trees
-from ioi_storage.varint import varint
+from ioi_storage import (
+    BadChunk,
+    Chunk,
+    Manifest,
+    Restore,
+    RootMismatch,
+    StateExists,
+    StateInUse,
+    StorageError,
+    Store,
+    check,
+)
+from ioi_storage.disk import writer
+from ioi_storage.moving.chunks import Pair, Part, read_chunk
+from ioi_storage.proofs.varint import varint
+from ioi_storage.trees import jellyfish
+from ioi_storage.trees.seam import _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
 TREES = sorted(_trees)

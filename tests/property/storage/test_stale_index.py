@@ -8,9 +8,8 @@ from typing import Any
 
 import lmdb
 import pytest
-
 from ioi_storage import Store, _core
-from ioi_storage.rows import TABLES, unseal
+from ioi_storage.disk.rows import TABLES, unseal
 
 KEYS = [b"%d" % i for i in range(400)] + [b"69235", b"95303"]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

@@ -7,13 +7,15 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import ioi_storage.store as store_module
-from ioi_storage import Store, VersionMissing, catchup, jellyfish, prune, rollback, upkeep
-from ioi_storage.prune import records
-from ioi_storage.rows import value_key
-from ioi_storage.trees import Inner, Node, TreeHead, _trees
+import pytest
+from ioi_storage import Store, VersionMissing
+from ioi_storage.disk.rows import value_key
+from ioi_storage.history import prune, rollback
+from ioi_storage.history.prune import records
+from ioi_storage.latest import catchup
+from ioi_storage.trees import jellyfish
+from ioi_storage.trees.seam import Inner, Node, TreeHead, _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "20"))
 KEYS = [b"k%03d" % i for i in range(60)]

@@ -9,14 +9,14 @@ import os
 from typing import Any, Mapping, Sequence
 
 import pytest
+from program_fuzz import random_transactions, scans
 
 from ioi_exec import ExecutionMachine, Limits, Receipt
-from ioi_exec.executors import SharedPools
+from ioi_exec.execution.executors import SharedPools
 from ioi_exec.testing import assert_serializable
 from ioi_stress.vm import NativeProgram, Program
 from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, make, parameters_of
-from program_fuzz import random_transactions, scans
 
 SEED = int(os.environ.get("IOI_SEED", "1"))
 WORKERS = (1, 2, 4)

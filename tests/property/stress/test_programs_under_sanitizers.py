@@ -13,9 +13,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from program_fuzz import named_keys, random_transactions, scans
 
 from ioi_exec import ExecutionMachine
-from program_fuzz import named_keys, random_transactions, scans
 
 ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "tools" / "ioi_stress" / "native"

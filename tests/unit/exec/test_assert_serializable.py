@@ -6,13 +6,22 @@ from typing import Any, Callable
 
 import pytest
 
-from ioi_exec import BlockHeader, EndContext, Limits, Receipt, Receipts, Revert, StateView, TxContext
-from ioi_exec.executor import BaseState, Block, Executor, OnReceipt, Outcome
-from ioi_exec.executors import OwnExecutors
-from ioi_exec.native import NativeSequentialExecutor
-from ioi_exec.progress import OnProgress
-from ioi_exec.result import Stats
-from ioi_exec.sequential import SequentialExecutor
+from ioi_exec import (
+    BlockHeader,
+    EndContext,
+    Limits,
+    Receipt,
+    Receipts,
+    Revert,
+    StateView,
+    TxContext,
+)
+from ioi_exec.block.progress import OnProgress
+from ioi_exec.block.result import Stats
+from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, Outcome
+from ioi_exec.execution.executors import OwnExecutors
+from ioi_exec.execution.native import NativeSequentialExecutor
+from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.testing import NotSerializable, assert_serializable
 from ioi_exec.vm.loading import LoadedVM
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer

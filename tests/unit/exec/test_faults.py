@@ -6,11 +6,21 @@ from typing import Any, Callable
 
 import pytest
 
-from ioi_exec import ExecutionMachine, Limits, Receipt, Receipts, Revert, StateCorrupt, StateView, TxContext, VMFault
-from ioi_exec.base import CommittedState
-from ioi_exec.executor import Block
-from ioi_exec.preparation import block_context, decided_header
-from ioi_exec.sequential import SequentialExecutor
+from ioi_exec import (
+    ExecutionMachine,
+    Limits,
+    Receipt,
+    Receipts,
+    Revert,
+    StateCorrupt,
+    StateView,
+    TxContext,
+    VMFault,
+)
+from ioi_exec.block.preparation import block_context, decided_header
+from ioi_exec.execution.executor import Block
+from ioi_exec.execution.sequential import SequentialExecutor
+from ioi_exec.state.base import CommittedState
 from ioi_exec.vm.loading import load_vm
 
 Make = Callable[..., ExecutionMachine]

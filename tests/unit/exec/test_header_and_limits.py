@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import BlockHeader, Error, InputError, InputTypeError, Limits, StateCorrupt
+from ioi_exec import (
+    BlockHeader,
+    Error,
+    InputError,
+    InputTypeError,
+    Limits,
+    StateCorrupt,
+)
 
 HEADERS = [
     BlockHeader(height=0),

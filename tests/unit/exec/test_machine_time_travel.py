@@ -8,6 +8,7 @@ from typing import Callable
 
 import lmdb
 import pytest
+from ioi_storage import verify_ics23
 
 from ioi_exec import (
     ExecutionMachine,
@@ -21,7 +22,6 @@ from ioi_exec import (
     TxContext,
     VersionMissing,
 )
-from ioi_storage import verify_ics23
 
 Make = Callable[..., ExecutionMachine]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ioi_exec import PER_TX, BlockResult, ExecutionMachine, Policy, StateView, TxContext
-from ioi_exec.executors import SharedPools
+from ioi_exec.execution.executors import SharedPools
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 
 NAP_NS = 2_000_000
@@ -100,7 +100,7 @@ def test_a_small_block_names_its_worker(pools: SharedPools) -> None:
 def test_numpy_is_loaded_only_where_it_is_asked_for() -> None:
     script = """
 import sys
-import ioi_exec.parallel, ioi_exec.workers.process, ioi_exec.cli
+import ioi_exec.execution.parallel, ioi_exec.execution.workers.process, ioi_exec.cli
 from ioi_exec import ExecutionMachine
 with ExecutionMachine.create(None, workers=0) as machine:
     result = machine.execute([b"x"])

@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import ExecutionMachine, InputError, InputTypeError, Policy, StateView, TxContext
-from ioi_exec.executors import SharedPools
+from ioi_exec import (
+    ExecutionMachine,
+    InputError,
+    InputTypeError,
+    Policy,
+    StateView,
+    TxContext,
+)
+from ioi_exec.execution.executors import SharedPools
 
 
 class Steps:

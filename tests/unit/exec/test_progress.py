@@ -8,8 +8,15 @@ from typing import Any, Iterator
 
 import pytest
 
-from ioi_exec import ExecutionMachine, Limits, MachineBusy, Progress, StateView, TxContext
-from ioi_exec.executors import SharedPools
+from ioi_exec import (
+    ExecutionMachine,
+    Limits,
+    MachineBusy,
+    Progress,
+    StateView,
+    TxContext,
+)
+from ioi_exec.execution.executors import SharedPools
 from ioi_exec.vm.payments import encode_transfer
 
 

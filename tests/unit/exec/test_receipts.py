@@ -6,10 +6,9 @@ import hashlib
 import random
 
 import pytest
-
-from ioi_exec import Receipt, Receipts
 from ioi_shm import receipt_leaves
 
+from ioi_exec import Receipt, Receipts
 
 
 def leaf(receipt: Receipt) -> bytes:

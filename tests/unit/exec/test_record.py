@@ -12,7 +12,15 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import pytest
 
-from ioi_exec import BlockResult, EventKind, ExecutionMachine, InputError, Record, StateView, TxContext
+from ioi_exec import (
+    BlockResult,
+    EventKind,
+    ExecutionMachine,
+    InputError,
+    Record,
+    StateView,
+    TxContext,
+)
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 
 Machine = Callable[..., ExecutionMachine]

@@ -7,7 +7,14 @@ from typing import Callable
 
 import pytest
 
-from ioi_exec import ExecutionMachine, MachineBusy, MachineClosed, StaleResult, StateView, TxContext
+from ioi_exec import (
+    ExecutionMachine,
+    MachineBusy,
+    MachineClosed,
+    StaleResult,
+    StateView,
+    TxContext,
+)
 
 Make = Callable[..., ExecutionMachine]
 GENESIS = {b"a": b"1", b"b": b"2", b"c": b"3"}

@@ -7,11 +7,12 @@ import signal
 import threading
 from typing import Any, Callable
 
-import pytest
-
 import ioi_storage
-from ioi_storage import jellyfish
-from ioi_exec import ExecutionMachine, ResourceError, StateCorrupt, staging
+import pytest
+from ioi_storage.trees import jellyfish
+
+from ioi_exec import ExecutionMachine, ResourceError, StateCorrupt
+from ioi_exec.state import staging
 
 Make = Callable[..., ExecutionMachine]
 GENESIS = {b"%05d" % number: b"0" for number in range(4000)}

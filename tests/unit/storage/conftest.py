@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from ioi_storage import State
 
 Commit = Callable[..., int]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ioi_storage import Store, rollback
+from ioi_storage import Store
+from ioi_storage.history import rollback
 
 with Store.open(sys.argv[1]) as store:
     for line in sys.stdin:

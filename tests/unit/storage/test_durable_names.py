@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-
-from ioi_storage import Chunk, DiskFull, Manifest, Restore, StateExists, StorageIOError, Store, directory
+from ioi_storage import (
+    Chunk,
+    DiskFull,
+    Manifest,
+    Restore,
+    StateExists,
+    StorageIOError,
+    Store,
+)
+from ioi_storage.disk import directory
 
 Syncs = Callable[..., list[str]]
 
@@ -138,7 +146,7 @@ def test_a_restored_state_is_durable_before_its_chunks_go(tmp_path: Path, syncs:
             restore.finish()
         assert (place / "state" / "data.mdb").exists()
         done.clear()
-        monkeypatch.setattr("ioi_storage.restore.os.unlink", unlinked)
+        monkeypatch.setattr("ioi_storage.moving.restore.os.unlink", unlinked)
         restore.finish()
     assert done[:2] == [str(place), "unlink"]
     assert os.listdir(place) == ["state"]

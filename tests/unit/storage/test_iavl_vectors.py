@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-
 from ioi_storage import Store
 
 SHARED = Path(__file__).parents[4] / "shared" / "reference" / "tree_vectors.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ioi_storage import Store, ics23
 from ioi_storage.verify_ics23 import InvalidProof, verify_absence, verify_existence
 

@@ -8,7 +8,6 @@ import struct
 from pathlib import Path
 
 import pytest
-
 from ioi_storage import Store
 
 Batch = dict[bytes, "bytes | None"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ioi_storage import OverlayStore, StaleStage, StorageClosed, Store, VersionMissing
 
 GENESIS = {b"a": b"1", b"c": b"3", b"e": b"5"}

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-
-from ioi_storage import RollbackUnfinished, StaleStage, StateCorrupt, StorageError, Store, VersionMissing
+from ioi_storage import (
+    RollbackUnfinished,
+    StaleStage,
+    StateCorrupt,
+    StorageError,
+    Store,
+    VersionMissing,
+)
 from ioi_storage.verify import verify_many
 
 CHILD = Path(__file__).with_name("pinned_writer_child.py")

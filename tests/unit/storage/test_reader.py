@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ioi_storage import Store
 
 CHILD = Path(__file__).with_name("storage_reader_child.py")

@@ -8,9 +8,8 @@ import struct
 
 import pytest
 import xxhash
-
 from ioi_storage import _core, receipts_merkle_root
-from ioi_storage.jellyfish import PLACEHOLDER
+from ioi_storage.trees.jellyfish import PLACEHOLDER
 
 
 def sha(data: bytes) -> bytes:

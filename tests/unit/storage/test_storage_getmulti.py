@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ioi_storage import Store
 
 ROWS = {b"k%03d" % i: b"v%d" % i for i in range(0, 200, 2)}

@@ -14,10 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ioi_storage
 import lmdb
 import pytest
-
-import ioi_storage
 from ioi_storage import (
     FormatMismatch,
     StaleStage,
@@ -33,10 +32,9 @@ from ioi_storage import (
     VersionMissing,
     VersionRow,
     key_limit,
-    rows,
 )
-
-from ioi_storage.truncation import refuse_if_truncated
+from ioi_storage.disk import rows
+from ioi_storage.disk.truncation import refuse_if_truncated
 
 GENESIS = {b"a": b"1", b"b": b"", b"c": b"3"}
 PLACEHOLDER = b"SPARSE_MERKLE_PLACEHOLDER_HASH__"
@@ -584,7 +582,7 @@ def test_after_an_io_error_the_store_is_closed(tmp_path, commit, monkeypatch, co
                 error.code = code
                 raise error
 
-            monkeypatch.setattr("ioi_storage.commit.write", broken)
+            monkeypatch.setattr("ioi_storage.disk.commit.write", broken)
         try:
             with pytest.raises(StorageIOError):
                 store.commit(staged, receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

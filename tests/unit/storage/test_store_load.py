@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from ioi_storage import RootMismatch, StateExists, Store, check, jellyfish, writer
-from ioi_storage.trees import _trees
+from ioi_storage import RootMismatch, StateExists, Store, check
+from ioi_storage.disk import writer
+from ioi_storage.trees import jellyfish
+from ioi_storage.trees.seam import _trees
 
 TREES = sorted(_trees)
 

@@ -8,8 +8,7 @@ import threading
 import time
 
 import pytest
-
-from ioi_storage.threads import Threads
+from ioi_storage.trees.threads import Threads
 
 PATIENCE = 60.0  # seconds until a test that hangs has failed
 

@@ -13,7 +13,7 @@ from typing import Iterator
 
 import numpy as np
 
-from ioi_exec.record import EVENT, READ, WRITE, EventKind, Record
+from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
 
 READ_NS, VALIDATE_NS, POLL_NS = 20, 150, 50
 

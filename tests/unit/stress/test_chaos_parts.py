@@ -14,7 +14,15 @@ from time import monotonic, sleep
 import pytest
 
 from ioi_exec import ExecutionMachine, InputError
-from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, all_faults, named_faults
+from ioi_stress.chaos import (
+    FAULTS,
+    ChaosPlan,
+    Fault,
+    Report,
+    Target,
+    all_faults,
+    named_faults,
+)
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, STAGING
 from ioi_stress.chaos.faults.memory import LittleMemory

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from simulated_schedule import random_block, simulate
 
-from ioi_exec.record import READ
+from ioi_exec.block.record import READ
 from ioi_stress.explain.dependencies import Dependencies, Path, bound
 from ioi_stress.trace.timeline import Timeline
 

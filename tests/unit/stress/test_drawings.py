@@ -12,7 +12,7 @@ from simulated_schedule import Tx, random_block, simulate
 from ioi_exec import InputError
 from ioi_stress.trace.picture import check_picture, write_picture
 from ioi_stress.trace.text import ASCII, GLYPHS, drawn
-from ioi_stress.trace.timeline import AGAIN, ABORTED, FIRST, Timeline
+from ioi_stress.trace.timeline import ABORTED, AGAIN, FIRST, Timeline
 
 
 def timeline(seed: int = 1, n: int = 60, workers: int = 3) -> Timeline:

@@ -13,8 +13,17 @@ import psutil
 import pytest
 
 import ioi_exec
-from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, StateExists, VMFault
-from ioi_exec.executors import SharedPools
+from ioi_exec import (
+    BlockHeader,
+    BlockResult,
+    Error,
+    ExecutionMachine,
+    InputError,
+    InputTypeError,
+    StateExists,
+    VMFault,
+)
+from ioi_exec.execution.executors import SharedPools
 from ioi_stress import measure as measuring
 from ioi_stress.measure import Mismatch, measure, measured_before
 from ioi_stress.plan import Plan
@@ -38,7 +47,7 @@ class Divided(Adder):
 
     def execute(self, tx: bytes, state: Any, ctx: Any) -> bytes:
         output = super().execute(tx, state, ctx)
-        if tx == b"odd" and "ioi_exec.workers.process" in sys.modules:
+        if tx == b"odd" and "ioi_exec.execution.workers.process" in sys.modules:
             state.put(tx, output + b"1")
         return output
 

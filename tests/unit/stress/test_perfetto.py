@@ -10,7 +10,7 @@ import pytest
 from simulated_schedule import random_block, simulate
 from trace_reader import Trace, read_trace
 
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.trace.perfetto import microseconds, write_trace
 from ioi_stress.trace.timeline import Timeline
 from ioi_stress.trace.watermark import executing

@@ -15,7 +15,7 @@ import pytest
 from page_reader import Read, check_page
 from simulated_schedule import Tx, random_block, simulate
 
-from ioi_exec.record import Record
+from ioi_exec.block.record import Record
 from ioi_stress.cli import parser
 from ioi_stress.cli.plan_options import chosen_plan
 from ioi_stress.cli.workload_options import chosen_workload
@@ -25,7 +25,8 @@ from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy
 from ioi_stress.recording import Recording
 from ioi_stress.report import run_page, sweep_page
-from ioi_stress.report.again import block as command_block, run_command, sweep_command
+from ioi_stress.report.again import block as command_block
+from ioi_stress.report.again import run_command, sweep_command
 from ioi_stress.report.markup import joined, json_script, tag, text
 from ioi_stress.report.scale import Scale
 from ioi_stress.report.timeline_data import timeline_data

@@ -11,8 +11,8 @@ from typing import Any, Sequence
 import pytest
 
 from ioi_exec import BlockHeader
-from ioi_exec.executor import Outcome
-from ioi_exec.parallel import ParallelExecutor
+from ioi_exec.execution.executor import Outcome
+from ioi_exec.execution.parallel import ParallelExecutor
 from ioi_stress import shrink as shrinking
 from ioi_stress.measure import Mismatch, measure
 from ioi_stress.plan import Plan
@@ -63,7 +63,7 @@ class Pair:
         if tx == b"first":
             state.put(b"armed", b"%d" % ctx.height)
         elif tx == b"second" and state.get(b"armed") == b"9" and state.get(b"key07") is not None:
-            if "ioi_exec.workers.process" in sys.modules and os.urandom(1)[0] < self._share:
+            if "ioi_exec.execution.workers.process" in sys.modules and os.urandom(1)[0] < self._share:
                 return b"otherwise"
         else:
             state.put(tx, b"1")

@@ -10,7 +10,7 @@ import pytest
 from simulated_schedule import random_block, simulate
 
 from ioi_exec import InputError
-from ioi_exec.record import EVENT, READ, WRITE, EventKind, Record
+from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import (
     ABORTED,

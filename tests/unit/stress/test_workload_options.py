@@ -11,7 +11,11 @@ import pytest
 from ioi_exec.cli import program
 from ioi_exec.cli.options import Commands, add_command
 from ioi_stress.cli import main
-from ioi_stress.cli.workload_options import add_parameters, add_workloads, chosen_workload
+from ioi_stress.cli.workload_options import (
+    add_parameters,
+    add_workloads,
+    chosen_workload,
+)
 from ioi_stress.workloads import WORKLOADS, parameters_of
 
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import ExecutionMachine, InputError, InputTypeError, Receipt, ResourceError
+from ioi_exec import (
+    ExecutionMachine,
+    InputError,
+    InputTypeError,
+    Receipt,
+    ResourceError,
+)
 from ioi_exec.vm.payments import MAX_U128, decode_transfer
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Workload

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import BlockHeader, Error, ExecutionMachine, InputError, InputTypeError, Receipt
+from ioi_exec import (
+    BlockHeader,
+    Error,
+    ExecutionMachine,
+    InputError,
+    InputTypeError,
+    Receipt,
+)
 from ioi_exec.vm.payments import (
     Account,
     Transfer,

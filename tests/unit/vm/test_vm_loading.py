@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import ExecutionMachine, InputError, StateView, TxContext, VMError, VMMismatch
+from ioi_exec import (
+    ExecutionMachine,
+    InputError,
+    StateView,
+    TxContext,
+    VMError,
+    VMMismatch,
+)
 from ioi_exec.vm.loading import load_payload, load_vm
 
 

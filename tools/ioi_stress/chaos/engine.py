@@ -14,12 +14,24 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ioi_exec import BlockResult, Error, ExecutionMachine, MachineClosed
-from ioi_exec.vm.loading import load_payload, load_vm
 from ioi_shm import die_with_parent
 
+from ioi_exec import BlockResult, Error, ExecutionMachine, MachineClosed
+from ioi_exec.vm.loading import load_payload, load_vm
 from ioi_stress.chaos import messages
-from ioi_stress.chaos.messages import Broken, Commit, Committed, End, Ended, Executed, Open, Opened, Refused, Run, Workers
+from ioi_stress.chaos.messages import (
+    Broken,
+    Commit,
+    Committed,
+    End,
+    Ended,
+    Executed,
+    Open,
+    Opened,
+    Refused,
+    Run,
+    Workers,
+)
 from ioi_stress.chaos.slow import slowed
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Iterator
 
-from ioi_exec import Error, ExecutionMachine, StateCorrupt
-from ioi_exec.base import storage_errors
 from ioi_storage import check
 
+from ioi_exec import Error, ExecutionMachine, StateCorrupt
+from ioi_exec.state.base import storage_errors
 from ioi_stress.chaos.messages import Executed, Opened
 from ioi_stress.chaos.report import Defect, Report
 from ioi_stress.chaos.truth import Truth

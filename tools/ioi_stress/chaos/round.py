@@ -19,11 +19,21 @@ from ioi_stress.chaos.disk import Disk
 from ioi_stress.chaos.faults.signals import LONGEST_STOP
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import (
-    Broken, Commit, Committed, End, Ended, Executed, Open, Opened, Opening, Refused, Run,
+    Broken,
+    Commit,
+    Committed,
+    End,
+    Ended,
+    Executed,
+    Open,
+    Opened,
+    Opening,
+    Refused,
+    Run,
 )
+from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY, EngineProcess
-from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.report import Defect, Report
 from ioi_stress.chaos.schedule import strikes
 from ioi_stress.chaos.truth import Oracle, Truth

@@ -6,7 +6,19 @@ import argparse
 from typing import Sequence
 
 from ioi_exec.cli import program
-from ioi_stress.cli import chaos, compare, explain, plot, replay, report, run, rwset, sweep, trace, workloads
+from ioi_stress.cli import (
+    chaos,
+    compare,
+    explain,
+    plot,
+    replay,
+    report,
+    run,
+    rwset,
+    sweep,
+    trace,
+    workloads,
+)
 from ioi_stress.interruption import ending_is_interruption
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,

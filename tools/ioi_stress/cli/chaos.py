@@ -8,8 +8,15 @@ import sys
 import time
 
 from ioi_exec import Diverged, Error, StateCorrupt
-from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print, whole_number
-from ioi_stress.chaos import FAULTS, ChaosPlan, Report, named_faults, run as attack
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    print_json,
+    vm_may_print,
+    whole_number,
+)
+from ioi_stress.chaos import FAULTS, ChaosPlan, Report, named_faults
+from ioi_stress.chaos import run as attack
 from ioi_stress.chaos.disk import private_mounts
 from ioi_stress.cli.workload_options import add_workloads, chosen_workload
 from ioi_stress.text import counted, table

@@ -6,7 +6,6 @@ import argparse
 
 from ioi_exec.cli.options import Commands, add_command, print_json
 from ioi_exec.errors import Diverged
-
 from ioi_stress.comparison import compare
 
 _EPILOG = """Both files hold what `ioi-stress run ... --json` printed. A figure is called different only if repetitions

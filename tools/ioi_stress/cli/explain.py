@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
-
 from ioi_stress.cli.recording_options import add_recording, chosen_recording, positive
 from ioi_stress.cli.workload_options import add_workloads
 from ioi_stress.explain.explanation import Explanation

@@ -6,7 +6,6 @@ import argparse
 
 from ioi_exec.cli.options import whole_number
 from ioi_exec.policy import Policy
-
 from ioi_stress.cli.values import checked
 from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy

@@ -6,7 +6,6 @@ import argparse
 
 from ioi_exec import InputError
 from ioi_exec.cli.options import whole_number
-
 from ioi_stress.cli.plan_options import add_policy
 from ioi_stress.cli.workload_options import chosen_workload
 from ioi_stress.plan import Plan

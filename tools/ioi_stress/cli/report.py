@@ -8,7 +8,6 @@ from typing import Callable
 from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json
 from ioi_exec.cli.streams import output_file
-
 from ioi_stress.cli.outputs import check_outputs
 from ioi_stress.cli.report_options import same_machine
 from ioi_stress.report import run_page, sweep_page

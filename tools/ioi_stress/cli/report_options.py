@@ -9,7 +9,6 @@ from typing import Any, TextIO
 
 from ioi_exec import Error, InputError
 from ioi_exec.cli.options import vm_may_print, whole_number
-
 from ioi_stress.machine_facts import machine_facts
 from ioi_stress.plan import Plan
 from ioi_stress.recording import Recording, record_block

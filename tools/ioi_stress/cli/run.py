@@ -16,7 +16,11 @@ from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.plan_options import add_plan, chosen_plan
 from ioi_stress.cli.report_options import add_run_report, check_report, write_run_report
 from ioi_stress.cli.summary import summary
-from ioi_stress.cli.workload_options import add_parameters, add_workloads, chosen_workload
+from ioi_stress.cli.workload_options import (
+    add_parameters,
+    add_workloads,
+    chosen_workload,
+)
 from ioi_stress.live import live_view
 from ioi_stress.measure import Mismatch, measure, measured_before
 from ioi_stress.raw import write_csv

@@ -9,10 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from ioi_exec import Diverged, InputError
-from ioi_exec.cli.options import Commands, add_command, add_json, print_json, vm_may_print, whole_number
+from ioi_exec.cli.options import (
+    Commands,
+    add_command,
+    add_json,
+    print_json,
+    vm_may_print,
+    whole_number,
+)
 from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
-
 from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.plan_options import add_measuring
 from ioi_stress.cli.report_options import add_report, check_report, same_machine
@@ -23,7 +29,8 @@ from ioi_stress.interval import Interval
 from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy
 from ioi_stress.report import sweep_page
-from ioi_stress.sweeps import Grid, Sweep, paper, run as run_sweep
+from ioi_stress.sweeps import Grid, Sweep, paper
+from ioi_stress.sweeps import run as run_sweep
 from ioi_stress.text import counted
 from ioi_stress.verify import on_by_default
 

@@ -11,7 +11,6 @@ from typing import Any
 from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
 from ioi_exec.cli.streams import output_file
-
 from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.recording_options import add_recording, chosen_recording
 from ioi_stress.cli.workload_options import add_workloads

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.trace.timeline import Timeline
 
 UNKNOWN = -1

@@ -13,7 +13,7 @@ from typing import Collection
 
 import numpy as np
 
-from ioi_exec.record import Record
+from ioi_exec.block.record import Record
 from ioi_stress.trace.timeline import Ints
 
 

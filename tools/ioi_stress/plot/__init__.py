@@ -4,8 +4,10 @@
     ioi_stress.plot.speedup(sweep)                 # in a notebook, the last line of a cell shows itself
 """
 
-from ioi_stress.plot.style import FORMATS  # first: it says what to install where matplotlib is missing
 from ioi_stress.plot.figures import aborts, block_size, policies, speedup, throughput
 from ioi_stress.plot.paper import paper
+from ioi_stress.plot.style import (
+    FORMATS,  # first: it says what to install where matplotlib is missing
+)
 
 __all__ = ["FORMATS", "aborts", "block_size", "paper", "policies", "speedup", "throughput"]

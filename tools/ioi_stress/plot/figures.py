@@ -15,9 +15,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ioi_exec import InputError
-
 from ioi_stress.plot import lines
-from ioi_stress.plot.style import drawing, from_zero, save, scale_for, series_styles, settings
+from ioi_stress.plot.style import (
+    drawing,
+    from_zero,
+    save,
+    scale_for,
+    series_styles,
+    settings,
+)
 from ioi_stress.sweeps.series import (
     LABELS,
     Source,

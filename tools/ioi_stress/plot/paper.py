@@ -15,12 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ioi_exec import InputError
-
 from ioi_stress.plot import lines
 from ioi_stress.plot.figures import Path
 from ioi_stress.plot.style import drawing, from_zero, save, scale_for, settings
 from ioi_stress.sweeps.rows import Row
-from ioi_stress.sweeps.series import LABELS, Source, Where, numbers_of, rows_of, shown, subtitle, throughput_of, varying
+from ioi_stress.sweeps.series import (
+    LABELS,
+    Source,
+    Where,
+    numbers_of,
+    rows_of,
+    shown,
+    subtitle,
+    throughput_of,
+    varying,
+)
 from ioi_stress.text import counted
 
 _AXES = ("accounts", "block_size", "workers")

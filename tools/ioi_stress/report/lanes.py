@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.report.chart import LINE, TICK, label, legend, patch, svg, x_axis
 from ioi_stress.report.markup import Markup, joined, tag
 from ioi_stress.report.scale import Scale

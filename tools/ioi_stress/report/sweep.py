@@ -26,10 +26,12 @@ from ioi_stress.sweeps.series import (
     Measure,
     column,
     points_of,
-    shown as short,
     throughput_of,
     values_of,
     varying,
+)
+from ioi_stress.sweeps.series import (
+    shown as short,
 )
 from ioi_stress.text import counted, significant
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.keys import readable
 from ioi_stress.report.lanes import BLANK, HEIGHTS, LETTER, STYLES, Layout
 from ioi_stress.trace.segments import Segments

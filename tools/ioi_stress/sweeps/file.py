@@ -15,7 +15,6 @@ from io import StringIO
 from typing import Any, Iterable, Sequence
 
 from ioi_exec import InputError, StateInUse
-
 from ioi_stress.sweeps.grid import Grid, describe_values
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
 

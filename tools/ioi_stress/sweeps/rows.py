@@ -9,7 +9,6 @@ import re
 from typing import Any, Mapping
 
 from ioi_exec import InputError
-
 from ioi_stress.figures import FIGURES
 from ioi_stress.result import Result, executing
 

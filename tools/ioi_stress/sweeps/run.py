@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ioi_exec import InputError, InputTypeError
-from ioi_exec.executors import SharedPools
-
+from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.measure import measure
 from ioi_stress.plan import Plan

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ioi_exec import InputError
-
 from ioi_stress.interval import CONFIDENCE, Interval
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
 from ioi_stress.sweeps.sweep import Sweep

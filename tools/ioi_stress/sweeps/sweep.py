@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from ioi_exec import Error
 from ioi_exec.cli.streams import output_file
-
 from ioi_stress.figures import FIGURES
 from ioi_stress.interval import Interval
 from ioi_stress.sweeps.file import columns_of, read_rows

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ioi_exec import InputError
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.text import time_unit
 from ioi_stress.trace.timeline import (

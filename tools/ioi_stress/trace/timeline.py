@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ioi_exec import InputError
-from ioi_exec.record import EVENT, READ, WRITE, EventKind, Record
+from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
 
 SPANS = (EventKind.EXECUTE, EventKind.VALIDATE, EventKind.SUSPEND, EventKind.FETCH, EventKind.IDLE, EventKind.SOLO)
 # Of spans that begin and end together, which one holds the other.

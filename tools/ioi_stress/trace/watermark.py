@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.trace.timeline import Ints, Timeline
 
 SAMPLES = 4_000

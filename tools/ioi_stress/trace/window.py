@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ioi_exec import InputError
-from ioi_exec.record import EventKind
+from ioi_exec.block.record import EventKind
 from ioi_stress.trace.timeline import Timeline
 
 UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}

@@ -11,7 +11,12 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Iterable, Mapping
 
-from ioi_exec.vm.payments import ACCOUNT_PREFIX, MAX_U128, encode_account, encode_transfer
+from ioi_exec.vm.payments import (
+    ACCOUNT_PREFIX,
+    MAX_U128,
+    encode_account,
+    encode_transfer,
+)
 from ioi_stress.vm import encoding
 from ioi_stress.workloads.base import ACCOUNTS_MAX, FailingWorkload, runs_on_parameter
 from ioi_stress.workloads.draws import Draws

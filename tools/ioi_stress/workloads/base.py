@@ -8,12 +8,20 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, Iterator, Mapping
 
-from ioi_exec import InputError, ResourceError
 from ioi_shm.memory import free_memory
+
+from ioi_exec import InputError, ResourceError
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Block
 from ioi_stress.workloads.draws import Draws, chosen
-from ioi_stress.workloads.parameters import NUMBER, TEXT, check_fields, exact, parameter, values_of
+from ioi_stress.workloads.parameters import (
+    NUMBER,
+    TEXT,
+    check_fields,
+    exact,
+    parameter,
+    values_of,
+)
 
 VMS = {"native": "ioi_stress.vm:NativeProgram", "python": "ioi_stress.vm:Program", "payments": "payments"}
 """What the parameter vm says, and what the engine takes."""

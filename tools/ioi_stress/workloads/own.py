@@ -10,7 +10,13 @@ from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
 from ioi_exec import InputError
 from ioi_stress.workload import Block, Workload, lacking
-from ioi_stress.workloads.parameters import TEXT, TEXTS, check_fields, parameter, values_of
+from ioi_stress.workloads.parameters import (
+    TEXT,
+    TEXTS,
+    check_fields,
+    parameter,
+    values_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

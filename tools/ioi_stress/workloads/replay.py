@@ -13,7 +13,13 @@ from ioi_exec.cli.streams import input_file
 from ioi_exec.files import read_block, read_genesis
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import VMS
-from ioi_stress.workloads.parameters import TEXT, TEXTS, check_fields, parameter, values_of
+from ioi_stress.workloads.parameters import (
+    TEXT,
+    TEXTS,
+    check_fields,
+    parameter,
+    values_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

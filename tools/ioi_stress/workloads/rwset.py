@@ -18,7 +18,13 @@ from ioi_stress.workloads.base import (
     runs_on_parameter,
     value_bytes_parameter,
 )
-from ioi_stress.workloads.parameters import TEXT, check_fields, exact, parameter, values_of
+from ioi_stress.workloads.parameters import (
+    TEXT,
+    check_fields,
+    exact,
+    parameter,
+    values_of,
+)
 from ioi_stress.workloads.rwset_file import FORMAT, Accesses, read_rwset
 
 _KEY_MAX = 255

@@ -9,7 +9,14 @@ from ioi_stress.chaos.fault import Fault
 from ioi_stress.chaos.faults.arena import TinyArena
 from ioi_stress.chaos.faults.disk import FullDisk
 from ioi_stress.chaos.faults.memory import LittleMemory
-from ioi_stress.chaos.faults.signals import KillEngine, KillUpkeep, KillWorker, StopEngine, StopUpkeep, StopWorker
+from ioi_stress.chaos.faults.signals import (
+    KillEngine,
+    KillUpkeep,
+    KillWorker,
+    StopEngine,
+    StopUpkeep,
+    StopWorker,
+)
 from ioi_stress.chaos.faults.slow import SlowTx
 
 FAULTS: dict[str, type[Fault]] = {

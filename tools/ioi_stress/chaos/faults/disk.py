@@ -7,8 +7,7 @@ import resource
 from random import Random
 
 import psutil
-
-from ioi_storage.environment import data_file
+from ioi_storage.disk.environment import data_file
 
 from ioi_stress.chaos.fault import BETWEEN, COMMITTING, EXECUTING, Fault, Target
 

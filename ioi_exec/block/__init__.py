@@ -1,0 +1,1 @@
+"""What goes into a block and what comes out of it: header, contexts, receipts, results, records."""

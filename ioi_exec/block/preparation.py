@@ -1,0 +1,94 @@
+"""The checks before anything executes: transactions, header and genesis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Iterable, Mapping
+
+import ioi_storage
+
+from ioi_exec.block.context import BlockContext
+from ioi_exec.block.header import MAX_INT64, BlockHeader
+from ioi_exec.errors import InputError, InputTypeError, LimitExceeded
+from ioi_exec.limits import Limits
+
+Genesis = Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]
+
+
+def checked_transactions(txs: Iterable[bytes], limits: Limits) -> list[bytes]:
+    """The transactions as a list. Raises InputTypeError or LimitExceeded naming the first that cannot be."""
+    if isinstance(txs, (bytes, bytearray, str)):
+        raise InputTypeError(f"the transactions are {type(txs).__name__}: give a list of bytes")
+    try:
+        listed = list(txs)
+    except TypeError as error:
+        raise InputTypeError(f"the transactions are {type(txs).__name__}: give a list of bytes") from error
+    if len(listed) > limits.block_transactions:
+        most = limits.block_transactions
+        raise LimitExceeded(f"the block has {len(listed)} transactions: at most {most} (Limits.block_transactions)")
+    total = 0
+    for i, tx in enumerate(listed):
+        if not isinstance(tx, bytes):
+            raise InputTypeError(f"transaction {i} is {type(tx).__name__}: give bytes")
+        if len(tx) > limits.tx_bytes:
+            raise LimitExceeded(f"transaction {i} has {len(tx)} bytes: at most {limits.tx_bytes} (Limits.tx_bytes)")
+        total += len(tx)
+    if total > limits.block_bytes:
+        raise LimitExceeded(f"the block has {total} bytes: at most {limits.block_bytes} (Limits.block_bytes)")
+    return listed
+
+
+def decided_header(header: BlockHeader | None, default_height: int) -> BlockHeader:
+    """The header with its height. Raises InputTypeError, or InputError if the chain has run out of heights."""
+    if header is None:
+        header = BlockHeader()
+    if not isinstance(header, BlockHeader):
+        raise InputTypeError(f"the header is {type(header).__name__}: give an ioi_exec.BlockHeader")
+    return header if header.height is not None else replace(header, height=default_height)
+
+
+def block_context(header: BlockHeader, parent_root: bytes) -> BlockContext:
+    assert header.height is not None
+    proposer = header.proposer or b""
+    return BlockContext(header.height, header.time_ns, proposer, header.extra, parent_root, header.block_id)
+
+
+def checked_genesis(genesis: Genesis | None, limits: Limits) -> list[tuple[bytes, bytes]]:
+    """The key-value pairs in key order. Raises InputTypeError, InputError or LimitExceeded."""
+    if genesis is None:
+        return []
+    try:
+        items = sorted(genesis.items() if isinstance(genesis, Mapping) else genesis)
+        for key, value in items:
+            if not isinstance(key, bytes) or not isinstance(value, bytes):
+                raise TypeError
+    except (TypeError, ValueError) as error:
+        raise InputTypeError("the genesis must be a mapping, or pairs, of bytes keys and bytes values") from error
+    before = None
+    for key, value in items:
+        if not key:
+            raise InputError("genesis: there is an empty key; keys have at least one byte")
+        if key == before:
+            raise InputError(f"genesis: key {key.hex()} occurs twice")
+        if len(key) > limits.key_bytes:
+            raise LimitExceeded(f"genesis: key {key[:16].hex()}... has {len(key)} bytes: at most {limits.key_bytes}")
+        if len(value) > limits.value_bytes:
+            raise LimitExceeded(f"genesis: the value of {key.hex()} has {len(value)} bytes: at most {limits.value_bytes}")
+        before = key
+    return items
+
+
+def checked_initial_height(initial_height: int) -> int:
+    if isinstance(initial_height, bool) or not isinstance(initial_height, int):
+        raise InputTypeError(f"initial_height is {type(initial_height).__name__}: give an integer")
+    if not 1 <= initial_height <= MAX_INT64:
+        raise InputError(f"initial_height is {initial_height}: give an integer from 1 to 2^63 - 1")
+    return initial_height
+
+
+def checked_limits(limits: Limits) -> Limits:
+    if not isinstance(limits, Limits):
+        raise InputTypeError(f"limits is {type(limits).__name__}: give an ioi_exec.Limits")
+    if limits.key_bytes > ioi_storage.key_limit:
+        raise InputError(f"Limits.key_bytes is {limits.key_bytes}: the store takes keys of {ioi_storage.key_limit} bytes")
+    return limits

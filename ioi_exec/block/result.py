@@ -1,0 +1,116 @@
+"""What `execute` returns: a staged block, nothing of it durable yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.measured import Measured, RecordRows
+from ioi_exec.block.receipt import Receipts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from ioi_storage import Staged
+
+    from ioi_exec.block.record import Record
+
+
+@dataclass
+class Stats:
+    """How a block was executed. Of interest to people only: no result depends on it.
+
+    mode: "sequential": one by one, in the calling process or, after deaths, in a clean one; "solo": most of it by one worker alone,
+    since it was small or conflicts made that faster; "parallel".
+    policy: the name of the policy, which does not bear on mode "sequential".
+    workers: worker processes that took part, 0 if it ran in the calling one.
+    executions: incarnations executed; equals the number of transactions if none ran twice.
+    validations, aborts, suspensions: of Block-STM, in the paper's sense.
+    stage_threads: threads that computed the state root.
+    retries: times the whole block was run again (a worker died, shared memory ran out).
+    seconds: wall time by phase; "record": taking the record out, after "execute".
+    busy_seconds: per worker, the time it spent executing and validating.
+    """
+
+    mode: str = "sequential"
+    policy: str = "default"
+    workers: int = 0
+    executions: int = 0
+    validations: int = 0
+    aborts: int = 0
+    suspensions: int = 0
+    stage_threads: int = 1
+    retries: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    busy_seconds: list[float] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "policy": self.policy,
+            "workers": self.workers,
+            "executions": self.executions,
+            "validations": self.validations,
+            "aborts": self.aborts,
+            "suspensions": self.suspensions,
+            "stage_threads": self.stage_threads,
+            "retries": self.retries,
+            "seconds": {phase: round(seconds, 6) for phase, seconds in self.seconds.items()},
+            "busy_seconds": [round(seconds, 6) for seconds in self.busy_seconds],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class BlockResult:
+    """A block executed and staged on the machine's committed state; `ExecutionMachine.commit` makes it durable.
+
+    version: the version it becomes when committed.
+    header: as given, with its height decided.
+    state_root, receipts_root: 32 bytes each.
+    writes: the last write of every key, ascending by key; None is a deletion.
+    """
+
+    version: int
+    header: BlockHeader
+    state_root: bytes
+    receipts_root: bytes
+    receipts: Receipts
+    failed: int
+    writes: list[tuple[bytes, bytes | None]] = field(repr=False)
+    stats: Stats = field(repr=False)
+    measured: Measured = field(repr=False)
+    layer: object = field(repr=False)
+    staged: Staged = field(repr=False)
+    """The store's part of the result, and the store (or sandbox) it belongs to."""
+    recorded: RecordRows | None = field(default=None, repr=False)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What happened while the block was executed; None unless `execute` was told to record it."""
+        if self.recorded is None:
+            return None
+        from ioi_exec.block.record import (
+            Record,  # and with it NumPy, which nothing else here needs
+        )
+
+        return Record.of(*self.recorded)
+
+    @property
+    def height(self) -> int:
+        assert self.header.height is not None
+        return self.header.height
+
+    @cached_property
+    def per_tx(self) -> npt.NDArray[np.void]:
+        """How each transaction was executed: an array of dtype `ioi_exec.PER_TX`, by TxIndex. No result depends on it."""
+        from ioi_exec.block.per_tx import (
+            per_tx,  # numpy is loaded where it is asked for
+        )
+
+        return per_tx(self.measured)
+
+    @property
+    def transactions(self) -> int:
+        return len(self.receipts)

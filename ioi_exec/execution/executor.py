@@ -1,0 +1,79 @@
+"""The seam between the machine and those that execute blocks: one by one, or on all cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator, Protocol, Sequence
+
+from ioi_exec.block.context import BlockContext
+from ioi_exec.block.measured import Measured, RecordRows
+from ioi_exec.block.progress import OnProgress
+from ioi_exec.block.receipt import Receipt, Receipts
+from ioi_exec.block.result import Stats
+from ioi_exec.policy import DEFAULT, Policy
+
+OnReceipt = Callable[[int, Receipt], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block that was checked: bytes within the limits, where it stands, and how to go about it."""
+
+    txs: Sequence[bytes]
+    context: BlockContext
+    policy: Policy = DEFAULT
+    record: bool = False
+
+
+@dataclass
+class Outcome:
+    """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
+    record: if the block asked for it."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    receipts: Receipts
+    stats: Stats = field(default_factory=Stats)
+    measured: Measured = field(default_factory=Measured)
+    record: RecordRows | None = None
+
+
+class BaseState(Protocol):
+    """The committed state a block is executed on. In a sandbox: the store below, and the writes on top of it.
+
+    Its methods raise ioi_exec.Error; an executor lets that end the block and never lets a VM see it.
+    """
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def store_version(self) -> int:
+        """The version of the store below, which readers in other processes must find."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+    def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+    def scan(
+        self, start: bytes | None, end: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+    def reader_spec(self) -> dict[str, Any]:
+        """What `ioi_storage.Reader` in another process needs to read the store below."""
+
+    def inherit_fds(self) -> list[int]: ...
+    def forget_dead_readers(self) -> None:
+        """After workers died: their read transactions would keep old pages in use, and their places taken."""
+
+    def overlay_writes(self) -> dict[bytes, bytes | None]:
+        """What lies on top of the store below: empty outside a sandbox."""
+
+
+class Executor(Protocol):
+    """Executes blocks of one VM. `on_receipt` is called in order, in the caller's thread, exactly once for each
+    transaction, `on_progress` about every 50 ms and at the end; what they raise ends the block and propagates."""
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The processes it has now. For any thread, also while `run` goes on in another."""
+
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome: ...
+    def close(self) -> None: ...

@@ -1,0 +1,83 @@
+"""The executors of a machine, made when first needed; and worker pools that machines can share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ioi_exec.execution.executor import Executor
+from ioi_exec.execution.native import NativeSequentialExecutor
+from ioi_exec.execution.sequential import SequentialExecutor
+from ioi_exec.limits import Limits
+from ioi_exec.vm.loading import LoadedVM
+
+if TYPE_CHECKING:
+    from ioi_exec.execution.workers.pool import Pool
+
+# ioi_exec.execution.parallel is imported where it is needed: sequential machines do without shared memory and its modules.
+
+
+class Executors(Protocol):
+    """Where one machine gets its executors."""
+
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+        """An executor on `workers` processes; 0: in this one."""
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Of all executors made so far. For any thread."""
+
+    def release(self) -> None:
+        """The machine is closed."""
+
+
+class OwnExecutors:
+    """At most one sequential and one parallel executor. pools: whose workers the parallel one uses; None: its own."""
+
+    def __init__(self, pools: SharedPools | None = None) -> None:
+        self._pools = pools
+        self._made: dict[int, Executor] = {}
+
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+        if workers not in self._made:
+            self._made[workers] = self._make(vm, limits, workers, pin)
+        return self._made[workers]
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        return tuple(pid for executor in list(self._made.values()) for pid in executor.worker_pids)
+
+    def release(self) -> None:
+        while self._made:
+            self._made.popitem()[1].close()
+
+    def _make(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+        if workers == 0:
+            return SequentialExecutor(vm, limits) if vm.native is None else NativeSequentialExecutor(vm, limits)
+        from ioi_exec.execution.parallel import ParallelExecutor
+
+        pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None
+        return ParallelExecutor(vm, limits, workers, pin, pool)
+
+
+class SharedPools:
+    """Worker processes for many machines, of whatever VM and state, one after another: a test session has one of these."""
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[int, bool, int | None], Pool] = {}
+
+    def get(self, workers: int, pin: bool, arena_bytes: int | None) -> Pool:
+        from ioi_exec.execution.workers.pool import Pool
+
+        key = (workers, pin, arena_bytes)
+        if key not in self._pools:
+            self._pools[key] = Pool(workers, pin, arena_bytes)
+        return self._pools[key]
+
+    def executors(self) -> Executors:
+        """For one machine: `ExecutionMachine.create(..., executors=pools.executors())`."""
+        return OwnExecutors(self)
+
+    def close(self) -> None:
+        """End the workers. Their machines must be closed. Idempotent."""
+        while self._pools:
+            self._pools.popitem()[1].close()

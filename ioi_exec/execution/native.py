@@ -1,0 +1,59 @@
+"""The reference for VMs in C: one transaction after another in the calling process, over a plain hash table."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from ioi_shm import run_sequential
+
+from ioi_exec.block.measured import Measured
+from ioi_exec.block.progress import AloneProgress, OnProgress
+from ioi_exec.block.receipt import Receipts
+from ioi_exec.block.result import Stats
+from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.execution.faults import end_block_failed
+from ioi_exec.limits import Limits
+from ioi_exec.vm.loading import LoadedVM
+
+
+class NativeSequentialExecutor:
+    """An Executor without processes, shared memory or speculation, for a VM that has a native form."""
+
+    worker_pids: tuple[int, ...] = ()
+
+    def __init__(self, vm: LoadedVM, limits: Limits) -> None:
+        self._vm = vm
+        self._limits = limits
+
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
+        began = perf_counter()
+        context = block.context
+        progress = AloneProgress(on_progress, len(block.txs))
+        writes, blob, ends, error, busy_ns, each_ns = run_sequential(
+            self._vm.native,
+            block.txs,
+            self._limits.of_transaction(),
+            base.getmulti,
+            height=context.height,
+            time_ns=context.time_ns,
+            proposer=context.proposer,
+            extra=context.extra,
+            parent_root=context.parent_root,
+            report=None if on_progress is None else progress.at,
+        )
+        receipts = Receipts(blob, ends)
+        executed = perf_counter()
+        if on_receipt is not None:
+            for index, receipt in enumerate(receipts):
+                on_receipt(index, receipt)
+        if error is not None:
+            raise end_block_failed(len(block.txs), error)
+        progress.end()
+        stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
+        stats.seconds = {"execute": executed - began}
+        return Outcome(writes, receipts, stats, Measured(alone=each_ns))
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,383 @@
+"""Execution on all cores: one block, tried until it is done, through whatever happens to the workers.
+
+Uncommitted work is disposable, so nothing is repaired: when a worker dies, an assertion fails or nothing moves for too
+long, all workers are killed and the block runs again from its beginning in fresh ones. A death counts against the
+transaction that was running. Two on the same one, and the block runs one by one in a single clean worker; two more
+there, and the block fails and names it. Deaths that follow no transaction are retried up to FREE_DEATHS times.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from typing import TypedDict
+
+from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
+from ioi_shm.memory import ArenaExhausted, SharedArena
+
+from ioi_exec.block.measured import Measured, RecordRows
+from ioi_exec.block.progress import PROGRESS_NS, OnProgress, Progress
+from ioi_exec.block.receipt import Receipts
+from ioi_exec.block.result import Stats
+from ioi_exec.errors import (
+    Error,
+    MachineBusy,
+    ResourceError,
+    StaleResult,
+    VMError,
+    VMFault,
+)
+from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.execution.faults import end_block_failed, transaction_failed
+from ioi_exec.execution.workers.pool import Pool
+from ioi_exec.limits import Limits
+from ioi_exec.policy import Policy
+from ioi_exec.state.base import translated_by_name
+from ioi_exec.vm.loading import LoadedVM
+
+FREE_DEATHS = 16
+DEATHS_BEFORE_SEQUENTIAL = 2
+DEATHS_BEFORE_FAILURE = 2
+LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
+START_SECONDS = 60.0  # for new processes to come up, on a machine that is busy; no transaction can be blamed for these
+STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
+GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
+GUESS_RECORD = 256  # bytes more while it is recorded
+
+
+class WorkerFault(Exception):
+    """The traceback of what stopped a block in a worker, as the cause of a VMFault."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0].rstrip()}"
+
+
+@dataclass
+class _Attempts:
+    """What went wrong with this block so far."""
+
+    transactions: int
+    retries: int = 0
+    free_deaths: int = 0
+    by_tx: Counter[int] = field(default_factory=Counter)
+    alone: bool = False  # one by one in a single worker from now on
+    alone_by_tx: Counter[int] = field(default_factory=Counter)
+
+    def death(self, culprits: list[int]) -> None:
+        """Count a death; decides how to go on. Raises VMFault or ResourceError when it is enough."""
+        self.retries += 1
+        if not culprits:
+            self.free_deaths += 1
+            if self.free_deaths > FREE_DEATHS:
+                raise ResourceError(
+                    f"worker processes died {self.free_deaths} times while no transaction was running, so the block was given "
+                    "up: look for what kills them (memory limits, signals)"
+                )
+            return
+        counter = self.alone_by_tx if self.alone else self.by_tx
+        counter.update(culprits)
+        worst, deaths = counter.most_common(1)[0]
+        where = f"transaction {worst}" if worst < self.transactions else "end_block"
+        if self.alone and deaths >= DEATHS_BEFORE_FAILURE:
+            raise VMFault(
+                worst,
+                f"{where} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
+                "alone): the VM crashes on it, hangs, or takes more memory than there is. Nothing was staged",
+            )
+        if not self.alone and deaths >= DEATHS_BEFORE_SEQUENTIAL:
+            self.alone = True
+
+
+class ParallelExecutor:
+    """An Executor over a pool of worker processes, its own unless one is given."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, pool: Pool | None = None) -> None:
+        self._vm = vm
+        self._limits = limits
+        self._owns_pool = pool is None
+        self._pool = pool if pool is not None else Pool(workers, pin, limits.arena_bytes)
+        self._alone: Pool | None = None  # the single clean worker, while it is needed
+        self._starts = 0  # of the pool's workers, as last seen
+        self._setups: dict[Pool, tuple[str, int]] = {}
+        self._keys = 0  # of the last block: sizes the next one's index
+        self._bytes = 0
+
+    @property
+    def pool(self) -> Pool:
+        return self._pool
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        alone = self._alone
+        return (*self._pool.pids, *(alone.pids if alone is not None else ()))
+
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
+        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, MachineBusy, and what `on_receipt` and
+        `on_progress` raise."""
+        began = perf_counter()
+        if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
+            if on_progress is not None:
+                on_progress(Progress(0, 0, 0, 0, 0, 0, (), 0))
+            stats = Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began})
+            return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
+        attempts = _Attempts(len(block.txs))
+        streamed = _Stream(on_receipt, on_progress)
+        if self._pool.in_use:
+            raise MachineBusy("the workers are at a block of another machine, which shares them: execute one block after another")
+        self._pool.in_use = True
+        try:
+            while True:
+                pool = self._pool_for(attempts)
+                outcome = self._attempt(pool, block, base, streamed, attempts)
+                if outcome is not None:
+                    outcome.stats.retries = attempts.retries
+                    took = outcome.stats.seconds.get("record", 0.0)
+                    outcome.stats.seconds["execute"] = perf_counter() - began - took
+                    return outcome
+        except ArenaExhausted as error:
+            raise ResourceError(str(error)) from error
+        finally:
+            self._pool.in_use = False
+            if self._alone is not None:
+                self._alone.kill()
+                self._setups.pop(self._alone, None)
+                self._alone = None
+                self._starts = -1  # it may have left a read transaction open
+
+    def close(self) -> None:
+        for pool, (_, number) in self._setups.items():
+            if pool is not self._pool or not self._owns_pool:
+                pool.forget(number)
+        self._setups.clear()
+        if self._owns_pool:
+            self._pool.close()
+
+    def _pool_for(self, attempts: _Attempts) -> Pool:
+        if not attempts.alone:
+            return self._pool
+        if self._alone is None:
+            self._alone = Pool(1, False, self._limits.arena_bytes)
+        return self._alone
+
+    def _setup(self, pool: Pool, base: BaseState) -> int:
+        """The number of this VM and state in the pool; told once, and again when the state is another."""
+        spec = base.reader_spec()
+        known = self._setups.get(pool)
+        if known is not None and known[0] == repr(spec):
+            return known[1]
+        if known is not None:
+            pool.forget(known[1])
+        number = pool.setup(self._vm.payload(), spec, base.inherit_fds(), self._limits)
+        self._setups[pool] = repr(spec), number
+        return number
+
+    def _attempt(
+        self, pool: Pool, block: Block, base: BaseState, streamed: _Stream, attempts: _Attempts
+    ) -> Outcome | None:
+        """Run the block once. None: it must run again, and `attempts` says how."""
+        if pool.busy or pool.dead():  # a block that was interrupted, or a death between two: not this block's business
+            pool.kill()
+        setup = self._setup(pool, base)
+        try:
+            memory = pool.memory
+        except OSError as error:
+            raise ResourceError(f"the workers cannot be started: {error}. Free memory, processes or descriptors") from error
+        arena = memory.arena
+        if pool is self._pool and pool.starts != self._starts:
+            self._starts = pool.starts
+            base.forget_dead_readers()
+        self._lay_out(memory, pool, block, base, setup)
+        pool.complaints()  # of blocks that were finished all the same
+        try:
+            pool.busy = True
+            arena.start()
+            if not self._watch(pool, arena, streamed):
+                culprits = _culprits(pool, arena)
+                pool.kill()
+                attempts.death(culprits)
+                return None
+        except BaseException:  # Ctrl-C, or on_receipt or on_progress raised: the block is not wanted any more
+            pool.kill()
+            raise
+        pool.busy = False
+        self._bytes = max(self._bytes, arena.used)
+        if arena.state == BLOCK_FULL or (arena.state == BLOCK_DONE and arena.record_lost):
+            attempts.retries += 1
+            memory.grow_to(self._roomier(memory.reserved))
+            return None
+        if arena.state == BLOCK_DONE:
+            streamed.hand_out(arena)
+            streamed.tell(arena)
+            outcome = self._outcome(arena, block.policy, attempts)
+            if block.record:
+                done = perf_counter()
+                outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
+                outcome.stats.seconds["record"] = perf_counter() - done
+            return outcome
+        raise self._failure(pool, arena)
+
+    def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
+        """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
+        overlay, context = base.overlay_writes(), block.context
+        guess = GUESS_PER_TRANSACTION + (GUESS_RECORD if block.record else 0)
+        likely = max(self._bytes, sum(map(len, block.txs)) + guess * len(block.txs))
+        try:
+            memory.grow_to(min(likely, self._limits.arena_bytes or likely))
+        except ArenaExhausted:
+            pass  # it was only a guess
+        while True:
+            needed = memory.arena.begin(
+                txs=block.txs,
+                workers=block.policy.workers_for(len(block.txs), pool.workers),
+                spins=pool.spins,
+                has_end_block=self._vm.end_block,
+                keys=max(2 * len(block.txs), self._keys) + len(overlay),
+                setup=setup,
+                parent_version=base.store_version,
+                height=context.height,
+                time_ns=context.time_ns,
+                proposer=context.proposer,
+                extra=context.extra,
+                parent_root=context.parent_root,
+                policy=block.policy.of_core(),
+                record=block.record,
+            )
+            if not needed and memory.arena.overlay(overlay):
+                return
+            memory.grow_to(max(needed, self._roomier(memory.reserved)))
+
+    def _roomier(self, reserved: int) -> int:
+        """Twice the room, or what is left of the limit before it is refused."""
+        limit = self._limits.arena_bytes
+        return 2 * reserved if limit is None or reserved >= limit else min(2 * reserved, limit)
+
+    def _watch(self, pool: Pool, arena: Arena, streamed: _Stream) -> bool:
+        """Sleep until the workers are through. False: one died, or nothing moved for too long."""
+        signs, since, entered = _signs_of_life(arena), monotonic(), pool.up
+        look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
+        patience = self._limits.stall_seconds
+        for turn in itertools.count():
+            if arena.wait(look):
+                pool.up = pool.up or arena.workers == pool.workers
+                return True
+            streamed.hand_out(arena)
+            if turn % (LOOK_NS // look):
+                continue
+            streamed.tell(arena)
+            if pool.dead():
+                # The others may wait for it for ever; but the block may also have been over already.
+                return arena.wait(0)
+            entered = entered or all(arena.slot(i)["in_block"] for i in range(arena.workers))
+            now = _signs_of_life(arena)
+            if now != signs:
+                signs, since = now, monotonic()
+            elif monotonic() - since > (patience if entered else max(patience, START_SECONDS)):
+                return False
+        raise AssertionError("unreachable")
+
+    def _outcome(self, arena: Arena, policy: Policy, attempts: _Attempts) -> Outcome:
+        slots = [arena.slot(i) for i in range(arena.workers)]
+        solo = sum(slot["solo"] for slot in slots)
+        alone = arena.workers < self._pool.workers or 2 * solo > arena.transactions
+        stats = Stats(
+            mode="sequential" if attempts.alone else "solo" if alone else "parallel",
+            policy=policy.name,
+            workers=arena.workers,
+            **_counted(arena),
+            busy_seconds=[slot["busy_ns"] / 1e9 for slot in slots],
+        )
+        writes = arena.seal()
+        self._keys = 2 * len(writes)
+        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats, Measured(*arena.per_tx()))
+
+    def _failure(self, pool: Pool, arena: Arena) -> Error:
+        """Why the block was stopped."""
+        if arena.state == BLOCK_FAULT:
+            index = arena.fault_tx
+            text = Receipts(*arena.receipts(index, index + 1))[0].error
+            why = text.rstrip().rpartition("\n")[2] or "it gave no reason"
+            fault = (transaction_failed if index < arena.transactions else end_block_failed)(index, why)
+            fault.__cause__ = WorkerFault(text)
+            return fault
+        complaints = pool.complaints()
+        kinds = {complaint.kind: complaint for complaint in complaints}
+        if "setup" in kinds:
+            return VMError(f"a worker cannot load the VM {self._vm.spec.name}: {kinds['setup'].text}")
+        if "storage" in kinds:
+            return translated_by_name(kinds["storage"].error, kinds["storage"].text)
+        if "stale" in kinds:
+            return StaleResult(f"{kinds['stale'].text}: the state moved on; execute the block again")
+        pool.kill()
+        return ResourceError(f"a worker failed: {kinds['fault'].text if 'fault' in kinds else 'it gave no reason'}")
+
+
+class _Stream:
+    """What the caller hears of a block: receipts in order and each once, however often the block runs, for final ones are the same
+    every time; and progress."""
+
+    def __init__(self, on_receipt: OnReceipt | None, on_progress: OnProgress | None) -> None:
+        self.on_receipt = on_receipt
+        self._on_progress = on_progress
+        self._next = 0
+
+    def hand_out(self, arena: Arena) -> None:
+        if self.on_receipt is None:
+            return
+        watermark = arena.watermark
+        if watermark <= self._next:
+            return
+        first = self._next
+        for index, receipt in enumerate(Receipts(*arena.receipts(first, watermark)), first):
+            self._next = index + 1
+            self.on_receipt(index, receipt)
+
+    def tell(self, arena: Arena) -> None:
+        if self._on_progress is not None:
+            self._on_progress(_looked_at(arena))
+
+
+class _Counts(TypedDict):
+    executions: int
+    validations: int
+    aborts: int
+    suspensions: int
+
+
+def _counted(arena: Arena) -> _Counts:
+    """What the workers of a block did, all together."""
+    slots = [arena.slot(i) for i in range(arena.workers)]
+    return {
+        "executions": sum(slot["executions"] for slot in slots),
+        "validations": sum(slot["validations"] for slot in slots),
+        "aborts": sum(slot["aborts"] for slot in slots),
+        "suspensions": sum(slot["suspensions"] for slot in slots),
+    }
+
+
+def _looked_at(arena: Arena) -> Progress:
+    slots = [arena.slot(i) for i in range(arena.workers)]
+    return Progress(
+        transactions=arena.transactions,
+        watermark=arena.watermark,
+        **_counted(arena),
+        busy=tuple(slot["current_tx"] - 1 if slot["current_tx"] else None for slot in slots),
+        arena_bytes=arena.used,
+    )
+
+
+def _signs_of_life(arena: Arena) -> tuple[int, ...]:
+    slots = [arena.slot(i) for i in range(arena.workers)]
+    return arena.watermark, *(slot["executions"] + slot["in_block"] for slot in slots)
+
+
+def _culprits(pool: Pool, arena: Arena) -> list[int]:
+    """The transactions that dead workers were at; of a stall, the lowest that is running, which the others may wait for."""
+    dead = pool.dead()
+    running = [(i, arena.slot(i)["current_tx"] - 1) for i in range(arena.workers) if arena.slot(i)["current_tx"]]
+    if dead:
+        return [tx for i, tx in running if i in dead]
+    return [min(tx for _, tx in running)] if running else []

@@ -1,0 +1,265 @@
+"""A pool of worker processes over one arena, alive across blocks, states and VMs.
+
+Never repaired: whatever goes wrong with a worker, all are killed and the next block gets fresh processes over a fresh
+arena. What they were doing is not committed, so nothing is lost but time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, Callable
+
+import psutil
+from ioi_shm.memory import STEP_BYTES, SharedArena
+
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.limits import Limits
+
+log = logging.getLogger("ioi_exec")
+
+CHANNEL_SECONDS = 10.0  # a worker that takes no message for so long is stopped or stuck: the next block will find out
+
+# The parent's import path as it is, so that workers find what it finds, a VM in the working directory included.
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ioi_exec.execution.workers.process import main; main(*map(int, sys.argv[2:7]), spin=sys.argv[7] == '1')"
+)
+
+
+class _Starter:
+    """One thread that starts all workers of this process and lives as long as it does.
+
+    PR_SET_PDEATHSIG kills a worker when the *thread* that started it ends, so it must not be the caller's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._jobs: SimpleQueue[tuple[Callable[[], None], Future[None]]] = SimpleQueue()
+
+    def call(self, job: Callable[[], None]) -> None:
+        """Have the thread do the job. Ctrl-C meanwhile is kept until it is done: a job left half done in another thread
+        would go on starting processes that nobody knows of."""
+        with self._lock:
+            if self._pid != os.getpid():  # not started yet, or in a forked child, which has no such thread
+                self._pid, self._jobs = os.getpid(), SimpleQueue()
+                threading.Thread(target=self._run, args=(self._jobs,), name="ioi-starter", daemon=True).start()
+        future: Future[None] = Future()
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._jobs.put((job, future))  # twice is once
+                future.exception()
+                break
+            except BaseException as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+        future.result()
+
+    @staticmethod
+    def _run(jobs: SimpleQueue[tuple[Callable[[], None], Future[None]]]) -> None:
+        while True:
+            job, future = jobs.get()
+            if future.done():
+                continue
+            try:
+                job()
+                future.set_result(None)
+            except BaseException as error:
+                future.set_exception(error)
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+_starter = _Starter()
+_pin_warned = False
+
+
+class Pool:
+    """`workers` processes. Not safe for several threads; ExecutionMachine sees to that."""
+
+    def __init__(self, workers: int, pin: bool, arena_bytes: int | None = None, initial_bytes: int = STEP_BYTES) -> None:
+        """arena_bytes: most shared memory ever reserved; None: what is free. initial_bytes: reserved to begin with."""
+        self.workers = workers
+        self._pin = pin
+        self._arena_bytes = arena_bytes
+        self._initial_bytes = initial_bytes
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._channels: list[socket.socket] = []
+        self._memory: SharedArena | None = None
+        self.busy = False  # a block is under way, or was interrupted: its workers may still be at it
+        self.in_use = False  # an executor is running a block on it, as callbacks of that block are
+        self.up = False  # whether all of the present processes have been seen in a block
+        self.starts = 0  # of processes, all at once: whoever finds it changed knows that the former ones are dead
+        self._setups: dict[int, tuple[Setup, list[int]]] = {}
+        self._numbers = 0
+        self._pid = os.getpid()
+        cores = len(os.sched_getaffinity(0))
+        self.spins = 1000 if workers <= cores else 0  # a worker without a core of its own must not spin
+
+    @property
+    def memory(self) -> SharedArena:
+        """The arena; workers are started first if there are none. Raises ArenaExhausted, OSError."""
+        if self._pid != os.getpid():  # in a forked child: the workers are the parent's
+            self._drop()
+        if self._memory is None:
+            self._start()
+        assert self._memory is not None
+        return self._memory
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    def setup(self, payload: bytes, reader_spec: dict[str, Any], fds: list[int], limits: Limits) -> int:
+        """Tell the workers, and those that come after them, about a VM and a state; the number that blocks name it by."""
+        self._numbers += 1
+        setup = Setup(self._numbers, payload, reader_spec, limits)
+        self._setups[setup.number] = setup, fds
+        if self._memory is not None:
+            self._tell_or_kill(setup, fds)
+        return setup.number
+
+    def forget(self, number: int) -> None:
+        if self._setups.pop(number, None) is not None and self._memory is not None and os.getpid() == self._pid:
+            self._tell_or_kill(Forget(number), [])
+
+    def dead(self) -> list[int]:
+        """Workers that are no more."""
+        return [i for i, process in enumerate(self._processes) if process.poll() is not None]
+
+    def complaints(self) -> list[Complaint]:
+        """What workers said since last asked."""
+        said = []
+        for channel in self._channels:
+            waiting = select.poll()
+            waiting.register(channel, select.POLLIN)
+            try:
+                while waiting.poll(0):
+                    said.append(receive(channel)[0])
+            except (EOFError, OSError):
+                continue  # it died; what it said before is kept
+        return said
+
+    def kill(self) -> None:
+        """End the workers now and drop the arena. The next use starts afresh. Idempotent."""
+        try:
+            if os.getpid() == self._pid:
+                for process in self._processes:
+                    process.kill()
+                for process in self._processes:
+                    process.wait()
+        finally:
+            self._drop()
+
+    def close(self) -> None:
+        """Let the workers end, or end them. Idempotent."""
+        if self._memory is not None and os.getpid() == self._pid:
+            self._memory.arena.shutdown(self.workers)
+            for process in self._processes:
+                try:
+                    process.wait(timeout=1.0)
+                except subprocess.TimeoutExpired:
+                    break
+        self.kill()
+        self._setups.clear()
+
+    def _drop(self) -> None:
+        self.busy = False
+        self._processes.clear()
+        for channel in self._channels:
+            channel.close()
+        self._channels.clear()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def _tell(self, message: object, fds: list[int]) -> None:
+        for channel, process in zip(self._channels, self._processes):
+            try:
+                send(channel, message, fds)
+            except OSError:
+                process.kill()  # it is dead, or takes no messages, and half of one is worse than none
+
+    def _tell_or_kill(self, message: object, fds: list[int]) -> None:
+        """Interrupted in the middle, a channel holds half a message: start afresh then."""
+        try:
+            self._tell(message, fds)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self.up = False
+        self.starts += 1
+        try:
+            _starter.call(self._start_processes)
+            if self._pin:
+                self._pin_workers()
+            for setup, fds in self._setups.values():
+                self._tell(setup, fds)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start_processes(self) -> None:
+        # Not in the caller's thread: Ctrl-C could come between the making of a descriptor and its keeping.
+        self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
+        env = {**os.environ, "PYTHONHASHSEED": "0"}
+        output = 2 if _is_open(2) else subprocess.DEVNULL
+        for worker in range(self.workers):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                arguments = (self._memory.fd, self._memory.size, worker, theirs.fileno(), os.getpid(), int(self.spins > 0))
+                self._processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-c", _BOOT, json.dumps(sys.path), *map(str, arguments)],
+                        pass_fds=[self._memory.fd, theirs.fileno()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,  # a VM that prints must not mix into the engine's own results
+                        stderr=output,
+                        env=env,
+                        start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
+                    )
+                )
+            ours.settimeout(CHANNEL_SECONDS)
+            self._channels.append(ours)
+
+    def _pin_workers(self) -> None:
+        """Worker i on the i-th core this process may use. Never required: without, the system places them."""
+        global _pin_warned
+        cores = sorted(os.sched_getaffinity(0))
+        try:
+            if self.workers > len(cores):
+                raise OSError(f"{self.workers} workers, {len(cores)} cores")
+            for process, core in zip(self._processes, cores):
+                handle = psutil.Process(process.pid)
+                handle.cpu_affinity([core])
+                if handle.cpu_affinity() != [core]:
+                    raise OSError(f"core {core} was not granted")
+        except (OSError, ValueError, psutil.Error) as error:
+            if not _pin_warned:
+                _pin_warned = True
+                log.warning("workers run unpinned: %s", error)
+            for process in self._processes:
+                try:
+                    psutil.Process(process.pid).cpu_affinity(cores)
+                except (OSError, ValueError, psutil.Error):
+                    pass

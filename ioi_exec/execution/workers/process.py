@@ -1,0 +1,116 @@
+"""The life of a worker process: start, wait for a block, take part, and end with its parent.
+
+Started by `pool.py` as a fresh interpreter. Two things end it with the engine, for each fails where the other does not:
+PR_SET_PDEATHSIG (immediate, but tied to the thread that started the process) and the control channel's end of file.
+Ctrl-C is the parent's business; workers ignore it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import threading
+import traceback
+
+import ioi_storage
+from ioi_shm import Arena, Worker, die_with_parent
+
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.part import Part, make_part
+
+# Blocks come in rows, and waking a sleeping process takes longer than a small block: look out for the next one a while.
+SPIN_NS = 75_000
+TEXT_MOST = 10_000  # of a complaint: it must fit the socket's buffer, for nobody reads while the block runs
+
+
+class Parts:
+    """What this worker can do, by setup number; filled by the control channel's thread."""
+
+    def __init__(self, worker: Worker, arena: Arena) -> None:
+        self._worker = worker
+        self._arena = arena
+        self._setups: dict[int, Setup] = {}
+        self._made: dict[int, Part] = {}
+        self._arrived = threading.Condition()
+
+    def listen(self, channel: socket.socket) -> None:
+        """Take messages until the parent is gone, then end this process at once."""
+        try:
+            while True:
+                message, fds = receive(channel)
+                with self._arrived:
+                    if isinstance(message, Setup):
+                        if fds:
+                            message.reader_spec["fd"] = fds[0]
+                        self._setups[message.number] = message
+                        self._arrived.notify()
+                    elif isinstance(message, Forget):
+                        setup = self._setups.pop(message.number, None)
+                        if setup is not None:
+                            setup.close_fd()
+                        part = self._made.pop(message.number, None)
+                        if part is not None:
+                            part.close()
+        finally:
+            os._exit(0)
+
+    def get(self, number: int) -> Part:
+        """The part of this setup, made on first use. Raises what loading the VM or opening the state raises."""
+        with self._arrived:
+            while number not in self._setups:
+                self._arrived.wait()
+            part = self._made.get(number)
+            if part is None:
+                part = self._made[number] = make_part(self._setups[number], self._worker, self._arena)
+            return part
+
+
+def main(arena_fd: int, arena_size: int, worker_id: int, channel_fd: int, parent: int, spin: bool) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(0)
+    faulthandler.enable()
+    channel = socket.socket(fileno=channel_fd)
+    arena = Arena(arena_fd, arena_size)
+    os.close(arena_fd)
+    worker = Worker(arena, worker_id)
+    parts = Parts(worker, arena)
+    threading.Thread(target=parts.listen, args=(channel,), name="ioi-control", daemon=True).start()
+    while worker.await_block(SPIN_NS if spin else 0):
+        complaint = take_part(worker_id, worker, parts, arena)
+        if complaint is not None:
+            send(channel, complaint)
+            arena.abandon()
+        worker.leave()
+    os._exit(0)  # nothing of value is left here, and threads of a VM must not hold the process up
+
+
+def take_part(worker_id: int, worker: Worker, parts: Parts, arena: Arena) -> Complaint | None:
+    """Work on the block until it is over; what went wrong with this worker's part, if anything."""
+
+    def complaint(kind: str, text: str, error: str = "") -> Complaint:
+        return Complaint(worker_id, kind, text[-TEXT_MOST:], error)
+
+    try:
+        part = parts.get(arena.setup)
+    except ioi_storage.StorageError as error:
+        return complaint("storage", str(error), type(error).__name__)
+    except BaseException as error:
+        return complaint("setup", f"{type(error).__name__}: {error}")
+    try:
+        version = part.reader.begin()
+        try:
+            if version != arena.parent_version:
+                return complaint("stale", f"the state is at version {version}, the block builds on version {arena.parent_version}")
+            worker.enter()  # only now: until here no transaction is to blame for the time
+            part.run()
+        finally:
+            part.reader.end()
+    except ioi_storage.StorageError as error:
+        return complaint("storage", str(error), type(error).__name__)
+    except BaseException:
+        return complaint("fault", traceback.format_exc())
+    return None

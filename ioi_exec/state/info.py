@@ -1,0 +1,48 @@
+"""What a state says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ioi_exec.block.header import BlockHeader
+from ioi_exec.state.identity import Identity
+from ioi_exec.vm.loading import VMSpec
+
+if TYPE_CHECKING:
+    from ioi_storage import VersionRow
+
+
+@dataclass(frozen=True)
+class StateInfo:
+    """oldest: the oldest version kept. header: of the last block, None at version 0. Roots have 32 bytes. What follows `version` is of that version."""
+
+    tree: str
+    vm: VMSpec
+    initial_height: int
+    genesis_root: bytes
+    oldest: int
+    version: int
+    height: int
+    header: BlockHeader | None
+    state_root: bytes
+    receipts_root: bytes
+    transactions: int
+    failed: int
+
+    @classmethod
+    def of(cls, tree: str, genesis_root: bytes, identity: Identity, oldest: int, row: VersionRow) -> StateInfo:
+        return cls(
+            tree,
+            identity.vm,
+            identity.initial_height,
+            genesis_root,
+            oldest,
+            row.version,
+            row.height,
+            BlockHeader.decode(row.header) if row.version else None,
+            row.root,
+            row.receipts_root,
+            row.transactions,
+            row.failed,
+        )

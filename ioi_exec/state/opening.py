@@ -1,0 +1,75 @@
+"""What `create` and `open` need to find out before there is a machine."""
+
+from __future__ import annotations
+
+import os
+from itertools import zip_longest
+
+import ioi_storage
+from ioi_shm import WORKERS_MAX
+
+from ioi_exec.cores import available_cores
+from ioi_exec.errors import InputError, InputTypeError, StateExists, VMError
+from ioi_exec.policy import DEFAULT, Policy
+from ioi_exec.state.identity import Identity
+from ioi_exec.vm.loading import LoadedVM, load_vm
+
+StatePath = str | os.PathLike[str]
+
+
+def reopened(
+    path: StatePath, tree: str, identity: Identity, items: list[tuple[bytes, bytes]]
+) -> ioi_storage.Store:
+    """The state that `create` found at its path, if it is what `create` would have made."""
+    store = ioi_storage.Store.open(path)
+    try:
+        there = Identity.from_meta(store.meta)
+        there.vm.check_same(identity.vm)
+        if store.version != 0:
+            raise StateExists(f"{path} holds a state at version {store.version}: open it, or create one elsewhere")
+        if store.tree != tree or there.initial_height != identity.initial_height or there.limits != identity.limits:
+            raise StateExists(f"{path} holds a state with another tree, initial height or limits: create one elsewhere")
+        if any(ours != theirs for ours, theirs in zip_longest(items, store.scan())):
+            raise StateExists(f"{path} holds a state with another genesis: open it, or create one elsewhere")
+        return store
+    except BaseException:
+        store.close()
+        raise
+
+
+def remembered_vm(identity: Identity) -> LoadedVM:
+    """The VM a state was created with, imported by its name. Raises VMError, VMMismatch."""
+    if identity.vm.args is None:
+        raise VMError(f"the state was created with an instance of {identity.vm.name}: pass an equal one as vm=")
+    loaded = load_vm(identity.vm.name, identity.vm.args)
+    identity.vm.check_same(loaded.spec)
+    return loaded
+
+
+def checked_policy(policy: Policy | None, otherwise: Policy = DEFAULT) -> Policy:
+    """How the scheduler is to go about blocks. Raises InputTypeError."""
+    if policy is None:
+        return otherwise
+    if not isinstance(policy, Policy):
+        raise InputTypeError(f"policy is {type(policy).__name__}: give a Policy, say Policy.named({Policy.names()[1]!r}), or None")
+    return policy
+
+
+def checked_keep(keep: int | None) -> int | None:
+    """How many versions to keep. Raises InputTypeError, InputError."""
+    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int)):
+        raise InputTypeError(f"keep is {type(keep).__name__}: give an integer, or None to keep every version")
+    if keep is not None and keep < 1:
+        raise InputError(f"keep is {keep}: give at least 1, the newest version, or None to keep every version")
+    return keep
+
+
+def checked_workers(workers: int | None) -> int:
+    """How many worker processes to use. Raises InputTypeError, InputError."""
+    if workers is None:
+        return available_cores()
+    if isinstance(workers, bool) or not isinstance(workers, int):
+        raise InputTypeError(f"workers is {type(workers).__name__}: give an integer, or None for one per core")
+    if not 0 <= workers <= WORKERS_MAX:
+        raise InputError(f"workers is {workers}: give 0 to {WORKERS_MAX}, or None for one per core")
+    return workers

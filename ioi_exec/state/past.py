@@ -1,0 +1,85 @@
+"""A committed version as it was: what `machine.at(version)` returns."""
+
+from __future__ import annotations
+
+from typing import Iterator, Protocol
+
+from ioi_storage import RangeProof
+
+from ioi_exec.state.info import StateInfo
+
+
+class Versions(Protocol):
+    """What a past state reads: each version of a state. A machine is one."""
+
+    def info_at(self, version: int) -> StateInfo: ...
+
+    def get(self, key: bytes, version: int | None = None) -> bytes | None: ...
+
+    def prove(self, *keys: bytes, version: int | None = None) -> bytes: ...
+
+    def prove_ics23(self, key: bytes, version: int | None = None) -> bytes: ...
+
+    def prove_range(
+        self, start: bytes | None = None, end: bytes | None = None, *, version: int | None = None, limit: int | None = None
+    ) -> RangeProof: ...
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        version: int | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class PastState:
+    """A read-only view of one version, as long as its machine is open. Raises VersionMissing once the version is pruned
+    or rolled back."""
+
+    def __init__(self, versions: Versions, version: int) -> None:
+        """Use `machine.at`."""
+        self._versions = versions
+        self.version = version
+
+    @property
+    def info(self) -> StateInfo:
+        return self._versions.info_at(self.version)
+
+    @property
+    def root(self) -> bytes:
+        """32 bytes."""
+        return self.info.state_root
+
+    @property
+    def height(self) -> int:
+        return self.info.height
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._versions.get(key, self.version)
+
+    def prove(self, *keys: bytes) -> bytes:
+        return self._versions.prove(*keys, version=self.version)
+
+    def prove_ics23(self, key: bytes) -> bytes:
+        return self._versions.prove_ics23(key, self.version)
+
+    def prove_range(
+        self, start: bytes | None = None, end: bytes | None = None, *, limit: int | None = None
+    ) -> RangeProof:
+        return self._versions.prove_range(start, end, version=self.version, limit=limit)
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """As `machine.scan`. On Jellyfish, which sorts by the hashes of keys, of the newest version only (InputError)."""
+        return self._versions.scan(start, end, prefix=prefix, reverse=reverse, limit=limit, version=self.version)

@@ -1,0 +1,1 @@
+"""The tables on LMDB, their rows and marks, the directory they live in, and the commit."""

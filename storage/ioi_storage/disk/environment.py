@@ -1,0 +1,120 @@
+"""The LMDB environment of a state: how it is opened, what its errors mean.
+
+Durability is LMDB's default: data synced, then the meta page. Never writemap (a full disk would be a SIGBUS). The map is
+sized once, huge and sparse: resizing a map in use is how LMDB files break.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lmdb
+
+from ..errors import (
+    DiskFull,
+    FormatMismatch,
+    StateCorrupt,
+    StorageError,
+    StorageIOError,
+)
+from .rows import TABLES
+
+DATA = "data.mdb"
+MAP_SIZE = 1 << 40
+_SMALLEST_MAP = 1 << 30
+_READERS = 1024  # slots for processes reading beside the writer
+
+Tables = dict[str, "lmdb._Database"]
+
+
+def open_environment(
+    path: str, *, read_only: bool, map_size: int = MAP_SIZE, metasync: bool = True, sync: bool = True
+) -> tuple[lmdb.Environment, int]:
+    """The environment in directory `path`, and the map size it got; where the address space is limited, a smaller one.
+
+    sync: False where nothing counts before its end, which then syncs it all."""
+    with translated(f"opening the state at {path}"):
+        return _open(
+            path, map_size, subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600
+        )
+
+
+def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:
+    """The environment in the memfd `fd`. Nothing there outlives its processes, so nothing is synced or locked: whoever
+    commits makes sure that no read transaction is open."""
+    with translated("opening the state in memory"):
+        return _open(f"/proc/self/fd/{fd}", map_size, subdir=False, readonly=read_only, lock=False, sync=False)
+
+
+def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, int]:
+    while True:
+        try:
+            env = lmdb.open(path, map_size=map_size, max_dbs=len(TABLES), lib_version=0, **options)
+            return env, map_size
+        except lmdb.MemoryError:
+            if map_size <= _SMALLEST_MAP:
+                raise
+            map_size //= 2
+
+
+def open_tables(env: lmdb.Environment, *, create: bool) -> Tables:
+    with translated("opening the tables of the state"):
+        try:
+            return {name: env.open_db(name.encode(), create=create) for name in TABLES}
+        except (lmdb.NotFoundError, lmdb.IncompatibleError):
+            raise StateCorrupt("a table is missing: this is no ioi-exec state, or not a whole one") from None
+
+
+_FULL = (lmdb.MapFullError, lmdb.DiskError, lmdb.MemoryError)
+_BROKEN = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
+
+
+_SHORT_WRITE = 1 << 20  # bytes: more than LMDB hands to one write, large values apart
+
+
+def _is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
+    """LMDB reports a write cut short by a full disk as EIO: that is what an EIO on a full disk means.
+
+    Its transaction is undone and its pages, which nothing refers to, are written anew by the next one."""
+    code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
+    if isinstance(error, _FULL) or code in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if code != errno.EIO or path is None:
+        return False
+    try:
+        disk = os.statvfs(path)
+    except OSError:  # nothing is there any more
+        return False
+    return disk.f_bavail * disk.f_frsize < _SHORT_WRITE
+
+
+def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) -> StorageError:
+    """The error of ours that says what an error of LMDB or the system means; `path`: the disk it happened on."""
+    if isinstance(error, lmdb.MapFullError):
+        return DiskFull(
+            f"the map of the state is full while {doing} ({error}): the committed state is as it was; open it where more "
+            "address space may be used (ulimit -v)"
+        )
+    if _is_full(error, path):
+        return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
+    if isinstance(error, _BROKEN):
+        return StateCorrupt(f"LMDB finds the file damaged while {doing} ({error}): restore it from a backup")
+    if isinstance(error, lmdb.VersionMismatchError):
+        return FormatMismatch(f"{doing}: the file was written by another LMDB ({error})")
+    return StorageIOError(f"failed while {doing}: {error}")
+
+
+@contextmanager
+def translated(doing: str, path: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except (lmdb.Error, OSError) as error:
+        raise translate(error, doing, path) from error
+
+
+def data_file(path: str) -> str:
+    return os.path.join(path, DATA)

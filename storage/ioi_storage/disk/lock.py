@@ -1,0 +1,26 @@
+"""One writer per directory: a flock on the file LOCK, held for life and freed by the kernel, whatever way it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ..errors import StateInUse
+from .environment import translated
+
+NAME = "LOCK"
+
+
+def take(directory: str) -> int:
+    """The locked descriptor. StateInUse if another process (or another store of this one) holds it."""
+    with translated(f"locking {directory}"):
+        fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise StateInUse(f"the state at {directory} is open for writing elsewhere: close that, or open it read-only") from None
+        except OSError:
+            os.close(fd)
+            raise
+        return fd

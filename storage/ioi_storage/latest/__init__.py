@@ -1,0 +1,1 @@
+"""The latest values by key, which follow behind the commits."""

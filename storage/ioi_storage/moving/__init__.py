@@ -1,0 +1,1 @@
+"""States that are made: from a genesis, from a dump, from a snapshot of another."""

@@ -1,0 +1,91 @@
+"""Version 0: the rows of a new state.
+
+Written in several transactions, since a million keys would not fit the dirty pages of one: nobody can see the state
+until its directory is renamed in, so a half-written one is nothing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from operator import itemgetter
+from typing import Any, TypeVar
+
+import lmdb
+
+from .. import _core
+from ..disk import commit, marks
+from ..disk.environment import Tables
+from ..disk.rows import Creation, VersionRow, encode_creation, encode_version
+from ..errors import StateCorrupt
+from ..trees import staged
+from ..trees.seam import Tree
+from ..trees.staged import Staged
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """A million small tuples, all live, make the collector walk them again and again: a tenth of the whole time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+NO_RECEIPTS = _core.merkle_root(b"", b"")
+
+_CHUNK = 100_000  # rows a transaction
+
+T = TypeVar("T")
+
+
+def stage(tree: Tree, genesis: Iterable[tuple[bytes, bytes]]) -> Staged:
+    """Version 0 of a tree that holds the pairs of `genesis`, which come in any order.
+
+    ValueError names a duplicate key, TypeError a pair that is none."""
+    pairs = list(genesis)
+    try:
+        pairs.sort(key=itemgetter(0))
+    except (TypeError, LookupError):
+        raise TypeError("genesis must hold tuples (key, value) of bytes") from None
+    before = VersionRow(-1, tree.empty.root, NO_RECEIPTS, 0, b"", 0, 0, 0, 0, tree.empty.pointer)
+    version0 = staged.stage(tree, _nothing, before, pairs, builtins.map, None)
+    if version0.keys != len(pairs):
+        raise TypeError("genesis must hold values: None, a delete, has no meaning there")
+    return version0
+
+
+def _nothing(keys: Sequence[bytes]) -> Sequence[bytes]:
+    raise StateCorrupt(f"an empty tree was asked for rows {[key.hex() for key in keys]}")
+
+
+def write(env: lmdb.Environment, tables: Tables, version0: Staged, creation: Creation, row: VersionRow) -> None:
+    """Everything of version 0; its record comes last."""
+    for table, rows in (("nodes", version0.nodes), ("values", version0.values)):
+        for chunk in _chunks(rows):
+            with env.begin(write=True) as txn:
+                commit.append(txn, tables, table, chunk)
+    for changes in _chunks(version0.changes):
+        with env.begin(write=True) as txn:
+            commit.append(txn, tables, "flat", _core.seal_puts(changes))
+    with env.begin(write=True) as txn:
+        commit.append(txn, tables, "creation", [encode_creation(creation)])
+        commit.append(txn, tables, "versions", [encode_version(row)])
+        marks.write(txn, tables, marks.FLAT, row.version)
+        marks.write(txn, tables, marks.OLDEST, row.version)
+
+
+def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(rows)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def creation_record(tree: Tree, version0: Staged, meta: dict[str, Any]) -> Creation:
+    return Creation(tree.name, version0.root, meta)

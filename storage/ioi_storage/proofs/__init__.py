@@ -1,0 +1,1 @@
+"""Making proofs, and verifying them with nothing else of this package."""

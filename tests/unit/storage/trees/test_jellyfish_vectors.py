@@ -65,7 +65,7 @@ def test_genesis_gives_the_same_root_as_a_commit() -> None:
         assert store.genesis_root == store.root
 
 
-SHARED = Path(__file__).parents[4] / "shared" / "reference" / "tree_vectors.json"
+SHARED = Path(__file__).parents[5] / "shared" / "reference" / "tree_vectors.json"
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="no ../shared")

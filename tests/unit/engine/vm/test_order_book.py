@@ -19,7 +19,7 @@ Make = Callable[..., ExecutionMachine]
 
 
 def _example() -> ModuleType:
-    path = Path(__file__).parents[3] / "examples" / "order_book.py"
+    path = Path(__file__).parents[4] / "examples" / "order_book.py"
     spec = importlib.util.spec_from_file_location("order_book", path)
     assert spec is not None and spec.loader is not None
     module = sys.modules["order_book"] = importlib.util.module_from_spec(spec)

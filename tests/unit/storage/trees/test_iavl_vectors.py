@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ioi_storage import Store
 
-SHARED = Path(__file__).parents[4] / "shared" / "reference" / "tree_vectors.json"
+SHARED = Path(__file__).parents[5] / "shared" / "reference" / "tree_vectors.json"
 
 
 def leaf(version: int, key: bytes, value: bytes) -> bytes:

@@ -20,9 +20,9 @@
 #include "atomics.h"
 
 enum {
-    IOI_LINE = 64,          /* bytes: what two cores fight over */
-    IOI_WORKERS_MAX = 256,  /* a slot each in the header */
-    IOI_CHUNK = 32 * 1024,  /* bytes a worker takes at once: small enough that many workers waste little */
+    IOI_LINE = 64,         /* bytes: what two cores fight over */
+    IOI_WORKERS_MAX = 256, /* a slot each in the header */
+    IOI_CHUNK = 32 * 1024, /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
 #define IOI_LAYOUT UINT64_C(4)                 /* raised when a shared structure changes */
@@ -42,13 +42,13 @@ typedef struct ioi_slot {
     alignas(IOI_LINE) a32 current_tx; /* TxIndex + 1 while a transaction runs, else 0: whom a death counts against */
     a32 in_block;                     /* 1 from waking for a block to leaving it */
     a64 executions, validations, aborts, suspensions;
-    a64 busy_ns;        /* from waking to leaving, waits excluded */
-    a64 wait_ns;        /* idle or suspended */
-    a64 written;        /* newest entry this worker was first to write (list through ioi_entry.next_written) */
-    a64 solo;           /* transactions run alone at the watermark */
-    a64 spans;          /* newest piece of its log: spans.h */
-    a64 events;         /* newest chunk of what this worker recorded: recorder.h */
-    a32 record_lost;    /* there was no room for some of it */
+    a64 busy_ns;     /* from waking to leaving, waits excluded */
+    a64 wait_ns;     /* idle or suspended */
+    a64 written;     /* newest entry this worker was first to write (list through ioi_entry.next_written) */
+    a64 solo;        /* transactions run alone at the watermark */
+    a64 spans;       /* newest piece of its log: spans.h */
+    a64 events;      /* newest chunk of what this worker recorded: recorder.h */
+    a32 record_lost; /* there was no room for some of it */
 } ioi_slot;
 
 /* Where a worker is called to a block; a line of its own, so that those who are not called are not disturbed. */
@@ -70,41 +70,41 @@ enum { IOI_RUN_MAX = 64 };                    /* longest run: more makes the tai
 
 /* The block as its workers see it: written before the block starts, constant while it runs. */
 typedef struct ioi_block {
-    uint32_t n;              /* transactions */
-    uint32_t workers;        /* how many take part: those with the lowest ids */
-    uint32_t has_end_block;  /* run the VM once more after the last transaction */
-    uint32_t trie_levels;    /* 64-ary levels that number n + 2 positions */
-    uint32_t root_bits;      /* the key index's root table has 2^root_bits slots */
-    uint32_t spins;          /* turns to spin before sleeping; 0 when workers outnumber cores */
+    uint32_t n;             /* transactions */
+    uint32_t workers;       /* how many take part: those with the lowest ids */
+    uint32_t has_end_block; /* run the VM once more after the last transaction */
+    uint32_t trie_levels;   /* 64-ary levels that number n + 2 positions */
+    uint32_t root_bits;     /* the key index's root table has 2^root_bits slots */
+    uint32_t spins;         /* turns to spin before sleeping; 0 when workers outnumber cores */
     ioi_policy policy;
     uint64_t setup;          /* which VM and state the workers need: a number the coordinator told them before */
     uint64_t parent_version; /* the committed version the base must be at */
     uint64_t height, time_ns;
-    uint64_t tx_ends;        /* u64[n]: end of each transaction behind tx_bytes */
+    uint64_t tx_ends; /* u64[n]: end of each transaction behind tx_bytes */
     uint64_t tx_bytes;
     uint64_t proposer, proposer_len;
     uint64_t extra, extra_len;
     uint64_t parent_root, parent_root_len;
-    uint64_t status;         /* a32[n + 1]: scheduler.h */
-    uint64_t incarnations;   /* a64[n + 1]: the latest finished incarnation of each, mvmemory.h */
-    uint64_t root;           /* a64[2^root_bits]: index.h */
-    uint64_t ordered;        /* head of the ordered index: ordered.h */
-    uint64_t began_ns;       /* ioi_now_ns when the block started */
-    uint32_t record;         /* workers note what they do: recorder.h */
+    uint64_t status;       /* a32[n + 1]: scheduler.h */
+    uint64_t incarnations; /* a64[n + 1]: the latest finished incarnation of each, mvmemory.h */
+    uint64_t root;         /* a64[2^root_bits]: index.h */
+    uint64_t ordered;      /* head of the ordered index: ordered.h */
+    uint64_t began_ns;     /* ioi_now_ns when the block started */
+    uint32_t record;       /* workers note what they do: recorder.h */
 } ioi_block;
 
 /* The scheduler's words (scheduler.h), on one line: they are read together, and one line moves faster than four. */
 typedef struct ioi_sched {
     alignas(IOI_LINE) a32 execution_idx;
     a32 validation_idx;
-    a32 commit_idx;  /* the watermark: transactions below are final */
-    a32 token;       /* who may move the watermark: 0, or worker id + 1 */
-    a32 solo_until;  /* below this watermark one worker runs alone */
-    a32 window;      /* how far execution may run ahead of the watermark */
-    a32 work_seq;    /* futex of idle workers */
-    a32 sleepers;    /* how many sleep on it */
-    a32 state;       /* ioi_block_state */
-    a32 fault_tx;    /* TxIndex of the fault that stopped the block (n: end_block) */
+    a32 commit_idx; /* the watermark: transactions below are final */
+    a32 token;      /* who may move the watermark: 0, or worker id + 1 */
+    a32 solo_until; /* below this watermark one worker runs alone */
+    a32 window;     /* how far execution may run ahead of the watermark */
+    a32 work_seq;   /* futex of idle workers */
+    a32 sleepers;   /* how many sleep on it */
+    a32 state;      /* ioi_block_state */
+    a32 fault_tx;   /* TxIndex of the fault that stopped the block (n: end_block) */
     /* How the block goes, as of the last look; the token's holder alone touches these. */
     uint32_t tuned_at, solo_length;
     uint64_t tuned_trouble, tuned_ns;
@@ -114,8 +114,8 @@ typedef struct ioi_sched {
 
 typedef struct ioi_shared {
     uint64_t magic, layout;
-    uint64_t size;     /* bytes mapped */
-    uint64_t seed[4];  /* of the key index, random per arena; no result depends on it */
+    uint64_t size;    /* bytes mapped */
+    uint64_t seed[4]; /* of the key index, random per arena; no result depends on it */
     alignas(IOI_LINE) a64 reserved;
     alignas(IOI_LINE) a64 bump;
     alignas(IOI_LINE) a32 shutdown;

@@ -25,8 +25,7 @@
 typedef _Atomic uint32_t a32;
 typedef _Atomic uint64_t a64;
 
-static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
-              "words shared between processes must be lock-free");
+static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "words shared between processes must be lock-free");
 static_assert(sizeof(a32) == 4 && sizeof(a64) == 8, "atomics must have the size of their words");
 
 #ifdef IOI_SIM
@@ -43,32 +42,31 @@ void ioi_sim_drain(void);
 #define IOI_EXCHANGING() ((void)0)
 #endif
 
-#define IOI_DEFINE_ATOMICS(A, U)                                                                   \
-    static inline U A##_load(const A *p) { return IOI_LOAD(A, U, p, memory_order_acquire); }       \
-    static inline U A##_load_sc(const A *p) { return IOI_LOAD(A, U, p, memory_order_seq_cst); }    \
-    static inline U A##_load_relaxed(const A *p) { return IOI_LOAD(A, U, p, memory_order_relaxed); } \
-    static inline void A##_store(A *p, U v) { IOI_STORE(p, v, memory_order_release); }             \
-    static inline void A##_store_relaxed(A *p, U v) { IOI_STORE(p, v, memory_order_relaxed); }     \
-    static inline U A##_xchg(A *p, U v) {                                                          \
-        IOI_EXCHANGING();                                                                          \
-        return atomic_exchange_explicit(p, v, memory_order_seq_cst);                               \
-    }                                                                                              \
-    static inline bool A##_cas(A *p, U *expected, U v) {                                           \
-        IOI_EXCHANGING();                                                                          \
-        return atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst,       \
-                                                       memory_order_seq_cst);                      \
-    }                                                                                              \
-    static inline U A##_add(A *p, U v) {                                                           \
-        IOI_EXCHANGING();                                                                          \
-        return atomic_fetch_add_explicit(p, v, memory_order_seq_cst);                              \
-    }                                                                                              \
-    static inline U A##_or(A *p, U v) {                                                            \
-        IOI_EXCHANGING();                                                                          \
-        return atomic_fetch_or_explicit(p, v, memory_order_seq_cst);                               \
-    }                                                                                              \
-    static inline U A##_and(A *p, U v) {                                                           \
-        IOI_EXCHANGING();                                                                          \
-        return atomic_fetch_and_explicit(p, v, memory_order_seq_cst);                              \
+#define IOI_DEFINE_ATOMICS(A, U)                                                                                                 \
+    static inline U A##_load(const A *p) { return IOI_LOAD(A, U, p, memory_order_acquire); }                                     \
+    static inline U A##_load_sc(const A *p) { return IOI_LOAD(A, U, p, memory_order_seq_cst); }                                  \
+    static inline U A##_load_relaxed(const A *p) { return IOI_LOAD(A, U, p, memory_order_relaxed); }                             \
+    static inline void A##_store(A *p, U v) { IOI_STORE(p, v, memory_order_release); }                                           \
+    static inline void A##_store_relaxed(A *p, U v) { IOI_STORE(p, v, memory_order_relaxed); }                                   \
+    static inline U A##_xchg(A *p, U v) {                                                                                        \
+        IOI_EXCHANGING();                                                                                                        \
+        return atomic_exchange_explicit(p, v, memory_order_seq_cst);                                                             \
+    }                                                                                                                            \
+    static inline bool A##_cas(A *p, U *expected, U v) {                                                                         \
+        IOI_EXCHANGING();                                                                                                        \
+        return atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst, memory_order_seq_cst);              \
+    }                                                                                                                            \
+    static inline U A##_add(A *p, U v) {                                                                                         \
+        IOI_EXCHANGING();                                                                                                        \
+        return atomic_fetch_add_explicit(p, v, memory_order_seq_cst);                                                            \
+    }                                                                                                                            \
+    static inline U A##_or(A *p, U v) {                                                                                          \
+        IOI_EXCHANGING();                                                                                                        \
+        return atomic_fetch_or_explicit(p, v, memory_order_seq_cst);                                                             \
+    }                                                                                                                            \
+    static inline U A##_and(A *p, U v) {                                                                                         \
+        IOI_EXCHANGING();                                                                                                        \
+        return atomic_fetch_and_explicit(p, v, memory_order_seq_cst);                                                            \
     }
 
 IOI_DEFINE_ATOMICS(a32, uint32_t)

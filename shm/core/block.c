@@ -62,10 +62,8 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->time_ns = in->time_ns;
     uint64_t n = (uint64_t)in->n + 1; /* end_block is transaction n */
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
-        !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) ||
-        !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
-        !(block->incarnations = piece(&alloc, n * sizeof(a64), true)) ||
-        !(block->root = piece(&alloc, root_bytes(in), true)) ||
+        !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
+        !(block->incarnations = piece(&alloc, n * sizeof(a64), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||
         !copy_in(&alloc, in->extra, in->extra_len, &block->extra, &block->extra_len) ||
         !copy_in(&alloc, in->parent_root, in->parent_root_len, &block->parent_root, &block->parent_root_len) ||

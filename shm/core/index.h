@@ -17,13 +17,13 @@
 typedef struct ioi_entry {
     uint64_t hash;
     uint32_t key_len;
-    a32 versions;      /* how many version nodes were ever linked: versions.h */
-    a64 next_same;     /* another entry with the same 64-bit hash */
-    a64 base;          /* the committed value: 0 = not read yet, else a cell word (mvmemory.h) */
-    a64 head;          /* version list, newest position first */
-    a64 trie;          /* version trie, once the list grew long */
-    a64 ordered;       /* its node in the ordered index, 0 = not there (yet) */
-    a64 next_written;  /* link of the first writer's list (ioi_slot.written) */
+    a32 versions;     /* how many version nodes were ever linked: versions.h */
+    a64 next_same;    /* another entry with the same 64-bit hash */
+    a64 base;         /* the committed value: 0 = not read yet, else a cell word (mvmemory.h) */
+    a64 head;         /* version list, newest position first */
+    a64 trie;         /* version trie, once the list grew long */
+    a64 ordered;      /* its node in the ordered index, 0 = not there (yet) */
+    a64 next_written; /* link of the first writer's list (ioi_slot.written) */
     uint8_t key[];
 } ioi_entry;
 

@@ -195,8 +195,7 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
             a64_store_relaxed(&entry->next_written, a64_load_relaxed(&slot->written));
             a64_store(&slot->written, ioi_offset(arena, entry));
         }
-        uint64_t word =
-            ioi_mv_record(alloc, puts[i].bytes ? IOI_VALUE : IOI_DELETED, incarnation, puts[i].bytes, puts[i].len);
+        uint64_t word = ioi_mv_record(alloc, puts[i].bytes ? IOI_VALUE : IOI_DELETED, incarnation, puts[i].bytes, puts[i].len);
         if (!word) return false;
         if (a64_load_relaxed(&version->cell) == 0) {
             *wrote_new = true;
@@ -224,8 +223,7 @@ void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted) {
         a64_or(&((ioi_version *)ioi_at(arena, writes[i].version))->cell, IOI_ESTIMATE);
 }
 
-void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
-                 void *context) {
+void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word), void *context) {
     uint32_t top = arena->shared->block.n + 2;
     ioi_alloc alloc;
     ioi_alloc_init(&alloc, arena);

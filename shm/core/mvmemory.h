@@ -84,10 +84,10 @@ typedef struct ioi_incarnation {
 } ioi_incarnation;
 
 typedef enum ioi_seen {
-    IOI_SEEN_VERSION, /* *word is a version's */
-    IOI_SEEN_BASE,    /* *word is the base's */
-    IOI_SEEN_ESTIMATE,/* an aborted incarnation of *writer stands in the way */
-    IOI_SEEN_NOTHING  /* no version, and the base has not been read yet */
+    IOI_SEEN_VERSION,  /* *word is a version's */
+    IOI_SEEN_BASE,     /* *word is the base's */
+    IOI_SEEN_ESTIMATE, /* an aborted incarnation of *writer stands in the way */
+    IOI_SEEN_NOTHING   /* no version, and the base has not been read yet */
 } ioi_seen;
 
 /* What stands where a read, or the absence of a key, does not stand any more. */
@@ -127,9 +127,7 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
 
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }
-static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) {
-    return ioi_at(arena, word & ~IOI_TAGS);
-}
+static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) { return ioi_at(arena, word & ~IOI_TAGS); }
 
 /* One buffered write, on its way to be published. */
 typedef struct ioi_put {
@@ -149,8 +147,7 @@ void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted);
 
 /* The last write of every key written by a transaction of the block (position >= 1), in no order: calls `emit`
  * for each. For the coordinator, after the block is done. */
-void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word),
-                 void *context);
+void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word), void *context);
 
 /* A private set of entries (which belongs to one thread), emptied in O(1). */
 ioi_entry_set *ioi_entry_set_new(void);

@@ -144,19 +144,13 @@ bool ioi_native_run(ioi_native *native) {
         if (call_vm(native, &outcome) == IOI_STOP) {
             if (ioi_recording(w)) ioi_recorder_executed(&w->recorder, false);
             switch (view->stop) {
-            case IOI_STOP_BASE:
-                miss(native, view->missing);
-                return leave_for_bases(native);
+            case IOI_STOP_BASE: miss(native, view->missing); return leave_for_bases(native);
             case IOI_STOP_ESTIMATE:
                 if (!ioi_wait_for(w, view->blocker)) return false;
                 continue;
-            case IOI_STOP_STALE:
-                continue;
-            case IOI_STOP_FULL:
-                ioi_stop_block(w->arena, IOI_BLOCK_FULL);
-                return false;
-            case IOI_STOP_NONE:
-                break;
+            case IOI_STOP_STALE: continue;
+            case IOI_STOP_FULL: ioi_stop_block(w->arena, IOI_BLOCK_FULL); return false;
+            case IOI_STOP_NONE: break;
             }
             assert(!"a VM returned IOI_STOP though no operation did");
         }

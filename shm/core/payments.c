@@ -64,8 +64,7 @@ static int fail(ioi_outcome *outcome, const char *why) {
     return IOI_OK;
 }
 
-static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx,
-                   ioi_outcome *outcome) {
+static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
     (void)vm;
     if (len != TRANSFER) return fail(outcome, "malformed");
     u128 amount = get_u128(tx + AT_AMOUNT);
@@ -90,13 +89,11 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
     if (recipient.balance + amount < amount) return fail(outcome, "overflow");
     sender.balance -= amount;
     recipient.balance += amount;
-    if (write_account(state, sender_key, sender) || write_account(state, recipient_key, recipient))
-        return fail(outcome, "limit");
+    if (write_account(state, sender_key, sender) || write_account(state, recipient_key, recipient)) return fail(outcome, "limit");
     return IOI_OK;
 }
 
-static void keys(const ioi_vm *vm, const uint8_t *tx, size_t len, void (*emit)(void *, const uint8_t *, size_t),
-                 void *context) {
+static void keys(const ioi_vm *vm, const uint8_t *tx, size_t len, void (*emit)(void *, const uint8_t *, size_t), void *context) {
     (void)vm;
     if (len != TRANSFER) return;
     uint8_t key[KEY];
@@ -108,8 +105,7 @@ static void keys(const ioi_vm *vm, const uint8_t *tx, size_t len, void (*emit)(v
 
 /* Fees of the successful transfers go to the proposer at once, so that they never make transfers conflict.
  * Without a proposer, or where they would overflow its balance, they are burned. */
-static int end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, const ioi_results *results,
-                     ioi_outcome *outcome) {
+static int end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, const ioi_results *results, ioi_outcome *outcome) {
     (void)vm;
     u128 fees = 0; /* at most 2^32 transfers of less than 2^64 each */
     for (uint64_t i = 0; i < results->n; i++) {

@@ -43,8 +43,13 @@ void ioi_recorder_execute(ioi_recorder *r, uint32_t tx, uint32_t incarnation) {
 
 bool ioi_recorder_executed(ioi_recorder *r, bool finished) {
     if (r->executing) {
-        note(r, (ioi_event){.start = r->execute_from, .end = ioi_recorder_look(r), .tx = r->tx, .incarnation = r->incarnation,
-                            .other = -1, .kind = IOI_EVENT_EXECUTE, .result = finished});
+        note(r, (ioi_event){.start = r->execute_from,
+                            .end = ioi_recorder_look(r),
+                            .tx = r->tx,
+                            .incarnation = r->incarnation,
+                            .other = -1,
+                            .kind = IOI_EVENT_EXECUTE,
+                            .result = finished});
         r->executing = false;
     }
     return !r->lost;
@@ -56,27 +61,44 @@ uint64_t ioi_recorder_start(ioi_recorder *r) {
 }
 
 void ioi_recorder_validated(ioi_recorder *r, uint64_t start, uint32_t tx, uint32_t incarnation, bool stands) {
-    ioi_event event = {.start = start, .end = ioi_recorder_look(r), .tx = tx, .incarnation = incarnation, .other = -1,
-                       .kind = IOI_EVENT_VALIDATE, .result = stands};
-    if (stands)
-        note(r, event);
-    else
-        note_caused(r, event, &r->cause);
+    ioi_event event = {.start = start,
+                       .end = ioi_recorder_look(r),
+                       .tx = tx,
+                       .incarnation = incarnation,
+                       .other = -1,
+                       .kind = IOI_EVENT_VALIDATE,
+                       .result = stands};
+    if (stands) note(r, event);
+    else note_caused(r, event, &r->cause);
 }
 
 void ioi_recorder_aborted(ioi_recorder *r, uint32_t tx, uint32_t incarnation) {
-    note_caused(r, (ioi_event){.start = r->now, .end = r->now, .tx = tx, .incarnation = incarnation, .kind = IOI_EVENT_ABORT,
-                               .result = !r->cause.estimate}, &r->cause);
+    note_caused(r,
+                (ioi_event){.start = r->now,
+                            .end = r->now,
+                            .tx = tx,
+                            .incarnation = incarnation,
+                            .kind = IOI_EVENT_ABORT,
+                            .result = !r->cause.estimate},
+                &r->cause);
 }
 
 void ioi_recorder_suspended(ioi_recorder *r, uint64_t start) {
-    note_caused(r, (ioi_event){.start = start, .end = ioi_recorder_look(r), .tx = r->tx, .incarnation = r->incarnation,
-                               .kind = IOI_EVENT_SUSPEND}, &r->cause);
+    note_caused(
+        r,
+        (ioi_event){
+            .start = start, .end = ioi_recorder_look(r), .tx = r->tx, .incarnation = r->incarnation, .kind = IOI_EVENT_SUSPEND},
+        &r->cause);
 }
 
 void ioi_recorder_fetched(ioi_recorder *r, uint64_t start, uint32_t tx, uint32_t incarnation, uint64_t entry) {
-    note(r, (ioi_event){.start = start, .end = ioi_recorder_look(r), .tx = tx, .incarnation = incarnation, .other = -1,
-                        .entry = entry, .kind = IOI_EVENT_FETCH});
+    note(r, (ioi_event){.start = start,
+                        .end = ioi_recorder_look(r),
+                        .tx = tx,
+                        .incarnation = incarnation,
+                        .other = -1,
+                        .entry = entry,
+                        .kind = IOI_EVENT_FETCH});
 }
 
 void ioi_recorder_idle(ioi_recorder *r) {
@@ -105,7 +127,7 @@ void ioi_recorder_solo(ioi_recorder *r, uint32_t watermark) {
 
 void ioi_recorder_solo_ends(ioi_recorder *r, uint32_t watermark) {
     if (r->solo && (r->count > r->solo_count || watermark > r->solo_tx))
-        note(r, (ioi_event){.start = r->solo_from, .end = r->now, .tx = r->solo_tx, .other = (int32_t)watermark,
-                            .kind = IOI_EVENT_SOLO});
+        note(r, (ioi_event){
+                    .start = r->solo_from, .end = r->now, .tx = r->solo_tx, .other = (int32_t)watermark, .kind = IOI_EVENT_SOLO});
     r->solo = false;
 }

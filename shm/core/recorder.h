@@ -13,21 +13,21 @@
 #include "mvmemory.h"
 
 typedef enum ioi_event_kind { /* ioi_exec/block/record.py says what each tells */
-    IOI_EVENT_EXECUTE = 1,
-    IOI_EVENT_VALIDATE,
-    IOI_EVENT_ABORT,
-    IOI_EVENT_SUSPEND,
-    IOI_EVENT_FETCH,
-    IOI_EVENT_IDLE,
-    IOI_EVENT_COMMIT,
-    IOI_EVENT_SOLO
+                              IOI_EVENT_EXECUTE = 1,
+                              IOI_EVENT_VALIDATE,
+                              IOI_EVENT_ABORT,
+                              IOI_EVENT_SUSPEND,
+                              IOI_EVENT_FETCH,
+                              IOI_EVENT_IDLE,
+                              IOI_EVENT_COMMIT,
+                              IOI_EVENT_SOLO
 } ioi_event_kind;
 
 typedef struct ioi_event {
     uint64_t start, end; /* of ioi_now_ns */
     uint64_t entry;      /* the key's; 0 = none */
     uint32_t tx, incarnation;
-    int32_t other;       /* TxIndex; -1 = none */
+    int32_t other; /* TxIndex; -1 = none */
     uint32_t other_incarnation;
     uint8_t kind, result;
 } ioi_event;
@@ -50,7 +50,7 @@ typedef struct ioi_recorder {
     bool contiguous;   /* no interpreter between one transaction and the next: `now` is when the next begins */
     bool executing;    /* an execution is open */
     bool lost;
-    bool solo;              /* a stretch alone is open */
+    bool solo;                /* a stretch alone is open */
     uint32_t tx, incarnation; /* the execution open, or the last one */
     uint64_t execute_from;
     uint64_t idle_from; /* 0 = not idle */

@@ -22,7 +22,7 @@ typedef struct taking {
     numbering keys;
     ioi_rows writers; /* int32_t by number: who wrote the key last, of the transactions passed */
     ioi_rows readers; /* uint32_t by number: the last that read it, + 1 */
-    ioi_alloc alloc; /* nothing is allocated */
+    ioi_alloc alloc;  /* nothing is allocated */
     uint32_t tx;
     bool failed; /* no memory */
 } taking;
@@ -154,8 +154,8 @@ static void take_event(taking *t, const ioi_event *e, uint16_t worker) {
     ioi_event_row *row = more(t, &t->out->events);
     if (!row) return;
     uint64_t began = t->arena->shared->block.began_ns;
-    *row = (ioi_event_row){e->start - began, e->end - began, e->tx, e->incarnation, e->other, (int32_t)key,
-                           e->other_incarnation, worker, e->kind, e->result};
+    *row = (ioi_event_row){e->start - began, e->end - began,       e->tx,  e->incarnation, e->other,
+                           (int32_t)key,     e->other_incarnation, worker, e->kind,        e->result};
 }
 
 /* A worker's chunks, whose links go from the newest to the oldest. */
@@ -182,7 +182,8 @@ static int by_key(const void *a, const void *b) {
 }
 
 static_assert(offsetof(ioi_read_row, tx) == offsetof(ioi_write_row, tx) &&
-              offsetof(ioi_read_row, key) == offsetof(ioi_write_row, key), "reads and writes are sorted alike");
+                  offsetof(ioi_read_row, key) == offsetof(ioi_write_row, key),
+              "reads and writes are sorted alike");
 
 /* Keys by their rank instead of their number; within a transaction in this order. */
 static void arrange(ioi_rows *rows, const uint32_t *rank) {
@@ -228,7 +229,10 @@ bool ioi_record_take(ioi_arena *arena, ioi_taken *out) {
     assert(block->record && !ioi_record_lost(arena) && a32_load(&arena->shared->sched.state) == IOI_BLOCK_DONE);
     *out = (ioi_taken){
         .events.size = sizeof(ioi_event_row), .reads.size = sizeof(ioi_read_row), .writes.size = sizeof(ioi_write_row)};
-    taking t = {.arena = arena, .out = out, .keys.found.size = sizeof(ioi_entry *), .writers.size = sizeof(int32_t),
+    taking t = {.arena = arena,
+                .out = out,
+                .keys.found.size = sizeof(ioi_entry *),
+                .writers.size = sizeof(int32_t),
                 .readers.size = sizeof(uint32_t)};
     ioi_alloc_init(&t.alloc, arena);
     const a64 *incarnations = ioi_at(arena, block->incarnations);

@@ -5,17 +5,17 @@
 #include "wait.h"
 
 enum {
-    RUN_NS = 4000,          /* a run should cost about this much: then the shared counter is noise */
-    RUN_FIRST = 4,          /* before anything was measured */
-    EARLY_NS = 2000,        /* transactions cheaper than this are not validated before the watermark reaches them */
-    OVERTAKE_NS = 20000,    /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
+    RUN_NS = 4000,       /* a run should cost about this much: then the shared counter is noise */
+    RUN_FIRST = 4,       /* before anything was measured */
+    EARLY_NS = 2000,     /* transactions cheaper than this are not validated before the watermark reaches them */
+    OVERTAKE_NS = 20000, /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
     VALIDATION_BATCH = 8,
-    SOLO_FIRST = 128,       /* transactions of a first stretch alone: enough to see how fast that is */
+    SOLO_FIRST = 128, /* transactions of a first stretch alone: enough to see how fast that is */
     SOLO_MAX = 4096,
-    PUBLISH_EVERY = 16,     /* steps of the watermark per shared store */
-    TUNE_EVERY = 32,        /* steps of the watermark per look at how the block goes */
-    SOLO_TURNS = 256,       /* pauses to let another worker's cheap transaction end */
-    SPIN_PAUSES_MAX = 64,   /* pauses between two looks of an idle worker, at most */
+    PUBLISH_EVERY = 16,   /* steps of the watermark per shared store */
+    TUNE_EVERY = 32,      /* steps of the watermark per look at how the block goes */
+    SOLO_TURNS = 256,     /* pauses to let another worker's cheap transaction end */
+    SPIN_PAUSES_MAX = 64, /* pauses between two looks of an idle worker, at most */
 };
 
 void ioi_scheduler_start(ioi_arena *arena) {
@@ -74,9 +74,7 @@ void ioi_worker_leave(ioi_worker *w) {
     a32_store(&w->slot->in_block, 0);
 }
 
-uint32_t ioi_incarnation_of(const ioi_worker *w, uint32_t tx) {
-    return ioi_status_incarnation(a32_load_relaxed(&w->status[tx]));
-}
+uint32_t ioi_incarnation_of(const ioi_worker *w, uint32_t tx) { return ioi_status_incarnation(a32_load_relaxed(&w->status[tx])); }
 
 ioi_incarnation *ioi_finished(const ioi_worker *w, uint32_t tx) {
     uint64_t at = a64_load(&w->incarnations[tx]);
@@ -200,10 +198,8 @@ static bool validate(ioi_worker *w, uint32_t tx) {
 static void adapt_window(ioi_worker *w, uint64_t trouble, uint32_t steps) {
     ioi_sched *sched = w->sched;
     uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers, before = window;
-    if (trouble > steps / 2)
-        window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
-    else if (trouble < steps / 8)
-        window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
+    if (trouble > steps / 2) window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
+    else if (trouble < steps / 8) window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
     a32_xchg(&sched->window, window);
     if (window > before) notify(sched, UINT32_MAX);
 }
@@ -241,7 +237,7 @@ static void start_solo(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
     uint32_t length = sched->solo_length, until = w->n - watermark < length ? w->n : watermark + length;
     if (length < SOLO_MAX) sched->solo_length = 2 * length; /* conflicts that last are looked at less and less often */
-    w->run_next = w->run_end = 0;                            /* the rest of the run is met at the watermark again */
+    w->run_next = w->run_end = 0;                           /* the rest of the run is met at the watermark again */
     a32_min(&sched->execution_idx, watermark);
     a32_store(&sched->solo_until, until);
     if (ioi_recording(w)) ioi_recorder_solo(&w->recorder, watermark);
@@ -450,10 +446,8 @@ static ioi_task execute(ioi_worker *w, uint32_t *tx, uint32_t which, bool at_wat
     w->fresh = at_watermark ? which : IOI_NO_TX;
     a32_store_relaxed(&w->slot->current_tx, which + 1);
     count(&w->slot->executions, 1);
-    if (w->span.count == 0)
-        open_span(w, which);
-    else
-        w->span.count++;
+    if (w->span.count == 0) open_span(w, which);
+    else w->span.count++;
     return IOI_TASK_EXECUTE;
 }
 
@@ -546,8 +540,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     if (!early(w) || a32_load(&w->sched->validation_idx) <= tx) return;
     /* Validation has passed it by. New keys may overtake anything above; otherwise only this one is unchecked: what read its old
      * writes met their ESTIMATEs. Without these, whatever a further incarnation wrote or withdrew may overtake as well. */
-    if (wrote_new || (w->policy.no_estimates && inc->incarnation > 0))
-        a32_min(&w->sched->validation_idx, tx);
+    if (wrote_new || (w->policy.no_estimates && inc->incarnation > 0)) a32_min(&w->sched->validation_idx, tx);
     else if (w->fresh != tx && w->owned == IOI_NO_TX) {
         uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
         if (a32_load(&w->status[tx]) == s && !validate(w, tx)) abort_incarnation(w, tx, s);

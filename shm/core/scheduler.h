@@ -37,8 +37,8 @@ enum {
     IOI_EXECUTED = 2,
     IOI_ABORTING = 3,
     IOI_FINAL = 4,
-    IOI_STATE = 7,   /* mask */
-    IOI_WAITED = 8,  /* somebody sleeps on this word */
+    IOI_STATE = 7,  /* mask */
+    IOI_WAITED = 8, /* somebody sleeps on this word */
     IOI_STATUS_BITS = 4,
 };
 #define IOI_INCARNATION_MAX ((UINT32_MAX >> IOI_STATUS_BITS) - 1)

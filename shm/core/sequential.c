@@ -37,10 +37,10 @@ typedef struct cell {
     uint8_t *key;
     size_t key_len;
     value now;
-    bool known;      /* the base was brought, or something was written */
-    bool asked;      /* is among the missing */
-    bool written;    /* by a transaction that succeeded */
-    uint64_t stamp;  /* the transaction that wrote it last */
+    bool known;     /* the base was brought, or something was written */
+    bool asked;     /* is among the missing */
+    bool written;   /* by a transaction that succeeded */
+    uint64_t stamp; /* the transaction that wrote it last */
 } cell;
 
 typedef struct change { /* what a write replaced: enough to put it back */
@@ -152,8 +152,8 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
     bool again = c->stamp == seq->stamp;
     uint32_t keys = seq->tx_keys + !again;
     uint64_t bytes = seq->tx_bytes + v.len + (again ? 0 : c->key_len) - (again ? c->now.len : 0);
-    if (c->key_len == 0 || c->key_len > seq->limits.key_bytes || v.len > seq->limits.value_bytes ||
-        keys > seq->limits.tx_keys || bytes > seq->limits.tx_write_bytes) {
+    if (c->key_len == 0 || c->key_len > seq->limits.key_bytes || v.len > seq->limits.value_bytes || keys > seq->limits.tx_keys ||
+        bytes > seq->limits.tx_write_bytes) {
         drop(&v);
         return IOI_LIMIT;
     }

@@ -28,7 +28,6 @@ bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *ou
 
 /* The last write of every key written, ascending by key: index from 0 until false. *value NULL = deleted. */
 void ioi_seq_sort_writes(ioi_seq *seq);
-bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **value,
-                   size_t *len);
+bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **value, size_t *len);
 
 #endif

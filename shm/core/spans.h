@@ -13,12 +13,12 @@
 enum { IOI_SPAN_EACH_NS = 1000 }; /* dearer executions than this have a span of their own */
 
 typedef struct ioi_span {
-    uint32_t first;       /* TxIndex */
-    uint16_t count;       /* transactions from there on, one execution each */
+    uint32_t first; /* TxIndex */
+    uint16_t count; /* transactions from there on, one execution each */
     uint16_t worker;
     uint32_t incarnation; /* of every one of them */
     uint32_t suspensions;
-    uint64_t ns;          /* of all, without the time they waited for other transactions */
+    uint64_t ns; /* of all, without the time they waited for other transactions */
 } ioi_span;
 static_assert(sizeof(ioi_span) == 24, "ioi_exec/block/per_tx.py reads them as they are");
 

@@ -32,10 +32,8 @@ static way *leaf_for(ioi_alloc *alloc, trie *t, uint32_t position, way *path[LEV
             way *made = ioi_alloc_bytes(alloc, sizeof *made, 8);
             if (!made) return NULL;
             memset((void *)made, 0, sizeof *made);
-            if (a64_cas(slot, &child, ioi_offset(arena, made)))
-                child = ioi_offset(arena, made);
-            else
-                ioi_alloc_undo(alloc, made, sizeof *made); /* `child` is the winner's */
+            if (a64_cas(slot, &child, ioi_offset(arena, made))) child = ioi_offset(arena, made);
+            else ioi_alloc_undo(alloc, made, sizeof *made); /* `child` is the winner's */
         }
         at = ioi_at(arena, child);
     }

@@ -6,7 +6,7 @@
 #include "ordered.h"
 
 enum { BOUND_MAX = 1 << 20 }; /* bytes of a range's bound that are looked at */
-enum { CHECK_EVERY = 1024 }; /* operations between two looks whether the incarnation is still worth finishing */
+enum { CHECK_EVERY = 1024 };  /* operations between two looks whether the incarnation is still worth finishing */
 
 typedef struct own_write {
     ioi_entry *entry;
@@ -51,9 +51,9 @@ struct ioi_view_store {
     ioi_put *puts;
     uint32_t reads_count, reads_capacity, writes_count, writes_capacity, undos_count, undos_capacity;
     uint32_t ranges_count, ranges_capacity, puts_capacity;
-    uint32_t standing;      /* distinct keys written, as it stands */
-    uint32_t marks;         /* checkpoints open, nested */
-    uint64_t write_bytes;   /* their keys and values */
+    uint32_t standing;    /* distinct keys written, as it stands */
+    uint32_t marks;       /* checkpoints open, nested */
+    uint64_t write_bytes; /* their keys and values */
     bytes_block *blocks;
 };
 
@@ -117,8 +117,12 @@ static known *know(struct ioi_view_store *s, uint64_t entry) {
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
-static int op_key(ioi_state *v, const uint8_t *bytes, size_t len, ioi_key *key) { return ioi_view_key((ioi_view *)v, bytes, len, key); }
-static int op_get(ioi_state *v, ioi_key key, const uint8_t **value, size_t *len) { return ioi_view_get((ioi_view *)v, key, value, len); }
+static int op_key(ioi_state *v, const uint8_t *bytes, size_t len, ioi_key *key) {
+    return ioi_view_key((ioi_view *)v, bytes, len, key);
+}
+static int op_get(ioi_state *v, ioi_key key, const uint8_t **value, size_t *len) {
+    return ioi_view_get((ioi_view *)v, key, value, len);
+}
 static int op_exists(ioi_state *v, ioi_key key) { return ioi_view_exists((ioi_view *)v, key); }
 static int op_put(ioi_state *v, ioi_key key, const uint8_t *value, size_t len) {
     static const uint8_t empty[1];
@@ -228,7 +232,7 @@ static __attribute__((noinline)) bool reads_overtaken(ioi_view *v) {
     if (v->tx >= v->worker->n) return false;
     /* Looking costs as much as was read: so the next look is after as many operations again. */
     v->next_check = v->operations + (s->reads_count > CHECK_EVERY ? s->reads_count : CHECK_EVERY);
-    if (v->worker->fresh == v->tx) return false; /* all below is final */
+    if (v->worker->fresh == v->tx) return false;    /* all below is final */
     bool by_version = v->worker->policy.by_version; /* what validation would not let pass is not worth finishing */
     for (uint32_t i = 0; i < s->reads_count; i++)
         if (!ioi_mv_read_stands(&v->worker->alloc, &s->reads[i], v->position, by_version)) return true;
@@ -286,11 +290,8 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
         v->blocker = writer - 1;
         if (ioi_recording(v->worker)) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
         return stop(v, IOI_STOP_ESTIMATE);
-    case IOI_SEEN_NOTHING:
-        v->missing = entry;
-        return stop(v, IOI_STOP_BASE);
-    default:
-        break;
+    case IOI_SEEN_NOTHING: v->missing = entry; return stop(v, IOI_STOP_BASE);
+    default: break;
     }
     s->reads = grown(s->reads, &s->reads_capacity, s->reads_count + 1, sizeof *s->reads);
     k->read = s->reads_count;
@@ -424,8 +425,8 @@ static uint8_t *copied(const uint8_t *bytes, size_t len) {
     return copy;
 }
 
-int ioi_view_range_open(ioi_view *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len,
-                        bool reverse, uint32_t *range) {
+int ioi_view_range_open(ioi_view *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len, bool reverse,
+                        uint32_t *range) {
     struct ioi_view_store *s = v->store;
     if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
     if (!ioi_ordered_switch_on(&v->worker->alloc)) return stop(v, IOI_STOP_FULL);
@@ -532,11 +533,8 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
 
     bool wrote_new, end_block = v->tx == w->n;
     const ioi_incarnation *previous = end_block ? NULL : ioi_finished(w, v->tx);
-    if (!ioi_mv_publish(alloc, w->slot, v->position, v->incarnation, s->puts, count, previous, writes, &wrote_new))
-        return false;
-    if (end_block)
-        ioi_finish_block(w, inc);
-    else
-        ioi_finish(w, v->tx, inc, wrote_new);
+    if (!ioi_mv_publish(alloc, w->slot, v->position, v->incarnation, s->puts, count, previous, writes, &wrote_new)) return false;
+    if (end_block) ioi_finish_block(w, inc);
+    else ioi_finish(w, v->tx, inc, wrote_new);
     return true;
 }

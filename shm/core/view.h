@@ -32,8 +32,8 @@ struct ioi_view {
     ioi_entry *missing;
     uint32_t blocker;
     uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
-    const char *limit;   /* which limit the last IOI_LIMIT was, for the message */
-    struct ioi_view_store *store; /* read set, write buffer, ranges: view.c */
+    const char *limit;               /* which limit the last IOI_LIMIT was, for the message */
+    struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
 };
 
 ioi_view *ioi_view_new(ioi_worker *worker);
@@ -56,8 +56,8 @@ bool ioi_view_innermost(const ioi_view *view, uint64_t mark);
  * as the scan moves on, ioi_view_range_reached says how far it looked: through `key`, or with NULL to its end.
  * The caller merges three ordered sources: the base, ioi_ordered_*, and ioi_view_own_*; it resolves each key
  * it meets with ioi_view_get before it says it has reached it, so that the range's keys are all in the read set. */
-int ioi_view_range_open(ioi_view *view, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len,
-                        bool reverse, uint32_t *range);
+int ioi_view_range_open(ioi_view *view, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len, bool reverse,
+                        uint32_t *range);
 int ioi_view_range_reached(ioi_view *view, uint32_t range, const uint8_t *key, size_t len);
 
 /* As ioi_view_get, but what the state holds below this transaction, own writes left aside. */

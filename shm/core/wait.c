@@ -9,8 +9,7 @@
 #ifndef IOI_SIM /* the simulated schedule brings its own sleep, wake and clock */
 
 bool ioi_futex_wait(a32 *word, uint32_t expected, uint64_t timeout_ns) {
-    struct timespec limit = {.tv_sec = (time_t)(timeout_ns / 1000000000u),
-                             .tv_nsec = (long)(timeout_ns % 1000000000u)};
+    struct timespec limit = {.tv_sec = (time_t)(timeout_ns / 1000000000u), .tv_nsec = (long)(timeout_ns % 1000000000u)};
     /* Not FUTEX_PRIVATE: the word is shared between processes. */
     long r = syscall(SYS_futex, (uint32_t *)word, FUTEX_WAIT, expected, timeout_ns ? &limit : NULL, NULL, 0);
     return !(r == -1 && errno == ETIMEDOUT);

@@ -39,8 +39,8 @@ struct iavl_stage;
 /* The tree whose root has this hash and stands at the beginning of row `row_key` (both NULL: no tree). Writes ascend by key
  * and are unique, else IAVL_BAD_BATCH; they stay where they are until iavl_free. `version` is the one of new nodes (below
  * 2^63); the rows are of version - 1, the store's. *stage is NULL unless IAVL_OK. */
-enum iavl_result iavl_open(struct iavl_stage **stage, const uint8_t *root, const uint8_t *row_key,
-                           struct iavl_write *writes, size_t count, uint64_t version);
+enum iavl_result iavl_open(struct iavl_stage **stage, const uint8_t *root, const uint8_t *row_key, struct iavl_write *writes,
+                           size_t count, uint64_t version);
 void iavl_free(struct iavl_stage *stage);
 
 size_t iavl_wanted(const struct iavl_stage *stage);

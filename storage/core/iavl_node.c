@@ -204,9 +204,7 @@ static size_t body_size(const struct iavl_node *node, iavl_stands_in *stands_in)
     return size;
 }
 
-size_t iavl_row_size(const struct iavl_node *top, iavl_stands_in *stands_in) {
-    return body_size(top, stands_in) + SEAL_SIZE;
-}
+size_t iavl_row_size(const struct iavl_node *top, iavl_stands_in *stands_in) { return body_size(top, stands_in) + SEAL_SIZE; }
 
 static uint8_t *write_numbers(uint8_t *at, const struct iavl_node *node) {
     return write_varint(write_varint(write_varint(at, node->height), node->size), node->version);

@@ -24,8 +24,8 @@
 #include "sha256.h"
 
 enum {
-    IAVL_BAND = 4,       /* with keys of 37 bytes a row then fits half a page of LMDB */
-    IAVL_HEIGHTS = 101,  /* 0..100: trees of 2^64 keys stay below */
+    IAVL_BAND = 4,        /* with keys of 37 bytes a row then fits half a page of LMDB */
+    IAVL_HEIGHTS = 101,   /* 0..100: trees of 2^64 keys stay below */
     IAVL_KEY_MAX = 65535, /* bytes; a store allows fewer */
     IAVL_ROW_KEY = 12,
     IAVL_META_MAX = 22,

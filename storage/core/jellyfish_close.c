@@ -52,8 +52,7 @@ static bool shape(struct jf_stage *stage, struct work *work) {
     } else if (!fit(stage, work) || !new_row(stage, work)) {
         return false;
     }
-    return work->old_version == NO_ROW ||
-           stage_stale(stage, JF_STALE_NODE, work->old_version, work->key_hash, work->depth);
+    return work->old_version == NO_ROW || stage_stale(stage, JF_STALE_NODE, work->old_version, work->key_hash, work->depth);
 }
 
 /* The row of a node, when its hashes are there: in the crown, else in the stage's own memory. */
@@ -89,8 +88,7 @@ static bool hash_level(struct jf_stage *stage, const struct list *level) {
             if (anew && (work->ranges = pool_take(&stage->pool, sizeof(node_ranges))) == NULL) return false;
             if (work->kept != NULL) work->kept->version = CROWN_UNFINISHED; /* its ranges change where they stand */
             together[count] = work;
-            digests[count++] =
-                node_hash_ranges(&stage->rounds, &work->node, work->depth, work->dirty, anew, work->ranges, NULL);
+            digests[count++] = node_hash_ranges(&stage->rounds, &work->node, work->depth, work->dirty, anew, work->ranges, NULL);
         }
         if (!rounds_run(&stage->rounds)) return false;
         for (size_t j = 0; j < count; j++) {

@@ -113,8 +113,8 @@ static bool good_batch(unsigned depth, const struct jf_entry *entries, size_t co
     return true;
 }
 
-enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slot, bool leaf,
-                       const struct jf_entry *entries, size_t count, uint64_t version, struct crown *crown) {
+enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slot, bool leaf, const struct jf_entry *entries,
+                       size_t count, uint64_t version, struct crown *crown) {
     *out = NULL;
     if (!good_batch(depth, entries, count)) return JF_BAD_BATCH;
     struct jf_stage *stage = calloc(1, sizeof *stage);
@@ -192,8 +192,8 @@ static enum jf_result check_rows(struct jf_stage *stage, const struct list *leve
         checks[count++] = (struct check){own, work->expected, i};
         for (unsigned groups = used_groups(stage, work); groups != 0; groups &= groups - 1) {
             unsigned n = (unsigned)__builtin_ctz(groups);
-            struct digest group =
-                node_hash_leaves(&stage->rounds, work->node.slot[n], work->node.count[n], 4u * (work->depth + 1u), NULL);
+            struct digest group = node_hash_leaves(&stage->rounds, work->node.slot[n], work->node.count[n],
+                                                   4u * (work->depth + 1u), NULL);
             checks[count++] = (struct check){group, work->node.hash[n], i};
         }
     }

@@ -23,7 +23,7 @@ static size_t reduce(uint8_t (*hashes)[SHA256_SIZE], size_t count) {
             memcpy(blocks[i] + 1, hashes[2 * (first + i)], 2 * SHA256_SIZE);
             out[i] = hashes[first + i];
         }
-        sha256_two_blocks((const uint8_t(*)[SHA256_TWO_BLOCKS])blocks, out, n);
+        sha256_two_blocks((const uint8_t (*)[SHA256_TWO_BLOCKS])blocks, out, n);
     }
     if (count % 2 != 0) memmove(hashes[pairs], hashes[count - 1], SHA256_SIZE);
     return pairs + count % 2;
@@ -40,7 +40,7 @@ enum merkle_result merkle_root(const uint8_t *blob, size_t size, const uint64_t 
         return MERKLE_OK;
     }
     uint8_t *prefixed = malloc(size + count);
-    uint8_t(*hashes)[SHA256_SIZE] = malloc(count * SHA256_SIZE);
+    uint8_t (*hashes)[SHA256_SIZE] = malloc(count * SHA256_SIZE);
     struct sha256_message *messages = malloc(count * sizeof *messages);
     if (prefixed == NULL || hashes == NULL || messages == NULL) {
         free(prefixed), free(hashes), free(messages);

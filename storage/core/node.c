@@ -171,7 +171,7 @@ struct digest node_hash_leaves(struct rounds *rounds, const uint8_t *leaves, siz
     if (count == 0) return rounds_nothing();
     if (count == 1) return rounds_leaf(rounds, slot_key_hash(leaves), NULL);
     assert(bit < 8 * SHA256_SIZE); /* the keys ascend, so they differ somewhere */
-    size_t low = 0, high = count; /* the first leaf whose bit is set */
+    size_t low = 0, high = count;  /* the first leaf whose bit is set */
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (bit_of(leaves + middle * NODE_LEAF, bit)) high = middle;
@@ -183,8 +183,7 @@ struct digest node_hash_leaves(struct rounds *rounds, const uint8_t *leaves, siz
     return rounds_join(rounds, left, right, out);
 }
 
-static struct digest hash_child(struct rounds *rounds, struct node *node, unsigned n, unsigned depth, bool dirty,
-                                uint8_t *hash) {
+static struct digest hash_child(struct rounds *rounds, struct node *node, unsigned n, unsigned depth, bool dirty, uint8_t *hash) {
     uint16_t bit = (uint16_t)(1u << n);
     if (node->singles & bit) return rounds_leaf(rounds, slot_key_hash(node->slot[n]), hash);
     if (node->groups & bit && (dirty || node->hash[n] == NULL)) {

@@ -26,7 +26,7 @@ enum {
     NODE_INNER = 40,
     NODE_LEAF = 72,
     NODE_CHECKSUM = 8,
-    NODE_MAX = 2022, /* 2038 less LMDB's 8 and the version of the row key; see node_room */
+    NODE_MAX = 2022,  /* 2038 less LMDB's 8 and the version of the row key; see node_room */
     NODE_DEPTHS = 64, /* nibbles of a key hash */
 };
 

@@ -55,7 +55,7 @@ struct digest rounds_join(struct rounds *rounds, struct digest left, struct dige
 }
 
 static void flush(uint8_t (*messages)[SHA256_TWO_BLOCKS], uint8_t *const *digests, unsigned count) {
-    sha256_two_blocks((const uint8_t(*)[SHA256_TWO_BLOCKS])messages, digests, count);
+    sha256_two_blocks((const uint8_t (*)[SHA256_TWO_BLOCKS])messages, digests, count);
 }
 
 static void run(struct rounds *rounds, const struct job *job) {

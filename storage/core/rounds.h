@@ -29,9 +29,9 @@ struct job;
 struct rounds {
     struct pool pool;
     struct job *jobs[ROUNDS];
-    unsigned last; /* round with jobs */
-    bool failed;   /* no memory */
-    bool done;     /* and not added to since */
+    unsigned last;                                                                         /* round with jobs */
+    bool failed;                                                                           /* no memory */
+    bool done;                                                                             /* and not added to since */
     uint8_t leaf[ROUNDS_LANES][SHA256_TWO_BLOCKS], inner[ROUNDS_LANES][SHA256_TWO_BLOCKS]; /* tags and padding stay */
 };
 

@@ -41,9 +41,9 @@ struct jf_stage {
     uint8_t *effects;
     size_t count;
     uint64_t version;
-    struct work top;                      /* holds the subtree as its only child; has no row itself */
-    struct list levels[NODE_DEPTHS + 1];  /* of struct work, by depth */
-    struct list wanted;                   /* of struct work, ascending by (version, path) */
+    struct work top;                     /* holds the subtree as its only child; has no row itself */
+    struct list levels[NODE_DEPTHS + 1]; /* of struct work, by depth */
+    struct list wanted;                  /* of struct work, ascending by (version, path) */
     struct list rows, stales;
 };
 

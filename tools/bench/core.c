@@ -146,7 +146,8 @@ static void worker_process(ioi_arena *arena, uint32_t id) {
 }
 
 static double run_parallel(ioi_arena *arena, uint32_t workers, uint64_t *result, stats *s) {
-    ioi_block_input input = {.n = n, .workers = workers, .spins = 1000, .tx_bytes = (uint64_t)n * TRANSFER, .keys = 2ull * n, .height = 1};
+    ioi_block_input input = {
+        .n = n, .workers = workers, .spins = 1000, .tx_bytes = (uint64_t)n * TRANSFER, .keys = 2ull * n, .height = 1};
     uint64_t *ends;
     uint8_t *bytes;
     if (!ioi_block_begin(arena, &input, &ends, &bytes)) abort();
@@ -209,9 +210,8 @@ int main(int argc, char **argv) {
         const char *name;
         uint32_t accounts;
         pattern which;
-    } cases[] = {{"2", 2, UNIFORM},         {"10", 10, UNIFORM},         {"100", 100, UNIFORM},
-                 {"1,000", 1000, UNIFORM},  {"10,000", 10000, UNIFORM},  {"100,000", 100000, UNIFORM},
-                 {"hot receiver", 10000, HOT}, {"chain", 10000, CHAIN}};
+    } cases[] = {{"2", 2, UNIFORM},          {"10", 10, UNIFORM},          {"100", 100, UNIFORM},        {"1,000", 1000, UNIFORM},
+                 {"10,000", 10000, UNIFORM}, {"100,000", 100000, UNIFORM}, {"hot receiver", 10000, HOT}, {"chain", 10000, CHAIN}};
     bool good = true;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         if (argc > 3 && strcmp(argv[3], cases[c].name) != 0) continue;
@@ -228,10 +228,11 @@ int main(int argc, char **argv) {
             }
         }
         double one = median(times + rounds, rounds), two = median(times + 2 * rounds, rounds), seq = median(times, rounds);
-        printf("{\"accounts\": \"%s\", \"transactions\": %u, \"sequential_ns\": %.1f, \"one_worker_ns\": %.1f, \"two_workers_ns\": %.1f, "
+        printf("{\"accounts\": \"%s\", \"transactions\": %u, \"sequential_ns\": %.1f, \"one_worker_ns\": %.1f, "
+               "\"two_workers_ns\": %.1f, "
                "\"executions\": %.2f, \"validations\": %.2f, \"suspensions\": %.2f, \"solo\": %.2f}\n",
-               cases[c].name, n, seq, one, two, (double)s.executions / n, (double)s.validations / n,
-               (double)s.suspensions / n, (double)s.solo / n);
+               cases[c].name, n, seq, one, two, (double)s.executions / n, (double)s.validations / n, (double)s.suspensions / n,
+               (double)s.solo / n);
         fflush(stdout);
         free(times);
     }

@@ -32,7 +32,7 @@ static double measure(size_t together) {
     double began = now_ns();
     for (int repeat = 0; repeat < REPEATS; repeat++)
         for (size_t i = 0; i < MANY; i += together)
-            sha256_two_blocks((const uint8_t(*)[SHA256_TWO_BLOCKS])blocks[i], out + i, together);
+            sha256_two_blocks((const uint8_t (*)[SHA256_TWO_BLOCKS])blocks[i], out + i, together);
     return (now_ns() - began) / (MANY * REPEATS);
 }
 

@@ -53,8 +53,9 @@ typedef struct {
 } BlockArguments;
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
-    static char *names[] = {"txs",    "workers", "spins",    "has_end_block", "keys",        "setup", "parent_version",
-                            "height", "time_ns", "proposer", "extra",         "parent_root", "policy", "record", NULL};
+    static char *names[] = {"txs",   "workers",        "spins",  "has_end_block", "keys",
+                            "setup", "parent_version", "height", "time_ns",       "proposer",
+                            "extra", "parent_root",    "policy", "record",        NULL};
     PyObject *txs;
     unsigned int workers, spins;
     int has_end_block, no_estimates, by_version, no_solo, record;
@@ -62,10 +63,10 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
     unsigned long long keys, setup, parent_version, height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#(IIppp)p", names, &txs, &workers, &spins, &has_end_block, &keys,
-                                     &setup, &parent_version, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
-                                     &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates, &by_version, &no_solo,
-                                     &record))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#(IIppp)p", names, &txs, &workers, &spins, &has_end_block,
+                                     &keys, &setup, &parent_version, &height, &time_ns, &proposer, &proposer_len, &extra,
+                                     &extra_len, &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates,
+                                     &by_version, &no_solo, &record))
         return -1;
     policy.no_estimates = no_estimates;
     policy.by_version = by_version;
@@ -272,7 +273,8 @@ static PyObject *arena_record(ArenaObject *self, PyObject *Py_UNUSED(none)) {
             at += taken.keys[i]->key_len;
             memcpy(PyBytes_AS_STRING(ends) + i * sizeof at, &at, sizeof at);
         }
-        record = Py_BuildValue("NNNOO", rows_bytes(&taken.events), rows_bytes(&taken.reads), rows_bytes(&taken.writes), keys, ends);
+        record = Py_BuildValue("NNNOO", rows_bytes(&taken.events), rows_bytes(&taken.reads), rows_bytes(&taken.writes), keys,
+                               ends);
     }
     Py_XDECREF(keys);
     Py_XDECREF(ends);
@@ -331,17 +333,19 @@ static PyGetSetDef arena_getset[] = {
     {"fault_tx", (getter)arena_get, NULL, "transaction whose fault stopped the block", (void *)'f'},
     {"used", (getter)arena_get, NULL, "bytes in use", (void *)'u'},
     {"reserved", (getter)arena_get, NULL, "bytes that have pages", (void *)'r'},
-    {"record_lost", (getter)arena_get, NULL, "there was no room for some of the record: run the block again with more", (void *)'l'},
+    {"record_lost", (getter)arena_get, NULL, "there was no room for some of the record: run the block again with more",
+     (void *)'l'},
     {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
     {"workers", (getter)arena_get, NULL, "workers that take part in the block", (void *)'k'},
     {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},
     {"parent_version", (getter)arena_get, NULL, "version the block builds on", (void *)'p'},
     {NULL, NULL, NULL, NULL, NULL}};
 
-static PyType_Slot arena_slots[] = {{Py_tp_new, arena_new},
-                                    {Py_tp_dealloc, arena_dealloc},
-                                    {Py_tp_methods, arena_methods},
-                                    {Py_tp_getset, arena_getset},
-                                    {Py_tp_doc, (void *)"Arena(fd, size, reserved=0, seed=None): map the shared arena; with a seed, make it."},
-                                    {0, NULL}};
+static PyType_Slot arena_slots[] = {
+    {Py_tp_new, arena_new},
+    {Py_tp_dealloc, arena_dealloc},
+    {Py_tp_methods, arena_methods},
+    {Py_tp_getset, arena_getset},
+    {Py_tp_doc, (void *)"Arena(fd, size, reserved=0, seed=None): map the shared arena; with a seed, make it."},
+    {0, NULL}};
 PyType_Spec arena_spec = {"ioi_shm._core.Arena", sizeof(ArenaObject), 0, Py_TPFLAGS_DEFAULT, arena_slots};

@@ -12,8 +12,7 @@ int as_bytes(PyObject *object, bool none, const char *what, const uint8_t **byte
     *len = 0;
     if (none && object == Py_None) return 0;
     if (!PyBytes_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "%s must be bytes%s, not %.100s", what, none ? " or None" : "",
-                     Py_TYPE(object)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s must be bytes%s, not %.100s", what, none ? " or None" : "", Py_TYPE(object)->tp_name);
         return -1;
     }
     *bytes = PyBytes_GET_SIZE(object) ? (const uint8_t *)PyBytes_AS_STRING(object) : empty;

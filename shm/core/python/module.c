@@ -92,10 +92,12 @@ static int module_exec(PyObject *module) {
         const char *name;
         long value;
     } constants[] = {
-        {"BLOCK_IDLE", IOI_BLOCK_IDLE},   {"BLOCK_RUNNING", IOI_BLOCK_RUNNING}, {"BLOCK_DONE", IOI_BLOCK_DONE},
-        {"BLOCK_FULL", IOI_BLOCK_FULL},   {"BLOCK_FAULT", IOI_BLOCK_FAULT},     {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED},
-        {"TASK_EXECUTE", IOI_TASK_EXECUTE}, {"TASK_END_BLOCK", IOI_TASK_END_BLOCK}, {"TASK_LEAVE", IOI_TASK_LEAVE},
-        {"WORKERS_MAX", IOI_WORKERS_MAX}, {"BLOCK_AT", IOI_BLOCK_AT},
+        {"BLOCK_IDLE", IOI_BLOCK_IDLE},     {"BLOCK_RUNNING", IOI_BLOCK_RUNNING},
+        {"BLOCK_DONE", IOI_BLOCK_DONE},     {"BLOCK_FULL", IOI_BLOCK_FULL},
+        {"BLOCK_FAULT", IOI_BLOCK_FAULT},   {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED},
+        {"TASK_EXECUTE", IOI_TASK_EXECUTE}, {"TASK_END_BLOCK", IOI_TASK_END_BLOCK},
+        {"TASK_LEAVE", IOI_TASK_LEAVE},     {"WORKERS_MAX", IOI_WORKERS_MAX},
+        {"BLOCK_AT", IOI_BLOCK_AT},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;
@@ -103,6 +105,7 @@ static int module_exec(PyObject *module) {
 }
 
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ioi_shm._core", "The shared-memory core of ioi-exec.", 0, functions, module_slots, NULL, NULL, NULL};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "ioi_shm._core", "The shared-memory core of ioi-exec.", 0, functions, module_slots, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&module); }

@@ -11,7 +11,9 @@ typedef struct {
     const uint32_t *codes;
 } SequentialResults;
 
-static uint32_t sequential_code(const ioi_results *results, uint64_t tx) { return ((const SequentialResults *)results)->codes[tx]; }
+static uint32_t sequential_code(const ioi_results *results, uint64_t tx) {
+    return ((const SequentialResults *)results)->codes[tx];
+}
 
 static const uint8_t *sequential_tx(const ioi_results *results, uint64_t tx, size_t *len) {
     PyObject *bytes = PySequence_Fast_GET_ITEM(((const SequentialResults *)results)->txs, (Py_ssize_t)tx);
@@ -133,15 +135,16 @@ static int tell(PyObject *report, size_t executed, Times *times) {
 
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"vm", "txs", "limits", "fetch", "height", "time_ns", "proposer", "extra", "parent_root", "report", NULL};
+    static char *names[] = {"vm",       "txs",   "limits",      "fetch",  "height", "time_ns",
+                            "proposer", "extra", "parent_root", "report", NULL};
     PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|O:run_sequential", names, &capsule, &txs_object,
-                                     &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len,
-                                     &extra, &extra_len, &parent_root, &parent_root_len, &report) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|O:run_sequential", names, &capsule, &txs_object, &PyTuple_Type,
+                                     &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
+                                     &parent_root, &parent_root_len, &report) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);

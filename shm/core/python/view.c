@@ -14,8 +14,8 @@ typedef struct {
     ioi_view *view;
     PyObject *fetch, *over, *leave; /* base lookup; exception of a limit; exception that ends an incarnation */
     bool prototype;
-    bool cut;   /* the incarnation cannot go on: every operation raises `leave` again */
-    bool ended; /* its transaction is over */
+    bool cut;            /* the incarnation cannot go on: every operation raises `leave` again */
+    bool ended;          /* its transaction is over */
     uint64_t fetch_from; /* while recording: when _hint said what is missing */
 } ViewObject;
 
@@ -72,8 +72,7 @@ static PyObject *cut_short(ViewObject *self) {
 
 /* Sets the exception if the view is of no use any more. */
 static bool unusable(ViewObject *self) {
-    if (self->cut)
-        PyErr_SetNone(self->leave);
+    if (self->cut) PyErr_SetNone(self->leave);
     else if (self->ended)
         PyErr_SetString(PyExc_RuntimeError,
                         "the state was used after its transaction ended: a VM keeps nothing between transactions");
@@ -112,11 +111,8 @@ static int resolve(ViewObject *self) {
         if (running) return 0;
         break;
     }
-    case IOI_STOP_FULL:
-        ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
-        break;
-    default:
-        break;
+    case IOI_STOP_FULL: ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL); break;
+    default: break;
     }
     cut_short(self);
     return -1;
@@ -133,10 +129,8 @@ static int view_key(ViewObject *self, PyObject *object, bool writing, ioi_key *k
     *none = len == 0 || len > (writing ? self->view->limits.key_bytes : KEY_READ_MAX);
     if (*none) {
         if (!writing) return 0;
-        if (len == 0)
-            PyErr_SetString(PyExc_ValueError, "the key is empty");
-        else
-            PyErr_Format(self->over, "key_bytes: a key has 1 to %u bytes, not %zu", self->view->limits.key_bytes, len);
+        if (len == 0) PyErr_SetString(PyExc_ValueError, "the key is empty");
+        else PyErr_Format(self->over, "key_bytes: a key has 1 to %u bytes, not %zu", self->view->limits.key_bytes, len);
         return -1;
     }
     int r;
@@ -349,8 +343,7 @@ static PyObject *view_finish(ViewObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "Iy#s#KKp:_finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
                           &fault))
         return NULL;
-    ioi_outcome outcome = {code,   gas_wanted, gas_used, (const uint8_t *)output, error, (size_t)output_len,
-                           (size_t)error_len};
+    ioi_outcome outcome = {code, gas_wanted, gas_used, (const uint8_t *)output, error, (size_t)output_len, (size_t)error_len};
     self->ended = true;
     bool kept;
     Py_BEGIN_ALLOW_THREADS
@@ -429,13 +422,14 @@ static PyMethodDef view_methods[] = {
     {NULL, NULL, 0, NULL}};
 static PyMemberDef view_members[] = {{"_cut", T_BOOL, offsetof(ViewObject, cut), READONLY, "the incarnation cannot go on"},
                                      {NULL, 0, 0, 0, NULL}};
-static PyType_Slot view_slots[] = {{Py_tp_new, view_new},
-                                   {Py_tp_dealloc, view_dealloc},
-                                   {Py_tp_traverse, view_traverse},
-                                   {Py_tp_clear, view_clear},
-                                   {Py_tp_methods, view_methods},
-                                   {Py_tp_members, view_members},
-                                   {Py_tp_doc, (void *)"View(worker, limits, fetch, over, leave): a transaction's view of the state."},
-                                   {0, NULL}};
+static PyType_Slot view_slots[] = {
+    {Py_tp_new, view_new},
+    {Py_tp_dealloc, view_dealloc},
+    {Py_tp_traverse, view_traverse},
+    {Py_tp_clear, view_clear},
+    {Py_tp_methods, view_methods},
+    {Py_tp_members, view_members},
+    {Py_tp_doc, (void *)"View(worker, limits, fetch, over, leave): a transaction's view of the state."},
+    {0, NULL}};
 PyType_Spec view_spec = {"ioi_shm._core.View", sizeof(ViewObject), 0,
-                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, view_slots};
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, view_slots};

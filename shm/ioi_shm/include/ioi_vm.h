@@ -71,14 +71,14 @@ typedef struct ioi_results {
 } ioi_results;
 
 typedef struct ioi_vm {
-    uint32_t abi;         /* IOI_VM_ABI */
-    uint32_t version;     /* of the VM's rules: remembered in the state, another one is refused */
+    uint32_t abi;     /* IOI_VM_ABI */
+    uint32_t version; /* of the VM's rules: remembered in the state, another one is refused */
     const char *name;
     /* Execute one transaction. Fills *outcome (zeroed by the caller). IOI_OK, or IOI_STOP as a state operation said. */
     int (*execute)(const struct ioi_vm *, const uint8_t *tx, size_t len, ioi_state *, const ioi_ctx *, ioi_outcome *);
     /* Optional. The keys `tx` will likely touch: call `emit` for each. A hint; wrong ones are harmless. */
-    void (*keys)(const struct ioi_vm *, const uint8_t *tx, size_t len,
-                 void (*emit)(void *, const uint8_t *key, size_t key_len), void *context);
+    void (*keys)(const struct ioi_vm *, const uint8_t *tx, size_t len, void (*emit)(void *, const uint8_t *key, size_t key_len),
+                 void *context);
     /* Optional. Once after the last transaction; its writes belong to the block. A nonzero code stops the block. */
     int (*end_block)(const struct ioi_vm *, ioi_state *, const ioi_ctx *, const ioi_results *, ioi_outcome *);
 } ioi_vm;

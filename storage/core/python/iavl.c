@@ -83,8 +83,8 @@ static PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         const uint8_t *row_key = PyBytes_GET_SIZE(pointer) > 0 ? (const uint8_t *)PyBytes_AS_STRING(pointer) : NULL;
         enum iavl_result result;
         Py_BEGIN_ALLOW_THREADS
-        result = iavl_open(&self->stage, (const uint8_t *)PyBytes_AS_STRING(root), row_key, self->writes,
-                           (size_t)self->count, version);
+        result = iavl_open(&self->stage, (const uint8_t *)PyBytes_AS_STRING(root), row_key, self->writes, (size_t)self->count,
+                           version);
         Py_END_ALLOW_THREADS
         ok = result == IAVL_OK;
         if (result == IAVL_MEMORY) PyErr_NoMemory();
@@ -225,8 +225,7 @@ static PyType_Slot stage_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec iavl_stage_spec = {"ioi_storage._core.IavlStage", sizeof(struct stage_object), 0, Py_TPFLAGS_DEFAULT,
-                               stage_slots};
+PyType_Spec iavl_stage_spec = {"ioi_storage._core.IavlStage", sizeof(struct stage_object), 0, Py_TPFLAGS_DEFAULT, stage_slots};
 
 /* ---- IavlRow ---- */
 
@@ -272,8 +271,8 @@ static PyObject *row_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     self->bytes = bytes;
     self->pool.chunk = ROW_POOL;
     struct iavl_hashing hashing = {0};
-    enum iavl_parsed parsed = iavl_parse(&self->top, (const uint8_t *)PyBytes_AS_STRING(bytes),
-                                         (size_t)PyBytes_GET_SIZE(bytes), &self->pool, &hashing);
+    enum iavl_parsed parsed = iavl_parse(&self->top, (const uint8_t *)PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes),
+                                         &self->pool, &hashing);
     if (parsed == IAVL_PARSED && !(iavl_hash_run(&hashing) && number_nodes(&self->nodes, &self->top))) parsed = IAVL_NO_MEMORY;
     iavl_hash_free(&hashing);
     if (parsed == IAVL_PARSED) return (PyObject *)self;

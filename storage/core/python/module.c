@@ -66,8 +66,7 @@ static void refuse_pair(PyObject *const *pairs, Py_ssize_t i, Py_ssize_t key_lim
     if (!PyBytes_Check(key) || (value != Py_None && !PyBytes_Check(value))) {
         PyErr_Format(PyExc_TypeError, "batch[%zd]: key and value must be bytes, or the value None to delete", i);
     } else if (PyBytes_GET_SIZE(key) < 1 || PyBytes_GET_SIZE(key) > key_limit) {
-        PyErr_Format(PyExc_ValueError, "batch[%zd]: a key has 1 to %zd bytes, this one %zd", i, key_limit,
-                     PyBytes_GET_SIZE(key));
+        PyErr_Format(PyExc_ValueError, "batch[%zd]: a key has 1 to %zd bytes, this one %zd", i, key_limit, PyBytes_GET_SIZE(key));
     } else if (value != Py_None && PyBytes_GET_SIZE(value) > VALUE_MAX) {
         PyErr_Format(PyExc_ValueError, "batch[%zd]: a value has at most %zd bytes, this one %zd", i, VALUE_MAX,
                      PyBytes_GET_SIZE(value));
@@ -234,8 +233,7 @@ static int module_exec(PyObject *module) {
     if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0 ||
         PyModule_AddFunctions(module, rows_functions) < 0 || PyModule_AddFunctions(module, stale_functions) < 0)
         return -1;
-    PyType_Spec *types[] = {&crown_spec,         &iavl_row_spec, &iavl_stage_spec,
-                            &rows_iterator_spec, &rows_spec,     &subtree_spec};
+    PyType_Spec *types[] = {&crown_spec, &iavl_row_spec, &iavl_stage_spec, &rows_iterator_spec, &rows_spec, &subtree_spec};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         PyObject *type = PyType_FromModuleAndSpec(module, types[i], NULL);
         if (type == NULL) return -1;
@@ -248,8 +246,14 @@ static int module_exec(PyObject *module) {
 
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 
-static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT, "_core", "C core of ioi_storage: hashing, rows and trees.", 0, functions, module_slots,
-    NULL, NULL, NULL};
+static struct PyModuleDef module_def = {PyModuleDef_HEAD_INIT,
+                                        "_core",
+                                        "C core of ioi_storage: hashing, rows and trees.",
+                                        0,
+                                        functions,
+                                        module_slots,
+                                        NULL,
+                                        NULL,
+                                        NULL};
 
 PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&module_def); }

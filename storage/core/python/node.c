@@ -98,7 +98,8 @@ static bool unfold(struct unfolding *u, unsigned i) {
         u->size += SHA256_SIZE;
     } else if (u->keys[i] == 1 || width == 1) {
         unsigned n = width == 1 ? first : (unsigned)__builtin_ctz(u->node->singles & range);
-        return add_bytes(u) && add_piece(u, Py_BuildValue("(INN)", n, slot_bytes(u->node, n), bytes_of(u->hashes[i], SHA256_SIZE)));
+        return add_bytes(u) &&
+               add_piece(u, Py_BuildValue("(INN)", n, slot_bytes(u->node, n), bytes_of(u->hashes[i], SHA256_SIZE)));
     } else {
         u->bytes[u->size++] = PROOF_INNER;
         return unfold(u, 2 * i) && unfold(u, 2 * i + 1);
@@ -193,7 +194,8 @@ static PyObject *py_leaves_hash(PyObject *self, PyObject *args) {
 PyMethodDef node_functions[] = {
     {"node_hash", py_node_hash, METH_O, "node_hash(row) -> its 32-byte hash. ValueError if it is no row."},
     {"node_ranges", py_node_ranges, METH_O, "node_ranges(row) -> keys (0, 1, 2: more) and hashes of its 31 ranges; see node.h."},
-    {"node_unfold", py_node_unfold, METH_VARARGS, "node_unfold(row, mask of children) -> (its hash, the proof in it: bytes or (child, slot, hash))."},
+    {"node_unfold", py_node_unfold, METH_VARARGS,
+     "node_unfold(row, mask of children) -> (its hash, the proof in it: bytes or (child, slot, hash))."},
     {"node_slots", py_node_slots, METH_O, "node_slots(row) -> its 16 children, None where there is no key; see node.h."},
     {"leaves_hash", py_leaves_hash, METH_VARARGS, "leaves_hash(leaves, bit) -> the hash of leaves that agree up to a bit."},
     {"node_row", py_node_row, METH_O, "node_row(slots) -> the row of 16 slots."},

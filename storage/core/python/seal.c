@@ -78,8 +78,7 @@ static PyObject *py_unseal_found(PyObject *self, PyObject *args) {
         Py_INCREF(value);
         if (next < PyList_GET_SIZE(pairs)) {
             int same = -1;
-            if (take_apart(PyList_GET_ITEM(pairs, next), &key, &row))
-                same = PyObject_RichCompareBool(key, wanted, Py_EQ);
+            if (take_apart(PyList_GET_ITEM(pairs, next), &key, &row)) same = PyObject_RichCompareBool(key, wanted, Py_EQ);
             if (same != 0) Py_DECREF(value);
             if (same != 0) value = same > 0 ? unsealed(key, row) : NULL;
             if (same > 0) next++;
@@ -174,8 +173,7 @@ static bool pack_values(uint8_t *at, uint64_t version, const struct jf_entry *en
         prefetch_of(entries, i, count, pairs, writes);
         if (effects[i] == JF_NOTHING) continue;
         PyObject *pair = pairs[entries[i].index];
-        if (!pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)))
-            return false;
+        if (!pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) return false;
     }
     return true;
 }

@@ -6,7 +6,6 @@
 
 #include "../jellyfish.h"
 
-
 struct subtree {
     PyObject_HEAD
     struct jf_stage *stage;
@@ -157,8 +156,7 @@ static PyObject *subtree_feed(PyObject *object, PyObject *rows) {
     if (result == JF_OK) Py_RETURN_NONE;
     self->closed = true;
     if (result == JF_MEMORY) return PyErr_NoMemory();
-    return Py_BuildValue("(ns)", (Py_ssize_t)bad,
-                         result == JF_BAD_ROW ? BAD_ROW : BAD_HASH);
+    return Py_BuildValue("(ns)", (Py_ssize_t)bad, result == JF_BAD_ROW ? BAD_ROW : BAD_HASH);
 }
 
 static PyObject *rows_of(const struct jf_stage *stage) {
@@ -203,8 +201,11 @@ static PyObject *subtree_close(PyObject *object, PyObject *unused) {
         Py_XDECREF(rows);
         return NULL;
     }
-    return Py_BuildValue("(y#NNy#)", slot, (Py_ssize_t)(slot == NULL ? 0 : leaf ? NODE_LEAF : NODE_INNER), rows, stales,
-                         jf_effects(self->stage), (Py_ssize_t)jf_count(self->stage));
+    return Py_BuildValue("(y#NNy#)", slot,
+                         (Py_ssize_t)(slot == NULL ? 0
+                                      : leaf       ? NODE_LEAF
+                                                   : NODE_INNER),
+                         rows, stales, jf_effects(self->stage), (Py_ssize_t)jf_count(self->stage));
 }
 
 static PyMethodDef subtree_methods[] = {
@@ -222,5 +223,4 @@ static PyType_Slot subtree_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec subtree_spec = {"ioi_storage._core.Subtree", sizeof(struct subtree), 0, Py_TPFLAGS_DEFAULT,
-                                   subtree_slots};
+PyType_Spec subtree_spec = {"ioi_storage._core.Subtree", sizeof(struct subtree), 0, Py_TPFLAGS_DEFAULT, subtree_slots};

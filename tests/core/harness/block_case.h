@@ -36,7 +36,7 @@ typedef struct block_case {
 
 /* Bounds of what may be generated. */
 typedef struct case_sizes {
-    uint32_t n, keys;        /* most */
+    uint32_t n, keys; /* most */
     uint32_t scan_percent, fault_percent;
 } case_sizes;
 

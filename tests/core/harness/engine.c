@@ -31,7 +31,7 @@ static uint32_t result_code(void *context, uint32_t tx) {
 
 static int finish(state_world *x, int status, ioi_outcome *outcome) {
     const program_outcome *out = &x->outcome;
-    *outcome = (ioi_outcome){out->code,   out->gas_wanted, out->gas_used,  out->output_len ? out->output : NULL,
+    *outcome = (ioi_outcome){out->code,  out->gas_wanted, out->gas_used, out->output_len ? out->output : NULL,
                              out->error, out->output_len, out->error_len};
     return status;
 }
@@ -134,10 +134,8 @@ void engine_worker(engine *e, uint32_t id) {
         view->limits = e->c->limits;
         ioi_worker_enter(&w);
         if (e->forced_cost) w.cost_ns = e->forced_cost;
-        if (e->resume_mask >> id & 1)
-            play_resuming(e, &w, view);
-        else
-            play_native(e, &native);
+        if (e->resume_mask >> id & 1) play_resuming(e, &w, view);
+        else play_native(e, &native);
         ioi_worker_leave(&w);
         ioi_block_depart(&arena);
     }
@@ -166,7 +164,8 @@ void engine_init(engine *e, uint8_t *base, uint64_t size, uint64_t room, const u
 ioi_policy policy_random(uint64_t *rng) {
     static const uint32_t windows[] = {0, 0, IOI_WINDOW_OPEN, 1, 2, 5, 40}, runs[] = {0, 0, 1, 3, IOI_RUN_MAX};
     if (rng_chance(rng, 50)) return (ioi_policy){0};
-    return (ioi_policy){windows[rng_below(rng, 7)], runs[rng_below(rng, 5)], rng_chance(rng, 40), rng_chance(rng, 40), rng_chance(rng, 40)};
+    return (ioi_policy){windows[rng_below(rng, 7)], runs[rng_below(rng, 5)], rng_chance(rng, 40), rng_chance(rng, 40),
+                        rng_chance(rng, 40)};
 }
 
 static void grow(engine *e) {
@@ -245,8 +244,7 @@ static void check_receipts(engine *e, uint32_t to) {
         memcpy(head, at, sizeof head);
         memcpy(gas, at + sizeof head, sizeof gas);
         if (head[0] != x->code || head[1] != x->output_len || head[2] != x->error_len || head[3] != 0 ||
-            gas[0] != x->gas_wanted || gas[1] != x->gas_used ||
-            memcmp(at + IOI_RECEIPT_HEAD, x->output, x->output_len) != 0 ||
+            gas[0] != x->gas_wanted || gas[1] != x->gas_used || memcmp(at + IOI_RECEIPT_HEAD, x->output, x->output_len) != 0 ||
             memcmp(at + IOI_RECEIPT_HEAD + x->output_len, x->error, x->error_len) != 0 ||
             ends[tx] != (uint64_t)(at - packed) + IOI_RECEIPT_HEAD + head[1] + head[2])
             engine_fail(e, "receipt %u of %u: code %u, expected %u", tx, c->n, head[0], x->code);
@@ -277,14 +275,17 @@ static void check_spans(engine *e) {
         if (s->count == 0 || s->first + s->count > e->c->n || s->worker >= shared->block.workers)
             engine_fail(e, "a span of %u transactions from %u on by worker %u", s->count, s->first, s->worker);
         for (uint32_t tx = s->first; tx < s->first + s->count; tx++) {
-            if (s->incarnation > ioi_status_incarnation(a32_load(&status[tx]))) engine_fail(e, "a span of an incarnation never run");
+            if (s->incarnation > ioi_status_incarnation(a32_load(&status[tx])))
+                engine_fail(e, "a span of an incarnation never run");
             met[tx] += s->suspensions == 0;
         }
     }
     for (uint32_t i = 0; i < shared->block.workers; i++) counted += a64_load(&shared->slots[i].suspensions);
-    if (suspensions != counted) engine_fail(e, "%lu waits in spans, %lu counted", (unsigned long)suspensions, (unsigned long)counted);
+    if (suspensions != counted)
+        engine_fail(e, "%lu waits in spans, %lu counted", (unsigned long)suspensions, (unsigned long)counted);
     for (uint32_t tx = 0; tx < e->c->n; tx++)
-        if (met[tx] != ioi_status_incarnation(a32_load(&status[tx])) + 1) engine_fail(e, "transaction %u stands in %u spans", tx, met[tx]);
+        if (met[tx] != ioi_status_incarnation(a32_load(&status[tx])) + 1)
+            engine_fail(e, "transaction %u stands in %u spans", tx, met[tx]);
     free(spans);
     free(met);
 }

@@ -38,15 +38,15 @@ struct engine {
     const block_case *c; /* the block being played */
     uint32_t workers, spins;
     ioi_policy policy;
-    uint32_t small_block;  /* blocks of at most so many transactions are one worker's */
-    uint32_t resume_mask;  /* bit i: worker i goes on inside operations, instead of starting again */
-    uint64_t forced_cost;  /* what workers believe a transaction costs, ns; 0 = as measured */
-    uint64_t growth;       /* percent by which a full arena grows */
-    bool record;           /* blocks are recorded, and the records checked */
-    bool abandoned;        /* the attempt was given up: workers only have to leave */
-    uint32_t attempts;     /* runs the current block has taken */
+    uint32_t small_block; /* blocks of at most so many transactions are one worker's */
+    uint32_t resume_mask; /* bit i: worker i goes on inside operations, instead of starting again */
+    uint64_t forced_cost; /* what workers believe a transaction costs, ns; 0 = as measured */
+    uint64_t growth;      /* percent by which a full arena grows */
+    bool record;          /* blocks are recorded, and the records checked */
+    bool abandoned;       /* the attempt was given up: workers only have to leave */
+    uint32_t attempts;    /* runs the current block has taken */
     uint64_t executions, aborts, suspensions, solo, fulls, events; /* of all blocks so far */
-    void (*shake)(engine *);                     /* called at every operation, or NULL */
+    void (*shake)(engine *);                                       /* called at every operation, or NULL */
     void (*spin)(engine *, uint32_t turns);
     void (*fail)(engine *, const char *message); /* must not return */
     test_vm vm;

@@ -9,9 +9,9 @@
 
 enum { WORKERS_MAX = 4, POSITIONS = 80, KEYS = 8 };
 
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) complain("parts: not so: " #condition);                                                      \
+#define EXPECT(condition)                                                                                                        \
+    do {                                                                                                                         \
+        if (!(condition)) complain("parts: not so: " #condition);                                                                \
     } while (0)
 
 typedef struct part {
@@ -34,7 +34,9 @@ typedef struct part_worker {
 static void lay_out(part *p, uint8_t *base, uint64_t size, uint64_t *rng) {
     uint64_t seed[4];
     for (int i = 0; i < 4; i++) seed[i] = rng_next(rng);
-    *p = (part){.n = 4 + rng_below(rng, POSITIONS - 4), .workers = 2 + rng_below(rng, WORKERS_MAX - 1), .operations = 1 + rng_below(rng, 8)};
+    *p = (part){.n = 4 + rng_below(rng, POSITIONS - 4),
+                .workers = 2 + rng_below(rng, WORKERS_MAX - 1),
+                .operations = 1 + rng_below(rng, 8)};
     ioi_arena_init(&p->arena, base, size, size, seed);
     ioi_block_input input = {.n = p->n, .workers = WORKERS_MAX, .keys = 1};
     uint64_t *ends;

@@ -33,8 +33,8 @@ static void fold(run *r, uint64_t x) { r->acc = mix64(r->acc ^ x) + x; }
 
 static void check_seen(run *r, const char *what, uint32_t key, uint64_t now) {
     uint64_t before = r->seen[key];
-    bool differs = before != NEVER_SEEN && before != now &&
-                   !(before == PRESENT_UNKNOWN && (now & 1)) && !(now == PRESENT_UNKNOWN && (before & 1));
+    bool differs = before != NEVER_SEEN && before != now && !(before == PRESENT_UNKNOWN && (now & 1)) &&
+                   !(now == PRESENT_UNKNOWN && (before & 1));
     if (differs) r->world->opacity(r->world, what, key);
     if (now != PRESENT_UNKNOWN || before == NEVER_SEEN) r->seen[key] = now;
 }
@@ -112,7 +112,8 @@ static int visit(void *context, uint32_t key, const uint8_t *value, size_t len) 
 static int scan(run *r, const op *o) {
     uint32_t low = 2 * (o->key % r->keys) + (o->imm & 1), high = 2 * ((o->imm >> 8) % r->keys) + (o->imm >> 1 & 1);
     r->scan = o;
-    r->bounds = (key_bounds){low, high, o->flags & FLAG_NO_LOW, o->flags & FLAG_NO_HIGH, o->flags & FLAG_REVERSE, o->imm >> 2 & 7};
+    r->bounds = (key_bounds){
+        low, high, o->flags & FLAG_NO_LOW, o->flags & FLAG_NO_HIGH, o->flags & FLAG_REVERSE, o->imm >> 2 & 7};
     bool reverse = o->flags & FLAG_REVERSE, complete;
     r->next_gap = reverse ? r->keys : 0;
     r->any_met = false;
@@ -136,9 +137,7 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
         bool zero = (r.acc & o.mask) == 0;
         status = IOI_OK;
         switch ((op_code)o.code) {
-        case OP_GET:
-            status = read_key(&r, key);
-            break;
+        case OP_GET: status = read_key(&r, key); break;
         case OP_EXISTS:
             status = w->exists(w, key);
             if (status == IOI_STOP) break;
@@ -146,9 +145,7 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
             fold(&r, (uint64_t)status);
             status = IOI_OK;
             break;
-        case OP_PUT:
-            status = write_key(&r, &o, key);
-            break;
+        case OP_PUT: status = write_key(&r, &o, key); break;
         case OP_REMOVE:
             status = w->remove(w, key);
             if (status == IOI_OK) {
@@ -178,12 +175,8 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
             out->code = 1 + o.imm % 5;
             out->error_len = (size_t)snprintf(out->error, sizeof out->error, "fail %u", out->code);
             break;
-        case OP_FAULT:
-            out->fault = zero;
-            break;
-        case OP_SCAN:
-            status = scan(&r, &o);
-            break;
+        case OP_FAULT: out->fault = zero; break;
+        case OP_SCAN: status = scan(&r, &o); break;
         case OP_SPIN:
             if (w->spin) w->spin(w, o.imm);
             break;
@@ -227,7 +220,8 @@ program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool fa
 }
 
 static op generate_op(uint64_t *rng, const program_profile *p) {
-    uint32_t weights[] = {p->reads, p->reads / 3, p->writes, p->removes, p->branches, p->checkpoints, p->fails, p->scans, p->spin};
+    uint32_t weights[] = {p->reads,       p->reads / 3, p->writes, p->removes, p->branches,
+                          p->checkpoints, p->fails,     p->scans,  p->spin};
     uint32_t sum = 0, i = 0;
     for (uint32_t k = 0; k < sizeof weights / sizeof *weights; k++) sum += weights[k];
     uint32_t pick = rng_below(rng, sum);
@@ -270,9 +264,7 @@ static op generate_op(uint64_t *rng, const program_profile *p) {
         if (rng_chance(rng, 20)) o.flags |= FLAG_POKE;
         if (rng_chance(rng, 50)) o.imm &= ~(7u << 2); /* no limit */
         break;
-    default:
-        o.code = OP_SPIN;
-        o.imm %= 400;
+    default: o.code = OP_SPIN; o.imm %= 400;
     }
     if (rng_chance(rng, p->faults) && rng_chance(rng, 20)) {
         o.code = OP_FAULT;

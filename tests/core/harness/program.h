@@ -45,12 +45,12 @@ typedef enum op_code {
 } op_code;
 
 enum {
-    FLAG_DYNAMIC = 1,   /* the key depends on the accumulator */
-    FLAG_FEW = 2,       /* PUT: one of two values, so that equal ones are common */
-    FLAG_CONSTANT = 4,  /* PUT: a value that depends on nothing read */
-    FLAG_BIG = 8,       /* PUT: thousands of bytes */
-    FLAG_EMPTY = 16,    /* PUT: no bytes */
-    FLAG_NO_LOW = 2,    /* SCAN */
+    FLAG_DYNAMIC = 1,  /* the key depends on the accumulator */
+    FLAG_FEW = 2,      /* PUT: one of two values, so that equal ones are common */
+    FLAG_CONSTANT = 4, /* PUT: a value that depends on nothing read */
+    FLAG_BIG = 8,      /* PUT: thousands of bytes */
+    FLAG_EMPTY = 16,   /* PUT: no bytes */
+    FLAG_NO_LOW = 2,   /* SCAN */
     FLAG_NO_HIGH = 4,
     FLAG_REVERSE = 8,
     FLAG_PEEK = 16, /* SCAN: read another key at every key met */
@@ -103,8 +103,8 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
 
 /* What kind of programs a block holds; percentages unless said otherwise. */
 typedef struct program_profile {
-    uint32_t keys, operations; /* most of them, per transaction */
-    uint32_t hot;              /* how often key 0 is meant */
+    uint32_t keys, operations;                                            /* most of them, per transaction */
+    uint32_t hot;                                                         /* how often key 0 is meant */
     uint32_t reads, writes, removes, branches, checkpoints, fails, scans; /* weights */
     uint32_t dynamic, few, constant, big, faults, spin;
 } program_profile;

@@ -14,11 +14,13 @@ typedef struct counts {
 } counts;
 
 static void check_event(engine *e, const ioi_taken *t, const ioi_event_row *row) {
-    bool caused = row->kind == IOI_EVENT_ABORT || row->kind == IOI_EVENT_SUSPEND || (row->kind == IOI_EVENT_VALIDATE && !row->result);
+    bool caused = row->kind == IOI_EVENT_ABORT || row->kind == IOI_EVENT_SUSPEND ||
+                  (row->kind == IOI_EVENT_VALIDATE && !row->result);
     if (row->kind < IOI_EVENT_EXECUTE || row->kind > IOI_EVENT_SOLO) engine_fail(e, "an event of kind %u", row->kind);
     if (row->start > row->end) engine_fail(e, "an event of kind %u ends before it starts", row->kind);
     if (row->tx > e->c->n) engine_fail(e, "an event of transaction %u", row->tx);
-    if (row->key >= (int32_t)t->keys_count || (caused && row->key < 0)) engine_fail(e, "an event of kind %u names key %d", row->kind, row->key);
+    if (row->key >= (int32_t)t->keys_count || (caused && row->key < 0))
+        engine_fail(e, "an event of kind %u names key %d", row->kind, row->key);
     if (caused && row->other >= (int32_t)row->tx) engine_fail(e, "transaction %u is stopped by %d", row->tx, row->other);
     if (row->kind == IOI_EVENT_SUSPEND && row->other < 0) engine_fail(e, "transaction %u waits for nobody", row->tx);
     if (row->kind == IOI_EVENT_SOLO && row->other < (int32_t)row->tx) engine_fail(e, "alone from %u to %d", row->tx, row->other);
@@ -29,7 +31,8 @@ static void check_nesting(engine *e, const ioi_taken *t, uint64_t from, uint64_t
     uint64_t *open = malloc((to - from + 1) * sizeof *open), depth = 0; /* spans that nothing encloses so far */
     for (uint64_t i = from; i < to; i++) {
         const ioi_event_row *row = event_at(t, i);
-        if (i > from && row->end < event_at(t, i - 1)->end) engine_fail(e, "event %lu ends before the one noted before", (unsigned long)i);
+        if (i > from && row->end < event_at(t, i - 1)->end)
+            engine_fail(e, "event %lu ends before the one noted before", (unsigned long)i);
         while (depth && event_at(t, open[depth - 1])->start >= row->start) depth--;
         if (depth && event_at(t, open[depth - 1])->end > row->start)
             engine_fail(e, "spans of one worker overlap: kinds %u and %u", event_at(t, open[depth - 1])->kind, row->kind);
@@ -95,14 +98,16 @@ static uint64_t checksum(engine *e, const ioi_taken *t) {
     const ioi_read_row *reads = (const ioi_read_row *)t->reads.bytes;
     for (uint64_t i = 0; i < t->reads.count; i++) {
         const ioi_read_row *row = &reads[i];
-        if (i && (row->tx < row[-1].tx || (row->tx == row[-1].tx && row->key <= row[-1].key))) engine_fail(e, "reads are not in order");
+        if (i && (row->tx < row[-1].tx || (row->tx == row[-1].tx && row->key <= row[-1].key)))
+            engine_fail(e, "reads are not in order");
         if (row->writer >= (int32_t)row->tx) engine_fail(e, "transaction %u read what %d wrote", row->tx, row->writer);
         sum = fold(sum, t, row->key, (uint64_t)row->tx << 32 | (uint32_t)row->writer);
     }
     const ioi_write_row *writes = (const ioi_write_row *)t->writes.bytes;
     for (uint64_t i = 0; i < t->writes.count; i++) {
         const ioi_write_row *row = &writes[i];
-        if (i && (row->tx < row[-1].tx || (row->tx == row[-1].tx && row->key <= row[-1].key))) engine_fail(e, "writes are not in order");
+        if (i && (row->tx < row[-1].tx || (row->tx == row[-1].tx && row->key <= row[-1].key)))
+            engine_fail(e, "writes are not in order");
         sum = fold(sum, t, row->key, (uint64_t)row->tx << 1 | row->deleted);
     }
     return sum ? sum : 1;
@@ -118,7 +123,8 @@ void engine_check_record(engine *e) {
     }
     if (to != taken.events.count) engine_fail(e, "events of no worker");
     check_progress(e, &taken);
-    uint64_t sum = checksum(e, &taken), *known = &((block_case *)e->c)->accesses; /* the one thing a case learns by being played */
+    uint64_t sum = checksum(e, &taken),
+             *known = &((block_case *)e->c)->accesses; /* the one thing a case learns by being played */
     if (*known && *known != sum) engine_fail(e, "the record says other reads and writes than in another schedule");
     *known = sum;
     e->events += taken.events.count;

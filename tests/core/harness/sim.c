@@ -129,10 +129,8 @@ uint32_t sim_spawn(void (*run)(void *), void *argument) {
 /* ---- the store buffer --------------------------------------------------------------------------------------------------- */
 
 static void write_word(const buffered *b) {
-    if (b->size == 4)
-        atomic_store_explicit((a32 *)b->word, (uint32_t)b->value, memory_order_relaxed);
-    else
-        atomic_store_explicit((a64 *)b->word, b->value, memory_order_relaxed);
+    if (b->size == 4) atomic_store_explicit((a32 *)b->word, (uint32_t)b->value, memory_order_relaxed);
+    else atomic_store_explicit((a64 *)b->word, b->value, memory_order_relaxed);
 }
 
 static void drain_oldest(coroutine *c) {
@@ -249,15 +247,14 @@ sim_end sim_run(void) {
 }
 
 void sim_print_schedule(void) {
-    fprintf(stderr, "schedule (coroutine@step, the last %d of %lu switches):", HISTORY < sim.switches ? HISTORY : (int)sim.switches,
+    fprintf(stderr,
+            "schedule (coroutine@step, the last %d of %lu switches):", HISTORY < sim.switches ? HISTORY : (int)sim.switches,
             (unsigned long)sim.switches);
     uint64_t from = sim.switches > HISTORY ? sim.switches - HISTORY : 0;
     for (uint64_t i = from; i < sim.switches; i++) {
         uint32_t who = sim.history[i % HISTORY].who;
-        if (who == NOBODY)
-            fprintf(stderr, " -@%lu", (unsigned long)sim.history[i % HISTORY].step);
-        else
-            fprintf(stderr, " %u@%lu", who, (unsigned long)sim.history[i % HISTORY].step);
+        if (who == NOBODY) fprintf(stderr, " -@%lu", (unsigned long)sim.history[i % HISTORY].step);
+        else fprintf(stderr, " %u@%lu", who, (unsigned long)sim.history[i % HISTORY].step);
     }
     fprintf(stderr, "\n");
 }

@@ -21,14 +21,14 @@ enum { SIM_COROUTINES_MAX = 10 };
 
 typedef struct sim_options {
     uint64_t seed;
-    uint32_t pct_depth;     /* 0: random switches */
+    uint32_t pct_depth; /* 0: random switches */
     uint32_t switch_percent;
     bool at_exchanges;      /* switch and change priorities at exchanges alone: most races are between two of them */
     uint32_t drain_percent; /* per step, for the running coroutine's oldest buffered store; 100: no buffering */
     uint32_t clock_step;    /* nanoseconds a step takes */
     uint64_t steps_guess;   /* PCT: where its change points may lie, in steps or exchanges */
     uint64_t step_bound;
-    uint32_t victim;        /* killed, that is never run again, at step kill_at; kill_at 0: nobody */
+    uint32_t victim; /* killed, that is never run again, at step kill_at; kill_at 0: nobody */
     uint64_t kill_at;
 } sim_options;
 

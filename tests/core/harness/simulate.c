@@ -167,8 +167,8 @@ static void tally(totals *t, const engine *e) {
     t->events += e->events;
 }
 
-static uint64_t plain_schedule(schedule *s, uint8_t *base, sim_options options, uint64_t *rng, uint32_t workers,
-                               uint64_t room, totals *t) {
+static uint64_t plain_schedule(schedule *s, uint8_t *base, sim_options options, uint64_t *rng, uint32_t workers, uint64_t room,
+                               totals *t) {
     worker contexts[ENGINE_WORKERS_MAX];
     set_up(s, base, rng, workers, room);
     sim_reset(&options);
@@ -177,8 +177,8 @@ static uint64_t plain_schedule(schedule *s, uint8_t *base, sim_options options, 
     return sim_steps();
 }
 
-static void killing_schedule(schedule *s, uint8_t *base, sim_options options, uint64_t *rng, uint32_t workers,
-                             uint64_t steps, totals *t) {
+static void killing_schedule(schedule *s, uint8_t *base, sim_options options, uint64_t *rng, uint32_t workers, uint64_t steps,
+                             totals *t) {
     worker contexts[ENGINE_WORKERS_MAX];
     set_up(s, base, rng, workers, 1 << 20);
     /* Mostly dear transactions: they are validated early, aborted, waited for, which is where a death hurts. */
@@ -202,10 +202,8 @@ static void killing_schedule(schedule *s, uint8_t *base, sim_options options, ui
     expect_all_done(sim_run());
     uint32_t state = a32_load(&s->engine.arena.shared->sched.state);
     if (state == IOI_BLOCK_RUNNING) complain("an abandoned block still runs");
-    if (state == IOI_BLOCK_DONE || state == IOI_BLOCK_FAULT)
-        engine_check_end(&s->engine);
-    else
-        engine_check_prefix(&s->engine);
+    if (state == IOI_BLOCK_DONE || state == IOI_BLOCK_FAULT) engine_check_end(&s->engine);
+    else engine_check_prefix(&s->engine);
     tally(t, &s->engine);
     t->kills += sim_killed();
     options.kill_at = 0;
@@ -250,8 +248,7 @@ static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, tot
         options.steps_guess = options.at_exchanges ? exchanges : steps;
         uint32_t workers = workers_wanted ? workers_wanted : 1 + rng_below(rng, 4) % 4 + (k < 6);
         if (workers > ENGINE_WORKERS_MAX) workers = ENGINE_WORKERS_MAX;
-        if (k >= 9)
-            killing_schedule(&s, base, options, rng, workers, steps, t);
+        if (k >= 9) killing_schedule(&s, base, options, rng, workers, steps, t);
         else {
             uint64_t room = rng_chance(rng, 80) ? 1 << 20 : rng_below(rng, 1 << 15);
             uint64_t took = plain_schedule(&s, base, options, rng, workers, room, t);
@@ -296,10 +293,12 @@ int main(int argc, char **argv) {
     double from = seconds_now();
     for (; t.cases < count && (counted || seconds_now() - from < seconds); seed++) play_case(seed, base, workers, &t);
     double took = seconds_now() - from;
-    printf("simulate: ok: %lu cases, %lu schedules (%.0f/s), %lu parts, %lu kills, %lu steps (%.1f M/s), %lu executions, %lu aborts, %lu suspensions, "
+    printf("simulate: ok: %lu cases, %lu schedules (%.0f/s), %lu parts, %lu kills, %lu steps (%.1f M/s), %lu executions, %lu "
+           "aborts, %lu suspensions, "
            "%lu solo, %lu times full, %lu events\n",
-           (unsigned long)t.cases, (unsigned long)t.schedules, (double)t.schedules / took, (unsigned long)t.parts, (unsigned long)t.kills,
-           (unsigned long)t.steps, (double)t.steps / took / 1e6, (unsigned long)t.executions, (unsigned long)t.aborts,
-           (unsigned long)t.suspensions, (unsigned long)t.solo, (unsigned long)t.fulls, (unsigned long)t.events);
+           (unsigned long)t.cases, (unsigned long)t.schedules, (double)t.schedules / took, (unsigned long)t.parts,
+           (unsigned long)t.kills, (unsigned long)t.steps, (double)t.steps / took / 1e6, (unsigned long)t.executions,
+           (unsigned long)t.aborts, (unsigned long)t.suspensions, (unsigned long)t.solo, (unsigned long)t.fulls,
+           (unsigned long)t.events);
     return 0;
 }

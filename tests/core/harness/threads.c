@@ -54,10 +54,8 @@ static void shake(engine *e) {
     (void)e;
     if (!shake_rate) return;
     uint64_t r = rng_next(&shake_state) % (64 * shake_rate);
-    if (r < 64)
-        sched_yield();
-    else if (r == 64)
-        usleep(1);
+    if (r < 64) sched_yield();
+    else if (r == 64) usleep(1);
 }
 
 static void spin(engine *e, uint32_t turns) {
@@ -156,7 +154,8 @@ int main(int argc, char **argv) {
     totals t = {0};
     uint64_t until = ioi_now_ns() + (uint64_t)(seconds * 1e9);
     for (; t.cases < count && (counted || ioi_now_ns() < until); seed++) play_case(seed, base, &t);
-    printf("threads: ok: %lu cases, %lu blocks, %lu transactions (%lu against sequential.c too), %lu executions, %lu aborts, %lu suspensions, "
+    printf("threads: ok: %lu cases, %lu blocks, %lu transactions (%lu against sequential.c too), %lu executions, %lu aborts, %lu "
+           "suspensions, "
            "%lu solo, %lu times full, %lu events\n",
            (unsigned long)t.cases, (unsigned long)t.blocks, (unsigned long)t.transactions, (unsigned long)t.references,
            (unsigned long)t.executions, (unsigned long)t.aborts, (unsigned long)t.suspensions, (unsigned long)t.solo,

@@ -18,25 +18,20 @@ static bool again(state_world *x) {
         ioi_stop_block(w->arena, IOI_BLOCK_FULL);
         return false;
     }
-    case IOI_STOP_ESTIMATE:
-        return ioi_wait_for(w, x->view->blocker);
-    case IOI_STOP_FULL:
-        ioi_stop_block(w->arena, IOI_BLOCK_FULL);
-        return false;
-    case IOI_STOP_STALE:
-        return false;
-    case IOI_STOP_NONE:
-        break;
+    case IOI_STOP_ESTIMATE: return ioi_wait_for(w, x->view->blocker);
+    case IOI_STOP_FULL: ioi_stop_block(w->arena, IOI_BLOCK_FULL); return false;
+    case IOI_STOP_STALE: return false;
+    case IOI_STOP_NONE: break;
     }
     engine_fail(x->engine, "IOI_STOP without a reason");
 }
 
-#define TRY(x, call)                                                                                                   \
-    ({                                                                                                                 \
-        int status_;                                                                                                   \
-        do status_ = (call);                                                                                           \
-        while (status_ == IOI_STOP && again(x));                                                                       \
-        status_;                                                                                                       \
+#define TRY(x, call)                                                                                                             \
+    ({                                                                                                                           \
+        int status_;                                                                                                             \
+        do status_ = (call);                                                                                                     \
+        while (status_ == IOI_STOP && again(x));                                                                                 \
+        status_;                                                                                                                 \
     })
 
 static int handle(state_world *x, uint32_t key, ioi_key *out) {
@@ -50,9 +45,9 @@ static int handle(state_world *x, uint32_t key, ioi_key *out) {
     return IOI_OK;
 }
 
-#define WITH_HANDLE(w, key)                                                                                            \
-    state_world *x = (state_world *)(w);                                                                               \
-    ioi_key at;                                                                                                        \
+#define WITH_HANDLE(w, key)                                                                                                      \
+    state_world *x = (state_world *)(w);                                                                                         \
+    ioi_key at;                                                                                                                  \
     if (handle(x, key, &at) != IOI_OK) return IOI_STOP
 
 static int get(world *w, uint32_t key, const uint8_t **value, size_t *len) {

@@ -31,16 +31,16 @@ static bool fails(void) {
     return fails_at > 0 && (fails_on ? calls >= fails_at : calls == fails_at);
 }
 
-#define WRAPPED(type, name, parameters, arguments, failure)                                                            \
-    type __real_##name parameters;                                                                                     \
-    type __wrap_##name parameters;                                                                                     \
+#define WRAPPED(type, name, parameters, arguments, failure)                                                                      \
+    type __real_##name parameters;                                                                                               \
+    type __wrap_##name parameters;                                                                                               \
     type __wrap_##name parameters { return fails() ? failure : __real_##name arguments; }
 WRAPPED(void *, malloc, (size_t size), (size), NULL)
 WRAPPED(void *, calloc, (size_t n, size_t size), (n, size), NULL)
 WRAPPED(void *, realloc, (void *old, size_t size), (old, size), NULL)
 WRAPPED(void *, mmap, (void *at, size_t size, int protection, int flags, int file, off_t from),
         (at, size, protection, flags, file, from), MAP_FAILED)
-WRAPPED(void *, pool_take, (struct pool *pool, size_t size), (pool, size), NULL)
+WRAPPED(void *, pool_take, (struct pool * pool, size_t size), (pool, size), NULL)
 
 /* ---- the disk ---- */
 
@@ -104,8 +104,8 @@ struct tree {
 };
 
 /* NULL: out of memory. `levels`: of rows that are read, then it is left as it is. */
-static struct jf_stage *staged(const struct tree *tree, const struct batch *batch, uint64_t version,
-                               struct crown *crown, unsigned levels) {
+static struct jf_stage *staged(const struct tree *tree, const struct batch *batch, uint64_t version, struct crown *crown,
+                               unsigned levels) {
     struct jf_stage *stage;
     const uint8_t *slot = tree->there ? tree->slot : NULL;
     enum jf_result result = jf_open(&stage, 1, slot, tree->leaf, batch->entries, batch->count, version, crown);
@@ -133,7 +133,7 @@ static int by_record(const void *a, const void *b) { return memcmp(a, b, JF_STAL
 static void same_stales(const struct jf_stage *a, const struct jf_stage *b) { /* in whatever order */
     size_t n = jf_stales(a);
     assert(n == jf_stales(b));
-    uint8_t(*records)[JF_STALE_MAX] = calloc(2 * n + 1, sizeof *records);
+    uint8_t (*records)[JF_STALE_MAX] = calloc(2 * n + 1, sizeof *records);
     for (size_t i = 0; i < n; i++) jf_stale(a, i, records[i]), jf_stale(b, i, records[n + i]);
     qsort(records, n, sizeof *records, by_record);
     qsort(records + n, n, sizeof *records, by_record);

@@ -60,8 +60,7 @@ static const struct naive *rotated_left(const struct naive *n, uint64_t v) {
 static const struct naive *balanced(const struct naive *n, uint64_t v) {
     int lean = (int)n->left->height - (int)n->right->height;
     if (lean > 1) {
-        if (n->left->left->height < n->left->right->height)
-            n = join(n->key, n->key_size, v, rotated_left(n->left, v), n->right);
+        if (n->left->left->height < n->left->right->height) n = join(n->key, n->key_size, v, rotated_left(n->left, v), n->right);
         return rotated_right(n, v);
     }
     if (lean < -1) {
@@ -156,7 +155,8 @@ static struct {
 static size_t row_count;
 
 static int by_key(const void *a, const void *b) {
-    return iavl_compare(a, *(const uint32_t *)((const uint8_t *)a + KEY_SIZE), b, *(const uint32_t *)((const uint8_t *)b + KEY_SIZE));
+    return iavl_compare(a, *(const uint32_t *)((const uint8_t *)a + KEY_SIZE), b,
+                        *(const uint32_t *)((const uint8_t *)b + KEY_SIZE));
 }
 
 static void make_keys(void) {
@@ -181,7 +181,9 @@ static size_t make_batch(struct iavl_write *writes) {
     uint32_t touched = 1 + below(4), removed = below(5);
     for (size_t i = below(2) ? 0 : first; i < key_count && count < most; i++) {
         if (below(4) >= touched) continue;
-        writes[count++] = (struct iavl_write){.key = keys[i].key, .key_size = keys[i].size, .key_hash = key_hash,
+        writes[count++] = (struct iavl_write){.key = keys[i].key,
+                                              .key_size = keys[i].size,
+                                              .key_hash = key_hash,
                                               .value_hash = below(4) < removed ? NULL : value_hashes[below(3)]};
     }
     return count;

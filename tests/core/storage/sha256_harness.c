@@ -28,7 +28,7 @@ static void check_two_blocks(const struct sha256_message *messages, unsigned cou
         sha256_pad(blocks[i], messages[i].size);
         out[i] = digests[i];
     }
-    sha256_two_blocks((const uint8_t(*)[SHA256_TWO_BLOCKS])blocks, out, count);
+    sha256_two_blocks((const uint8_t (*)[SHA256_TWO_BLOCKS])blocks, out, count);
     for (unsigned i = 0; i < count; i++) assert(memcmp(digests[i], messages[i].digest, SHA256_SIZE) == 0);
 }
 

@@ -15,7 +15,8 @@ static finished publish(fixture *f, uint32_t position, uint32_t incarnation, con
     inc->writes_count = count;
     inc->writes = ioi_offset(&f->arena, writes);
     finished done = {.inc = inc};
-    CHECK(ioi_mv_publish(&f->alloc, &f->arena.shared->slots[0], position, incarnation, puts, count, previous, writes, &done.wrote_new));
+    CHECK(ioi_mv_publish(&f->alloc, &f->arena.shared->slots[0], position, incarnation, puts, count, previous, writes,
+                         &done.wrote_new));
     return done;
 }
 
@@ -170,8 +171,8 @@ static void phantoms(void) {
     CHECK(!range_stands(&f, set, NULL, NULL, false, 5, NULL) && !range_stands(&f, set, "a", "z", false, 5, NULL));
     CHECK(!range_stands(&f, set, "m", "n", false, 5, NULL) && !range_stands(&f, set, "a", "m", true, 5, NULL));
     CHECK(range_stands(&f, set, "a", "m", false, 5, NULL) && range_stands(&f, set, "ma", NULL, false, 5, NULL)); /* beside it */
-    CHECK(range_stands(&f, set, NULL, NULL, false, 3, NULL)); /* above */
-    CHECK(range_stands(&f, set, "a", "z", false, 5, m));      /* seen: it is a read */
+    CHECK(range_stands(&f, set, NULL, NULL, false, 3, NULL));                                                    /* above */
+    CHECK(range_stands(&f, set, "a", "z", false, 5, m)); /* seen: it is a read */
     ioi_mv_estimate(&f.arena, x.inc);
     CHECK(!range_stands(&f, set, "a", "z", false, 5, NULL)); /* an ESTIMATE is no absence */
     publish(&f, 3, 1, x.inc, NULL, 0);
@@ -207,7 +208,8 @@ static void causes(void) {
     CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 3 && cause.incarnation == 1 && !cause.estimate);
     ioi_mv_estimate(&f.arena, x.inc);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 && cause.estimate);
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 &&
+          cause.estimate);
     look(&f, b, 6, &inc->reads[1].word, &writer); /* what x wrote was read, and then is withdrawn */
     inc->reads[1].word &= ~IOI_ESTIMATE;
     publish(&f, 3, 2, x.inc, NULL, 0);

@@ -93,7 +93,8 @@ static void race(void *context, uint32_t thread) {
         for (ioi_entry *e = ioi_ordered_forward(&t->f->arena, NULL, 0, false); e; walked++) {
             if (last) CHECK(ioi_key_compare(last->key, last->key_len, e->key, e->key_len) < 0);
             last = e;
-            e = rng_chance(&rng, 50) ? ioi_ordered_next(&t->f->arena, e) : ioi_ordered_forward(&t->f->arena, e->key, e->key_len, true);
+            e = rng_chance(&rng, 50) ? ioi_ordered_next(&t->f->arena, e)
+                                     : ioi_ordered_forward(&t->f->arena, e->key, e->key_len, true);
             if (e && rng_chance(&rng, 20)) {
                 ioi_entry *before = ioi_ordered_backward(&t->f->arena, e->key, e->key_len);
                 CHECK(before && ioi_key_compare(before->key, before->key_len, last->key, last->key_len) >= 0);

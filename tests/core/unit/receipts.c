@@ -18,11 +18,16 @@ static void leaf_is(uint32_t code, const char *output, uint64_t wanted, uint64_t
 void test_receipts(void) {
     leaf_is(0, "", 0, 0, "", 0);
     leaf_is(1, "", 0, 0, "\x08\x01", 2);
-    leaf_is(300, "abc", 0, 0, "\x08\xac\x02\x12\x03" "abc", 8);
+    leaf_is(300, "abc", 0, 0,
+            "\x08\xac\x02\x12\x03"
+            "abc",
+            8);
     leaf_is(0, "", 1, 0, "\x28\x01", 2);
     leaf_is(0, "", 0, 128, "\x30\x80\x01", 3);
     leaf_is(UINT32_MAX, "x", UINT64_MAX, UINT64_MAX,
-            "\x08\xff\xff\xff\xff\x0f\x12\x01x\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 31);
+            "\x08\xff\xff\xff\xff\x0f\x12\x01x\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x30\xff\xff\xff\xff\xff\xff\xff\xff"
+            "\xff\x01",
+            31);
 
     /* Packing: a block whose incarnations are made by hand. */
     uint64_t state = unit_seed, *rng = &state;
@@ -34,7 +39,11 @@ void test_receipts(void) {
         ioi_incarnation *inc = ioi_alloc_bytes(&f.alloc, sizeof *inc, 8);
         memset(inc, 0, sizeof *inc);
         ioi_receipt *r = &inc->receipt;
-        *r = (ioi_receipt){.code = rng_below(rng, 3), .output_len = rng_below(rng, 50), .error_len = rng_below(rng, 20), .gas_wanted = i, .gas_used = 2 * i};
+        *r = (ioi_receipt){.code = rng_below(rng, 3),
+                           .output_len = rng_below(rng, 50),
+                           .error_len = rng_below(rng, 20),
+                           .gas_wanted = i,
+                           .gas_used = 2 * i};
         uint8_t *bytes = ioi_alloc_bytes(&f.alloc, 80, 8);
         for (uint32_t k = 0; k < 80; k++) bytes[k] = (uint8_t)(i + k);
         r->output = ioi_offset(&f.arena, bytes);

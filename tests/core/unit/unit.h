@@ -15,12 +15,12 @@
 
 extern uint64_t unit_seed;
 
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s  (--seed %lu)\n", __FILE__, __LINE__, #condition, (unsigned long)unit_seed);    \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
+#define CHECK(condition)                                                                                                         \
+    do {                                                                                                                         \
+        if (!(condition)) {                                                                                                      \
+            fprintf(stderr, "%s:%d: %s  (--seed %lu)\n", __FILE__, __LINE__, #condition, (unsigned long)unit_seed);              \
+            exit(1);                                                                                                             \
+        }                                                                                                                        \
     } while (0)
 
 typedef struct fixture {

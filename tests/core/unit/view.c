@@ -30,7 +30,8 @@ static void write_at(scene *s, uint32_t position, const char *key, const char *v
 }
 
 static void base(scene *s, const char *key, const char *value) {
-    CHECK(ioi_mv_set_base(&s->f.alloc, intern(&s->f, &s->f.alloc, key), (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0));
+    CHECK(ioi_mv_set_base(&s->f.alloc, intern(&s->f, &s->f.alloc, key), (const uint8_t *)value,
+                          value ? (uint32_t)strlen(value) : 0));
 }
 
 static ioi_key key(scene *s, const char *name) {
@@ -70,7 +71,8 @@ static void pinning(void) {
     ioi_view_begin(s.v, 4); /* the next incarnation sees what stands now */
     CHECK(gets(&s, "a", "new") && ioi_view_exists(s.v, key(&s, "b")) == IOI_OK);
     write_at(&s, 3, "b", NULL);
-    CHECK(ioi_view_exists(s.v, key(&s, "b")) == IOI_OK && gets(&s, "b", "new")); /* by presence first, then by value: the one pinned */
+    CHECK(ioi_view_exists(s.v, key(&s, "b")) == IOI_OK &&
+          gets(&s, "b", "new")); /* by presence first, then by value: the one pinned */
     write_at(&s, 6, "c", "above");
     base(&s, "c", "c");
     CHECK(gets(&s, "c", "c"));
@@ -93,7 +95,8 @@ static void checkpoints(void) {
     CHECK(ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "a", "1") && gets(&s, "b", "0") && gets(&s, "c", "0"));
     CHECK(ioi_view_mark(s.v, &outer) == IOI_OK && ioi_view_mark(s.v, &inner) == IOI_OK && ioi_view_mark(s.v, &third) == IOI_OK);
     CHECK(ioi_view_mark(s.v, &fourth) == IOI_LIMIT && strcmp(s.v->limit, "checkpoint_depth") == 0);
-    CHECK(put(&s, "b", "5") == IOI_OK && ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "b", "0")); /* those inside it too */
+    CHECK(put(&s, "b", "5") == IOI_OK && ioi_view_close(s.v, outer, true) == IOI_OK &&
+          gets(&s, "b", "0")); /* those inside it too */
     CHECK(put(&s, "b", "6") == IOI_OK && ioi_view_close(s.v, inner, true) == IOI_OK && gets(&s, "b", "6")); /* already closed */
     close_scene(&s);
 }
@@ -113,7 +116,8 @@ static void limits(void) {
     for (char name[2] = "a"; name[0] < 'a' + 8; name[0]++) CHECK(put(&s, name, "v") == IOI_OK);
     CHECK(put(&s, "i", "v") == IOI_LIMIT && strcmp(s.v->limit, "tx_keys") == 0 && put(&s, "a", "w") == IOI_OK);
     CHECK(ioi_view_close(s.v, mark, true) == IOI_OK && put(&s, "i", "v") == IOI_OK); /* what was undone counts no more */
-    CHECK(ioi_view_put(s.v, key(&s, "p"), (const uint8_t *)big, 64) == IOI_OK && ioi_view_put(s.v, key(&s, "q"), (const uint8_t *)big, 64) == IOI_OK);
+    CHECK(ioi_view_put(s.v, key(&s, "p"), (const uint8_t *)big, 64) == IOI_OK &&
+          ioi_view_put(s.v, key(&s, "q"), (const uint8_t *)big, 64) == IOI_OK);
     CHECK(ioi_view_put(s.v, key(&s, "r"), (const uint8_t *)big, 64) == IOI_OK); /* 2 + 3 * 65 = 197 of 200 */
     CHECK(put(&s, "s", "123") == IOI_LIMIT && strcmp(s.v->limit, "tx_write_bytes") == 0 && put(&s, "s", "12") == IOI_OK);
     CHECK(put(&s, "r", "") == IOI_OK && put(&s, "t", "123") == IOI_OK); /* an overwritten value counts as it stands */
@@ -152,7 +156,8 @@ static void ranges(void) {
     /* Own writes as they stand, undone ones left out. */
     ioi_view_begin(s.v, 4);
     uint64_t mark;
-    CHECK(put(&s, "o", "1") == IOI_OK && ioi_view_mark(s.v, &mark) == IOI_OK && put(&s, "o", "2") == IOI_OK && put(&s, "p", "1") == IOI_OK);
+    CHECK(put(&s, "o", "1") == IOI_OK && ioi_view_mark(s.v, &mark) == IOI_OK && put(&s, "o", "2") == IOI_OK &&
+          put(&s, "p", "1") == IOI_OK);
     CHECK(put(&s, "q", NULL) == IOI_OK && ioi_view_close(s.v, mark, true) == IOI_OK && put(&s, "r", NULL) == IOI_OK);
     uint32_t standing = 0;
     const ioi_entry *entry;

@@ -47,5 +47,5 @@ static int end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, con
     return state->put(state, key, &good, 1);
 }
 
-__attribute__((visibility("default"))) const ioi_vm ioi_vm_counter = {
-    .abi = IOI_VM_ABI, .version = 3, .name = "counter", .execute = execute, .end_block = end_block};
+__attribute__((visibility("default")))
+const ioi_vm ioi_vm_counter = {.abi = IOI_VM_ABI, .version = 3, .name = "counter", .execute = execute, .end_block = end_block};

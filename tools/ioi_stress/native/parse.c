@@ -55,15 +55,11 @@ bool program_next(program_bytes *rest, program_op *op) {
     switch (op->code) {
     case PROGRAM_READ:
     case PROGRAM_EXISTS:
-    case PROGRAM_DELETE:
-        return key(rest, &op->key);
-    case PROGRAM_WRITE:
-        return key(rest, &op->key) && number(rest, 4, SIZE_MAX_BYTES, &op->number);
-    case PROGRAM_SCAN:
-        return scan(rest);
+    case PROGRAM_DELETE: return key(rest, &op->key);
+    case PROGRAM_WRITE: return key(rest, &op->key) && number(rest, 4, SIZE_MAX_BYTES, &op->number);
+    case PROGRAM_SCAN: return scan(rest);
     case PROGRAM_BURN:
-    case PROGRAM_SLEEP:
-        return number(rest, 8, COST_MAX_NS, &op->number);
+    case PROGRAM_SLEEP: return number(rest, 8, COST_MAX_NS, &op->number);
     case PROGRAM_REVERT:
         return byte(rest, &op->mask) && byte(rest, &op->bits) && number(rest, 1, UINT8_MAX, &op->number) && op->number > 0;
     case PROGRAM_WHEN:

@@ -103,21 +103,12 @@ static int execute_one(run *run, const program_op *op) {
         if (op->code == PROGRAM_EXISTS) return look_for_key(run, key);
         if (op->code == PROGRAM_WRITE) return write_key(run, key, (size_t)op->number);
         return run->state->remove(run->state, key);
-    case PROGRAM_WHEN:
-        return holds(run, op) ? execute_all(run, op->body) : IOI_OK;
-    case PROGRAM_UNDO:
-        return undo(run, op);
-    case PROGRAM_REVERT:
-        run->code = (uint32_t)op->number;
-        return holds(run, op) ? REVERTED : IOI_OK;
-    case PROGRAM_BURN:
-        program_burn(op->number);
-        return IOI_OK;
-    case PROGRAM_SLEEP:
-        program_sleep(op->number);
-        return IOI_OK;
-    case PROGRAM_SCAN:
-        break;
+    case PROGRAM_WHEN: return holds(run, op) ? execute_all(run, op->body) : IOI_OK;
+    case PROGRAM_UNDO: return undo(run, op);
+    case PROGRAM_REVERT: run->code = (uint32_t)op->number; return holds(run, op) ? REVERTED : IOI_OK;
+    case PROGRAM_BURN: program_burn(op->number); return IOI_OK;
+    case PROGRAM_SLEEP: program_sleep(op->number); return IOI_OK;
+    case PROGRAM_SCAN: break;
     }
     assert(!"a program that was checked has an operation that is none");
     return IOI_OK;
@@ -141,19 +132,15 @@ static int fail(ioi_outcome *outcome, uint32_t code, const char *why) {
     return IOI_OK;
 }
 
-static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx,
-                   ioi_outcome *outcome) {
+static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
     static _Thread_local uint8_t output[SHA256_SIZE];
     (void)vm;
     (void)ctx;
     program_bytes body;
     switch (program_check(tx, len, &body)) {
-    case PROGRAM_MALFORMED:
-        return fail(outcome, MALFORMED, "malformed");
-    case PROGRAM_SCANS:
-        return fail(outcome, NO_SCAN, "a scan: only the Python VM has them");
-    case PROGRAM_PLAIN:
-        break;
+    case PROGRAM_MALFORMED: return fail(outcome, MALFORMED, "malformed");
+    case PROGRAM_SCANS: return fail(outcome, NO_SCAN, "a scan: only the Python VM has them");
+    case PROGRAM_PLAIN: break;
     }
     run run = {.state = state};
     sha256(tx, len, run.digest);
@@ -163,12 +150,9 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
         outcome->output = output;
         outcome->output_len = sizeof output;
         return IOI_OK;
-    case IOI_LIMIT:
-        return fail(outcome, LIMIT_EXCEEDED, "LimitExceeded");
-    case REVERTED:
-        return fail(outcome, run.code, "reverted");
-    default:
-        return IOI_STOP;
+    case IOI_LIMIT: return fail(outcome, LIMIT_EXCEEDED, "LimitExceeded");
+    case REVERTED: return fail(outcome, run.code, "reverted");
+    default: return IOI_STOP;
     }
 }
 
@@ -182,8 +166,7 @@ static void name_keys(program_bytes rest, void (*emit)(void *, const uint8_t *, 
     }
 }
 
-static void keys(const ioi_vm *vm, const uint8_t *tx, size_t len, void (*emit)(void *, const uint8_t *, size_t),
-                 void *context) {
+static void keys(const ioi_vm *vm, const uint8_t *tx, size_t len, void (*emit)(void *, const uint8_t *, size_t), void *context) {
     (void)vm;
     program_bytes body;
     if (program_check(tx, len, &body) == PROGRAM_PLAIN) name_keys(body, emit, context);

@@ -8,9 +8,8 @@ static PyObject *program_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
     return PyCapsule_New((void *)&ioi_program, IOI_VM_CAPSULE, NULL);
 }
 
-static PyMethodDef functions[] = {
-    {"program_vm", program_vm, METH_NOARGS, "The Program VM in C, as a capsule (ioi_vm.h)."},
-    {NULL, NULL, 0, NULL}};
+static PyMethodDef functions[] = {{"program_vm", program_vm, METH_NOARGS, "The Program VM in C, as a capsule (ioi_vm.h)."},
+                                  {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef module = {

@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import harness_build as build  # noqa: E402
+import harness_build as build
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from ics23_peers import Peer, cargo_peer, go_peer
 
 sys.path.append(str(Path(__file__).parents[1] / "property" / "storage"))
 
-from ioi_storage import Unprovable, ics23  # noqa: E402
-from ioi_storage.verify_ics23 import InvalidProof, verify_absence, verify_existence  # noqa: E402
-from test_ics23 import (  # noqa: E402
+from ioi_storage import Unprovable, ics23
+from ioi_storage.verify_ics23 import InvalidProof, verify_absence, verify_existence
+from test_ics23 import (
     PROOF,
     Ics23,
     alone,
@@ -31,7 +31,7 @@ from test_ics23 import (  # noqa: E402
     other_encodings,
     unwrapped,
 )
-from test_proofs import SEEDS, Naive, random_state  # noqa: E402
+from test_proofs import SEEDS, Naive, random_state
 
 SOURCES = Path(__file__).parent / "ics23"
 SPECS = {tree: ics23.spec(tree).hex() for tree in ("jellyfish", "iavl")}

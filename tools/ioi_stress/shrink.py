@@ -55,10 +55,12 @@ def shrink(mismatch: Mismatch, *, seconds: float = SECONDS) -> Shrunk:
                 def more() -> bool:
                     return monotonic() < until
 
-                for txs in ddmin(best.block.txs, lambda txs: still(_with_transactions(best, txs)), more):
-                    best = _with_transactions(best, txs)
-                for keys in ddmin(sorted(best.state), lambda keys: still(_with_keys(best, keys)), more):
-                    best = _with_keys(best, keys)
+                whole = best
+                for txs in ddmin(whole.block.txs, lambda txs: still(_with_transactions(whole, txs)), more):
+                    best = _with_transactions(whole, txs)
+                fewer = best
+                for keys in ddmin(sorted(fewer.state), lambda keys: still(_with_keys(fewer, keys)), more):
+                    best = _with_keys(fewer, keys)
                 complete = more()
                 rate = laboratory.rate(best) or 1 / FIRST_TRIES
     except KeyboardInterrupt:

@@ -37,7 +37,7 @@ def test_commit_on_a_full_disk(small_disk) -> None:
         filler = small_disk / "filler"
         filler.write_bytes(bytes(2 * 2**20))
         full = 0
-        for number in range(60):
+        for _ in range(60):
             batch = {b"%d" % rng.randrange(400): rng.randbytes(800) for _ in range(100)}
             before = store.latest
             try:

@@ -36,7 +36,7 @@ def rebuilt(tree: Iterator[Union[Leaf, bytes]]) -> tuple[TreeHead, Rows]:
             batch = list(next(building))
         except StopIteration as end:
             return end.value, rows
-        for key, row in batch:
+        for key, _ in batch:
             assert key > last and key[:8] == (7).to_bytes(8, "big")
             last = key
         rows.update(batch)

@@ -371,9 +371,10 @@ def make_fields(name: str) -> list[str]:
 
 
 def sweep_rows(
-    plan: Plan = Plan(), repeat: int = 3, policies: tuple[str, ...] = ("default", "paper,window=64"), **grid: Any
+    plan: Plan | None = None, repeat: int = 3, policies: tuple[str, ...] = ("default", "paper,window=64"), **grid: Any
 ) -> list[Row]:
     axes = grid or {"accounts": [2, 50], "block_size": 20}
+    plan = plan or Plan()
     made = Grid.of("uniform", axes, [1, 2], list(policies), plan)
     rows = []
     for number, points in made.rounds(repeat):

@@ -92,7 +92,7 @@ class Engine:
         if self.machine is None:
             return True
         try:
-            self.machine.version
+            _ = self.machine.version
         except MachineClosed:
             return True
         return False

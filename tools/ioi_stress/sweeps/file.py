@@ -106,7 +106,7 @@ def _read(path: str, data: bytes, columns: list[str], grid: Grid) -> tuple[list[
             f"{path}: holds rows of another grid ({_difference(lines[0], rows, columns, grid)}): give another file"
         )
     points = {point.key for point in grid.points}
-    for row, key in zip(rows, done):
+    for key in done:
         if key[:-1] not in points:
             raise InputError(
                 f"{path}: holds a row of this grid at a point that it does not have: {', '.join(key)}; delete it"

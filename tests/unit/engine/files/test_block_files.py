@@ -19,9 +19,9 @@ GOOD_TX = encode_transfer(bytes.fromhex(A), bytes.fromhex(B), 1, fee=2, nonce=3,
 U64, U128 = (1 << 64) - 1, (1 << 128) - 1
 
 
-def block(content: bytes | str, *, transfers: bool = True, limits: Limits = Limits()) -> BlockFile:
+def block(content: bytes | str, *, transfers: bool = True, limits: Limits | None = None) -> BlockFile:
     data = content.encode() if isinstance(content, str) else content
-    return read_block(io.BytesIO(data), "file", limits, transfers=transfers)
+    return read_block(io.BytesIO(data), "file", limits or Limits(), transfers=transfers)
 
 
 def line(**changes: Any) -> str:

@@ -107,7 +107,7 @@ def test_half_a_trade_is_undone(make: Make) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_random_orders_lose_nothing_and_are_serializable(seed: int, workers: int, ioi_pools: Any) -> None:
     rng, txs = random.Random(seed), []
-    for i in range(120):
+    for _ in range(120):
         kind, trader, price = rng.choice([bid, ask]), rng.choice(["ada", "bob", "cy"]), rng.randrange(8, 13)
         txs.append(kind(trader, price, rng.randrange(1, 9)))
         if rng.random() < 0.2:

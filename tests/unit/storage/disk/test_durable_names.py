@@ -118,7 +118,7 @@ def test_no_chunk_is_kept_before_the_directory_of_the_restore_is_durable(tmp_pat
     manifest, chunks = snapshot(tmp_path / "source")
     place = tmp_path / "place"
     place.mkdir()
-    for already in (False, True):  # the second time it is there, and what made it was killed before it was durable, perhaps
+    for _ in range(2):  # the second time it is there, and what made it was killed before it was durable, perhaps
         done = syncs(failing=place)
         with pytest.raises(DiskFull):
             Restore(place / "state", manifest, root=manifest.row.root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +32,12 @@ def test_c() -> None:
     sources = [str(path) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.[ch]"))]
     assert len(sources) > 100
     run("clang-format", "--dry-run", "-Werror", *sources)
+
+
+def test_before_a_commit() -> None:
+    """The hooks run the tools that `make build` installs, and fetch nothing."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    programs = re.findall(r"^ +entry: \.venv/bin/(\S+)", hooks, re.MULTILINE)
+    assert programs == ["ruff", "clang-format", "lint-imports", "mypy"]
+    assert re.findall(r"^ +- repo: (.*)$", hooks, re.MULTILINE) == ["local"]
+    assert hooks.count("- id:") == hooks.count("language: system") == len(programs)

@@ -1,0 +1,75 @@
+"""Imports run one way, as .importlinter says: between packages, and between the rooms of each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("lint-imports")
+HOMES = {"ioi_exec": ".", "ioi_shm": "shm", "ioi_storage": "storage", "ioi_stress": "tools"}
+
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="import-linter is not installed: pip install 'ioi-exec[test]'")
+
+# What breaks the rules: the module that imports, what it is made to import, and words of the rule's name.
+PLANTED = [
+    ("ioi_shm.memory", "import ioi_storage", "neither each other"),
+    ("ioi_storage.errors", "import ioi_exec.errors", "neither each other"),
+    ("ioi_exec.testing", "import ioi_stress", "The tool knows the engine"),
+    ("ioi_stress.measure", "import tools.bench", "developers' scripts"),
+    ("ioi_exec.block.header", "from ioi_exec.vm.protocol import VM", "rooms of the engine"),
+    ("ioi_exec.state.base", "def f():\n    from ioi_exec import machine", "rooms of the engine"),
+    ("ioi_exec.vm.protocol", "import typing\nif typing.TYPE_CHECKING:\n    import ioi_exec.state.base", "rooms of the engine"),
+    ("ioi_exec.errors", "import ioi_exec.cores", "rooms of the engine"),
+    ("ioi_exec.block.context", "import ioi_exec", "rooms of the engine"),  # its face, which knows them all
+    ("ioi_exec.execution.parallel", "import ioi_exec.execution.sequential", "Executors do not know each other"),
+]
+
+
+def lint(folder: Path) -> tuple[int, str]:
+    """Exit status and what it said of the packages in `folder`, which come before those that are installed."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(folder / home) for home in HOMES.values()), "COLUMNS": "1000"}
+    done = subprocess.run(
+        [PROGRAM, "--no-cache", "--config", ROOT / ".importlinter"], cwd=folder, env=env, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_imports_run_one_way() -> None:
+    status, said = lint(ROOT)
+    assert status == 0 and " 0 broken" in said, said
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy")
+    for package, home in HOMES.items():
+        shutil.copytree(ROOT / home / package, folder / home / package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    return folder
+
+
+@pytest.mark.parametrize("module, planted, rule", PLANTED, ids=[f"{module}-{n}" for n, (module, _, _) in enumerate(PLANTED)])
+def test_an_import_the_wrong_way_is_found(copy: Path, module: str, planted: str, rule: str) -> None:
+    path = copy / HOMES[module.partition(".")[0]] / (module.replace(".", "/") + ".py")
+    before = path.read_text()
+    path.write_text(f"{before}\n{planted}\n")
+    try:
+        status, said = lint(copy)
+    finally:
+        path.write_text(before)
+    broken = [line for line in said.splitlines() if line.endswith(" BROKEN")]
+    assert status == 1 and any(rule in line for line in broken) and f"{module} -> " in said, said
+
+
+def test_a_new_module_needs_a_room(copy: Path) -> None:
+    (copy / "ioi_exec" / "homeless.py").touch()
+    try:
+        status, said = lint(copy)
+    finally:
+        (copy / "ioi_exec" / "homeless.py").unlink()
+    assert status == 1 and "homeless" in said, said

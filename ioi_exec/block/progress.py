@@ -39,9 +39,14 @@ class AloneProgress:
         self._transactions = transactions
         self._due = perf_counter_ns() + PROGRESS_NS
 
+    @property
+    def due(self) -> bool:
+        """Whether `at` would tell."""
+        return self._on_progress is not None and perf_counter_ns() >= self._due
+
     def at(self, executed: int) -> None:
         """So many are executed."""
-        if self._on_progress is not None and perf_counter_ns() >= self._due:
+        if self.due:
             self._tell(executed, executed)
             self._due = perf_counter_ns() + PROGRESS_NS
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from ioi_exec.execution.executor import Executor
 from ioi_exec.execution.native import NativeSequentialExecutor
 from ioi_exec.execution.sequential import SequentialExecutor
+from ioi_exec.execution.settings import check_caller
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -51,8 +52,11 @@ class OwnExecutors:
             self._made.popitem()[1].close()
 
     def _make(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+        if workers == 0 and vm.native is not None:
+            return NativeSequentialExecutor(vm, limits)
         if workers == 0:
-            return SequentialExecutor(vm, limits) if vm.native is None else NativeSequentialExecutor(vm, limits)
+            check_caller()
+            return SequentialExecutor(vm, limits)
         from ioi_exec.execution.parallel import ParallelExecutor
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None

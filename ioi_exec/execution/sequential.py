@@ -1,4 +1,7 @@
-"""Execution one by one in the calling process: the reference that parallel execution must equal."""
+"""Execution one by one in this process: the reference that parallel execution must equal.
+
+The stated settings (settings.py) are in force around the VM, and what the caller had is around its callbacks.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from ioi_exec.execution.faults import (
     transaction_fault,
 )
 from ioi_exec.execution.overlay import Overlay, WriteSet
+from ioi_exec.execution.settings import StatedSettings, apart
 from ioi_exec.execution.view import TxView
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
@@ -40,18 +44,22 @@ class SequentialExecutor:
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
-        for tx_index, tx in enumerate(block.txs):
-            started = perf_counter_ns()
-            receipt, writes = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
-            overlay.apply(writes)
-            each_ns.append(perf_counter_ns() - started)
-            packed.append(receipt)
-            if on_receipt is not None:
-                on_receipt(tx_index, receipt)
-            progress.at(tx_index + 1)
-        receipts = packed.finish()
-        executed = perf_counter()
-        run_end_block(self._vm, self._limits, block, overlay, receipts)
+        with StatedSettings() as settings:
+            for tx_index, tx in enumerate(block.txs):
+                started = perf_counter_ns()
+                receipt, writes = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
+                settings.renew()
+                overlay.apply(writes)
+                each_ns.append(perf_counter_ns() - started)
+                packed.append(receipt)
+                if on_receipt is not None or progress.due:
+                    with settings.away():
+                        if on_receipt is not None:
+                            on_receipt(tx_index, receipt)
+                        progress.at(tx_index + 1)
+            receipts = packed.finish()
+            executed = perf_counter()
+            run_end_block(self._vm, self._limits, block, overlay, receipts)
         ended = perf_counter()
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
@@ -69,8 +77,8 @@ class SequentialExecutor:
         vm = self._vm
         view = TxView(overlay, self._limits)
         try:
-            decoded = vm.instance.decode(tx) if vm.decode else tx
-            receipt = done_receipt(vm.instance.execute(decoded, view, ctx), self._limits)
+            decoded = apart(vm.instance.decode, tx) if vm.decode else tx
+            receipt = done_receipt(apart(vm.instance.execute, decoded, view, ctx), self._limits)
         except KeyboardInterrupt:
             raise  # the user's, not the VM's
         except BaseException as error:
@@ -93,7 +101,7 @@ def run_end_block(vm: LoadedVM, limits: Limits, block: Block, overlay: Overlay, 
         return
     view = TxView(overlay, limits)
     try:
-        vm.instance.end_block(view, block.context.of_end(block.txs), receipts)
+        apart(vm.instance.end_block, view, block.context.of_end(block.txs), receipts)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

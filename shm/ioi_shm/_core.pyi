@@ -1,6 +1,8 @@
 """The C core. shm/core/*.h say what everything means; these are the shapes."""
 
-from typing import Any, Callable, Iterable, Sequence, TypedDict, final
+from typing import Any, Callable, Iterable, Sequence, TypedDict, TypeVar, final
+
+_T = TypeVar("_T")
 
 BLOCK_IDLE: int
 BLOCK_RUNNING: int
@@ -123,4 +125,5 @@ def run_sequential(
     height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes, report: Callable[[int], None] | None = ...,
 ) -> tuple[list[tuple[bytes, bytes | None]], bytes, bytes, str | None, int, bytes]: ...
 def receipt_leaves(blob: bytes, ends: bytes, /) -> tuple[bytes, bytes]: ...
+def call_apart(limit: int, function: Callable[..., _T], /, *args: Any) -> _T: ...
 def die_with_parent(signal: int, /) -> None: ...

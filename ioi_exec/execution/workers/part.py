@@ -13,6 +13,7 @@ from ioi_exec.block.context import BlockContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import done_receipt, failed_receipt
+from ioi_exec.execution.settings import StatedSettings, apart
 from ioi_exec.execution.workers.control import Setup
 from ioi_exec.execution.workers.view import IncarnationEnded, WorkerView
 from ioi_exec.limits import Limits
@@ -74,6 +75,10 @@ class PythonPart(Part):
         self._views = PartView(worker, self._limits.of_transaction(), self._fetch, LimitExceeded, IncarnationEnded)
 
     def run(self) -> None:
+        with StatedSettings() as settings:
+            self._run(settings)
+
+    def _run(self, settings: StatedSettings) -> None:
         self._broken = None
         worker = self._worker
         context = BlockContext(**worker.context(), block_id=b"")
@@ -90,7 +95,8 @@ class PythonPart(Part):
                 hinted = range(tx, worker.run_end(tx))
                 self._hint(hinted, decoded)
             while not self._execute(tx, context, decoded) and self._arena.state == BLOCK_RUNNING:
-                pass  # its reads were overtaken while it ran: once more
+                settings.renew()  # its reads were overtaken while it ran: once more
+            settings.renew()
 
     def _execute(self, tx: int, context: BlockContext, decoded: dict[int, Any]) -> bool:
         """One incarnation. False if it was cut short."""
@@ -99,7 +105,7 @@ class PythonPart(Part):
         fault = False
         receipt = DONE
         try:
-            output = self._vm.execute(self._decoded(tx, decoded), view, context.of_transaction(tx))
+            output = apart(self._vm.execute, self._decoded(tx, decoded), view, context.of_transaction(tx))
             receipt = done_receipt(output, self._limits)
         except BaseException as error:
             failed = None if view._cut or self._broken else failed_receipt(error)
@@ -119,7 +125,7 @@ class PythonPart(Part):
         txs = [self._worker.transaction(i) for i in range(self._arena.transactions)]
         fault, error_text = False, ""
         try:
-            self._vm.end_block(view, context.of_end(txs), Receipts(*self._worker.receipts()))
+            apart(self._vm.end_block, view, context.of_end(txs), Receipts(*self._worker.receipts()))
         except BaseException as error:
             fault, error_text = True, _fault_text(error)
         if self._broken is not None:
@@ -133,7 +139,7 @@ class PythonPart(Part):
             return self._worker.transaction(tx)
         if tx not in decoded:
             try:
-                decoded[tx] = self._decode(self._worker.transaction(tx))
+                decoded[tx] = apart(self._decode, self._worker.transaction(tx))
             except Exception as error:
                 decoded[tx] = _Raised(error)
         value = decoded[tx]
@@ -147,7 +153,7 @@ class PythonPart(Part):
         keys: list[bytes] = []
         for tx in txs:
             try:
-                keys.extend(self._keys(self._decoded(tx, decoded)))  # type: ignore[misc]
+                keys.extend(apart(self._keys, self._decoded(tx, decoded)))
             except BaseException:
                 continue  # a hint; if there is something wrong, execute will say so
         try:

@@ -21,6 +21,7 @@ from typing import Any, Callable
 import psutil
 from ioi_shm.memory import STEP_BYTES, SharedArena
 
+from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
 from ioi_exec.limits import Limits
 
@@ -222,7 +223,7 @@ class Pool:
     def _start_processes(self) -> None:
         # Not in the caller's thread: Ctrl-C could come between the making of a descriptor and its keeping.
         self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
-        env = {**os.environ, "PYTHONHASHSEED": "0"}
+        environment = interpreter_environment()
         output = 2 if _is_open(2) else subprocess.DEVNULL
         for worker in range(self.workers):
             ours, theirs = socket.socketpair()
@@ -230,12 +231,12 @@ class Pool:
                 arguments = (self._memory.fd, self._memory.size, worker, theirs.fileno(), os.getpid(), int(self.spins > 0))
                 self._processes.append(
                     subprocess.Popen(
-                        [sys.executable, "-c", _BOOT, json.dumps(sys.path), *map(str, arguments)],
+                        [*interpreter_arguments(), "-c", _BOOT, json.dumps(sys.path), *map(str, arguments)],
                         pass_fds=[self._memory.fd, theirs.fileno()],
                         stdin=subprocess.DEVNULL,
                         stdout=output,  # a VM that prints must not mix into the engine's own results
                         stderr=output,
-                        env=env,
+                        env=environment,
                         start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
                     )
                 )

@@ -72,6 +72,7 @@ static PyMethodDef functions[] = {
     {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
     {"run_sequential", CALL(run_sequential), METH_VARARGS | METH_KEYWORDS, "Run a native VM one transaction after another."},
     {"receipt_leaves", CALL(receipt_leaves), METH_VARARGS, "Packed receipts as the leaves of the receipts root."},
+    {"call_apart", CALL(call_apart), METH_FASTCALL, "Call a function at a depth and in a context of its own."},
     {"die_with_parent", CALL(die_with_parent), METH_O, "Get this signal when the thread that started this process ends."},
     {NULL, NULL, 0, NULL}};
 

@@ -30,6 +30,7 @@ extern PyTypeObject *arena_type, *worker_type; /* set once, when the module is l
 extern PyType_Spec arena_spec, worker_spec, view_spec;
 
 PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *call_apart(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* bytes, or None for NULL. */
 PyObject *bytes_or_none(const uint8_t *bytes, size_t len);

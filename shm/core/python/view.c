@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "../ordered.h"
+#include "depth.h"
 
 /* The one a program makes is the prototype: it owns the ioi_view. `_begin` makes one for each incarnation, so that a VM
  * that kept one beyond its transaction is told so. */
@@ -88,7 +89,10 @@ static int resolve(ViewObject *self) {
         ioi_worker *w = self->worker;
         uint64_t from = ioi_recording(w) ? ioi_recorder_look(&w->recorder) : 0;
         PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
+        depth of_vm;
+        depth_enter_engine(&of_vm);
         PyObject *value = key ? PyObject_CallOneArg(self->fetch, key) : NULL;
+        depth_leave(&of_vm);
         Py_XDECREF(key);
         const uint8_t *bytes;
         size_t len;

@@ -42,3 +42,11 @@ def test_every_extension_has_its_stub_in_the_wheel() -> None:
     for name in built:
         assert "*.pyi" in config["options.package_data"][name.partition(".")[0]]
         assert importlib.util.find_spec(name) is not None
+
+
+def test_a_source_distribution_has_what_is_not_in_the_wheel() -> None:
+    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines() if not line.startswith("#")]
+    named = {name for command, *names in lines if command in ("include", "graft") for name in names}
+    assert all((ROOT / name).exists() for name in named)
+    at_the_top = {path.name for path in ROOT.iterdir() if path.suffix == ".md" and path.name != "README.md"}
+    assert at_the_top | {"docs", "examples", "tests", "tools", "Makefile", "storage/README.md"} <= named

@@ -1,12 +1,7 @@
 /* Put and remove, as cosmos/iavl does them: recursiveSet, recursiveRemove and balance of mutable_tree.go. */
 #include <assert.h>
-#include <string.h>
 
 #include "iavl_stage.h"
-
-static int compare(const struct iavl_write *write, const struct iavl_node *node) {
-    return iavl_compare(write->key, write->key_size, node->key, node->key_size);
-}
 
 /* Before a node is changed. */
 static void touch(struct iavl_stage *stage, struct iavl_node *node) {
@@ -100,7 +95,7 @@ static struct iavl_node *new_leaf(struct iavl_stage *stage, struct iavl_write *w
 }
 
 static struct iavl_node *put_at_leaf(struct iavl_stage *stage, struct iavl_node *leaf, struct iavl_write *write) {
-    int order = compare(write, leaf);
+    int order = stage_compare(write, leaf);
     if (order == 0) {
         if (!note_old_value(stage, leaf, write->key_hash)) return NULL;
         touch(stage, leaf);
@@ -123,7 +118,7 @@ static struct iavl_node *put(struct iavl_stage *stage, struct iavl_node *node, s
     assert(iavl_is_read(node));
     if (iavl_is_leaf(node)) return put_at_leaf(stage, node, write);
     touch(stage, node);
-    struct iavl_node **half = compare(write, node) < 0 ? &node->left : &node->right;
+    struct iavl_node **half = stage_compare(write, node) < 0 ? &node->left : &node->right;
     struct iavl_node *changed = put(stage, *half, write);
     if (changed == NULL) return NULL;
     *half = changed;
@@ -137,11 +132,11 @@ static struct iavl_node *put(struct iavl_stage *stage, struct iavl_node *node, s
 static struct iavl_node *cut(struct iavl_stage *stage, struct iavl_node *node, const struct iavl_write *write,
                              const struct iavl_node **smallest) {
     if (iavl_is_leaf(node)) {
-        assert(compare(write, node) == 0);
+        assert(stage_compare(write, node) == 0);
         drop(node);
         return NULL;
     }
-    bool goes_left = compare(write, node) < 0;
+    bool goes_left = stage_compare(write, node) < 0;
     struct iavl_node *changed = cut(stage, goes_left ? node->left : node->right, write, smallest);
     if (changed == NULL) {
         if (goes_left) *smallest = node; /* whose key is the smallest of its right half */
@@ -162,8 +157,8 @@ static struct iavl_node *cut(struct iavl_stage *stage, struct iavl_node *node, c
 
 static const struct iavl_node *leaf_of(const struct iavl_stage *stage, const struct iavl_write *write) {
     const struct iavl_node *node = stage->root;
-    while (node != NULL && !iavl_is_leaf(node)) node = compare(write, node) < 0 ? node->left : node->right;
-    return node != NULL && compare(write, node) == 0 ? node : NULL;
+    while (node != NULL && !iavl_is_leaf(node)) node = stage_compare(write, node) < 0 ? node->left : node->right;
+    return node != NULL && stage_compare(write, node) == 0 ? node : NULL;
 }
 
 bool stage_apply(struct iavl_stage *stage, struct iavl_write *write) {
@@ -177,28 +172,5 @@ bool stage_apply(struct iavl_stage *stage, struct iavl_write *write) {
     if (!note_old_value(stage, leaf, write->key_hash)) return false;
     stage->root = cut(stage, stage->root, write, &smallest);
     write->effect = IAVL_DELETED;
-    return true;
-}
-
-/* A removal that makes `path` lower by one tips the node over to its other half, which then must be known, and so must what
- * stands towards `path` in it if that is the higher part. */
-static struct iavl_node *needed_to_balance(const struct iavl_node *node, const struct iavl_node *path) {
-    bool left = path == node->left;
-    struct iavl_node *other = left ? node->right : node->left;
-    if (other->height <= path->height) return NULL;
-    if (!iavl_is_read(other)) return other;
-    struct iavl_node *near = left ? other->left : other->right, *far = left ? other->right : other->left;
-    return near->height > far->height && !iavl_is_read(near) ? near : NULL;
-}
-
-bool stage_prepare(struct iavl_stage *stage, const struct iavl_write *write) {
-    for (struct iavl_node *node = stage->root; node != NULL;) {
-        if (!iavl_is_read(node)) return stage_want(stage, node, 0, 0);
-        if (iavl_is_leaf(node)) return true;
-        struct iavl_node *path = compare(write, node) < 0 ? node->left : node->right;
-        struct iavl_node *needed = write->value_hash == NULL ? needed_to_balance(node, path) : NULL;
-        if (needed != NULL && !stage_want(stage, needed, 0, 0)) return false;
-        node = path;
-    }
     return true;
 }

@@ -1,4 +1,4 @@
-/* Life of a stage, and the way down: which rows a batch touches. */
+/* Life of a stage: rows are wanted (iavl_want.c), read and checked, and writes done (iavl_change.c), in turns. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,55 +16,6 @@ void iavl_free(struct iavl_stage *stage) {
     free(stage);
 }
 
-bool stage_want(struct iavl_stage *stage, struct iavl_node *node, size_t begin, size_t end) {
-    assert(!iavl_is_read(node));
-    struct wanted *wanted = pool_take(&stage->pool, sizeof *wanted);
-    if (wanted == NULL) return false;
-    *wanted = (struct wanted){.node = node, .begin = begin, .end = end};
-    return list_add(&stage->wanted, wanted);
-}
-
-/* The first of writes[begin, end) that does not go left of the node. */
-static size_t first_right(const struct iavl_stage *stage, const struct iavl_node *node, size_t begin, size_t end) {
-    while (begin < end) {
-        size_t middle = begin + (end - begin) / 2;
-        const struct iavl_write *write = &stage->writes[middle];
-        if (iavl_compare(write->key, write->key_size, node->key, node->key_size) < 0) begin = middle + 1;
-        else end = middle;
-    }
-    return begin;
-}
-
-static bool has_removal(const struct iavl_stage *stage, size_t begin, size_t end) {
-    while (begin < end && stage->writes[begin].value_hash != NULL) begin++;
-    return begin < end;
-}
-
-/* A half that no write goes to, beside one that a removal may make lower: it may have to be rotated. */
-static bool want_beside(struct iavl_stage *stage, struct iavl_node *half, const struct iavl_node *other) {
-    return iavl_is_read(half) || half->height <= other->height || stage_want(stage, half, 0, 0);
-}
-
-/* Wants the rows that writes[begin, end), which belong below the node, lead to. */
-static bool spread(struct iavl_stage *stage, struct iavl_node *node, size_t begin, size_t end) {
-    if (begin == end) return true;
-    if (!iavl_is_read(node)) return stage_want(stage, node, begin, end);
-    if (iavl_is_leaf(node)) return true;
-    size_t right = first_right(stage, node, begin, end);
-    if (right == begin && has_removal(stage, begin, end) && !want_beside(stage, node->left, node->right)) return false;
-    if (right == end && has_removal(stage, begin, end) && !want_beside(stage, node->right, node->left)) return false;
-    return spread(stage, node->left, begin, right) && spread(stage, node->right, right, end);
-}
-
-static int by_row_key(const void *a, const void *b) {
-    const struct wanted *x = *(struct wanted *const *)a, *y = *(struct wanted *const *)b;
-    return memcmp(x->node->row->key, y->node->row->key, IAVL_ROW_KEY);
-}
-
-static void sort_wanted(struct iavl_stage *stage) {
-    if (stage->wanted.count > 1) qsort(stage->wanted.at, stage->wanted.count, sizeof(void *), by_row_key);
-}
-
 /* Does as many writes as can be done with what is read. */
 static bool apply(struct iavl_stage *stage) {
     for (; stage->wanted.count == 0 && stage->applied < stage->count; stage->applied++) {
@@ -73,7 +24,7 @@ static bool apply(struct iavl_stage *stage) {
         if (stage->wanted.count > 0) break;
         if (!stage_apply(stage, write)) return false;
     }
-    sort_wanted(stage);
+    stage_sort_wanted(stage);
     return true;
 }
 
@@ -109,7 +60,7 @@ enum iavl_result iavl_open(struct iavl_stage **out, const uint8_t *root, const u
     stage->count = count;
     stage->version = version;
     for (size_t i = 0; i < count; i++) writes[i].effect = IAVL_NOTHING;
-    bool ok = row_key == NULL || (know_root(stage, root, row_key) && spread(stage, stage->root, 0, count));
+    bool ok = row_key == NULL || (know_root(stage, root, row_key) && stage_spread(stage, stage->root, 0, count));
     if (!ok || !apply(stage)) {
         iavl_free(stage);
         return IAVL_MEMORY;
@@ -166,11 +117,11 @@ enum iavl_result iavl_go_on(struct iavl_stage *stage, size_t *bad) {
         result = read_rows(stage, &rows, first, end, bad);
         for (size_t i = first; i < end && result == IAVL_OK; i++) {
             const struct wanted *wanted = rows.at[i];
-            if (!spread(stage, wanted->node, wanted->begin, wanted->end)) result = IAVL_MEMORY;
+            if (!stage_spread(stage, wanted->node, wanted->begin, wanted->end)) result = IAVL_MEMORY;
         }
     }
     free(rows.at);
     if (result != IAVL_OK) return result;
-    sort_wanted(stage);
+    stage_sort_wanted(stage);
     return apply(stage) ? IAVL_OK : IAVL_MEMORY;
 }

@@ -37,13 +37,27 @@ struct iavl_stage {
     struct list old_values; /* of struct old_value */
 };
 
-/* The node will be read. False: no memory. */
-bool stage_want(struct iavl_stage *stage, struct iavl_node *node, size_t begin, size_t end);
+/* Where the write goes from the node: left if below 0. */
+static inline int stage_compare(const struct iavl_write *write, const struct iavl_node *node) {
+    return iavl_compare(write->key, write->key_size, node->key, node->key_size);
+}
+
+/* For iavl_stage.c, which calls the two files below; neither calls it, or the other. */
+
+/* ---- iavl_want.c: what must be read ---- */
+
+/* Wants the rows that writes[begin, end), which belong below the node, lead to. False: no memory. */
+bool stage_spread(struct iavl_stage *stage, struct iavl_node *node, size_t begin, size_t end);
 
 /* Wants what must be read for `write` to be done, given what is; false: no memory. Nothing wanted: it can be done. */
 bool stage_prepare(struct iavl_stage *stage, const struct iavl_write *write);
 
-/* Does one write. False: no memory. */
+/* Puts what is wanted in the order of its row keys. */
+void stage_sort_wanted(struct iavl_stage *stage);
+
+/* ---- iavl_change.c: the tree changed ---- */
+
+/* Does one write, for which all is read. False: no memory. */
 bool stage_apply(struct iavl_stage *stage, struct iavl_write *write);
 
 #endif

@@ -33,6 +33,12 @@ class StateCorrupt(StorageError):
         self.why = why or message
 
 
+def corrupt(table: str, key: bytes, why: str) -> StateCorrupt:
+    """The error that names a row."""
+    message = f"row {key.hex()} of table {table!r} is corrupt: {why}; restore this state from a backup or another node"
+    return StateCorrupt(message, table=table, row=key, why=why)
+
+
 class FormatMismatch(StorageError):
     """The state was written by a release with another row layout."""
 

@@ -6,10 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from .disk.commit import version_row
 from .disk.rows import VersionRow
 from .errors import StaleStage, StorageClosed, VersionMissing
-from .state import Pairs, Rows, State
-from .trees.staged import Staged, version_row
+from .latest.snapshot import RowReader
+from .state import Pairs, State
+from .trees.staged import Staged
 
 
 class OverlayStore(State):
@@ -99,6 +101,10 @@ class OverlayStore(State):
         self._versions.append(row)
         return row.version
 
+    def overlay(self) -> OverlayStore:
+        """A state on top of this one that leaves it untouched."""
+        return OverlayStore(self)
+
     def _latest_value(self, key: bytes) -> bytes | None:
         self._check()
         if key in self._writes:
@@ -153,11 +159,11 @@ class OverlayStore(State):
         return self._rows.get(key) or self._base._value_row(key)
 
     @contextmanager
-    def _walking(self) -> Iterator[Rows]:
+    def _walking(self) -> Iterator[RowReader]:
         version = self.version
 
         def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
             self._check_unmoved(version)
             return self._nodes(keys)
 
-        yield Rows(self.version_row, nodes, self._value_row)
+        yield RowReader(self.version_row, nodes, self._value_row)

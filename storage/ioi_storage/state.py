@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import builtins
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import Any
 
-from .disk.rows import VersionRow, corrupt, decode_value, value_key
+from .disk.rows import VersionRow
 from .errors import StaleStage, UnorderedTree
-from .history import diff
-from .latest import flat
+from .history import diff, versions
+from .history.diff import Change
+from .latest.snapshot import RowReader
 from .proofs import ics23, prove
 from .proofs.prove import RangeProof
-from .trees import staged, walk
-from .trees.seam import Batch, Leaf, Map, ReadNodes, Tree, TreeHead
+from .trees import staged
+from .trees.keys import check_key
+from .trees.seam import Batch, Map, Tree, TreeHead
 from .trees.staged import Staged
 
-if TYPE_CHECKING:
-    from .overlay import OverlayStore
-
 Pairs = Iterator[tuple[bytes, bytes]]
-
-
-class Change(NamedTuple):
-    """A key whose value is not the same in two versions; None where it is absent."""
-
-    key: bytes
-    old: Optional[bytes]
-    new: Optional[bytes]
-
-
-class Rows(NamedTuple):
-    """Rows by key as one transaction sees them, for whoever walks over many."""
-
-    version_row: Callable[[int], VersionRow]
-    nodes: ReadNodes
-    value: Callable[[bytes], bytes]
 
 
 class State(ABC):
@@ -75,6 +57,10 @@ class State(ABC):
         bytes, kept with the version. StaleStage if it was staged elsewhere or on a version that is not the latest."""
 
     @abstractmethod
+    def overlay(self) -> State:
+        """An OverlayStore: a state on top of this one that leaves it untouched."""
+
+    @abstractmethod
     def _latest_value(self, key: bytes) -> bytes | None:
         """Raises as `_check` does."""
 
@@ -91,7 +77,7 @@ class State(ABC):
     def _value_row(self, key: bytes) -> bytes: ...
 
     @abstractmethod
-    def _walking(self) -> AbstractContextManager[Rows]:
+    def _walking(self) -> AbstractContextManager[RowReader]:
         """All kept versions as of now, in one view until it is left. StaleStage where that cannot be while others commit."""
 
     @abstractmethod
@@ -119,18 +105,18 @@ class State(ABC):
         """The value of `key`, the latest or as of `version`; None if it is absent.
 
         ValueError if no key can look like this, VersionMissing, StateCorrupt if a row on the way is damaged."""
-        flat.check_key(key)
+        check_key(key)
         if version is None:
             return self._latest_value(key)
         self._check()
         with self.pinned():
-            return value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
+            return versions.value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The latest values of `keys` in their order, None where absent; fastest where the keys ascend."""
         self._check()
         for key in keys:
-            flat.check_key(key)
+            check_key(key)
         return self._latest_values(keys)
 
     def scan(
@@ -161,9 +147,7 @@ class State(ABC):
 
     def _pairs_at(self, version: int, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
         with self._walking() as rows:
-            row = rows.version_row(version)
-            for leaf in walk.leaves(self._tree, rows.nodes, TreeHead(row.root, row.head), start, end, reverse):
-                yield value_of(leaf, rows.value)
+            yield from versions.pairs(self._tree, rows, version, start, end, reverse)
 
     def pairs(self, version: int | None = None) -> Pairs:
         """All pairs of a version (None: the latest) in the order of its tree, each checked against it: by key, or by the
@@ -180,20 +164,14 @@ class State(ABC):
 
     def _diff(self, old: int, new: int) -> Iterator[Change]:
         with self._walking() as rows:
-            heads = [TreeHead(row.root, row.head) for row in map(rows.version_row, (old, new))]
-            for before, after in diff.leaves(self._tree, rows.nodes, *heads):
-                if before is not None and after is not None and before.value_hash == after.value_hash:
-                    continue  # written again, or its leaf moved
-                pairs = [None if leaf is None else value_of(leaf, rows.value) for leaf in (before, after)]
-                ((key, _), *_) = filter(None, pairs)
-                yield Change(key, *(None if pair is None else pair[1] for pair in pairs))
+            yield from diff.changes(self._tree, rows, old, new)
 
     def prove(self, keys: Iterable[bytes], version: int | None = None) -> bytes:
         """The proof of what each of `keys` is, its value or absent, in `version` (None: the latest): for verify.py."""
         self._check()
         listed = list(keys)
         for key in listed:
-            flat.check_key(key)
+            check_key(key)
         with self.pinned():
             row = self.latest if version is None else self.version_row(version)
             return prove.prove(self._tree, self._nodes, TreeHead(row.root, row.head), listed)
@@ -202,11 +180,11 @@ class State(ABC):
         """The same of one key as an ICS23 CommitmentProof, which other implementations verify: see ics23.py. Unprovable if
         ics23 cannot say it."""
         self._check()
-        flat.check_key(key)
+        check_key(key)
         with self.pinned():
             row = self.latest if version is None else self.version_row(version)
             head = TreeHead(row.root, row.head)
-            return ics23.prove(self._tree, self._nodes, head, key, lambda leaf: value_of(leaf, self._value_row))
+            return ics23.prove(self._tree, self._nodes, head, key, lambda leaf: versions.value_of(leaf, self._value_row))
 
     def prove_range(
         self,
@@ -223,7 +201,7 @@ class State(ABC):
             row = self.latest if version is None else self.version_row(version)
             head = TreeHead(row.root, row.head)
             return prove.prove_range(
-                self._tree, self._nodes, head, start, end, limit, lambda leaf: value_of(leaf, self._value_row)
+                self._tree, self._nodes, head, start, end, limit, lambda leaf: versions.value_of(leaf, self._value_row)
             )
 
     def stage(self, batch: Batch, *, map: Map = builtins.map) -> Staged:
@@ -236,12 +214,6 @@ class State(ABC):
         with self.pinned():
             return staged.stage(self._tree, self._nodes, self.latest, batch, map, self._lineage, self._memory)
 
-    def overlay(self) -> OverlayStore:
-        """A state on top of this one that leaves it untouched."""
-        from .overlay import OverlayStore
-
-        return OverlayStore(self)
-
     def _check_staged(self, staged: Staged) -> None:
         if staged.origin is not self._lineage:
             raise StaleStage("this batch was staged on another state, or before a rollback: stage it anew")
@@ -250,20 +222,3 @@ class State(ABC):
             raise StaleStage(
                 f"this batch was staged on version {staged.parent_version}, the state is at {latest.version}: stage it anew"
             )
-
-
-def value_in(
-    tree: Tree, read: ReadNodes, value_row: Callable[[bytes], bytes], row: VersionRow, key: bytes
-) -> bytes | None:
-    """The value of `key` in the version recorded by `row`, every row on the way checked."""
-    leaf = tree.find(read, TreeHead(row.root, row.head), tree.place(key))
-    return None if leaf is None else value_of(leaf, value_row)[1]
-
-
-def value_of(leaf: Leaf, value_row: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
-    """(key, value) of a leaf, checked against it."""
-    row_key = value_key(leaf.version, leaf.key_hash)
-    key, value = decode_value(row_key, value_row(row_key))
-    if hashlib.sha256(key).digest() != leaf.key_hash or value is None or hashlib.sha256(value).digest() != leaf.value_hash:
-        raise corrupt("values", row_key, "it is not the value recorded in the tree")
-    return key, value

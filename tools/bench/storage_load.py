@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 from ioi_storage import Store, receipts_merkle_root
-from ioi_storage.store import UPKEEP_WRITES
+from ioi_storage.latest.keeper import UPKEEP_WRITES
 
 from tools.bench.figures import Figure
 

@@ -30,17 +30,15 @@ from ..disk.rows import (
     CREATION_KEY,
     Creation,
     VersionRow,
-    corrupt,
     decode_value,
     decode_version,
-    u64,
     unseal,
-    value_key,
 )
-from ..errors import RollbackUnfinished, StateCorrupt
-from ..history.prune import records
-from ..history.snapshot import Snapshot
+from ..disk.stale import records
+from ..errors import RollbackUnfinished, StateCorrupt, corrupt
 from ..latest import catchup
+from ..latest.snapshot import Snapshot
+from ..trees.keys import u64, value_key
 from ..trees.seam import Inner, Leaf, Node, Tree, TreeHead, tree_named
 
 _BATCH = 500  # leaves whose rows are read together

@@ -10,7 +10,8 @@ a reader of this file understands a version:
 
     5  marks     the oldest version kept, where it moves
 
-The flat table of latest values lags behind (lag.py): updating it in place costs more than all of this. LMDB syncs the data, then writes and syncs the meta page. When `write` returns, the version is durable.
+The flat table of latest values lags behind (latest/lag.py): updating it in place costs more than all of this. LMDB syncs
+the data, then writes and syncs the meta page. When `write` returns, the version is durable.
 """
 
 from __future__ import annotations
@@ -22,6 +23,29 @@ from ..trees.staged import Staged
 from . import marks
 from .environment import Tables
 from .rows import VersionRow, encode_version
+
+
+def version_row(
+    staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+) -> VersionRow:
+    """What a commit records of the version. ValueError if a number or size is out of range."""
+    if len(receipts_root) != 32:
+        raise ValueError(f"receipts_root has 32 bytes, this one {len(receipts_root)}")
+    for name, number in (("height", height), ("transactions", transactions), ("failed", failed)):
+        if not 0 <= number < 2**63:
+            raise ValueError(f"{name} must be from 0 to 2**63 - 1, not {number}")
+    return VersionRow(
+        version=staged.version,
+        root=staged.root,
+        receipts_root=bytes(receipts_root),
+        height=height,
+        header=bytes(header),
+        transactions=transactions,
+        failed=failed,
+        writes=staged.writes,
+        keys=staged.keys,
+        head=staged.pointer,
+    )
 
 
 def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow, oldest: int | None) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import lmdb
@@ -29,6 +29,8 @@ _SMALLEST_MAP = 1 << 30
 _READERS = 1024  # slots for processes reading beside the writer
 
 Tables = dict[str, "lmdb._Database"]
+Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
+"""Begins a write transaction, which leaving commits."""
 
 
 def open_environment(

@@ -1,6 +1,6 @@
 """Marks: what is true of a state as a whole and changes without a new version. Table `marks`: name -> u64 | seal.
 
-    flat      the flat table holds every write up to this version; those of later versions lag behind (lag.py)
+    flat      the flat table holds every write up to this version; those of later versions lag behind (latest/lag.py)
     oldest    the oldest version that can be read; what only older ones needed is being deleted
     rollback  there only while a rollback is unfinished: the version it goes back to
     rollbacks how many there were, absent if none: a version seen before the last one may be another by now
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import lmdb
 
+from ..errors import corrupt
+from ..trees.keys import u64
 from .environment import Tables
-from .rows import corrupt, seal, u64, unseal
+from .rows import seal, unseal
 
 FLAT = b"flat"
 OLDEST = b"oldest"

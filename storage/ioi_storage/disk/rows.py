@@ -19,32 +19,16 @@ import struct
 from typing import Any, NamedTuple
 
 from .. import _core
-from ..errors import FormatMismatch, StateCorrupt
+from ..errors import FormatMismatch, corrupt
+from ..trees.keys import u64, value_key
 
 FORMAT = 2
 MAGIC = b"ioi-storage\0"
 CREATION_KEY = b"creation"
 TABLES = ("creation", "versions", "nodes", "values", "stale", "flat", "marks")
 
-KEY_LIMIT = 511
-
-_U64 = struct.Struct(">Q")
 _VALUE_HEAD = struct.Struct(">BH")
 _VERSION_HEAD = struct.Struct(">QQQQQ32s32sHI")
-
-
-def u64(number: int) -> bytes:
-    return _U64.pack(number)
-
-
-def show(table: str, key: bytes) -> str:
-    """A row's name for messages."""
-    return f"row {key.hex()} of table {table!r}"
-
-
-def corrupt(table: str, key: bytes, why: str) -> StateCorrupt:
-    message = f"{show(table, key)} is corrupt: {why}; restore this state from a backup or another node"
-    return StateCorrupt(message, table=table, row=key, why=why)
 
 
 seal = _core.seal
@@ -99,7 +83,7 @@ def decode_version(key: bytes, row: bytes) -> VersionRow:
     if len(body) != head_end + header_size:
         raise corrupt("versions", key, "wrong size")
     return VersionRow(
-        version=_U64.unpack(key)[0],
+        version=int.from_bytes(key, "big"),
         root=root,
         receipts_root=receipts,
         height=height,
@@ -141,10 +125,6 @@ def decode_creation(row: bytes) -> Creation:
         return Creation(fields["tree"], bytes.fromhex(fields["genesis_root"]), fields["meta"])
     except (ValueError, TypeError, LookupError) as error:
         raise corrupt("creation", CREATION_KEY, f"it cannot be read ({error})") from None
-
-
-def value_key(version: int, key_hash: bytes) -> bytes:
-    return _U64.pack(version) + key_hash
 
 
 def put_row(version: int, key_hash: bytes, key: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -12,13 +12,33 @@ front. A part that was split in one stream alone is met again piece by piece.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
+from ..latest.snapshot import RowReader
 from ..trees.seam import Inner, Leaf, Node, ReadNodes, Tree, TreeHead
+from .versions import value_of
 
-Change = tuple["Leaf | None", "Leaf | None"]
+
+class Change(NamedTuple):
+    """A key whose value is not the same in two versions; None where it is absent."""
+
+    key: bytes
+    old: Optional[bytes]
+    new: Optional[bytes]
 
 
-def leaves(tree: Tree, read: ReadNodes, one: TreeHead, two: TreeHead) -> Iterator[Change]:
+def changes(tree: Tree, rows: RowReader, old: int, new: int) -> Iterator[Change]:
+    """Between two versions, in the order of the tree."""
+    heads = [TreeHead(row.root, row.head) for row in map(rows.version_row, (old, new))]
+    for before, after in leaves(tree, rows.nodes, *heads):
+        if before is not None and after is not None and before.value_hash == after.value_hash:
+            continue  # written again, or its leaf moved
+        pairs = [None if leaf is None else value_of(leaf, rows.value) for leaf in (before, after)]
+        ((key, _), *_) = filter(None, pairs)
+        yield Change(key, *(None if pair is None else pair[1] for pair in pairs))
+
+
+def leaves(tree: Tree, read: ReadNodes, one: TreeHead, two: TreeHead) -> Iterator[tuple[Leaf | None, Leaf | None]]:
     """(leaf in one, leaf in two) wherever they are not the same, None where there is none; ascending by place.
 
     On a tree whose leaves know their version a pair may hold the same value, written again."""

@@ -14,18 +14,21 @@ version and a rollback goes no further than that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 
 import lmdb
 
 from ..disk import marks
-from ..disk.environment import Tables
-from ..disk.rows import decode_value, u64
+from ..disk.environment import Begin, Tables
+from ..disk.rows import decode_value
 from ..latest import catchup
+from ..latest.snapshot import Snapshot
+from ..latest.view import View
+from ..trees.keys import u64
+from ..trees.seam import Tree
+from .versions import value_in
 
 STEP = 1_000  # rows a transaction
 
-Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
 ValuesAt = Callable[["lmdb.Transaction[bytes]", "list[bytes]"], "list[tuple[bytes, bytes | None]]"]
 
 
@@ -33,6 +36,20 @@ def intend(begin: Begin, tables: Tables, version: int) -> None:
     with begin() as txn:
         marks.write(txn, tables, marks.ROLLBACK, version)
         marks.write(txn, tables, marks.ROLLBACKS, (marks.read(txn, tables, marks.ROLLBACKS) or 0) + 1)
+
+
+def finish(view: View, tree: Tree, version: int) -> None:
+    """What follows once it is intended. Whoever knows anything of later versions has forgotten it."""
+    handle = view.handle
+    row = view.look(lambda snapshot: snapshot.version_row(version))
+
+    def values_at(txn: lmdb.Transaction[bytes], keys: list[bytes]) -> list[tuple[bytes, bytes | None]]:
+        inside = Snapshot(handle.env, handle.tables, txn)
+        values = [(key, value_in(tree, inside.nodes, inside.value_row, row, key)) for key in keys]
+        inside.close()
+        return values
+
+    view.write("rolling back", steps(handle.begin, handle.tables, version, values_at))
 
 
 def steps(begin: Begin, tables: Tables, version: int, values_at: ValuesAt) -> Iterator[int]:

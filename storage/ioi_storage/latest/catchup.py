@@ -7,15 +7,16 @@ that loses nothing: table `values` still has the writes, and writing them again 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 
 import lmdb
 
 from .. import _core
 from ..disk import marks
-from ..disk.environment import Tables
-from ..disk.rows import corrupt, decode_value, u64
+from ..disk.environment import Begin, Tables
+from ..disk.rows import decode_value
+from ..errors import corrupt
+from ..trees.keys import u64
 from .lag import Changes
 
 # Rows a transaction: a usual block whole. A commit that comes at the wrong moment waits for it, some 90 ms on a state of
@@ -25,7 +26,7 @@ STEP = 10_000
 
 
 def steps(
-    begin: Callable[[], AbstractContextManager[lmdb.Transaction[bytes]]],
+    begin: Begin,
     tables: Tables,
     values: Mapping[bytes, bytes | None],
     version: int,

@@ -12,12 +12,9 @@ from collections.abc import Iterator, Sequence
 import lmdb
 
 from .. import _core
-from ..disk.rows import KEY_LIMIT, corrupt, unseal
-
-
-def check_key(key: bytes) -> None:
-    if not 1 <= len(key) <= KEY_LIMIT:
-        raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
+from ..disk.rows import unseal
+from ..errors import corrupt
+from ..trees.keys import check_key
 
 
 def get(cursor: lmdb.Cursor[bytes], key: bytes) -> bytes | None:

@@ -23,23 +23,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Optional
 
 import lmdb
 
 from .. import errors
-from ..disk import marks
-from ..disk.environment import Tables, open_environment, open_tables, translated
+from ..disk import marks, stale
+from ..disk.environment import Begin, Tables, open_environment, open_tables, translated
 from ..errors import StorageError, StorageIOError
-from ..history import prune
 from . import catchup
 
 _PATIENCE = 60.0  # seconds it may take to finish a transaction
 _LOOK = 5.0  # seconds between looks whether the parent lives, while there is nothing to do
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ioi_storage.latest.upkeep import main; main(*sys.argv[2:])"
 
-Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
 Job = Callable[[lmdb.Environment, Begin, Tables, int], Iterator[Any]]
 
 
@@ -139,7 +137,7 @@ def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int)
 
 
 def _prune(env: lmdb.Environment, begin: Begin, tables: Tables, oldest: int) -> Iterator[int]:
-    return prune.steps(begin, tables)
+    return stale.steps(begin, tables)
 
 
 JOBS: dict[str, Job] = {"flat": _catch_up, "prune": _prune}

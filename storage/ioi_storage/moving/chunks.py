@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import NamedTuple, Optional, Union
 
-from ..disk.rows import KEY_LIMIT
 from ..errors import StorageError
-from ..proofs.varint import varint
+from ..trees.keys import KEY_LIMIT
 from ..trees.seam import Inner, Leaf, Node, ReadNodes, Tree
+from ..trees.varint import varint
 
 CHUNK_BYTES = 4 << 20
 """About how long a chunk is made; one with a single key may be longer."""

@@ -18,11 +18,12 @@ import lmdb
 
 from .. import _core
 from ..disk import commit, marks
-from ..disk.environment import Tables
+from ..disk.environment import Tables, open_tables, translated
+from ..disk.making import Pairs, WriteFirst
 from ..disk.rows import Creation, VersionRow, encode_creation, encode_version
-from ..errors import StateCorrupt
+from ..errors import RootMismatch, StateCorrupt
 from ..trees import staged
-from ..trees.seam import Tree
+from ..trees.seam import Tree, tree_named
 from ..trees.staged import Staged
 
 
@@ -45,7 +46,25 @@ _CHUNK = 100_000  # rows a transaction
 T = TypeVar("T")
 
 
-def stage(tree: Tree, genesis: Iterable[tuple[bytes, bytes]]) -> Staged:
+def genesis_writer(tree: str, meta: dict[str, Any], pairs: Pairs, height: int, header: bytes, root: bytes | None) -> WriteFirst:
+    """What writes version 0. Checks all arguments now: RootMismatch unless the root is `root`, if that is given."""
+    plugin = tree_named(tree)
+    version0 = stage(plugin, pairs)
+    if root is not None and version0.root != root:
+        raise RootMismatch(f"these keys have the root {version0.root.hex()}, expected was {root.hex()}: no state was created")
+    creation = Creation(plugin.name, version0.root, meta)
+    row = commit.version_row(
+        version0, receipts_root=NO_RECEIPTS, height=height, header=header, transactions=0, failed=0
+    )
+
+    def write_first(env: lmdb.Environment, path: str | None) -> None:
+        with translated("writing version 0", path):
+            write(env, open_tables(env, create=True), version0, creation, row)
+
+    return write_first
+
+
+def stage(tree: Tree, genesis: Pairs) -> Staged:
     """Version 0 of a tree that holds the pairs of `genesis`, which come in any order.
 
     ValueError names a duplicate key, TypeError a pair that is none."""
@@ -85,7 +104,3 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
     rest = iter(rows)
     while chunk := list(islice(rest, _CHUNK)):
         yield chunk
-
-
-def creation_record(tree: Tree, version0: Staged, meta: dict[str, Any]) -> Creation:
-    return Creation(tree.name, version0.root, meta)

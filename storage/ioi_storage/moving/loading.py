@@ -6,23 +6,39 @@ hashes is built in; so the state sorts itself. For trees whose root follows from
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
+from typing import Any
 
 import lmdb
 
-from ..disk.environment import Tables
-from ..disk.rows import KEY_LIMIT, Creation, VersionRow, decode_value
-from ..disk.writer import Writer
+from ..disk.environment import Tables, open_tables, translated
+from ..disk.making import Pairs, WriteFirst
+from ..disk.rows import Creation, VersionRow, decode_value
 from ..errors import RootMismatch
-from ..trees.seam import Leaf, Tree
+from ..trees.keys import check_key
+from ..trees.seam import Leaf, Tree, tree_named
+from .genesis import NO_RECEIPTS
+from .writer import Writer
+
+
+def loader(tree: str, meta: dict[str, Any], pairs: Pairs, height: int, root: bytes | None) -> WriteFirst:
+    """What writes version 0. Pairs are checked as they come."""
+    plugin, creation = tree_named(tree), Creation(tree, b"", meta)
+    row = VersionRow(0, b"", NO_RECEIPTS, height, b"", 0, 0, 0, 0, b"")
+
+    def write_first(env: lmdb.Environment, path: str | None) -> None:
+        with translated("writing version 0", path):
+            write(env, open_tables(env, create=True), plugin, pairs, creation, row, root)
+
+    return write_first
 
 
 def write(
     env: lmdb.Environment,
     tables: Tables,
     tree: Tree,
-    pairs: Iterable[tuple[bytes, bytes]],
+    pairs: Pairs,
     creation: Creation,
     row: VersionRow,
     root: bytes | None,
@@ -31,8 +47,7 @@ def write(
     RootMismatch unless the root is `root`."""
     writer = Writer(env, tables)
     for key, value in pairs:
-        if not 1 <= len(key) <= KEY_LIMIT:
-            raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
+        check_key(key)
         writer.pair(0, sha256(key).digest(), key, value)
     writer.flush()
     with env.begin() as txn:

@@ -28,6 +28,11 @@ class Manifest:
     chunks: int
     size: int
 
+    @classmethod
+    def of(cls, creation: Creation, row: VersionRow, chunks: int, size: int) -> Manifest:
+        """row: as it is recorded."""
+        return cls(creation, row._replace(head=b""), chunks, size)
+
     def encode(self) -> bytes:
         fields = {
             "ioi_snapshot": _FORMAT,

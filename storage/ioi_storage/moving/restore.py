@@ -20,7 +20,7 @@ from contextlib import suppress
 
 import lmdb
 
-from ..disk import directory, lock
+from ..disk import directory, lock, making
 from ..disk.environment import (
     Tables,
     data_file,
@@ -28,12 +28,13 @@ from ..disk.environment import (
     open_tables,
     translated,
 )
-from ..disk.writer import Writer
 from ..errors import BadChunk, RootMismatch, StorageError
-from ..store import Store
+from ..latest.snapshot import Snapshot
+from ..latest.view import View
 from ..trees.seam import Leaf, tree_named
 from .chunks import CHUNK_LIMIT, Malformed, Pair, Part, Stub, read_chunk
 from .manifest import Manifest
+from .writer import Writer
 
 Progress = Callable[[int, int], None]
 
@@ -189,12 +190,18 @@ class Restore:
     def _is_in_place(self) -> bool:
         """Whether the state at `path` is the one that was to be restored."""
         try:
-            with Store.open(self.path, read_only=True) as there:
-                found = there.manifest(self.manifest.row.version, self.manifest.chunks, self.manifest.size)
+            handle = making.open_made(self.path, read_only=True)
+            try:
+                view = View(handle)
+                creation = view.look(Snapshot.creation)
+                row = view.read(lambda snapshot: snapshot.version_row(self.manifest.row.version))
+            finally:
+                handle.close()
         except StorageError:
             return False
         # Nothing vouches for the number of keys in a manifest.
-        return found.creation == self.manifest.creation and found.row._replace(keys=self.manifest.row.keys) == self.manifest.row
+        found = row._replace(head=b"", keys=self.manifest.row.keys)
+        return creation == self.manifest.creation and found == self.manifest.row
 
     def _kept(self, number: int) -> bytes:
         with open(os.path.join(self._directory, f"chunk-{number}"), "rb") as file:

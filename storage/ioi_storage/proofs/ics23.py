@@ -25,7 +25,7 @@ from typing import NamedTuple, Optional
 
 from ..errors import Unprovable
 from ..trees.seam import Inner, Leaf, Node, ReadNodes, Tree, TreeHead
-from .varint import varint
+from ..trees.varint import varint
 
 PairOf = Callable[[Leaf], tuple[bytes, bytes]]
 """(key, value) of a leaf."""

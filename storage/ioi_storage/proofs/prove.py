@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..trees import walk
 from ..trees.seam import Inner, Leaf, Node, ReadNodes, Tree, TreeHead
-from .varint import varint
+from ..trees.varint import varint
 from .verify import CLAIMED, EMPTY, FORMAT, INNER, OTHER, STUB
 
 

@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from .. import _core
-from ..disk.rows import corrupt
+from ..errors import corrupt
 from . import iavl_rebuild
 from .seam import (
     Batch,

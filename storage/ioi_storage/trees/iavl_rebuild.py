@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from .. import _core
-from ..proofs.varint import varint
 from .seam import Leaf, Rows, TreeHead
+from .varint import varint
 
 _BAND = 4  # heights that share a row
 _LEAF, _INNER, _ELSEWHERE = b"\0", b"\1", b"\2"

@@ -18,7 +18,8 @@ from struct import Struct
 from typing import NamedTuple
 
 from .. import _core
-from ..disk.rows import corrupt, u64
+from ..errors import corrupt
+from .keys import u64
 from .seam import (
     Batch,
     Inner,

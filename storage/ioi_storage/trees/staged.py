@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from .. import _core
-from ..disk.rows import KEY_LIMIT, VersionRow, u64
 from ..errors import StorageIOError
+from .keys import KEY_LIMIT, u64
 from .seam import Batch, Effect, Map, ReadNodes, Rows, Tree, TreeHead
 
 _INDEX_WORD = 16  # of struct jf_entry: two hashes come before it
@@ -36,8 +36,21 @@ class Staged:
     changes: list[tuple[bytes, bytes | None]] = field(repr=False)  # the writes that changed something, ascending by key
 
 
+class Parent(Protocol):
+    """The version that a batch is applied to, as it is recorded (rows.VersionRow)."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def root(self) -> bytes: ...
+    @property
+    def head(self) -> bytes: ...
+    @property
+    def keys(self) -> int: ...
+
+
 def stage(
-    tree: Tree, read: ReadNodes, parent: VersionRow, batch: Batch, map: Map, origin: object, memory: Any = None
+    tree: Tree, read: ReadNodes, parent: Parent, batch: Batch, map: Map, origin: object, memory: Any = None
 ) -> Staged:
     """Applies `batch` (ascending by key, unique; None deletes). TypeError or ValueError name the write that is wrong."""
     pairs = tuple(batch)  # that stay what they are while other threads run
@@ -107,26 +120,3 @@ def _changes(entries: bytes, effects: bytes, batch: Batch) -> list[tuple[bytes, 
     words = _core.ENTRY_SIZE // 4
     indexes = memoryview(entries).cast("I")[_INDEX_WORD::words]
     return [batch[index] for index in sorted(index for index, effect in zip(indexes, effects) if effect)]
-
-
-def version_row(
-    staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
-) -> VersionRow:
-    """What a commit records of the version. ValueError if a number or size is out of range."""
-    if len(receipts_root) != 32:
-        raise ValueError(f"receipts_root has 32 bytes, this one {len(receipts_root)}")
-    for name, number in (("height", height), ("transactions", transactions), ("failed", failed)):
-        if not 0 <= number < 2**63:
-            raise ValueError(f"{name} must be from 0 to 2**63 - 1, not {number}")
-    return VersionRow(
-        version=staged.version,
-        root=staged.root,
-        receipts_root=bytes(receipts_root),
-        height=height,
-        header=bytes(header),
-        transactions=transactions,
-        failed=failed,
-        writes=staged.writes,
-        keys=staged.keys,
-        head=staged.pointer,
-    )

@@ -181,7 +181,7 @@ def test_the_dead_hold_no_read_transaction(pools: SharedPools, tmp_path: Path) -
                 result = machine.execute(random_txs(rng, 60))
             machine.commit(result)
             machine.execute([b"\1"] * 3)
-        readers: str = machine._store._env.readers()
+        readers: str = machine._store._handle.env.readers()
         pids = {int(line.split()[0]) for line in readers.splitlines()[1:]}
         assert pids <= {os.getpid(), *pools.get(3, False, None).pids}, readers
 

@@ -25,9 +25,9 @@ from typing import Any, Optional, TypeVar
 
 import lmdb
 import shimmed
-from ioi_storage import DiskFull, Restore, Store, store
+from ioi_storage import DiskFull, Restore, Store
 from ioi_storage.disk import directory
-from ioi_storage.latest import upkeep
+from ioi_storage.latest import keeper, upkeep
 
 T = TypeVar("T")
 
@@ -129,8 +129,8 @@ class Life:
     def let_upkeep_finish(self) -> None:
         while not self.store.lagging():
             self.commit()
-        self.store._upkeep.ask(flat=self.store.version, prune=self.store.oldest)
-        while self.store._upkeep.alive and self.store.lagging():
+        self.store._keeper.upkeep.ask(flat=self.store.version, prune=self.store.oldest)
+        while self.store._keeper.upkeep.alive and self.store.lagging():
             time.sleep(0.01)
 
     def live(self, steps: int) -> None:
@@ -190,8 +190,10 @@ def sabotage(how: str) -> None:
 
 def small() -> None:
     """The upkeep process has something to do all the time, in many transactions."""
-    store.UPKEEP_WRITES, store.LAG_WRITES, store.LAG_VERSIONS = 30, 600, 12
-    shrink = "from ioi_storage import catchup, prune; catchup.STEP = 40; prune.STEP = 60; "
+    keeper.UPKEEP_WRITES, keeper.LAG_WRITES, keeper.LAG_VERSIONS = 30, 600, 12
+    imports = "from ioi_storage.latest import catchup; from ioi_storage.disk import stale; "
+    exec(imports, {})  # there nobody would see them fail
+    shrink = imports + "catchup.STEP = 40; stale.STEP = 60; "
     upkeep._BOOT = upkeep._BOOT.replace("from ioi_storage.latest.upkeep", shrink + "from ioi_storage.latest.upkeep")
 
 

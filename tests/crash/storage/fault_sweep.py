@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-import ioi_storage.disk.writer
+import ioi_storage.moving.writer
 import shimmed
 from crash_workload import FIELDS
 from ioi_storage import (
@@ -30,7 +30,8 @@ from ioi_storage import (
     StorageIOError,
     Store,
 )
-from ioi_storage.history import prune, rollback
+from ioi_storage.disk import stale
+from ioi_storage.history import rollback
 from ioi_storage.latest import catchup
 from ioi_storage.moving import genesis
 from judge import examined
@@ -57,8 +58,8 @@ def commit(store: Store) -> None:
 
 def small_steps() -> None:
     """Many transactions."""
-    catchup.STEP, prune.STEP, rollback.STEP = 15, 20, 5
-    ioi_storage.disk.writer._PAIRS = genesis._CHUNK = 20
+    catchup.STEP, stale.STEP, rollback.STEP = 15, 20, 5
+    ioi_storage.moving.writer._PAIRS = genesis._CHUNK = 20
 
 
 class Run:

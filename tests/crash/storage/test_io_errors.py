@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import shimmed
 from ioi_storage import StateCorrupt, StorageClosed, StorageIOError, Store, check
-from ioi_storage import store as store_module
+from ioi_storage.latest import keeper
 
 STRIDE = int(os.environ.get("IOI_STORAGE_FAULTS", "17"))
 TREES = ["iavl", "jellyfish"]
@@ -43,12 +43,12 @@ def test_each_call_fails(tmp_path: Path, operation: str, tree: str) -> None:
 
 def with_failed_upkeep(path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> Store:
     """A store whose upkeep has met the fault."""
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
     for name, value in shimmed.environment(path.parent, fault=fault).items():
         monkeypatch.setenv(name, value)  # this process itself is without the shim
     store = Store.create(path, meta={}, genesis=[(key, b"0") for key in KEYS])
-    assert store._upkeep is not None
-    while not store._upkeep.failed:
+    assert store._keeper.upkeep is not None
+    while not store._keeper.upkeep.failed:
         assert store.version < 3
         commit(store)
         settled(store)
@@ -62,9 +62,9 @@ def commit(store: Store) -> None:
 
 def settled(store: Store) -> None:
     """Waits until the upkeep process has done all, or has failed."""
-    assert store._upkeep is not None
+    assert store._keeper.upkeep is not None
     for _ in range(6000):
-        if store._upkeep.failed or not store.lagging():
+        if store._keeper.upkeep.failed or not store.lagging():
             return
         time.sleep(0.01)
     raise AssertionError("the upkeep process does nothing")
@@ -107,7 +107,7 @@ def test_nothing_else_is_done_either(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_upkeep_fails_to_do_the_commit_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     path = tmp_path / "state"
     with with_failed_upkeep(path, monkeypatch, fault) as store:
-        monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**6)
+        monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**6)
         commit(store)
         version = store.version
         assert len(store.lagging()) == len(KEYS), "only what it wrote itself"
@@ -116,15 +116,15 @@ def test_what_upkeep_fails_to_do_the_commit_does(tmp_path: Path, monkeypatch: py
 
 
 def test_damage_that_upkeep_finds_is_an_error_of_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
     with Store.create(tmp_path / "state", meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
-        with store._env.begin(write=True) as txn:
-            txn.put(bytes(8), b"damage", db=store._tables["stale"])
+        with store._handle.env.begin(write=True) as txn:
+            txn.put(bytes(8), b"damage", db=store._handle.tables["stale"])
         store.keep = 1
         commit(store)
-        assert store._upkeep is not None
+        assert store._keeper.upkeep is not None
         for _ in range(6000):
-            if store._upkeep.failed:
+            if store._keeper.upkeep.failed:
                 break
             time.sleep(0.01)
         for _ in range(2):

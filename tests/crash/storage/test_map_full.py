@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from ioi_storage import DiskFull, Store, check
-from ioi_storage import store as store_module
 from ioi_storage.disk import making
 from ioi_storage.disk.environment import open_environment
+from ioi_storage.latest import keeper
 
 TREES = ["iavl", "jellyfish"]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
@@ -76,13 +76,13 @@ def test_a_commit(tmp_path: Path, small_map: pytest.MonkeyPatch, tree: str) -> N
 
 def test_the_upkeep_process(tmp_path: Path, small_map: pytest.MonkeyPatch) -> None:
     """It is full for what the process was to do before it is for a commit: which then says so."""
-    small_map.setattr(store_module, "UPKEEP_WRITES", 10**6)
+    small_map.setattr(keeper, "UPKEEP_WRITES", 10**6)
     rng, model = random.Random(2), {b"start": b"0"}
     with Store.create(tmp_path / "s", meta={}, genesis=model.items()) as store:
         fill(store, model, rng)
-        assert store._upkeep is not None and store._upkeep.ask(flat=store.version)
+        assert store._keeper.upkeep is not None and store._keeper.upkeep.ask(flat=store.version)
         for _ in range(6000):
-            if store._upkeep.failed:
+            if store._keeper.upkeep.failed:
                 break
             time.sleep(0.01)
         for _ in range(2):

@@ -26,8 +26,8 @@ import os, signal, sys
 path, source, fatal = sys.argv[1], sys.argv[2], int(sys.argv[3])
 import lmdb
 import ioi_storage.moving.restore as module
-import ioi_storage.disk.writer
-module.writer = ioi_storage.disk.writer
+import ioi_storage.moving.writer
+module.writer = ioi_storage.moving.writer
 from ioi_storage import Manifest, Restore
 module.writer._PAIRS = 200  # many transactions
 calls = 0

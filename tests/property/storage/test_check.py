@@ -12,11 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import ioi_storage.store as store_module
 import lmdb
 import pytest
 from ioi_storage import Finding, Store, check
 from ioi_storage.checking.examine import examine
+from ioi_storage.disk import stale
 from ioi_storage.disk.environment import open_environment, open_tables
 from ioi_storage.disk.rows import (
     TABLES,
@@ -28,10 +28,10 @@ from ioi_storage.disk.rows import (
     put_row,
     seal,
 )
+from ioi_storage.disk.stale import records
 from ioi_storage.errors import StorageError
-from ioi_storage.history import prune, rollback
-from ioi_storage.history.prune import records
-from ioi_storage.latest import catchup
+from ioi_storage.history import rollback
+from ioi_storage.latest import catchup, keeper
 from ioi_storage.trees.seam import _trees
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "8"))
@@ -66,9 +66,9 @@ def some_writes(rng: random.Random) -> dict[bytes, bytes | None]:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_whole_state(seed: int, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
-    for module in (catchup, prune, rollback):
+    for module in (catchup, stale, rollback):
         monkeypatch.setattr(module, "STEP", rng.choice([3, 10, 1000]))
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**9)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**9)
     path = tmp_path / "state"
     genesis = {key: b"0" for key in KEYS if rng.random() < rng.choice([0, 0.5, 1])}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ioi_storage import Staged, Store
-from ioi_storage.history.prune import records
+from ioi_storage.disk.stale import records
 from ioi_storage.trees import jellyfish
 from naive_tree import naive_root
 from test_check import examined

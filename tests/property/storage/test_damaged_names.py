@@ -8,14 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import ioi_storage.store as store_module
 import pytest
 from ioi_storage import Store
 from ioi_storage.disk import marks
 from ioi_storage.disk.rows import decode_value
 from ioi_storage.errors import StateCorrupt
 from ioi_storage.history import rollback
-from ioi_storage.latest import catchup
+from ioi_storage.latest import catchup, keeper
 from test_bit_flips import FIELDS, flipped, live_rows
 
 KEYS = [b"key%03d" % i for i in range(60)]
@@ -41,7 +40,7 @@ def damages(row: Row) -> list[bytes]:
 
 
 def test_no_write_that_lags_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**9)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**9)
     build(tmp_path / "s")
     with Store.open(tmp_path / "s") as store:
         truth = {key: store.get(key) for key in KEYS}
@@ -63,7 +62,7 @@ def test_no_write_that_lags_is_forgotten(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_no_write_is_forgotten_by_a_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are walked over from the first version that goes."""
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**9)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**9)
     build(tmp_path / "s")
     with Store.open(tmp_path / "s") as store:
         store.settle()
@@ -107,6 +106,6 @@ def test_a_version_is_read_wholly_at_the_ends_of_the_table(tmp_path: Path) -> No
     with Store.create(tmp_path / "s", meta={}, genesis=[]) as store:
         for batch in ([], [(b"a", b"1")], [], [(b"a", None)], []):
             store.commit(store.stage(batch), **FIELDS)
-        with store._env.begin() as txn:
-            found = [catchup.changes_of(txn, store._tables, version) for version in range(7)]
+        with store._handle.env.begin() as txn:
+            found = [catchup.changes_of(txn, store._handle.tables, version) for version in range(7)]
         assert found == [[], [], [(b"a", b"1")], [], [(b"a", None)], [], []]

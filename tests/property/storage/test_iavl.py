@@ -126,6 +126,6 @@ def test_rows_fit_half_a_page() -> None:
         for _ in range(3):
             some = rng.sample(sorted(genesis), 400)
             store.commit(store.stage([(key, rng.choice([None, b"1"])) for key in sorted(some)]), **FIELDS)
-        with store._env.begin() as txn:
-            sizes = [len(key) + len(row) for key, row in txn.cursor(store._tables["nodes"])]
+        with store._handle.env.begin() as txn:
+            sizes = [len(key) + len(row) for key, row in txn.cursor(store._handle.tables["nodes"])]
         assert max(sizes) <= 2030 and len(sizes) < 3 * 3000

@@ -14,7 +14,8 @@ from typing import Any, Optional
 
 import naive_iavl
 import pytest
-from ioi_storage import Store, Unprovable, ics23
+from ioi_storage import Store, Unprovable
+from ioi_storage.proofs import ics23
 from ioi_storage.trees.seam import Inner, Leaf, Node, TreeHead
 from ioi_storage.verify_ics23 import verify_absence, verify_existence
 from test_proofs import SEEDS, Naive, NaiveIavl, both, random_state, refused

@@ -14,17 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ioi_storage.store as store_module
 import pytest
 from ioi_storage import Reader, Store
 from ioi_storage import check as check_file
-from ioi_storage.disk import marks
-from ioi_storage.history import prune
-from ioi_storage.latest import catchup, lag, upkeep
+from ioi_storage.disk import marks, stale
+from ioi_storage.latest import catchup, keeper, lag, upkeep
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "30"))
 KEYS = [b"k%02d" % i for i in range(40)]
@@ -58,7 +55,7 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(catchup, "STEP", 5)
-        monkeypatch.setattr(prune, "STEP", 5)
+        monkeypatch.setattr(stale, "STEP", 5)
         monkeypatch.setattr(upkeep.Upkeep, "stop", lambda _: self.stop())
         self.orders: dict[str, int] = {}
         self.running: dict[str, Iterator[Any]] = {}
@@ -67,7 +64,7 @@ class Work:
         self.orders[job] = {"flat": store.version, "prune": store.oldest}[job]
 
         def start(name: str, version: int) -> Iterator[Any]:
-            return upkeep.JOBS[name](store._env, partial(store._env.begin, write=True), store._tables, version)
+            return upkeep.JOBS[name](store._handle.env, store._handle.begin, store._handle.tables, version)
 
         upkeep.take_turn(self.orders, self.running, start)
 
@@ -116,8 +113,8 @@ def test_random_histories(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, onlookers: tuple[Onlooker, Onlooker]
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr(store_module, "LAG_VERSIONS", rng.choice([2, 5, 64]))
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**9)  # no process: this test is it
+    monkeypatch.setattr(keeper, "LAG_VERSIONS", rng.choice([2, 5, 64]))
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**9)  # no process: this test is it
     path = tmp_path / "state"
     models: list[Model] = [{key: rng.randbytes(3) for key in KEYS[::2]}]
     blocks: list[dict[bytes, bytes | None]] = [{}]  # blocks[v] made models[v]
@@ -202,28 +199,28 @@ def test_an_open_scan_is_not_disturbed_by_catching_up(tmp_path: Path, monkeypatc
 
 
 def test_the_process_catches_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
     path = tmp_path / "state"
     with Store.create(path, meta={}, genesis=[]) as store:
         store.commit(store.stage([(key, b"x") for key in KEYS]), **FIELDS)
         until(lambda: not store.lagging())
         assert dict(store.scan()) == {key: b"x" for key in KEYS}
-        assert store._upkeep is not None and store._upkeep.alive
-        process = store._upkeep._process
+        assert store._keeper.upkeep is not None and store._keeper.upkeep.alive
+        process = store._keeper.upkeep._process
     assert process is not None and process.poll() == 0, "it ends with the store"
     with Store.open(path) as store:
-        assert store._read(lambda snapshot: snapshot.mark(marks.FLAT)) == 1
+        assert store._view.read(lambda snapshot: snapshot.mark(marks.FLAT)) == 1
 
 
 def test_a_killed_process_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
     with Store.create(tmp_path / "state", meta={}, genesis=[]) as store:
         for number in range(3):
             store.commit(store.stage([(key, b"%d" % number) for key in KEYS]), **FIELDS)
             until(lambda: not store.lagging())
-            assert store._upkeep is not None and store._upkeep._process is not None
-            store._upkeep._process.kill()
-            store._upkeep._process.wait()
+            assert store._keeper.upkeep is not None and store._keeper.upkeep._process is not None
+            store._keeper.upkeep._process.kill()
+            store._keeper.upkeep._process.wait()
 
 
 @pytest.mark.parametrize("meanwhile", ["settle", "rollback"])
@@ -233,7 +230,7 @@ def test_an_orphan_writes_no_old_values(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "state"
     with Store.create(path, meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
         store.commit(store.stage([(key, b"1") for key in KEYS]), **FIELDS)
-        orphan = upkeep.JOBS["flat"](store._env, partial(store._env.begin, write=True), store._tables, 1)
+        orphan = upkeep.JOBS["flat"](store._handle.env, store._handle.begin, store._handle.tables, 1)
         next(orphan)
         if meanwhile == "settle":
             store.commit(store.stage([(key, b"2") for key in KEYS]), **FIELDS)
@@ -248,15 +245,14 @@ def test_an_orphan_writes_no_old_values(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_without_a_process_the_commit_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "LAG_WRITES", 50)
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "LAG_WRITES", 50)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
     monkeypatch.setattr(upkeep.Upkeep, "ask", lambda self, **job: None)
     most = 0
     with Store.create(tmp_path / "state", meta={}, genesis=[]) as store:
         for number in range(9):
             store.commit(store.stage([(key, b"%d" % number) for key in KEYS]), **FIELDS)
-            assert store._lag is not None
-            most = max(most, store._lag.writes)
+            most = max(most, store._view.lag_writes)
         assert dict(store.scan()) == {key: b"8" for key in KEYS}
     assert most <= 50 + len(KEYS)
 
@@ -296,7 +292,7 @@ def test_a_store_beside_sees_through_a_rollback(tmp_path: Path, onlookers: tuple
         store.rollback(5)
         for write in writes[5:]:
             store.commit(store.stage(list(write.items())), **FIELDS)
-        assert store._read(lambda snapshot: snapshot.mark(marks.FLAT)) == 5
+        assert store._view.read(lambda snapshot: snapshot.mark(marks.FLAT)) == 5
         beside.check(12, model, rng)
         beside.ask("close")
 
@@ -323,7 +319,7 @@ def test_an_open_scan_beside_stays_at_its_version(tmp_path: Path, onlookers: tup
 
 
 def test_closing_does_not_wait_for_forked_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
     store = Store.create(tmp_path / "state", meta={}, genesis=[])
     store.commit(store.stage([(b"key", b"value")]), **FIELDS)
     blocked, release = os.pipe()

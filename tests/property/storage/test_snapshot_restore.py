@@ -24,11 +24,11 @@ from ioi_storage import (
     Store,
     check,
 )
-from ioi_storage.disk import writer
+from ioi_storage.moving import writer
 from ioi_storage.moving.chunks import Pair, Part, read_chunk
-from ioi_storage.proofs.varint import varint
 from ioi_storage.trees import jellyfish
 from ioi_storage.trees.seam import _trees
+from ioi_storage.trees.varint import varint
 
 SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
 TREES = sorted(_trees)

@@ -7,13 +7,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-import ioi_storage.store as store_module
 import pytest
-from ioi_storage import Store, VersionMissing
+from ioi_storage import StaleStage, Store, VersionMissing
+from ioi_storage.disk import stale as stale_rows
 from ioi_storage.disk.rows import value_key
-from ioi_storage.history import prune, rollback
-from ioi_storage.history.prune import records
-from ioi_storage.latest import catchup
+from ioi_storage.disk.stale import records
+from ioi_storage.history import rollback
+from ioi_storage.latest import catchup, keeper
 from ioi_storage.trees import jellyfish
 from ioi_storage.trees.seam import Inner, Node, TreeHead, _trees
 
@@ -46,8 +46,8 @@ def reachable(store: Store, version: int) -> tuple[set[bytes], set[bytes]]:
 
 
 def table(store: Store, name: str) -> dict[bytes, bytes]:
-    with store._env.begin() as txn:
-        return dict(txn.cursor(store._tables[name]))
+    with store._handle.env.begin() as txn:
+        return dict(txn.cursor(store._handle.tables[name]))
 
 
 def check_rows(store: Store) -> None:
@@ -90,10 +90,10 @@ def check(store: Store, model: list[Model], roots: list[bytes], rng: random.Rand
 def test_random_histories(seed: int, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr(jellyfish, "_CUT", rng.choice([1, 256]))
-    for module in (catchup, prune, rollback):
+    for module in (catchup, stale_rows, rollback):
         monkeypatch.setattr(module, "STEP", rng.choice([3, 10, 1000]))
-    monkeypatch.setattr(store_module, "LAG_VERSIONS", rng.choice([2, 5, 64]))
-    monkeypatch.setattr(store_module, "UPKEEP_WRITES", 10**9)
+    monkeypatch.setattr(keeper, "LAG_VERSIONS", rng.choice([2, 5, 64]))
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**9)
     path = tmp_path / "state" if rng.random() < 0.8 else None
     genesis = {key: rng.randbytes(3) for key in KEYS[::2]}
     model: list[Model] = [genesis]
@@ -124,7 +124,7 @@ def test_random_histories(seed: int, tree: str, tmp_path: Path, monkeypatch: pyt
             rolled_back = version < store.version
             store.rollback(version)
             if rolled_back:
-                with pytest.raises(store_module.StaleStage):
+                with pytest.raises(StaleStage):
                     store.commit(stale, **FIELDS)
             del model[version + 1 :], roots[version + 1 :], history[version:]
             twin.close()

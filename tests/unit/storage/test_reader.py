@@ -117,7 +117,7 @@ def test_a_transaction_that_could_not_be_begun_is_not_read(tmp_path, commit) -> 
         child = Child(store)
         assert child.ok("begin") == 0
         commit(store, {key: b"new" for key in GENESIS})
-        with store._env.begin(write=True) as txn, txn.cursor(store._tables["values"]) as cursor:
+        with store._handle.env.begin(write=True) as txn, txn.cursor(store._handle.tables["values"]) as cursor:
             cursor.last()
             cursor.put(cursor.key(), cursor.value()[:-1] + b"?")
         assert "StateCorrupt" in json.dumps(child.ask("begin"))

@@ -16,11 +16,11 @@ with Store.open(sys.argv[1]) as store:
         elif command == "prune":
             store.prune(1)
         elif command == "damage":  # the last row of table `values`
-            with store._env.begin(write=True) as txn, txn.cursor(store._tables["values"]) as cursor:
+            with store._handle.env.begin(write=True) as txn, txn.cursor(store._handle.tables["values"]) as cursor:
                 cursor.last()
                 cursor.put(cursor.key(), cursor.value()[:-1] + b"?")
         elif command == "intend":  # and die
-            rollback.intend(store._begin, store._tables, int(numbers[0]))
+            rollback.intend(store._handle.begin, store._handle.tables, int(numbers[0]))
         else:
             store.rollback(int(numbers[0]))
         print(store.version, flush=True)

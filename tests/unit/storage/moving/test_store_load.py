@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ioi_storage import RootMismatch, StateExists, Store, check
-from ioi_storage.disk import writer
+from ioi_storage.moving import writer
 from ioi_storage.trees import jellyfish
 from ioi_storage.trees.seam import _trees
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import lmdb
 
-from .disk import marks
-from .disk.environment import (
+from ..disk.environment import (
     open_environment,
     open_memory,
     open_tables,
     translate,
     translated,
 )
-from .disk.rows import KEY_LIMIT
-from .errors import StorageClosed, StorageError
-from .history.snapshot import Snapshot
-from .latest.lag import merged
+from ..errors import StorageClosed, StorageError
+from ..trees.keys import check_key
+from .follow import Follower
+from .lag import Lag, merged
+from .snapshot import Snapshot
 
 
 class Reader:
@@ -35,7 +35,8 @@ class Reader:
         self._tables = open_tables(self._env, create=False)
         self._snapshot: Snapshot | None = None
         self._lags = lag
-        self._lagging: dict[bytes, bytes | None] = {}
+        self._lag = Lag(0)
+        self._lagging = self._lag.values
         self._open = True
 
     def begin(self) -> int:
@@ -47,21 +48,14 @@ class Reader:
             snapshot = Snapshot(self._env, self._tables)
             try:
                 version = snapshot.latest().version
-                lagging = self._lag_of(snapshot, version) if self._lags else {}
+                lag = Follower().fit(snapshot) if self._lags else Lag(version)
             except BaseException:  # nobody may read it without its lag
                 snapshot.close()
                 raise
         except lmdb.Error as error:
             raise translate(error, "opening a read transaction") from error
-        self._snapshot, self._lagging = snapshot, lagging
+        self._snapshot, self._lag, self._lagging = snapshot, lag, lag.values
         return version
-
-    @staticmethod
-    def _lag_of(snapshot: Snapshot, version: int) -> dict[bytes, bytes | None]:
-        values: dict[bytes, bytes | None] = {}
-        for lagging in range(snapshot.needed_mark(marks.FLAT) + 1, version + 1):
-            values.update(snapshot.changes(lagging))
-        return values
 
     def end(self) -> None:
         """End the read transaction. Idempotent."""
@@ -84,8 +78,7 @@ class Reader:
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`, None if absent. ValueError if no key can look like this."""
-        if not 1 <= len(key) <= KEY_LIMIT:
-            raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
+        check_key(key)
         try:
             return self._lagging[key] if key in self._lagging else self._now().get(key)
         except lmdb.Error as error:
@@ -108,10 +101,10 @@ class Reader:
     def _pairs(
         self, snapshot: Snapshot, start: bytes | None, end: bytes | None, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        lagging = self._lagging
-        keys = sorted((key for key in lagging if (start or b"") <= key and (end is None or key < end)), reverse=reverse)
+        lag = self._lag
+        keys = lag.between(start, end, reverse)
         with translated("scanning"):
-            yield from merged(lagging, keys, snapshot.scan(start, end, reverse), reverse)
+            yield from merged(lag.values, keys, snapshot.scan(start, end, reverse), reverse)
 
     def _now(self) -> Snapshot:
         if self._snapshot is None:

@@ -6,11 +6,11 @@ from collections.abc import Generator
 
 import lmdb
 
+from ..disk import commit, marks
+from ..disk.environment import Tables
+from ..disk.rows import Creation, VersionRow, encode_creation, encode_version, put_row
 from ..latest import catchup
 from ..trees.seam import Rows, TreeHead
-from . import commit, marks
-from .environment import Tables
-from .rows import Creation, VersionRow, encode_creation, encode_version, put_row
 
 _PAIRS = 20_000  # a transaction
 _BYTES = 32 << 20  # or so many bytes of values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import lmdb
 
@@ -13,15 +14,23 @@ from ..disk.rows import (
     CREATION_KEY,
     Creation,
     VersionRow,
-    corrupt,
     decode_creation,
     decode_version,
-    u64,
 )
-from ..errors import VersionMissing
-from ..latest import catchup, flat
+from ..errors import VersionMissing, corrupt
+from ..trees.keys import u64
+from ..trees.seam import ReadNodes
+from . import catchup, flat
 
 Point = Callable[[bytes], "bytes | None"]
+
+
+class RowReader(NamedTuple):
+    """Rows by key as one transaction sees them, for whoever walks over many."""
+
+    version_row: Callable[[int], VersionRow]
+    nodes: ReadNodes
+    value: Callable[[bytes], bytes]
 
 
 class Snapshot:
@@ -94,7 +103,7 @@ class Snapshot:
             raise VersionMissing(f"version {version} is not committed yet: the latest is {latest}")
         raise corrupt("versions", u64(version), "it is missing")
 
-    # The flat table as it is; what lags behind it is laid over it by whoever reads (lag.py).
+    # The flat table as it is; what lags behind it is laid over it by whoever reads (view.py).
 
     @property
     def point(self) -> Point:

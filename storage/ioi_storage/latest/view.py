@@ -1,0 +1,238 @@
+"""What is seen of a state in use: the newest snapshot with the lag that fits it, or the one that was pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import lmdb
+
+from ..disk import marks
+from ..disk.handle import Handle
+from ..disk.rows import VersionRow
+from ..errors import RollbackUnfinished, StaleStage
+from .follow import Follower
+from .lag import Changes, Lag, merged
+from .snapshot import Point, RowReader, Snapshot
+
+T = TypeVar("T")
+Pairs = Iterator[tuple[bytes, bytes]]
+
+
+class View:
+    """point: how to read a key of the newest version without asking whether there is a newer one, and what lies over it;
+    None when that must be asked."""
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+        self.point: tuple[Point, Mapping[bytes, bytes | None]] | None = None
+        self._snapshot: Snapshot | None = None
+        self._lag: Lag | None = None  # fits the snapshot
+        self._follower = Follower()
+        self._latest: VersionRow | None = None
+        self._pins = 0
+        handle.before_closing.append(self.drop)
+
+    @property
+    def _is_pinned(self) -> bool:
+        """Whether what is seen stays as it is. A writer need not pin: it changes by its own doing alone."""
+        return self.handle.read_only and self._pins > 0
+
+    # ---- which snapshot ----
+
+    def now(self) -> tuple[Snapshot, Lag]:
+        """The newest snapshot and its lag. The writer keeps one from commit to commit; another process cannot know when
+        there is a newer one, so it takes one each time, unless it is pinned."""
+        self.handle.check()
+        if self.handle.read_only and not self._pins:
+            self.drop()
+        if self._snapshot is None:
+            snapshot = Snapshot(self.handle.env, self.handle.tables)
+            try:
+                self._lag = self._fit(snapshot)
+            except BaseException:  # nobody may read it with the lag of another one
+                snapshot.close()
+                raise
+            self._snapshot = snapshot
+        assert self._lag is not None
+        return self._snapshot, self._lag
+
+    def drop(self) -> None:
+        """Let go of the snapshot: the next read takes the newest one."""
+        self.point = None
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        self.handle.check()
+        if self.handle.read_only and not self._pins:
+            self.drop()
+        self._pins += 1
+        try:
+            yield
+        finally:
+            self._pins -= 1
+            if self.handle.read_only and not self._pins and self.handle.is_open:
+                self.drop()
+
+    @contextmanager
+    def _own(self) -> Iterator[tuple[Snapshot, Callable[[], None]]]:
+        """The newest snapshot, or the pinned one, for who reads on while others begin to; and what to call before going on."""
+        if self._is_pinned:
+            pinned, _ = self.now()
+
+            def check() -> None:
+                self.handle.check()
+                if self._snapshot is not pinned:
+                    raise StaleStage("the view of the state that this was read from has been left: read on within it")
+
+            yield pinned, check
+            return
+        # It may be newer than the snapshot for reads, for which the lag then would be too small.
+        self.drop()
+        snapshot = Snapshot(self.handle.env, self.handle.tables)
+        try:
+            yield snapshot, self.handle.check
+        finally:
+            if self.handle.is_open:
+                snapshot.close()
+
+    def _fit(self, snapshot: Snapshot) -> Lag:
+        self._refuse_rollback(snapshot)
+        return self._follower.fit(snapshot)
+
+    def _refuse_rollback(self, snapshot: Snapshot) -> None:
+        version = snapshot.mark(marks.ROLLBACK)
+        if version is not None:
+            raise RollbackUnfinished(
+                f"the state at {self.handle.path} is being rolled back to version {version}: wait for that, or, "
+                "if nobody is at it, open it once for writing, which finishes it"
+            )
+
+    # ---- reading ----
+
+    def read(self, read: Callable[[Snapshot], T]) -> T:
+        try:
+            return read(self.now()[0])
+        except lmdb.Error as error:
+            raise self.handle.failed(error, "reading") from error
+
+    def look(self, read: Callable[[Snapshot], T]) -> T:
+        """From a snapshot of its own, without the lag."""
+        with self.handle.reading():
+            snapshot = Snapshot(self.handle.env, self.handle.tables)
+            try:
+                return read(snapshot)
+            finally:
+                snapshot.close()
+
+    @property
+    def latest(self) -> VersionRow:
+        if self._latest is None or self.handle.read_only:
+            self._latest = self.read(Snapshot.latest)
+        self.handle.check()
+        return self._latest
+
+    def value(self, key: bytes) -> bytes | None:
+        try:
+            snapshot, lag = self.now()
+            newest = lag.values
+            point = snapshot.point
+            if not self.handle.read_only:
+                self.point = point, newest
+            return newest[key] if key in newest else point(key)
+        except lmdb.Error as error:
+            raise self.handle.failed(error, "reading") from error
+
+    def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        with self.handle.reading():
+            snapshot, lag = self.now()
+            if not lag.values:
+                return snapshot.getmulti(keys)
+            newest = lag.values
+            below = iter(snapshot.getmulti([key for key in keys if key not in newest]))
+            return [newest[key] if key in newest else next(below) for key in keys]
+
+    def pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+        with self.handle.reading("scanning"):
+            latest = self.latest
+            with self._own() as (snapshot, check):
+                lag = self._fit(snapshot)
+                keys = lag.between(start, end, reverse)
+                for pair in merged(lag.share(), keys, snapshot.scan(start, end, reverse), reverse):
+                    yield pair
+                    check()
+                    if self._latest is not latest and not self.handle.read_only:
+                        raise StaleStage(f"the state moved from version {latest.version} during a scan: scan again")
+
+    def lagging(self) -> Mapping[bytes, bytes | None]:
+        """The newest writes by key that the flat table lacks; None is a delete."""
+        if not self._is_pinned:
+            self.drop()  # a newer one may hold more
+        with self.handle.reading():
+            return self.now()[1].values
+
+    @property
+    def lag_writes(self) -> int:
+        """How many writes lag behind, as far as this process knows without looking."""
+        return self._follower.writes
+
+    @contextmanager
+    def walking(self) -> Iterator[RowReader]:
+        """Rows of all kept versions, from one snapshot until it is left."""
+        self.handle.check()
+        with self.handle.reading():
+            written = self.handle.env.info()["last_txnid"]
+            with self._own() as (snapshot, check_snapshot):
+
+                def check() -> None:
+                    check_snapshot()
+                    # In memory whoever writes takes the pages from under whoever reads.
+                    if self.handle.path is None and self.handle.env.info()["last_txnid"] != written:
+                        raise StaleStage("the state was written to during a walk over it: walk again")
+
+                def version_row(version: int) -> VersionRow:
+                    self._refuse_rollback(snapshot)
+                    return snapshot.version_row(version)
+
+                def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
+                    check()
+                    return snapshot.nodes(keys)
+
+                def value(key: bytes) -> bytes:
+                    check()
+                    return snapshot.value_row(key)
+
+                yield RowReader(version_row, nodes, value)
+
+    # ---- writing ----
+
+    def write(self, doing: str, steps: Iterator[int], progress: Callable[[int], None] | None = None) -> int:
+        """Takes all steps, each of which writes a transaction and says how many rows it touched; returns how many in all.
+
+        progress(rows so far) is called between them."""
+        rows = 0
+        while True:
+            self.drop()  # in memory nobody may read while somebody writes; on disk it would keep pages
+            with self.handle.writing(doing):
+                count = next(steps, None)
+            if count is None:
+                return rows
+            rows += count
+            if progress is not None:
+                progress(rows)
+
+    def committed(self, row: VersionRow, changes: Changes) -> None:
+        """A version was committed, with this view dropped before."""
+        assert self._snapshot is None and self.point is None, "it would be of the version before"
+        self._latest = row
+        self._follower.committed(row.version, changes)
+
+    def forget(self) -> None:
+        """After a rollback: nothing that was seen before counts."""
+        self.drop()
+        self._latest = None
+        self._follower.forget()

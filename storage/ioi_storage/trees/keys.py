@@ -1,0 +1,25 @@
+"""Keys: those of a state, and those of the rows that trees and values are kept in. Integers are big endian."""
+
+from __future__ import annotations
+
+import struct
+
+KEY_LIMIT = 511
+"""Bytes of a key, at most; it has one at least."""
+
+_U64 = struct.Struct(">Q")
+
+
+def check_key(key: bytes) -> None:
+    """ValueError if no key can look like this."""
+    if not 1 <= len(key) <= KEY_LIMIT:
+        raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
+
+
+def u64(number: int) -> bytes:
+    return _U64.pack(number)
+
+
+def value_key(version: int, key_hash: bytes) -> bytes:
+    """The key of the row that has what this version wrote under a key."""
+    return _U64.pack(version) + key_hash

@@ -106,7 +106,7 @@ def test_saved_results_and_sweeps_give_the_same_page_every_time(
         and (made / "again.html").read_text() == saved
     )
     assert "keeps no timeline" in saved and 'id="timeline"' not in saved
-    assert body(saved, "<body>", "<main>") == body(run, "<body>", "<main>").replace('<a href="#why">Why</a>', "")
+    assert body(saved, "<body>", "<main>") == body(run, "<body>", "<main>").replace('<a href="#why">Why</a>\n', "")
     assert body(saved, "<main>", '<section id="block">') == body(run, "<main>", '<section id="block">')
     assert body(saved, '<section id="raw">', "</main>") == body(run, '<section id="raw">', "</main>")
 

@@ -11,7 +11,8 @@ from simulated_schedule import Tx, random_block, simulate
 
 from ioi_exec import InputError
 from ioi_stress.trace.picture import check_picture, write_picture
-from ioi_stress.trace.text import ASCII, GLYPHS, drawn
+from ioi_stress.trace.looks import LOOKS
+from ioi_stress.trace.text import drawn
 from ioi_stress.trace.timeline import ABORTED, AGAIN, FIRST, Timeline
 
 
@@ -27,7 +28,7 @@ def test_text_fits_the_terminal(width: int, ascii_only: bool) -> None:
     assert max(map(len, text.splitlines())) <= max(width, 40)
     assert text.isascii() == ascii_only
     assert [line[:8] for line in text.splitlines() if line.startswith("worker")] == ["worker 0", "worker 1", "worker 2"]
-    glyphs = ASCII if ascii_only else GLYPHS
+    glyphs = {name: look.ascii if ascii_only else look.glyph for name, look in LOOKS.items()}
     assert all(f"{glyphs[name]} {name}" in text for name in (FIRST, AGAIN, ABORTED))
 
 
@@ -49,7 +50,7 @@ def test_text_of_a_part() -> None:
     assert text.splitlines()[-2].startswith("us")
     one = Timeline.of(simulate([Tx((), (0,), 5_000)], 1)[0])
     assert (
-        drawn(one, 0, one.duration, 60).splitlines()[1] == "worker 0  " + GLYPHS[FIRST] + "0" + GLYPHS[FIRST] * 47 + "v"
+        drawn(one, 0, one.duration, 60).splitlines()[1] == "worker 0  " + LOOKS[FIRST].glyph + "0" + LOOKS[FIRST].glyph * 47 + "v"
     )
 
 

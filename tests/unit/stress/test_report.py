@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from page_reader import Read, check_page
 from simulated_schedule import Tx, random_block, simulate
 
@@ -25,15 +28,15 @@ from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy
 from ioi_stress.recording import Recording
 from ioi_stress.report import run_page, sweep_page
-from ioi_stress.report.again import block as command_block
-from ioi_stress.report.again import run_command, sweep_command
-from ioi_stress.report.markup import joined, json_script, tag, text
+from ioi_stress.report.again import as_pasted, run_command, sweep_command
+from ioi_stress.report.rendering import environment
 from ioi_stress.report.scale import Scale
 from ioi_stress.report.timeline_data import timeline_data
 from ioi_stress.result import BlockMeasurement, Repetition, Result, Verification
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.rows import MEASURED, Row
 from ioi_stress.text import significant
+from ioi_stress.trace.looks import LOOKS, SHADES
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import CLASSES, WAKING, Timeline
 from ioi_stress.workload import FixedWorkload
@@ -359,7 +362,7 @@ def test_the_command_of_files_and_of_what_no_command_makes(tmp_path: Path, monke
     )
     assert chosen(run_command(made))[0].parameters == workload.parameters
     made.parameters["workload"]["name"] = "auction"
-    assert run_command(made) == [] and "by a program" in command_block([], "made by a program")
+    assert run_command(made) == [] and as_pasted([]) == ""
     page = run_page(result(name="auction"))
     assert "no command line runs it again" in check_page(page).text
 
@@ -501,25 +504,65 @@ def test_many_repetitions_and_blocks() -> None:
     assert "The first 2,000 of 3,000: --csv writes all of them." in page and len(page) < 3_000_000
 
 
-def test_pages_need_no_extra() -> None:
-    """matplotlib and rich are not even looked for."""
-    code = "import sys; sys.modules.update(matplotlib=None, rich=None); import ioi_stress.report"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+def test_pages_need_jinja_alone_and_say_so() -> None:
+    """matplotlib, rich and SciPy are not even looked for; without Jinja2 nothing fails before a page is asked for."""
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(("matplotlib", "rich", "scipy", *sys.argv[1:])))
+from ioi_exec import InputError
+from ioi_stress.report.rendering import check_templates
+from ioi_stress.cli import parser
+parser()
+try:
+    check_templates()
+except InputError as error:
+    sys.exit(str(error))
+"""
+    with_it, without = (
+        subprocess.run([sys.executable, "-c", code, *blocked], timeout=60, capture_output=True, text=True)
+        for blocked in ([], ["jinja2", "markupsafe"])
+    )
+    assert (with_it.returncode, with_it.stderr) == (0, "")
+    assert without.stderr == "pages need Jinja2: pip install 'ioi-exec[stress]'\n"
 
 
-def test_markup() -> None:
-    assert (
-        tag("p", "<&", class_='a"b', data_x=1.5, hidden=True, id=None)
-        == '<p class="a&quot;b" data-x="1.5" hidden>&lt;&amp;</p>'
-    )
-    assert joined(["<", tag("br"), None, ["a", ("b", 3)]]) == "&lt;<br>ab3" and tag("path", d="M0") == '<path d="M0"/>'
-    assert text("\x07\u202e\ud83d") == "\ufffd\ufffd\ufffd" and text("\u65e5\n") == "\u65e5\n"
-    assert (
-        json_script("a", ["</script><!--&"])
-        == '<script type="application/json" id="a">["\\u003c/script\\u003e\\u003c!--\\u0026"]</script>'
-    )
+def test_templates_escape_everything() -> None:
+    def rendered(template: str, **values: object) -> str:
+        return environment().from_string(template).render(values)
+
+    attacked = rendered('<p class="{{ a }}" data-x="{{ x }}">{{ b }}{{ nothing }}</p>', a='a"b', b="<&'", x=1.5, nothing=None)
+    assert attacked == '<p class="a&#34;b" data-x="1.5">&lt;&amp;&#39;</p>'
+    assert rendered("{{ a }}|{{ b }}", a="\x07\u202e\ud83d", b="\u65e5\n") == "\ufffd\ufffd\ufffd|\u65e5\n"
+    assert rendered("{{ a ~ b }} {{ [a, b] | join('<') }}", a="<", b="\x07") == "&lt;\ufffd &lt;&lt;\ufffd"
+    assert [rendered("{{ x }}", x=each) for each in (2.0, 1 / 3, 0.1 + 0.2, 7, -0.5)] == ["2", "0.33", "0.3", "7", "-0.5"]
+    script = rendered("{{ data | tojson }}", data={"b": ["</script><!--&"], "a": "\ud83d"})
+    assert script == '{"b":["\\u003c/script\\u003e\\u003c!--\\u0026"],"a":"\\ud83d"}'
     with pytest.raises(ValueError):
-        json_script("a", float("nan"))
+        rendered("{{ data | tojson }}", data=float("nan"))
+    with pytest.raises(UndefinedError):
+        rendered("{{ missing }}")
+
+
+def test_no_template_turns_escaping_off() -> None:
+    folder = files("ioi_stress.report").joinpath("templates")
+    sources = {each.name: each.read_text() for each in folder.iterdir()}
+    assert len(sources) > 8
+    for name, source in sources.items():
+        environment().get_template(name)
+        assert not re.search(r"\|\s*(safe|forceescape)|autoescape|[\"']safe[\"']", source), name
+
+
+def test_looks_stand_once() -> None:
+    """What a class of the timeline looks like on a page is what it looks like in a picture."""
+    style = check_page(run_page(result(), recording())).named("style")[0].text
+    light, dark = style.split("@media screen and (prefers-color-scheme: dark)")[:2]
+    for look in LOOKS.values():
+        for shade in (look.ground, look.text):
+            assert f"--{shade.name}: {shade.light};" in light and f"--{shade.name}: {shade.dark};" in dark
+        assert style.count(f"\n.{look.style} {{") == 1
+    for name in ("drawings.css", "page.css"):
+        source = files("ioi_stress.report").joinpath(name).read_text()
+        assert not any(f"--{shade.name}:" in source for shade in SHADES)
 
 
 def test_scales() -> None:

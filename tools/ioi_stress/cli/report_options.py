@@ -13,6 +13,7 @@ from ioi_stress.machine_facts import machine_facts
 from ioi_stress.plan import Plan
 from ioi_stress.recording import Recording, record_block
 from ioi_stress.report import run_page
+from ioi_stress.report.rendering import check_templates
 from ioi_stress.result import Result
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.rows import LASTING, machine_id
@@ -41,6 +42,8 @@ def check_report(options: argparse.Namespace) -> None:
     """Raises InputError before anything is measured."""
     if options.report == "-":
         raise InputError("--report - would mix with the table: give it a file")
+    if options.report is not None:
+        check_templates()
 
 
 def write_run_report(stream: TextIO, result: Result, workload: Workload, plan: Plan, block: int) -> bool:

@@ -11,7 +11,6 @@ from ioi_exec import Error
 from ioi_exec.policy import Policy
 from ioi_stress.plan import Plan
 from ioi_stress.policy_text import parse_policy, policy_text
-from ioi_stress.report.markup import Markup, tag
 from ioi_stress.result import Result
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.rows import as_text
@@ -89,17 +88,15 @@ def sweep_command(sweep: Sweep) -> list[str]:
     return []
 
 
-def block(command: Sequence[str], otherwise: str) -> Markup:
-    """The command as it is pasted into a shell. otherwise: said where there is none."""
-    if not command:
-        return tag("p", otherwise, class_="soft")
-    lines = [command[0]]
+def as_pasted(command: Sequence[str]) -> str:
+    """As it is pasted into a shell; empty where there is none."""
+    lines = list(command[:1])
     for option in command[1:]:
         if len(lines[-1]) + len(option) < _WIDTH:
             lines[-1] += f" {option}"
         else:
             lines.append(f"    {option}")
-    return tag("div", tag("p", "To run it again:", class_="soft"), tag("pre", tag("code", " \\\n".join(lines))))
+    return " \\\n".join(lines)
 
 
 def _workload_options(name: str, given: Mapping[str, Sequence[Any]]) -> list[str] | None:

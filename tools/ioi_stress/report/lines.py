@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ioi_stress.interval import Interval
-from ioi_stress.report.chart import figure, legend, svg, x_axis, y_axis
-from ioi_stress.report.markup import Markup, joined, tag
 from ioi_stress.report.scale import Scale, thinned
+from ioi_stress.report.rendering import render
 from ioi_stress.text import compact, significant
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 WIDTH, HEIGHT = 520.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 24.0, 42.0
@@ -65,58 +67,79 @@ def line_chart(
         ]
     else:
         ticks = [(value, compact(value)) for value in thinned(xs, 9)]
-    drawn = [_draw(each, number, len(series), across, up) for number, each in enumerate(series)]
-    chart = svg(
-        WIDTH,
-        HEIGHT,
-        f"{title}: {_said(series)}",
-        y_axis(up, _LEFT, WIDTH - _RIGHT, [(tick, compact(tick)) for tick in up.ticks()], y),
-        x_axis(across, HEIGHT - _BOTTOM, ticks, x),
-        drawn,
+    return render(
+        "lines.html",
+        title=title,
+        note=note,
+        said=f"{title}: {_said(series)}",
+        width=WIDTH,
+        height=HEIGHT,
+        left=_LEFT,
+        right=WIDTH - _RIGHT,
+        bottom=HEIGHT - _BOTTOM,
+        across=across,
+        x_ticks=ticks,
+        x=x,
+        up=up,
+        y_ticks=[(tick, compact(tick)) for tick in up.ticks()],
+        y=y,
+        by=by,
+        drawn=[_drawn(each, number, len(series), across, up) for number, each in enumerate(series)],
+        samples=[(each.label, _Sample(each.style, each.joined, mark(each.style, 12, 6))) for each in series],
     )
-    entries = [(each.label, _sample(each)) for each in series]
-    return figure(chart, title, note, legend(entries, by) if len(entries) > 1 or by else None)
 
 
-def _draw(series: Series, number: int, of: int, across: Scale, up: Scale) -> Markup:
+@dataclass(frozen=True)
+class _Drawn:
+    """paths: (what it is, path). marks: (path, said when it is pointed at)."""
+
+    style: str
+    paths: Sequence[tuple[str, str]]
+    marks: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Of a series in the legend."""
+
+    style: str
+    joined: bool
+    mark: str
+
+
+def _drawn(series: Series, number: int, of: int, across: Scale, up: Scale) -> _Drawn:
     many = len(series.points) > _ALONE
     aside = 0.0 if many or series.style in (REFERENCE, IDEAL) else _ASIDE * (number - (of - 1) / 2)
     places = [
         (across.at(x) + aside, up.at(each.median), up.at(each.low), up.at(each.high)) for x, each in series.points
     ]
-    parts = []
+    paths, marks = [], []
     spread = any(low - high > 0.5 for _, _, low, high in places)
     if spread and (many or series.style == REFERENCE):
-        edge = [f"{x:.1f} {high:.1f}" for x, _, _, high in places] + [
-            f"{x:.1f} {low:.1f}" for x, _, low, _ in reversed(places)
-        ]
-        parts.append(tag("path", d=f"M{' L'.join(edge)} Z", class_=f"band {series.style}"))
+        edge = [f"{x:.1f} {high:.1f}" for x, _, _, high in places]
+        edge += [f"{x:.1f} {low:.1f}" for x, _, low, _ in reversed(places)]
+        paths.append(("band", f"M{' L'.join(edge)} Z"))
     elif spread:
-        bars = "".join(
-            f"M{x:.1f} {low:.1f}V{high:.1f}M{x - _CAP:.1f} {low:.1f}h{2 * _CAP:g}M{x - _CAP:.1f} "
-            f"{high:.1f}h{2 * _CAP:g}"
+        caps = f"h{2 * _CAP:g}"
+        bars = (
+            f"M{x:.1f} {low:.1f}V{high:.1f}M{x - _CAP:.1f} {low:.1f}{caps}M{x - _CAP:.1f} {high:.1f}{caps}"
             for x, _, low, high in places
         )
-        parts.append(tag("path", d=bars, class_=f"bar {series.style}"))
+        paths.append(("bar", "".join(bars)))
     if series.joined and len(places) > 1:
-        parts.append(
-            tag("path", d="M" + " L".join(f"{x:.1f} {y:.1f}" for x, y, _, _ in places), class_=f"line {series.style}")
-        )
+        paths.append(("line", "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y, _, _ in places)))
     if not many and series.style != IDEAL:
-        for (x, y, _, _), (_, interval) in zip(places, series.points):
-            parts.append(
-                tag(
-                    "path",
-                    tag("title", f"{series.label}: {_words(interval)}"),
-                    d=mark(series.style, x, y),
-                    class_=f"mark {series.style}",
-                )
-            )
-    return joined(parts)
+        marks = [
+            (mark(series.style, x, y), f"{series.label}: {_words(interval)}")
+            for (x, y, _, _), (_, interval) in zip(places, series.points)
+        ]
+    return _Drawn(series.style, paths, marks)
 
 
 def mark(style: str, x: float, y: float) -> str:
     """Of a shape of its own: series differ on grey paper too."""
+    if style == IDEAL:
+        return ""
     number = int(style[1:]) % _MARKS if style[1:].isdigit() else -1
     at = f"M{x:.1f} {y:.1f}"
     return (
@@ -132,12 +155,6 @@ def mark(style: str, x: float, y: float) -> str:
             -1: "m-5 -0.7h10v1.4h-10z",
         }[number]
     )
-
-
-def _sample(series: Series) -> Markup:
-    drawn = tag("path", d="M0 6H24", class_=f"line {series.style}") if series.joined else None
-    marked = tag("path", d=mark(series.style, 12, 6), class_=f"mark {series.style}") if series.style != IDEAL else None
-    return joined([drawn, marked])
 
 
 def _said(series: Sequence[Series]) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ioi_stress.report.cells import shown
-from ioi_stress.report.markup import Markup, tag
-from ioi_stress.report.page import definitions, section
 
 _GIB = 1 << 30
 _NAMES = {
@@ -27,10 +25,9 @@ _NAMES = {
 }
 
 
-def machine_section(facts: Mapping[str, Any], about: str = "") -> Markup:
-    """facts: of `machine_facts`, or some of them."""
-    pairs = [(_NAMES.get(name, name.replace("_", " ")), _fact(name, value)) for name, value in facts.items()]
-    return section("machine", "Machine", tag("p", about, class_="about") if about else None, definitions(pairs))
+def machine_facts_shown(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values. facts: of `machine_facts`, or some of them."""
+    return [(_NAMES.get(name, name.replace("_", " ")), _fact(name, value)) for name, value in facts.items()]
 
 
 def _fact(name: str, value: Any) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ioi_stress.interval import Interval
 from ioi_stress.report.bars import stacked
 from ioi_stress.report.lines import REFERENCE, Series, line_chart
-from ioi_stress.report.markup import Markup
 from ioi_stress.result import BlockMeasurement, Result, executing
 from ioi_stress.text import significant
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 _PHASES = ("prepare", "execute", "end_block", "stage", "receipts")
 
@@ -56,10 +59,6 @@ def phases(result: Result) -> Markup | None:
     )
 
 
-def _one(value: float) -> Interval:
-    return Interval(value, value, value, 1, 0.0)
-
-
 def repetitions(result: Result) -> Markup | None:
     whole = result.whole()
     if len(whole) < 2:
@@ -68,14 +67,14 @@ def repetitions(result: Result) -> Markup | None:
         Series(
             "in parallel",
             [
-                (float(each.number), _one(1000 * sum(executing(block.seconds) for block in each.blocks)))
+                (float(each.number), Interval.of([1000 * sum(executing(block.seconds) for block in each.blocks)]))
                 for each in whole
             ],
             "s0",
         )
     ]
     sequential = [
-        (float(each.number), _one(1000 * total)) for each in whole if (total := _beside(each.blocks)) is not None
+        (float(each.number), Interval.of([1000 * total])) for each in whole if (total := _beside(each.blocks)) is not None
     ]
     if sequential:
         series.append(Series("one by one", sequential, REFERENCE))

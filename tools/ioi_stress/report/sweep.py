@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ioi_stress.figures import FIGURES
 from ioi_stress.interval import Interval
 from ioi_stress.report import verdicts
-from ioi_stress.report.again import block, sweep_command
+from ioi_stress.report.again import as_pasted, sweep_command
 from ioi_stress.report.bars import strip
 from ioi_stress.report.cells import heading, shown
 from ioi_stress.report.lines import IDEAL, REFERENCE, Series, line_chart
-from ioi_stress.report.machine import machine_section
-from ioi_stress.report.markup import Child, Markup, tag
-from ioi_stress.report.page import definitions, folded, page, section, table
+from ioi_stress.report.machine import machine_facts_shown
+from ioi_stress.report.page import page
+from ioi_stress.report.rendering import render
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.file import columns_of
 from ioi_stress.sweeps.rows import Row, as_text
@@ -34,6 +34,9 @@ from ioi_stress.sweeps.series import (
     shown as short,
 )
 from ioi_stress.text import counted, significant
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 RAW_ROWS = 3_000
 """In one page: more are left to the CSV."""
@@ -64,46 +67,55 @@ def sweep_page(sweep: Sweep, machine: Mapping[str, Any] | None = None) -> str:
     known."""
     names = ", ".join(sorted({row["workload"] for row in sweep.rows})) or "nothing"
     title = f"{names}: sweep of {counted(len(sweep.points()), 'point')}, {counted(len(sweep), 'row')}"
-    parts = (
-        [section("figures", "Figures", _figures(sweep)), _points(sweep), _raw(sweep), _machine(sweep, machine)]
-        if sweep.rows
-        else []
+    measured: dict[str, Any] = {}
+    if sweep.rows:
+        measured = {
+            "figures": _figures(sweep),
+            "points": _points(sweep),
+            "raw": _raw(sweep),
+            "machine": None if machine is None else machine_facts_shown(machine),
+            "machines": _machines(sweep),
+        }
+    return page(
+        "sweep.html",
+        title=title,
+        verdicts=verdicts.of_sweep(sweep),
+        axes=_axes(sweep),
+        command=as_pasted(sweep_command(sweep)),
+        measured=bool(measured),
+        **measured,
     )
-    return page(f"{title} \u2013 ioi-stress", [_header(sweep, title), tag("main", parts)])
 
 
-def _header(sweep: Sweep, title: str) -> Markup:
-    axes = [
+def _axes(sweep: Sweep) -> list[tuple[str, str]]:
+    return [
         (name.replace("_", " "), ", ".join(map(shown, values_of(sweep.rows, name))))
         for name in sweep.point_columns
         if sweep.rows
     ]
-    again = block(
-        sweep_command(sweep),
-        "Its rows do not say which command line they are of: a program made the workload, or not every point is there "
-        "yet.",
-    )
-    links = [("figures", "Figures"), ("points", "Points"), ("raw", "Every row"), ("machine", "Machine")]
-    nav = (
-        tag("nav", [tag("a", name, href=f"#{identity}") for identity, name in links], aria_label="sections")
-        if sweep.rows
-        else None
-    )
-    return tag("header", tag("h1", title), verdicts.of_sweep(sweep), definitions(axes), again, nav)
 
 
-def _figures(sweep: Sweep) -> list[Markup]:
+@dataclass(frozen=True)
+class _Part:
+    """Figures against one thing. charts: groups of them, one of each kind."""
+
+    title: str
+    charts: Sequence[Sequence[Markup]]
+    left_out: str = ""
+
+
+def _figures(sweep: Sweep) -> list[_Part]:
     """Against every column of numbers that varies; what else does becomes series and panels."""
     rows = sweep.rows
     against = [
         name for name in varying(rows) if all(isinstance(value, (int, float)) for value in values_of(rows, name))
     ]
     if not against:
-        return [_categories(sweep)]
-    return [part for x in against for part in _against(rows, x)]
+        return [_Part("", [[_categories(sweep)]])]
+    return [_against(rows, x) for x in against]
 
 
-def _against(rows: Sequence[Row], x: str) -> list[Markup]:
+def _against(rows: Sequence[Row], x: str) -> _Part:
     others = varying(rows, x)
     few = [name for name in others if len(values_of(rows, name)) <= SERIES_MAX]
     by = max(few, key=lambda name: len(values_of(rows, name)), default=None)
@@ -115,7 +127,7 @@ def _against(rows: Sequence[Row], x: str) -> list[Markup]:
             panels.append(
                 (", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in zip(rest, values)), chosen)
             )
-    parts = [tag("h3", f"Against {_name(x)}")]
+    charts = []
     for kind in _kinds(rows, x):
         drawn = [
             (f"{kind.title}, {name}" if name else kind.title, _series(chosen, x, by, kind))
@@ -124,16 +136,16 @@ def _against(rows: Sequence[Row], x: str) -> list[Markup]:
         high = max(
             (interval.high for _, series in drawn for each in series for _, interval in each.points), default=0.0
         )
-        charts = [
-            line_chart(series, title=title, x=_name(x), y=kind.y, by=_name(by or ""), high=high)
-            for title, series in drawn
-            if series
-        ]
-        parts.append(tag("div", charts, class_="charts"))
-    if len(panels) > _PANELS:
-        left_out = f"{len(panels) - _PANELS:,} more panels are left out: ioi-stress plot --where draws what is chosen."
-        parts.append(tag("p", left_out, class_="soft"))
-    return parts
+        charts.append(
+            [
+                line_chart(series, title=title, x=_name(x), y=kind.y, by=_name(by or ""), high=high)
+                for title, series in drawn
+                if series
+            ]
+        )
+    more = len(panels) - _PANELS
+    left_out = f"{more:,} more panels are left out: ioi-stress plot --where draws what is chosen." if more > 0 else ""
+    return _Part(f"Against {_name(x)}", charts, left_out)
 
 
 def _name(column: str) -> str:
@@ -167,12 +179,8 @@ def _series(rows: Sequence[Row], x: str, by: str | None, kind: _Kind) -> list[Se
     if kind.title == "Speed-up":
         places = [place for each in series for place, _ in each.points if place >= 1]
         if places:
-            series.append(Series("as many as workers", [(place, _one(place)) for place in sorted(set(places))], IDEAL))
+            series.append(Series("as many as workers", [(place, Interval.of([place])) for place in sorted(set(places))], IDEAL))
     return series
-
-
-def _one(value: float) -> Interval:
-    return Interval(value, value, value, 1, 0.0)
 
 
 def _categories(sweep: Sweep) -> Markup:
@@ -195,12 +203,12 @@ def _categories(sweep: Sweep) -> Markup:
     )
 
 
-def _points(sweep: Sweep) -> Markup:
+def _points(sweep: Sweep) -> dict[str, Any]:
     summary = sweep.summary()
     columns = [name for name in sweep.point_columns if len({line[name] for line in summary}) > 1] or ["workload"]
     points = list(sweep.points().values())
     figures = [name for name in _COLUMNS if any(line[name] is not None for line in summary)]
-    lines: list[list[Child]] = []
+    lines = []
     for line, rows in zip(summary, points):
         throughput = line["transactions_per_second"]
         drawn = (
@@ -224,40 +232,26 @@ def _points(sweep: Sweep) -> Markup:
         "throughput of each",
         "mode",
     ]
-    about = (
-        "Medians, and in parentheses the interval that holds the true median: with 95 % from six repetitions on, below "
-        "that from the least to the greatest."
-    )
-    return section(
-        "points", "Points", tag("p", about, class_="about"), table(heads, lines, (0, len(heads) - 2, len(heads) - 1))
-    )
+    return {"heads": heads, "rows": lines, "left": (0, len(heads) - 2, len(heads) - 1)}
 
 
-def _interval(interval: Interval | None) -> Child:
+def _interval(interval: Interval | None) -> str | Markup:
     if interval is None:
         return "\u2013"
-    around = f"({significant(interval.low)} to {significant(interval.high)})" if interval.low < interval.high else None
-    return [
-        significant(interval.median),
-        " " if around else None,
-        tag("span", around, class_="soft") if around else None,
-    ]
+    around = f"({significant(interval.low)} to {significant(interval.high)})" if interval.low < interval.high else ""
+    return render("median.html", median=significant(interval.median), around=around)
 
 
-def _raw(sweep: Sweep) -> Markup:
+def _raw(sweep: Sweep) -> dict[str, Any]:
     names = columns_of(sweep.parameters)
     lines = [[_cell(name, row[name]) for name in names] for row in sweep.rows[:RAW_ROWS]]
-    left_out = f"The first {RAW_ROWS:,} of {len(sweep):,}: the CSV has all of them. " if len(sweep) > RAW_ROWS else ""
-    about = tag("p", f"{left_out}Times are seconds; in the order in which they were measured.", class_="soft")
-    return section(
-        "raw",
-        "Every row",
-        folded(
-            f"All that was measured, raw ({counted(len(lines), 'row')})",
-            about,
-            table([name.replace("_", " ") for name in names], lines, (), "raw"),
-        ),
-    )
+    more = len(sweep) > RAW_ROWS
+    return {
+        "shown": counted(len(lines), "row"),
+        "left_out": f"The first {RAW_ROWS:,} of {len(sweep):,}: the CSV has all of them. " if more else "",
+        "columns": [name.replace("_", " ") for name in names],
+        "rows": lines,
+    }
 
 
 def _cell(name: str, value: Any) -> str:
@@ -268,10 +262,7 @@ def _cell(name: str, value: Any) -> str:
     )
 
 
-def _machine(sweep: Sweep, facts: Mapping[str, Any] | None) -> Markup:
+def _machines(sweep: Sweep) -> str:
     machines = sorted({row["machine"] for row in sweep.rows})
-    if facts is not None:
-        return machine_section(facts)
     where = counted(len(machines), "machine")
-    about = f"Measured on {where}, of which the rows keep no more than a mark: {', '.join(machines)}."
-    return section("machine", "Machine", tag("p", about))
+    return f"Measured on {where}, of which the rows keep no more than a mark: {', '.join(machines)}."

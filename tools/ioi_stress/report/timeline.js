@@ -10,7 +10,6 @@
   const L = data.layout;
   const LEAST = 200; // nanoseconds across the whole picture
   const LABELS = 500;
-  const ARROWS = 200;
   const STEP = 1.6; // of one zoom
   const UNITS = [
     [1e9, "s"],
@@ -52,7 +51,7 @@
   const x = (time) => L.left + ((time - view[0]) / (view[1] - view[0])) * (right() - L.left);
   const time = (place) => view[0] + ((place - L.left) / (right() - L.left)) * (view[1] - view[0]);
   const clipped = (time) => Math.max(L.left - 2, Math.min(right() + 2, x(time)));
-  const middle = (worker) => L.top + (worker + 0.55) * L.lane;
+  const middle = (worker) => L.first + worker * L.lane;
   const digits = (number) => number.toFixed(1);
   const what = (code) => (code >= 0 ? code % 16 : (-code - 1) % 16);
   const many = (code) => (code >= 0 ? 1 : Math.floor((-code - 1) / 16));
@@ -169,7 +168,7 @@
     const arrows = data.aborts.filter(
       (abort) => abort[7] >= 0 && Math.max(abort[7], abort[9]) >= view[0] && Math.min(abort[7], abort[9]) <= view[1],
     );
-    if (arrows.length <= ARROWS) {
+    if (arrows.length <= L.arrows) {
       for (const abort of arrows)
         drawn.push(element("path", { d: arrow(abort), class: "arrow", "marker-end": "url(#timeline-arrow)" }));
     }

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ioi_exec.block.record import EventKind
 from ioi_stress.keys import readable
-from ioi_stress.report.lanes import BLANK, HEIGHTS, LETTER, STYLES, Layout
+from ioi_stress.report.lanes import LETTER, Layout
+from ioi_stress.trace.looks import ARROWS, LOOKS
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import CLASSES, IDLE, WAKING, Ints, Timeline
 from ioi_stress.trace.watermark import watermark
@@ -49,7 +49,6 @@ def timeline_data(timeline: Timeline, segments: Segments, begin: int, end: int, 
     times, values = watermark(timeline)
     step = -(-len(times) // _SAMPLES)
     times, values = (np.append(each[:-1:step], each[-1]) for each in (times, values))
-    solo = timeline.spans[timeline.spans["kind"] == EventKind.SOLO]
     return {
         "begin": begin,
         "end": end,
@@ -61,14 +60,16 @@ def timeline_data(timeline: Timeline, segments: Segments, begin: int, end: int, 
             "bar": layout.bar,
             "bottom": layout.bottom,
             "height": layout.height,
+            "first": layout.middle(0),
             "letter": LETTER,
+            "arrows": ARROWS,
         },
-        "classes": [[name, STYLES[name], 0 if name in BLANK else HEIGHTS[name]] for name in CLASSES],
+        "classes": [[name, LOOKS[name].style, LOOKS[name].height] for name in CLASSES],
         "merged": below,
         "lanes": lanes,
         "causes": causes,
         "water": [np.diff(times, prepend=0).tolist(), np.diff(values, prepend=0).tolist()],
-        "solo": [[int(each[name]) for name in ("worker", "start", "end")] for each in solo],
+        "solo": [[int(each[name]) for name in ("worker", "start", "end")] for each in timeline.alone],
         "aborts": _aborts(timeline, keys),
         "abortsLeftOut": max(len(timeline.aborts) - ABORTS, 0),
         "keys": keys.names,

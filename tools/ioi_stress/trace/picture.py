@@ -12,44 +12,14 @@ from typing import Any
 import numpy as np
 
 from ioi_exec import InputError
-from ioi_exec.block.record import EventKind
+from ioi_stress.trace.looks import ARROWS, LOOKS, MARK, SINGLY, Look
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.text import time_unit
-from ioi_stress.trace.timeline import (
-    ABORTED,
-    AGAIN,
-    CLASSES,
-    CUT,
-    EXECUTIONS,
-    FETCHING,
-    FIRST,
-    IDLE,
-    OTHER,
-    VALIDATING,
-    WAITING,
-    WAKING,
-    Timeline,
-)
+from ioi_stress.trace.timeline import CLASSES, WAKING, Timeline
 from ioi_stress.trace.watermark import watermark
 
 SUFFIXES = (".png", ".svg", ".pdf")
-# Told apart by people who see few colours, and in grey.
-COLORS = {
-    FIRST: "#4a86b8",
-    AGAIN: "#f0b03f",
-    ABORTED: "#cf4a2c",
-    CUT: "#8c2d5a",
-    VALIDATING: "#2f9e77",
-    FETCHING: "#a58fd0",
-    WAITING: "#ffffff",
-    IDLE: "#f3f3f1",
-    WAKING: "#ffffff",
-    OTHER: "#dcdcd8",
-}
-HATCHES = {WAITING: "/////", CUT: "xxxx"}
-_ARROW, _INK = "#7a1f12", "#333333"
-_SINGLY = 1_200  # pieces
-_ARROWS = 250
+_INK = "#333333"
 _COLUMNS = 1_400
 _BAR = 0.72  # of a lane's height
 
@@ -92,6 +62,15 @@ def check_picture(path: str | Path) -> None:
         raise InputError("pictures need matplotlib: pip install 'ioi-exec[stress]'") from None
 
 
+def _hatch(look: Look) -> str | None:
+    return look.hatch.matplotlib if look.hatch else None
+
+
+def _edge(look: Look) -> str:
+    """What matplotlib draws a hatch with, too."""
+    return look.hatch.lines.light if look.hatch else "white"
+
+
 class _Drawing:
     def __init__(self, timeline: Timeline, begin: int, end: int, above: Any, below: Any) -> None:
         self._timeline, self._begin, self._end = timeline, begin, end
@@ -119,7 +98,7 @@ class _Drawing:
         segments = Segments.of(self._timeline)
         inside = (segments.end > self._begin) & (segments.start < self._end)
         notes = []
-        if inside.sum() <= _SINGLY:
+        if inside.sum() <= SINGLY:
             self._singly(segments, inside)
         else:
             self._merged(segments)
@@ -133,8 +112,8 @@ class _Drawing:
 
     def _solo(self) -> None:
         """A line under what was done alone at the watermark."""
-        spans = self._timeline.spans
-        alone = spans[(spans["kind"] == EventKind.SOLO) & (spans["start"] < self._end) & (spans["end"] > self._begin)]
+        alone = self._timeline.alone
+        alone = alone[(alone["start"] < self._end) & (alone["end"] > self._begin)]
         if len(alone):
             self._marks.add("solo")
             at = alone["worker"] + _BAR / 2 + 0.06
@@ -145,23 +124,23 @@ class _Drawing:
 
         for what, name in enumerate(CLASSES):
             chosen = inside & (segments.what == what)
-            if not chosen.any() or name in (IDLE, WAKING, OTHER):
+            if not chosen.any() or not LOOKS[name].height:
                 continue
             self._shown.add(name)
-            height = _BAR if name in EXECUTIONS else _BAR * (0.8 if name == WAITING else 0.5)
+            look, height = LOOKS[name], _BAR * LOOKS[name].height
             wide = (
                 segments.end - segments.start > (self._end - self._begin) / 300
             )  # an edge would hide what is narrower
             for some, edge in (
-                (chosen & wide, "#8a8a8a" if name == WAITING else "white"),
-                (chosen & ~wide, COLORS[name]),
+                (chosen & wide, _edge(look)),
+                (chosen & ~wide, look.ground.light),
             ):
                 left, right = segments.start[some] / self._unit, segments.end[some] / self._unit
                 top, bottom = segments.worker[some] - height / 2, segments.worker[some] + height / 2
                 corners = np.stack((left, top, left, bottom, right, bottom, right, top), axis=1).reshape(-1, 4, 2)
                 self._below.add_collection(
                     PolyCollection(
-                        list(corners), facecolor=COLORS[name], hatch=HATCHES.get(name), linewidth=0.5, edgecolor=edge
+                        list(corners), facecolor=look.ground.light, hatch=_hatch(look), linewidth=0.5, edgecolor=edge
                     )
                 )
         self._names(segments, inside)
@@ -169,10 +148,7 @@ class _Drawing:
     def _names(self, segments: Segments, inside: Any) -> None:
         """Numbers of transactions, each in the longest piece of its execution, where there is room."""
         first, last = np.maximum(segments.start, self._begin), np.minimum(segments.end, self._end)
-        executed = np.flatnonzero(inside & np.isin(segments.what, [CLASSES.index(name) for name in EXECUTIONS]))
-        order = executed[np.argsort((first - last)[executed], kind="stable")]
-        _, longest = np.unique(segments.span[order], return_index=True)
-        for piece in order[longest].tolist():
+        for piece in segments.longest(inside, last - first).tolist():
             tx = int(self._timeline.spans["tx"][segments.span[piece]])
             name = "end" if tx == self._timeline.record.transactions else str(tx)
             if (last[piece] - first[piece]) * 150 > (self._end - self._begin) * (len(name) + 0.6):
@@ -183,7 +159,7 @@ class _Drawing:
                     ha="center",
                     va="center",
                     fontsize=7.5,
-                    color=_INK if CLASSES[segments.what[piece]] == AGAIN else "white",
+                    color=LOOKS[CLASSES[segments.what[piece]]].text.light,
                 )
 
     def _merged(self, segments: Segments) -> None:
@@ -194,19 +170,20 @@ class _Drawing:
             for what, name in enumerate(CLASSES):
                 if not shares[worker, what].any():
                     continue
+                look = LOOKS[name]
+                top = bottom - shares[worker, what] * _BAR  # the axis points down
                 if name != WAKING:
                     self._shown.add(name)
-                top = bottom - shares[worker, what] * _BAR  # the axis points down
-                self._below.fill_between(
-                    edges,
-                    np.append(bottom, bottom[-1]),
-                    np.append(top, top[-1]),
-                    step="post",
-                    facecolor=COLORS[name],
-                    linewidth=0,
-                    hatch=HATCHES[name] if name == WAITING else None,
-                    edgecolor="#8a8a8a",
-                )
+                    self._below.fill_between(
+                        edges,
+                        np.append(bottom, bottom[-1]),
+                        np.append(top, top[-1]),
+                        step="post",
+                        facecolor=look.ground.light,
+                        linewidth=0,
+                        hatch=_hatch(look) if look.height < 1 else None,  # it would hide the colour of narrow columns
+                        edgecolor=_edge(look),
+                    )
                 bottom = top
 
     def _aborts(self) -> list[str]:
@@ -216,9 +193,9 @@ class _Drawing:
         if not len(inside):
             return []
         self._marks.add("abort")
-        if len(inside) > _ARROWS:
+        if len(inside) > ARROWS:
             top = timeline.aborts["worker"][inside] - _BAR / 2 - 0.07
-            self._below.scatter(at[inside] / self._unit, top, marker="|", s=14, linewidths=0.4, color=_ARROW, zorder=4)
+            self._below.scatter(at[inside] / self._unit, top, marker="|", s=14, linewidths=0.4, color=MARK.light, zorder=4)
             return [f"{len(inside):,} aborts: too many for arrows"]
         self._below.scatter(
             at[inside] / self._unit,
@@ -226,7 +203,7 @@ class _Drawing:
             marker="v",
             s=16,
             linewidths=0,
-            color=_ARROW,
+            color=MARK.light,
             zorder=4,
         )
         for abort in inside.tolist():
@@ -250,7 +227,7 @@ class _Drawing:
                 connectionstyle=f"arc3,rad={-0.25 if target[1] != source[1] else 0.4}",
                 arrowstyle="-|>,head_length=3,head_width=1.6",
                 linewidth=0.8,
-                color=_ARROW,
+                color=MARK.light,
                 alpha=0.85,
                 zorder=5,
                 clip_on=True,
@@ -280,9 +257,9 @@ class _Drawing:
 
         handles: list[Any] = [
             Patch(
-                facecolor=COLORS[name],
-                hatch=HATCHES.get(name),
-                edgecolor="#8a8a8a" if name == WAITING else "white",
+                facecolor=LOOKS[name].ground.light,
+                hatch=_hatch(LOOKS[name]),
+                edgecolor=_edge(LOOKS[name]),
                 label=name,
             )
             for name in CLASSES
@@ -291,9 +268,9 @@ class _Drawing:
         if "solo" in self._marks:
             handles.append(Line2D([], [], color=_INK, linewidth=2.0, label="alone"))
         if "abort" in self._marks:
-            handles.append(Line2D([], [], color=_ARROW, marker="v", linestyle="", markersize=4, label="abort"))
+            handles.append(Line2D([], [], color=MARK.light, marker="v", linestyle="", markersize=4, label="abort"))
         if "arrow" in self._marks:
-            handles.append(Line2D([], [], color=_ARROW, linewidth=0.9, label="write that ended an execution"))
+            handles.append(Line2D([], [], color=MARK.light, linewidth=0.9, label="write that ended an execution"))
         figure.legend(
             handles=handles,
             loc="outside upper right",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ioi_stress.trace.timeline import CLASSES, OTHER, WAKING, Ints, Timeline
+from ioi_stress.trace.timeline import CLASSES, EXECUTIONS, OTHER, WAKING, Ints, Timeline
 
 _OTHER = CLASSES.index(OTHER)
 
@@ -56,6 +56,15 @@ class Segments:
         what = np.append(timeline.what, CLASSES.index(WAKING))[found[:, 3]]
         found, what = found[what != _OTHER], what[what != _OTHER]
         return cls(found[:, 0], found[:, 1], found[:, 2], what, found[:, 3])
+
+    def longest(self, inside: npt.NDArray[np.bool_], shown: Ints) -> Ints:
+        """Of every execution the piece in which its number has most room, of those that are `inside`. shown: how much is
+        seen of each piece."""
+        executed = np.flatnonzero(inside & np.isin(self.what, [CLASSES.index(name) for name in EXECUTIONS]))
+        order = executed[np.argsort(-shown[executed], kind="stable")]
+        _, first = np.unique(self.span[order], return_index=True)
+        longest: Ints = order[first]
+        return longest
 
     def shares(self, workers: int, begin: int, end: int, columns: int) -> npt.NDArray[np.float64]:
         """(worker, class, column): the share of its time, of `columns` equal parts of [begin, end); the classes add up

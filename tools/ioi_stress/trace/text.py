@@ -7,43 +7,18 @@ import numpy as np
 
 from ioi_exec.block.record import EventKind
 from ioi_stress.text import round_step
+from ioi_stress.trace.looks import LOOKS
 from ioi_stress.trace.segments import Segments
-from ioi_stress.trace.timeline import (
-    ABORTED,
-    AGAIN,
-    CLASSES,
-    CUT,
-    FETCHING,
-    FIRST,
-    IDLE,
-    OTHER,
-    VALIDATING,
-    WAITING,
-    WAKING,
-    Timeline,
-)
+from ioi_stress.trace.timeline import CLASSES, Timeline
 from ioi_stress.trace.watermark import watermark
 
-GLYPHS = {
-    FIRST: "\u2588",
-    AGAIN: "\u2593",
-    ABORTED: "\u2592",
-    CUT: "\u2591",
-    VALIDATING: "v",
-    FETCHING: "f",
-    WAITING: "~",
-    IDLE: " ",
-    WAKING: " ",
-    OTHER: ".",
-}
-ASCII = {**GLYPHS, FIRST: "#", AGAIN: "+", ABORTED: "x", CUT: "-"}
 _LABEL = 10
 
 
 def drawn(timeline: Timeline, begin: int, end: int, width: int, *, ascii_only: bool = False) -> str:
     """Lines of at most `width` characters (no less than 40). Each column shows what took most of its time."""
     columns = max(width, 40) - _LABEL
-    glyphs = ASCII if ascii_only else GLYPHS
+    glyphs = {name: look.ascii if ascii_only else look.glyph for name, look in LOOKS.items()}
     workers = timeline.record.workers
     shares = Segments.of(timeline).shares(workers, begin, end, columns)
     most = shares.argmax(axis=1)

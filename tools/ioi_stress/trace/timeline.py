@@ -117,10 +117,15 @@ class Timeline:
         found[OTHER] = np.full(workers, self.duration, np.int64) - known
         return found
 
+    @cached_property
+    def alone(self) -> Events:
+        """The spans in which one worker ran alone at the watermark."""
+        alone: Events = self.spans[self.spans["kind"] == EventKind.SOLO]
+        return alone
+
     def solo(self) -> int:
         """Nanoseconds in which one worker ran alone at the watermark."""
-        alone = self.spans[self.spans["kind"] == EventKind.SOLO]
-        return int((alone["end"] - alone["start"]).sum())
+        return int((self.alone["end"] - self.alone["start"]).sum())
 
     def counts(self) -> dict[str, int]:
         """How many of each there were."""

@@ -50,3 +50,12 @@ def test_a_source_distribution_has_what_is_not_in_the_wheel() -> None:
     assert all((ROOT / name).exists() for name in named)
     at_the_top = {path.name for path in ROOT.iterdir() if path.suffix == ".md" and path.name != "README.md"}
     assert at_the_top | {"docs", "examples", "tests", "tools", "Makefile", "storage/README.md"} <= named
+
+
+def test_everything_a_page_is_made_of_is_in_the_wheel() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = [each.strip() for each in config["options.package_data"]["ioi_stress.report"].split(",")]
+    folder = HOMES["ioi_stress"] / "report"
+    there = {path for path in folder.rglob("*") if path.suffix in (".css", ".html", ".js")}
+    assert len(there) > 10 and there <= {path for pattern in patterns for path in folder.glob(pattern)}

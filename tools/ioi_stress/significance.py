@@ -4,7 +4,7 @@ A figure is compared by a permutation test: were A and B the same, any of their 
 other's, so the difference found must be greater than nearly all of those that come out when repetitions are dealt out
 anew. Nothing is assumed about how measurements are distributed. The statistic is that of Yuen (1974): the difference of
 the trimmed means (a fifth off each end, so that single repetitions that something else slowed down do not decide) over
-its standard error.
+its standard error. SciPy deals, and draws for the bootstrap; the statistic and what is made of many figures are here.
 
 With eleven figures tested at 5 % each, half of all comparisons of a thing with itself would show some difference. So
 the chance of even one false difference among all figures is held to the level, by the step-down maxT procedure of
@@ -15,12 +15,13 @@ do. (Holm's needs p < 0.05/11, which five repetitions cannot reach.)
 
 from __future__ import annotations
 
-from itertools import combinations
 from math import comb
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from ioi_exec import InputError
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 LEVEL = 0.05
@@ -28,7 +29,6 @@ DEALINGS = 9_999
 RESAMPLES = 9_999
 TRIMMED = 0.2
 TRIMMED_FROM = 8  # repetitions; of fewer all count: of three or four that are left, the standard error is chance
-
 
 
 def can_show(n: int, m: int, level: float = LEVEL) -> bool:
@@ -44,28 +44,33 @@ def adjusted_p(a: Floats, b: Floats, seed: int = 0, dealings: int = DEALINGS) ->
     a, b: (repetitions, figures). All dealings are tried if there are at most `dealings`, else so many, chosen by
     `seed`, beside the one found (which makes the p-value valid, not approximately so). Same arguments, same result.
     """
-    n, pooled = len(a), np.concatenate([a, b])
-    dealt = _dealings(n, len(b), seed, dealings)
-    found = np.column_stack(
-        [_statistics(_scaled(column), dealt, n) for column in pooled.T]
-    )  # (dealings, figures); row 0 is as found
-    order = np.argsort(found[0])  # the least first: each is compared with the greatest of itself and those before it
-    greatest = np.maximum.accumulate(found[:, order], axis=1)
-    reached = (greatest >= found[0, order] * (1 - 1e-9)).mean(axis=0)
-    p = np.empty(pooled.shape[1])
+    pooled = np.array([_scaled(column) for column in np.concatenate([a, b]).T])  # (figures, repetitions)
+    dealt = _stats().permutation_test(
+        (pooled[:, : len(a)], pooled[:, len(a) :]),
+        _statistics,
+        vectorized=True,
+        n_resamples=dealings,
+        alternative="greater",
+        axis=-1,
+        rng=np.random.default_rng(seed),
+    )
+    found, every = dealt.statistic, dealt.null_distribution  # (figures,), (dealings, figures): each dealing is of all figures
+    if len(every) < comb(len(a) + len(b), len(a)):
+        every = np.vstack([found, every])
+    order = np.argsort(found)  # the least first: each is compared with the greatest of itself and those before it
+    greatest = np.maximum.accumulate(every[:, order], axis=1)
+    reached = (greatest >= found[order] * (1 - 1e-9)).mean(axis=0)
+    p = np.empty(len(found))
     p[order] = np.maximum.accumulate(reached[::-1])[::-1]  # never smaller than that of a figure that differs more
     return p
 
 
-def _dealings(n: int, m: int, seed: int, most: int) -> npt.NDArray[np.intp]:
-    """(dealings, n + m): permutations of the repetitions, the first n of which become A; the first is as it was."""
-    every = np.arange(n + m)
-    if comb(n + m, n) <= most + 1:
-        chosen = np.array(list(combinations(range(n + m), n)), dtype=np.intp)  # begins with 0, 1, ... n - 1
-        others = np.array([np.setdiff1d(every, row, assume_unique=True) for row in chosen])
-        return np.concatenate([chosen, others], axis=1)
-    shuffled = np.random.default_rng(seed).permuted(np.tile(every, (most, 1)), axis=1)
-    return np.concatenate([every[None], shuffled])
+def _stats() -> Any:
+    try:
+        import scipy.stats  # most of a second, which only comparing takes
+    except ImportError:
+        raise InputError("comparing needs SciPy: pip install 'ioi-exec[stress]'") from None
+    return scipy.stats
 
 
 def _scaled(column: Floats) -> Floats:
@@ -76,9 +81,9 @@ def _scaled(column: Floats) -> Floats:
     return values / (np.abs(values).max() or 1.0)
 
 
-def _statistics(values: Floats, dealt: npt.NDArray[np.intp], n: int) -> Floats:
-    mean_a, square_a = _trimmed(values[dealt[:, :n]])
-    mean_b, square_b = _trimmed(values[dealt[:, n:]])
+def _statistics(a: Floats, b: Floats, axis: int = -1) -> Floats:
+    """Of the last axis, which is the only one it is asked for."""
+    (mean_a, square_a), (mean_b, square_b) = _trimmed(a), _trimmed(b)
     difference, error = np.abs(mean_a - mean_b), np.sqrt(square_a + square_b)
     difference[difference < 1e-12] = 0.0
     error[error < 1e-12] = 1e-12  # a figure that never varies: any difference is a large one
@@ -88,15 +93,15 @@ def _statistics(values: Floats, dealt: npt.NDArray[np.intp], n: int) -> Floats:
 
 def _trimmed(groups: Floats) -> tuple[Floats, Floats]:
     """Of every row: the trimmed mean, and the square of its standard error, from the Winsorized variance."""
-    n = groups.shape[1]
+    n = groups.shape[-1]
     cut = int(TRIMMED * n) if n >= TRIMMED_FROM else 0
-    kept = np.sort(groups, axis=1)[:, cut : n - cut]
-    ends = cut * (kept[:, :1] ** 2 + kept[:, -1:] ** 2), cut * (kept[:, :1] + kept[:, -1:])
-    mean = ((kept.sum(axis=1, keepdims=True) + ends[1]) / n)[:, 0]
-    square = ((kept**2).sum(axis=1, keepdims=True) + ends[0])[:, 0]
+    kept = np.sort(groups, axis=-1)[..., cut : n - cut]
+    least, most = kept[..., 0], kept[..., -1]
+    mean = (kept.sum(axis=-1) + cut * (least + most)) / n
+    square = (kept**2).sum(axis=-1) + cut * (least**2 + most**2)
     winsorized = np.maximum(square - n * mean**2, 0.0)  # (n - 1) times the variance
     h = n - 2 * cut
-    return kept.mean(axis=1), winsorized / (h * (h - 1))
+    return kept.mean(axis=-1), winsorized / (h * (h - 1))
 
 
 def change_of_medians(
@@ -106,8 +111,24 @@ def change_of_medians(
     drawn from each with replacement, again and again; the interval holds the middle `confidence` of what comes out
     (Efron's percentiles).
     With few repetitions it is somewhat too narrow, which is why it alone never decides that there is a difference."""
-    generator = np.random.default_rng(seed)
-    of_a, of_b = (np.median(generator.choice(each, (resamples, len(each))), axis=1) for each in (a, b))
+    of_a, of_b = _drawn_medians(a, b, seed, resamples)
     changes = of_b / np.where(of_a == 0, np.nan, of_a) if ratio else of_b - of_a
     low, high = np.nanquantile(changes, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def _drawn_medians(a: Floats, b: Floats, seed: int, resamples: int) -> Floats:
+    """(2, resamples): medians of what is drawn from A and from B."""
+    several = [each for each in (a, b) if len(each) > 1]  # from one repetition there is nothing else to draw
+    if not several:
+        return np.stack([a, b])
+
+    def medians(*drawn: Floats, axis: int = -1) -> Floats:
+        each = iter(drawn)
+        found = (np.median(next(each), axis=axis) if len(given) > 1 else given[0] for given in (a, b))
+        return np.stack(np.broadcast_arrays(*found))
+
+    rng = np.random.default_rng(seed)
+    drawn = _stats().bootstrap(several, medians, n_resamples=resamples, vectorized=True, method="percentile", rng=rng)
+    distribution: Floats = drawn.bootstrap_distribution
+    return distribution

@@ -10,8 +10,8 @@ import pytest
 from simulated_schedule import Tx, random_block, simulate
 
 from ioi_exec import InputError
-from ioi_stress.trace.picture import check_picture, write_picture
 from ioi_stress.trace.looks import LOOKS
+from ioi_stress.trace.picture import check_picture, write_picture
 from ioi_stress.trace.text import drawn
 from ioi_stress.trace.timeline import ABORTED, AGAIN, FIRST, Timeline
 

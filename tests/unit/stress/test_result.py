@@ -50,6 +50,19 @@ def test_an_interval_is_as_confident_as_it_says(n: int) -> None:
         assert abs(held / rounds - share) < 5 * (share * (1 - share) / rounds) ** 0.5 + 0.001
 
 
+@pytest.mark.parametrize("n", [*range(6, 80), 500])
+def test_intervals_are_those_of_scipy(n: int) -> None:
+    """Which has none of fewer than six, and does not say how confident its own are."""
+    stats = pytest.importorskip("scipy.stats")
+    measured = [random.Random(1000 * n + i).expovariate(1) for i in range(n)]
+    for confidence in (0.9, 0.95):
+        interval = Interval.of(measured, confidence)
+        found = stats.quantile_test(measured, q=0.5, p=0.5).confidence_interval(confidence)
+        assert (interval.low, interval.high) == (found.low, found.high)
+        below = sorted(measured).index(interval.low)
+        assert interval.confidence == pytest.approx(1 - 2 * stats.binom.cdf(below, n, 0.5), abs=1e-12)
+
+
 def test_intervals_by_hand() -> None:
     assert Interval.of([3.0]) == Interval(3.0, 3.0, 3.0, 1, 0.0)
     assert Interval.of([5, 1, 2, 4, 3]) == Interval(3, 1, 5, 5, 0.9375)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ioi_exec import InputError
 from ioi_stress.significance import LEVEL, adjusted_p, can_show, change_of_medians
 
 FIGURES = 11
@@ -78,3 +83,58 @@ def test_the_interval_of_a_ratio_holds_it(n: int) -> None:
 def test_a_difference_instead_of_a_ratio() -> None:
     zero, some = np.zeros(9), np.full(9, 0.25)
     assert change_of_medians(zero, some, ratio=False) == (0.25, 0.25)
+
+
+RECORDED: list[tuple[tuple[int, int], list[float] | None, tuple[float, float], tuple[float, float]]] = [
+    ((1, 6), None, (0.8935932985068157, 1.0694358420691563), (-0.11437920955605452, 0.08142577245311844)),
+    (
+        (4, 4),
+        [0.6571428571428571, 0.6571428571428571, 0.5428571428571428],
+        (0.9048319745567468, 1.1840164953229546),
+        (-0.10200034965740867, 0.21746251200180655),
+    ),
+    (
+        (5, 6),
+        [0.170995670995671, 0.37662337662337664, 0.19480519480519481],
+        (0.9581739556689924, 1.2710037224858124),
+        (-0.12022534182781108, 0.21281015964107342),
+    ),
+    ((10, 10), [0.2645, 0.2645, 0.1868], (0.9686082912918306, 1.1948268961877748), (-0.07248200691396223, 0.2227794627770021)),
+    ((3, 40), [0.4311, 0.4311, 0.3477], (0.9522060249527445, 1.2335895269176875), (-0.05896440397739888, 0.204750276436659)),
+]
+"""What came out before SciPy dealt and drew: of exact tests, of sampled ones, and of a single repetition."""
+
+
+@pytest.mark.parametrize("sizes, p, ratio, difference", RECORDED, ids=[f"{n}-{m}" for (n, m), *_ in RECORDED])
+def test_answers_stay_what_they_were(
+    sizes: tuple[int, int], p: list[float] | None, ratio: tuple[float, float], difference: tuple[float, float]
+) -> None:
+    n, m = sizes
+    numbers = np.arange(n + m)
+    values = np.exp(0.1 * np.sin(np.outer(numbers * numbers + 1, [1, 2, 3])))
+    a, b = values[:n], 1.07 * values[n:]
+    if p is not None:
+        assert adjusted_p(a, b, 1).tolist() == pytest.approx(p, rel=1e-9)
+    assert change_of_medians(a[:, 0], b[:, 0], ratio=True, seed=1) == pytest.approx(ratio, rel=1e-9)
+    assert change_of_medians(a[:, 1], b[:, 1], ratio=False, seed=1) == pytest.approx(difference, rel=1e-9)
+
+
+def test_medians_of_zero_are_left_out_of_a_ratio_and_nothing_is_warned_of() -> None:
+    a, b = np.array([0.0, 0.0, 1.0, 1.0, 2.0]), np.array([1.0, 2.0, 2.0, 3.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = change_of_medians(a, b, ratio=True)
+        assert change_of_medians(a[2:3], b[1:2], ratio=True) == (2.0, 2.0)
+    assert 0.5 <= low < high <= 3.0
+
+
+def test_comparing_says_that_it_needs_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    with pytest.raises(InputError, match=r"comparing needs SciPy: pip install 'ioi-exec\[stress\]'"):
+        change_of_medians(np.array([1.0, 2.0]), np.array([1.0, 2.0]), ratio=True)
+
+
+def test_only_comparing_loads_scipy() -> None:
+    code = "import sys, ioi_stress; ioi_stress.compare; import ioi_stress.cli as c; c.parser(); sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Sequence
 
 from ioi_stress.interval import Interval
-from ioi_stress.report.scale import Scale
 from ioi_stress.report.rendering import LINE, render
+from ioi_stress.report.scale import Scale
 from ioi_stress.text import significant
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Sequence
 
 from ioi_stress.interval import Interval
-from ioi_stress.report.scale import Scale, thinned
 from ioi_stress.report.rendering import render
+from ioi_stress.report.scale import Scale, thinned
 from ioi_stress.text import compact, significant
 
 if TYPE_CHECKING:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping, Sequence
 
-from ioi_exec.block.context import TxContext
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.block.preparation import Genesis
-from ioi_exec.block.receipt import Receipt
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import Diverged
 from ioi_exec.execution.executor import Executor
 from ioi_exec.execution.executors import Executors, OwnExecutors, SharedPools
-from ioi_exec.execution.overlay import Overlay, WriteSet
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
@@ -114,10 +111,8 @@ class _Tracer(SequentialExecutor):
         super().__init__(vm, limits)
         self.writers: dict[bytes, int] = {}
 
-    def transaction(self, tx: bytes, overlay: Overlay, ctx: TxContext) -> tuple[Receipt, WriteSet]:
-        receipt, writes = super().transaction(tx, overlay, ctx)
-        self.writers.update(dict.fromkeys(writes, ctx.tx_index))
-        return receipt, writes
+    def wrote(self, tx_index: int, keys: list[bytes]) -> None:
+        self.writers.update(dict.fromkeys(keys, tx_index))
 
 
 class _Tracing(OwnExecutors):

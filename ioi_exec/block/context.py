@@ -19,7 +19,7 @@ class BlockContext(NamedTuple):
         return TxContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, tx_index)
 
     def of_end(self, txs: Sequence[bytes]) -> EndContext:
-        return EndContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, len(txs), txs)
+        return EndContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, len(txs), tuple(txs))
 
 
 class TxContext(NamedTuple):
@@ -42,4 +42,4 @@ class EndContext(NamedTuple):
     extra: bytes
     parent_root: bytes
     tx_index: int  # the number of transactions
-    txs: Sequence[bytes]
+    txs: tuple[bytes, ...]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from ioi_shm import exact_bytes
+
 from ioi_exec.errors import InputError, InputTypeError, StateCorrupt
 
 MAX_INT64 = (1 << 63) - 1
@@ -36,13 +38,16 @@ class BlockHeader:
     extra: bytes = b""
 
     def __post_init__(self) -> None:
+        # Of subclasses it keeps the plain numbers and bytes: a VM sees them, the same wherever it runs.
+        plain: dict[str, object] = {"time_ns": _plain_int("time_ns", self.time_ns)}
         if self.height is not None:
-            _check_int("height", self.height)
-        _check_int("time_ns", self.time_ns)
+            plain["height"] = _plain_int("height", self.height)
         if self.proposer is not None:
-            _check_bytes("proposer", self.proposer, PROPOSER_BYTES)
-        _check_bytes("block_id", self.block_id, BLOCK_ID_BYTES)
-        _check_bytes("extra", self.extra, EXTRA_BYTES)
+            plain["proposer"] = _plain_bytes("proposer", self.proposer, PROPOSER_BYTES)
+        plain["block_id"] = _plain_bytes("block_id", self.block_id, BLOCK_ID_BYTES)
+        plain["extra"] = _plain_bytes("extra", self.extra, EXTRA_BYTES)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     def encode(self) -> bytes:
         """The bytes kept with the version. The height must be decided. An empty proposer is kept as none."""
@@ -65,15 +70,19 @@ class BlockHeader:
         return cls(height, time_ns, data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:])
 
 
-def _check_int(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputTypeError(f"header: {name} is {type(value).__name__}: give an integer")
+def _plain_int(name: str, given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise InputTypeError(f"header: {name} is {type(given).__name__}: give an integer")
+    value = int.__index__(given)
     if not 0 <= value <= MAX_INT64:
         raise InputError(f"header: {name} is {value}: it must be from 0 to 2^63 - 1")
+    return value
 
 
-def _check_bytes(name: str, value: object, most: int) -> None:
-    if not isinstance(value, bytes):
-        raise InputTypeError(f"header: {name} is {type(value).__name__}: give bytes")
+def _plain_bytes(name: str, given: object, most: int) -> bytes:
+    if not isinstance(given, bytes):
+        raise InputTypeError(f"header: {name} is {type(given).__name__}: give bytes")
+    value = exact_bytes(given)
     if len(value) > most:
         raise InputError(f"header: {name} has {len(value)} bytes: at most {most}")
+    return value

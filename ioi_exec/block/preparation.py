@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Iterable, Mapping
 
 import ioi_storage
+from ioi_shm import exact_bytes
 
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.header import MAX_INT64, BlockHeader
@@ -30,6 +31,8 @@ def checked_transactions(txs: Iterable[bytes], limits: Limits) -> list[bytes]:
     for i, tx in enumerate(listed):
         if not isinstance(tx, bytes):
             raise InputTypeError(f"transaction {i} is {type(tx).__name__}: give bytes")
+        if type(tx) is not bytes:
+            listed[i] = tx = exact_bytes(tx)  # a VM gets the same wherever it runs
         if len(tx) > limits.tx_bytes:
             raise LimitExceeded(f"transaction {i} has {len(tx)} bytes: at most {limits.tx_bytes} (Limits.tx_bytes)")
         total += len(tx)

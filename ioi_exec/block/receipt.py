@@ -20,7 +20,8 @@ _RECORD = struct.Struct("<IIIIQQ")
 
 def kept_error(text: str) -> str:
     """An error text as receipts keep it: at most ERROR_BYTES, and what UTF-8 cannot hold escaped."""
-    return text.encode("utf-8", "backslashreplace")[:ERROR_BYTES].decode("utf-8", "ignore")
+    # Of a subclass of str, what it truly holds.
+    return str.encode(text, "utf-8", "backslashreplace")[:ERROR_BYTES].decode("utf-8", "ignore")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+from typing import Any
+
+from ioi_shm import exact_bytes
+
 from ioi_exec.block.receipt import CODE_EXCEPTION, DONE, Receipt, kept_error
 from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
@@ -10,34 +15,42 @@ from ioi_exec.vm.revert import Revert, valid_code
 # These depend on the machine (free memory, stack depth, disk, installation), so they must not decide a result.
 MACHINE_FAULTS = (MemoryError, RecursionError, OSError, ImportError)
 
-
-class BlockStopped(BaseException):
-    """Passes through a VM's `except Exception` when the state below cannot be read. Never leaves the executor."""
+# The name a class was given, whatever its metaclass says.
+_name_of: Any = type.__dict__["__name__"].__get__
 
 
 def failed_receipt(error: BaseException) -> Receipt | None:
     """The receipt of a transaction that raised `error`, or None if it is the machine's fault and stops the block.
 
-    The text is the type's name alone: messages may hold addresses or ids, which differ from run to run.
+    The text is the type's name alone: messages may hold addresses or ids, which differ from run to run. What kind of
+    error it is, its type says, and not its `__class__`, which may be anything.
     """
-    if isinstance(error, MACHINE_FAULTS) or not isinstance(error, Exception):
+    kind = type(error)
+    if issubclass(kind, MACHINE_FAULTS) or not issubclass(kind, Exception):
         return None
-    # A subclass may have skipped Revert's constructor or changed its fields: then it is a VM bug like any other.
-    code, message = getattr(error, "code", None), getattr(error, "message", None)
-    if isinstance(error, Revert) and valid_code(code) and isinstance(message, str):
-        return Receipt(code=int(code), error=kept_error(message))
-    return Receipt(code=CODE_EXCEPTION, error=kept_error(type(error).__name__))
+    if issubclass(kind, Revert):
+        try:
+            code, message = error.code, error.message  # type: ignore[attr-defined]
+        except Exception:
+            code = message = None
+        # A subclass may have skipped Revert's constructor or changed its fields: then it is a VM bug like any other.
+        if valid_code(code) and issubclass(type(message), str):
+            return Receipt(code=int.__index__(code), error=kept_error(message))
+    return _failed(kind)
 
 
-def done_receipt(output: bytes | None, limits: Limits) -> Receipt:
-    """The receipt of a transaction that returned `output`. Raises what `failed_receipt` then takes."""
+def done_receipt(output: object, limits: Limits) -> Receipt:
+    """The receipt of a transaction that returned `output`: of a subclass of bytes, what it truly holds."""
     if output is None:
         return DONE
-    if not isinstance(output, bytes):
-        raise TypeError(f"execute returned {type(output).__name__}, not bytes or None")
-    if len(output) > limits.output_bytes:
-        raise LimitExceeded(f"an output of {len(output)} bytes: at most {limits.output_bytes} (Limits.output_bytes)")
-    return Receipt(output=output)
+    if not issubclass(type(output), bytes):
+        return _failed(TypeError)
+    exact = exact_bytes(output)  # type: ignore[arg-type]
+    return _failed(LimitExceeded) if len(exact) > limits.output_bytes else Receipt(output=exact)
+
+
+def _failed(kind: type[BaseException]) -> Receipt:
+    return Receipt(code=CODE_EXCEPTION, error=kept_error(_name_of(kind)))
 
 
 def transaction_fault(tx_index: int, error: BaseException) -> VMFault:
@@ -64,9 +77,18 @@ def end_block_failed(transactions: int, why: str) -> VMFault:
     return VMFault(transactions, f"end_block stopped the block: {why}. Nothing was staged; correct the VM")
 
 
-def _text(error: BaseException) -> str:
+def fault_trace(error: BaseException) -> str:
+    """Where it came from, for a person to read. Raises nothing, whatever the error is."""
     try:
-        text = str(error)
-    except Exception:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except BaseException:
+        return _text(error)
+
+
+def _text(error: BaseException) -> str:
+    name = str.__str__(_name_of(type(error)))
+    try:
+        text = str.__str__(str(error))
+    except BaseException:
         text = "(its text cannot be shown)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{name}: {text}" if text else name

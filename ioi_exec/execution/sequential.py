@@ -5,24 +5,22 @@ The stated settings (settings.py) are in force around the VM, and what the calle
 
 from __future__ import annotations
 
+import functools
 from array import array
 from time import perf_counter, perf_counter_ns
+
+from ioi_shm import Plain
 
 from ioi_exec.block.context import TxContext
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import AloneProgress, OnProgress
 from ioi_exec.block.receipt import PackedReceipts, Receipt, Receipts
 from ioi_exec.block.result import Stats
+from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
-from ioi_exec.execution.faults import (
-    done_receipt,
-    end_block_fault,
-    failed_receipt,
-    transaction_fault,
-)
-from ioi_exec.execution.overlay import Overlay, WriteSet
+from ioi_exec.execution.faults import end_block_fault, transaction_fault
 from ioi_exec.execution.settings import StatedSettings, apart
-from ioi_exec.execution.view import TxView
+from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -35,21 +33,21 @@ class SequentialExecutor:
     def __init__(self, vm: LoadedVM, limits: Limits) -> None:
         self._vm = vm
         self._limits = limits
+        self._decode = functools.partial(apart, vm.instance.decode) if vm.decode else None
 
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:
         began = perf_counter()
-        overlay = Overlay(base)
+        plain = Plain(self._limits.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
         with StatedSettings() as settings:
             for tx_index, tx in enumerate(block.txs):
                 started = perf_counter_ns()
-                receipt, writes = self.transaction(tx, overlay, block.context.of_transaction(tx_index))
+                receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index))
                 settings.renew()
-                overlay.apply(writes)
                 each_ns.append(perf_counter_ns() - started)
                 packed.append(receipt)
                 if on_receipt is not None or progress.due:
@@ -59,57 +57,41 @@ class SequentialExecutor:
                         progress.at(tx_index + 1)
             receipts = packed.finish()
             executed = perf_counter()
-            run_end_block(self._vm, self._limits, block, overlay, receipts)
+            self._end_block(block, plain, receipts)
         ended = perf_counter()
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
         stats.seconds = {"execute": executed - began, "end_block": ended - executed}
-        return Outcome(overlay.batch(), receipts, stats, Measured(alone=each_ns.tobytes()))
+        return Outcome(plain.batch(), receipts, stats, Measured(alone=each_ns.tobytes()))
 
     def close(self) -> None:
         """Nothing to end."""
 
-    def transaction(self, tx: bytes, overlay: Overlay, ctx: TxContext) -> tuple[Receipt, WriteSet]:
-        """Execute one transaction on the overlay; a failed one writes nothing.
+    def transaction(self, tx: bytes, plain: Plain, ctx: TxContext) -> Receipt:
+        """Execute one transaction; a failed one writes nothing. Raises VMFault, or what reading the state raised."""
+        receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits)
+        if plain.broken is not None:
+            raise plain.broken
+        if fault is not None:
+            if issubclass(type(fault), KeyboardInterrupt):
+                raise fault  # the user's, not the VM's
+            raise transaction_fault(ctx.tx_index, fault) from fault
+        if receipt.ok:
+            self.wrote(ctx.tx_index, plain.keep())
+        return receipt
 
-        Raises VMFault, or what reading the state raised.
-        """
-        vm = self._vm
-        view = TxView(overlay, self._limits)
-        try:
-            decoded = apart(vm.instance.decode, tx) if vm.decode else tx
-            receipt = done_receipt(apart(vm.instance.execute, decoded, view, ctx), self._limits)
-        except KeyboardInterrupt:
-            raise  # the user's, not the VM's
-        except BaseException as error:
-            if view.fault is not None:
-                raise view.fault from None
-            failed = failed_receipt(error)
-            if failed is None:
-                raise transaction_fault(ctx.tx_index, error) from error
-            return failed, {}
-        finally:
-            view.close()
-        if view.fault is not None:  # the VM went on as if nothing had happened
-            raise view.fault
-        return receipt, view.writes
+    def wrote(self, tx_index: int, keys: list[bytes]) -> None:
+        """What a transaction has written, for those who want to know."""
 
-
-def run_end_block(vm: LoadedVM, limits: Limits, block: Block, overlay: Overlay, receipts: Receipts) -> None:
-    """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
-    if not vm.end_block:
-        return
-    view = TxView(overlay, limits)
-    try:
-        apart(vm.instance.end_block, view, block.context.of_end(block.txs), receipts)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if view.fault is not None:
-            raise view.fault from None
-        raise end_block_fault(len(block.txs), error) from error
-    finally:
-        view.close()
-    if view.fault is not None:
-        raise view.fault
-    overlay.apply(view.writes)
+    def _end_block(self, block: Block, plain: Plain, receipts: Receipts) -> None:
+        """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
+        if not self._vm.end_block:
+            return
+        fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
+        if plain.broken is not None:
+            raise plain.broken
+        if fault is not None:
+            if issubclass(type(fault), KeyboardInterrupt):
+                raise fault
+            raise end_block_fault(len(block.txs), fault) from fault
+        plain.keep()

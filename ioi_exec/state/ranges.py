@@ -1,8 +1,6 @@
-"""Key ranges: what `start`, `end` and `prefix` of a scan mean, and merging ordered layers of writes."""
+"""Key ranges: what `start`, `end` and `prefix` of a scan mean."""
 
 from __future__ import annotations
-
-from typing import Iterator
 
 
 def key_range(start: bytes | None, end: bytes | None, prefix: bytes | None) -> tuple[bytes | None, bytes | None]:
@@ -31,26 +29,3 @@ def scan_limit(limit: int | None) -> int | None:
         if limit < 0:
             raise ValueError(f"scan: limit is {limit}, it must not be negative")
     return limit
-
-
-def within(key: bytes, start: bytes | None, end: bytes | None) -> bool:
-    return (start is None or key >= start) and (end is None or key < end)
-
-
-def merged(
-    top: Iterator[tuple[bytes, bytes | None]], below: Iterator[tuple[bytes, bytes]], reverse: bool
-) -> Iterator[tuple[bytes, bytes]]:
-    """Two layers in key order as one: `top` hides `below`, its None hides the key. Reads neither further than asked."""
-    upper, lower = next(top, None), next(below, None)
-    while upper is not None or lower is not None:
-        if upper is None or (lower is not None and lower[0] != upper[0] and (lower[0] > upper[0]) == reverse):
-            assert lower is not None
-            yield lower
-            lower = next(below, None)
-            continue
-        if lower is not None and lower[0] == upper[0]:
-            lower = next(below, None)
-        key, value = upper
-        if value is not None:
-            yield key, value
-        upper = next(top, None)

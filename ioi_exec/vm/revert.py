@@ -22,4 +22,6 @@ class Revert(Exception):
 
 
 def valid_code(code: object) -> TypeGuard[int]:
-    return isinstance(code, int) and not isinstance(code, bool) and 1 <= code < 1 << 32
+    """Of an int of a subclass, what counts is the number it truly is."""
+    kind = type(code)
+    return issubclass(kind, int) and kind is not bool and 1 <= int.__index__(code) < 1 << 32  # type: ignore[arg-type]

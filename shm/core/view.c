@@ -338,7 +338,7 @@ int ioi_view_exists(ioi_view *v, ioi_key key) {
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-static int over(ioi_view *v, const char *limit) {
+static int over(ioi_view *v, ioi_limit limit) {
     v->limit = limit;
     return IOI_LIMIT;
 }
@@ -348,16 +348,16 @@ static uint64_t weight(const own_write *w) { return w->standing ? (uint64_t)w->e
 int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
     struct ioi_view_store *s = v->store;
     ioi_entry *entry = ioi_at(v->worker->arena, key);
-    if (entry->key_len == 0 || entry->key_len > v->limits.key_bytes) return over(v, "key_bytes");
-    if (len > v->limits.value_bytes) return over(v, "value_bytes");
+    if (entry->key_len == 0 || entry->key_len > v->limits.key_bytes) return over(v, IOI_LIMIT_KEY_BYTES);
+    if (len > v->limits.value_bytes) return over(v, IOI_LIMIT_VALUE_BYTES);
 
     known *k = know(s, key);
     own_write before = {.entry = entry};
     if (k->write != NONE) before = s->writes[k->write];
     uint64_t bytes = s->write_bytes - weight(&before) + entry->key_len + len;
     uint32_t standing = s->standing + !before.standing;
-    if (standing > v->limits.tx_keys) return over(v, "tx_keys");
-    if (bytes > v->limits.tx_write_bytes) return over(v, "tx_write_bytes");
+    if (standing > v->limits.tx_keys) return over(v, IOI_LIMIT_TX_KEYS);
+    if (bytes > v->limits.tx_write_bytes) return over(v, IOI_LIMIT_TX_WRITE_BYTES);
 
     if (k->write == NONE) {
         s->writes = grown(s->writes, &s->writes_capacity, s->writes_count + 1, sizeof *s->writes);
@@ -383,7 +383,7 @@ int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
 int ioi_view_mark(ioi_view *v, uint64_t *mark) {
     struct ioi_view_store *s = v->store;
     if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
-    if (s->marks >= v->limits.checkpoint_depth) return over(v, "checkpoint_depth");
+    if (s->marks >= v->limits.checkpoint_depth) return over(v, IOI_LIMIT_CHECKPOINT_DEPTH);
     *mark = (uint64_t)s->marks << 32 | s->undos_count;
     s->marks++;
     return IOI_OK;

@@ -22,6 +22,15 @@ typedef enum ioi_stop {
     IOI_STOP_STALE     /* what was read has been overtaken: start again */
 } ioi_stop;
 
+/* Which limit an operation would have exceeded. */
+typedef enum ioi_limit {
+    IOI_LIMIT_KEY_BYTES,
+    IOI_LIMIT_VALUE_BYTES,
+    IOI_LIMIT_TX_KEYS,
+    IOI_LIMIT_TX_WRITE_BYTES,
+    IOI_LIMIT_CHECKPOINT_DEPTH
+} ioi_limit;
+
 typedef struct ioi_view ioi_view;
 struct ioi_view {
     ioi_state state; /* first: native VMs get a pointer to this */
@@ -32,7 +41,7 @@ struct ioi_view {
     ioi_entry *missing;
     uint32_t blocker;
     uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
-    const char *limit;               /* which limit the last IOI_LIMIT was, for the message */
+    ioi_limit limit;                 /* which one the last IOI_LIMIT was */
     struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
 };
 

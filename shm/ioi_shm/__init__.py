@@ -1,6 +1,7 @@
 """The shared-memory arena of ioi-exec: multi-version memory, scheduler and native VMs, in C, for several processes.
 
-`SharedArena` makes the memory and grows it; `Arena`, `Worker` and `View` are the C core's objects over it. A native VM
+`SharedArena` makes the memory and grows it; `Arena`, `Worker` and `View` are the C core's objects over it. `State` is what a VM in
+Python reads and writes through; `View` and `Plain` are what can be behind it. A native VM
 of one's own is written against `ioi_vm.h` (see `include_dir`). This package knows neither the engine nor the storage.
 """
 
@@ -21,10 +22,13 @@ from ioi_shm._core import (
     TASK_LEAVE,
     WORKERS_MAX,
     Arena,
+    Plain,
+    State,
     View,
     Worker,
     call_apart,
     die_with_parent,
+    exact_bytes,
     native_info,
     payments_vm,
     receipt_leaves,
@@ -42,10 +46,13 @@ __all__ = [
     "TASK_LEAVE",
     "WORKERS_MAX",
     "Arena",
+    "Plain",
+    "State",
     "View",
     "Worker",
     "call_apart",
     "die_with_parent",
+    "exact_bytes",
     "include_dir",
     "load_native_vm",
     "native_info",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
 from abc import ABC, abstractmethod
-from typing import Any, Iterator, Sequence
+from typing import Any, Sequence
 
 import ioi_storage
-from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, Worker
+from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, View, Worker
 
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
-from ioi_exec.execution.faults import done_receipt, failed_receipt
+from ioi_exec.execution.faults import fault_trace
 from ioi_exec.execution.settings import StatedSettings, apart
+from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
 from ioi_exec.execution.workers.control import Setup
-from ioi_exec.execution.workers.view import IncarnationEnded, WorkerView
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import load_payload, native_of
 
@@ -66,23 +65,18 @@ class PythonPart(Part):
         self._vm = vm
         self._decode = getattr(self._vm, "decode", None)
         self._keys = getattr(self._vm, "keys", None)
-        self._broken: Exception | None = None  # why the base could not be read
-
-        class PartView(WorkerView):
-            __slots__ = ()
-            scan_base = staticmethod(self._scan)
-
-        self._views = PartView(worker, self._limits.of_transaction(), self._fetch, LimitExceeded, IncarnationEnded)
+        self._decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
+        of_transaction = self._limits.of_transaction()
+        self._view = View(worker, of_transaction, self._fetch, self.reader.scan, LimitExceeded, Abandoned)
 
     def run(self) -> None:
         with StatedSettings() as settings:
             self._run(settings)
 
     def _run(self, settings: StatedSettings) -> None:
-        self._broken = None
         worker = self._worker
         context = BlockContext(**worker.context(), block_id=b"")
-        decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
+        self._decoded.clear()
         hinted = range(0)
         while True:
             task, tx = worker.next()
@@ -93,93 +87,65 @@ class PythonPart(Part):
                 continue
             if self._keys is not None and tx not in hinted:
                 hinted = range(tx, worker.run_end(tx))
-                self._hint(hinted, decoded)
-            while not self._execute(tx, context, decoded) and self._arena.state == BLOCK_RUNNING:
+                self._hint(hinted)
+            while not self._execute(tx, context) and self._arena.state == BLOCK_RUNNING:
                 settings.renew()  # its reads were overtaken while it ran: once more
             settings.renew()
 
-    def _execute(self, tx: int, context: BlockContext, decoded: dict[int, Any]) -> bool:
-        """One incarnation. False if it was cut short."""
-        view = self._views._begin(tx)
-        error_text = ""
-        fault = False
-        receipt = DONE
-        try:
-            output = apart(self._vm.execute, self._decoded(tx, decoded), view, context.of_transaction(tx))
-            receipt = done_receipt(output, self._limits)
-        except BaseException as error:
-            failed = None if view._cut or self._broken else failed_receipt(error)
-            if failed is not None:
-                receipt = failed
-            else:
-                fault, error_text = True, _fault_text(error)
-        if self._broken is not None:
-            raise self._broken
-        if view._cut:
-            return False
-        _finish(view, receipt, fault, error_text)
-        return True
+    def _execute(self, tx: int, context: BlockContext) -> bool:
+        """One incarnation. False if it was cut short. Raises what reading the committed state raised."""
+        view = self._view
+        ctx = context.of_transaction(tx)
+        return self._finish(*run_transaction(view, view.begin(tx), self._vm, self._transaction, tx, ctx, self._limits))
 
     def _end_block(self, context: BlockContext) -> None:
-        view = self._views._begin(self._arena.transactions)
-        txs = [self._worker.transaction(i) for i in range(self._arena.transactions)]
-        fault, error_text = False, ""
-        try:
-            apart(self._vm.end_block, view, context.of_end(txs), Receipts(*self._worker.receipts()))
-        except BaseException as error:
-            fault, error_text = True, _fault_text(error)
-        if self._broken is not None:
-            raise self._broken
-        if not view._cut:
-            _finish(view, DONE, fault, error_text)
+        view, worker = self._view, self._worker
+        ctx = context.of_end([worker.transaction(i) for i in range(self._arena.transactions)])
+        state = view.begin(self._arena.transactions)
+        self._finish(DONE, run_end_block(view, state, self._vm, ctx, Receipts(*worker.receipts())))
 
-    def _decoded(self, tx: int, decoded: dict[int, Any]) -> Any:
+    def _finish(self, receipt: Receipt, fault: BaseException | None) -> bool:
+        """Publish what an incarnation came to. False if it was cut short."""
+        view = self._view
+        if view.broken is not None:
+            raise view.broken
+        if view.cut:
+            return False
+        error = (receipt.error if fault is None else fault_trace(fault)).encode("utf-8", "backslashreplace")
+        view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None)
+        return True
+
+    def _transaction(self, tx: int) -> Any:
         """What `decode` made of the transaction; an exception of it is raised anew each time, as `execute`'s own."""
         if self._decode is None:
             return self._worker.transaction(tx)
-        if tx not in decoded:
+        if tx not in self._decoded:
             try:
-                decoded[tx] = apart(self._decode, self._worker.transaction(tx))
+                self._decoded[tx] = apart(self._decode, self._worker.transaction(tx))
             except Exception as error:
-                decoded[tx] = _Raised(error)
-        value = decoded[tx]
+                self._decoded[tx] = _Raised(error)
+        value = self._decoded[tx]
         if type(value) is _Raised:
             raise value.error
         return value
 
-    def _hint(self, txs: range, decoded: dict[int, Any]) -> None:
+    def _hint(self, txs: range) -> None:
         """Fetch the committed values the transactions of a run will likely read, at once."""
-        view = self._views._begin(txs.start)
+        view = self._view
+        view.begin(txs.start)
         keys: list[bytes] = []
         for tx in txs:
             try:
-                keys.extend(apart(self._keys, self._decoded(tx, decoded)))
+                keys.extend(apart(self._keys, self._transaction(tx)))
             except BaseException:
                 continue  # a hint; if there is something wrong, execute will say so
-        try:
-            missing = view._hint(keys)
-            if missing:
-                view._bring(missing, self._committed(missing))
-        except IncarnationEnded:
-            pass  # the arena is full, and the block over
-        finally:
-            view._end()
+        missing = view.hint(keys)
+        if missing:
+            view.bring(missing, list(self._committed(missing)))
+        view.end()
 
     def _fetch(self, key: bytes) -> bytes | None:
-        """The committed value of a key, for the view. A VM never gets to see why this failed."""
-        try:
-            return self._committed([key])[0]
-        except Exception as error:
-            self._broken = error
-            raise IncarnationEnded from error
-
-    def _scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        """The committed pairs of a range, for the view; the same about failures."""
-        try:
-            yield from self.reader.scan(start, end, reverse)
-        except Exception as error:
-            self._broken = error
-            raise IncarnationEnded from error
+        return self._committed([key])[0]
 
 
 class _Raised:
@@ -196,13 +162,3 @@ def make_part(setup: Setup, worker: Worker, arena: Arena) -> Part:
     vm = load_payload(setup.payload)
     capsule = native_of(vm)
     return PythonPart(setup, worker, arena, vm) if capsule is None else NativePart(setup, worker, arena, capsule)
-
-
-def _finish(view: WorkerView, receipt: Receipt, fault: bool, fault_text: str) -> None:
-    # The receipt's own text is kept short already, where it was made (faults.py).
-    error = (fault_text if fault else receipt.error).encode("utf-8", "backslashreplace")
-    view._finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault)
-
-
-def _fault_text(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))

@@ -5,6 +5,8 @@
 #include <sys/prctl.h>
 
 #include "../payments.h"
+#include "arguments.h"
+#include "state.h"
 
 PyTypeObject *arena_type, *worker_type;
 
@@ -67,12 +69,15 @@ static PyObject *die_with_parent(PyObject *Py_UNUSED(module), PyObject *argument
     Py_RETURN_NONE;
 }
 
+static PyObject *exact(PyObject *Py_UNUSED(module), PyObject *bytes) { return exact_bytes(bytes, "what is to be bytes"); }
+
 static PyMethodDef functions[] = {
     {"payments_vm", CALL(payments_vm), METH_NOARGS, "The built-in payments VM, as a capsule."},
     {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
     {"run_sequential", CALL(run_sequential), METH_VARARGS | METH_KEYWORDS, "Run a native VM one transaction after another."},
     {"receipt_leaves", CALL(receipt_leaves), METH_VARARGS, "Packed receipts as the leaves of the receipts root."},
     {"call_apart", CALL(call_apart), METH_FASTCALL, "Call a function at a depth and in a context of its own."},
+    {"exact_bytes", CALL(exact), METH_O, "The bytes that an object of bytes, or of a subclass, truly holds."},
     {"die_with_parent", CALL(die_with_parent), METH_O, "Get this signal when the thread that started this process ends."},
     {NULL, NULL, 0, NULL}};
 
@@ -87,7 +92,9 @@ static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec) {
 
 static int module_exec(PyObject *module) {
     if (!(arena_type = add_type(module, &arena_spec)) || !(worker_type = add_type(module, &worker_spec)) ||
-        !add_type(module, &view_spec))
+        !(state_type = add_type(module, &state_spec)) || !(scan_type = add_type(module, &scan_spec)) ||
+        !(checkpoint_type = add_type(module, &checkpoint_spec)) || !add_type(module, &view_spec) ||
+        !add_type(module, &plain_spec))
         return -1;
     static const struct {
         const char *name;

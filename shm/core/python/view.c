@@ -1,86 +1,30 @@
-/* ioi_shm.View: what a VM in Python reads and writes through. */
-#include "module.h"
-
-#include <structmember.h>
+/* ioi_shm.View: the back end in a worker, over the multi-version memory. Waits where it meets an ESTIMATE. */
+#include "state.h"
 
 #include "../ordered.h"
 #include "depth.h"
 
-/* The one a program makes is the prototype: it owns the ioi_view. `_begin` makes one for each incarnation, so that a VM
- * that kept one beyond its transaction is told so. */
+enum { HINT_MAX = 1024 }; /* bytes of a key: no store takes longer ones */
+
 typedef struct {
-    PyObject_HEAD
-    PyObject *owner; /* the Worker, or the prototype */
+    BackObject back; /* first */
+    PyObject *owner; /* the Worker */
     ioi_worker *worker;
     ioi_view *view;
-    PyObject *fetch, *over, *leave; /* base lookup; exception of a limit; exception that ends an incarnation */
-    bool prototype;
-    bool cut;            /* the incarnation cannot go on: every operation raises `leave` again */
-    bool ended;          /* its transaction is over */
-    uint64_t fetch_from; /* while recording: when _hint said what is missing */
+    uint64_t fetch_from; /* while recording: when `hint` said what is missing */
 } ViewObject;
 
-static PyObject *view_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
-    PyObject *worker, *limits_tuple, *fetch, *over, *leave;
-    ioi_limits limits;
-    if (!PyArg_ParseTuple(args, "O!O!OOO:View", worker_type, &worker, &PyTuple_Type, &limits_tuple, &fetch, &over, &leave))
-        return NULL;
-    if (as_limits(limits_tuple, &limits) < 0) return NULL;
-    ViewObject *self = (ViewObject *)type->tp_alloc(type, 0);
-    if (!self) return NULL;
-    self->owner = Py_NewRef(worker);
-    self->worker = &((WorkerObject *)worker)->worker;
-    self->view = ioi_view_new(self->worker);
-    self->view->limits = limits;
-    self->fetch = Py_NewRef(fetch);
-    self->over = Py_NewRef(over);
-    self->leave = Py_NewRef(leave);
-    self->prototype = self->ended = true;
-    return (PyObject *)self;
+static int cut_short(ViewObject *self) {
+    self->back.cut = true;
+    return -1;
 }
 
-static int view_traverse(ViewObject *self, visitproc visit, void *arg) {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->owner);
-    Py_VISIT(self->fetch);
-    Py_VISIT(self->over);
-    Py_VISIT(self->leave);
-    return 0;
+static int out_of_room(ViewObject *self) {
+    ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
+    return cut_short(self);
 }
 
-static int view_clear(ViewObject *self) {
-    Py_CLEAR(self->fetch);
-    Py_CLEAR(self->over);
-    Py_CLEAR(self->leave);
-    Py_CLEAR(self->owner);
-    return 0;
-}
-
-static void view_dealloc(ViewObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (self->prototype) ioi_view_free(self->view);
-    view_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyObject *cut_short(ViewObject *self) {
-    self->cut = true;
-    PyErr_SetNone(self->leave);
-    return NULL;
-}
-
-/* Sets the exception if the view is of no use any more. */
-static bool unusable(ViewObject *self) {
-    if (self->cut) PyErr_SetNone(self->leave);
-    else if (self->ended)
-        PyErr_SetString(PyExc_RuntimeError,
-                        "the state was used after its transaction ended: a VM keeps nothing between transactions");
-    return self->cut || self->ended;
-}
-
-/* An operation said IOI_STOP: clear what is in its way. 0: try again. -1: an exception is set. */
+/* An operation said IOI_STOP: clear what is in its way. 0: try again. -1 as back ends say it. */
 static int resolve(ViewObject *self) {
     ioi_view *view = self->view;
     switch (view->stop) {
@@ -89,314 +33,413 @@ static int resolve(ViewObject *self) {
         ioi_worker *w = self->worker;
         uint64_t from = ioi_recording(w) ? ioi_recorder_look(&w->recorder) : 0;
         PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
-        depth of_vm;
-        depth_enter_engine(&of_vm);
-        PyObject *value = key ? PyObject_CallOneArg(self->fetch, key) : NULL;
-        depth_leave(&of_vm);
+        PyObject *value = key ? base_value(&self->back, key) : NULL;
         Py_XDECREF(key);
         const uint8_t *bytes;
         size_t len;
-        if (!value || as_bytes(value, true, "a base value", &bytes, &len) < 0) {
+        if (!value || as_bytes(value, true, "a committed value", &bytes, &len) < 0) {
             Py_XDECREF(value);
             return -1;
         }
         bool kept = ioi_mv_set_base(&w->alloc, entry, bytes, (uint32_t)len);
         Py_DECREF(value);
         if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, from, view->tx, view->incarnation, ioi_offset(w->arena, entry));
-        if (kept) return 0;
-        ioi_stop_block(w->arena, IOI_BLOCK_FULL);
-        break;
+        return kept ? 0 : out_of_room(self);
     }
     case IOI_STOP_ESTIMATE: {
         bool running;
         Py_BEGIN_ALLOW_THREADS
         running = ioi_wait_for(self->worker, view->blocker);
         Py_END_ALLOW_THREADS
-        if (running) return 0;
-        break;
+        return running ? 0 : cut_short(self);
     }
-    case IOI_STOP_FULL: ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL); break;
-    default: break;
+    case IOI_STOP_FULL: return out_of_room(self);
+    default: return cut_short(self);
     }
-    cut_short(self);
-    return -1;
 }
 
-enum { KEY_READ_MAX = 1024 }; /* longer keys than any store takes: absent without asking */
-
-/* Open a key of any length that can exist; `*none` when no such key can hold a value. The limit is one of writing: the
- * committed state may hold longer keys, from when the limit was another. */
-static int view_key(ViewObject *self, PyObject *object, bool writing, ioi_key *key, bool *none) {
-    const uint8_t *bytes;
-    size_t len;
-    if (as_bytes(object, false, "key", &bytes, &len) < 0 || unusable(self)) return -1;
-    *none = len == 0 || len > (writing ? self->view->limits.key_bytes : KEY_READ_MAX);
-    if (*none) {
-        if (!writing) return 0;
-        if (len == 0) PyErr_SetString(PyExc_ValueError, "the key is empty");
-        else PyErr_Format(self->over, "key_bytes: a key has 1 to %u bytes, not %zu", self->view->limits.key_bytes, len);
-        return -1;
-    }
-    int r;
-    while ((r = ioi_view_key(self->view, bytes, len, key)) == IOI_STOP)
+static int known_key(ViewObject *self, PyObject *bytes, ioi_key *key) {
+    while (ioi_view_key(self->view, (const uint8_t *)PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes), key) == IOI_STOP)
         if (resolve(self) < 0) return -1;
     return 0;
 }
 
-static PyObject *view_get(ViewObject *self, PyObject *object) {
-    ioi_key key;
-    bool none;
-    if (view_key(self, object, false, &key, &none) < 0) return NULL;
-    if (none) Py_RETURN_NONE;
-    const uint8_t *value;
-    size_t len;
-    int r;
-    while ((r = ioi_view_get(self->view, key, &value, &len)) == IOI_STOP)
-        if (resolve(self) < 0) return NULL;
-    return r == IOI_OK ? PyBytes_FromStringAndSize((const char *)value, (Py_ssize_t)len) : Py_NewRef(Py_None);
+/* ---- reading and writing ---------------------------------------------------------------------------------------- */
+
+/* What an operation of the core found: 1 with the bytes, or 0; -1 without memory. */
+static int as_value(int result, const uint8_t *bytes, size_t len, PyObject **value) {
+    if (result != IOI_OK) return 0;
+    *value = PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)len);
+    return *value ? 1 : -1;
 }
 
-static PyObject *view_exists(ViewObject *self, PyObject *object) {
+static int view_get(BackObject *back, PyObject *bytes, PyObject **value) {
+    ViewObject *self = (ViewObject *)back;
     ioi_key key;
-    bool none;
-    if (view_key(self, object, false, &key, &none) < 0) return NULL;
-    if (none) Py_RETURN_FALSE;
+    const uint8_t *at = NULL;
+    size_t len = 0;
     int r;
+    if (known_key(self, bytes, &key) < 0) return -1;
+    while ((r = ioi_view_get(self->view, key, &at, &len)) == IOI_STOP)
+        if (resolve(self) < 0) return -1;
+    return as_value(r, at, len, value);
+}
+
+static int view_exists(BackObject *back, PyObject *bytes) {
+    ViewObject *self = (ViewObject *)back;
+    ioi_key key;
+    int r;
+    if (known_key(self, bytes, &key) < 0) return -1;
     while ((r = ioi_view_exists(self->view, key)) == IOI_STOP)
-        if (resolve(self) < 0) return NULL;
-    return PyBool_FromLong(r == IOI_OK);
+        if (resolve(self) < 0) return -1;
+    return r == IOI_OK;
 }
 
-static PyObject *write_one(ViewObject *self, PyObject *object, const uint8_t *value, size_t len) {
+static int view_write(BackObject *back, PyObject *bytes, PyObject *value) {
+    static const uint8_t empty[1];
+    ViewObject *self = (ViewObject *)back;
     ioi_key key;
-    bool none;
-    if (view_key(self, object, true, &key, &none) < 0) return NULL;
-    if (len > UINT32_MAX) {
-        PyErr_Format(self->over, "value_bytes: a value of %zu bytes", len);
-        return NULL;
-    }
-    if (ioi_view_put(self->view, key, value, len) == IOI_LIMIT) {
-        PyErr_Format(self->over, "%s: this write would go beyond the limit", self->view->limit);
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    if (known_key(self, bytes, &key) < 0) return -1;
+    size_t len = value ? (size_t)PyBytes_GET_SIZE(value) : 0;
+    const uint8_t *at = !value ? NULL : len ? (const uint8_t *)PyBytes_AS_STRING(value) : empty;
+    if (ioi_view_put(self->view, key, at, len) == IOI_OK) return WRITE_DONE;
+    assert(self->view->limit == IOI_LIMIT_TX_KEYS || self->view->limit == IOI_LIMIT_TX_WRITE_BYTES);
+    return self->view->limit == IOI_LIMIT_TX_KEYS ? WRITE_KEYS : WRITE_BYTES;
 }
 
-static PyObject *view_put(ViewObject *self, PyObject *const *args, Py_ssize_t count) {
-    const uint8_t *value;
-    size_t len;
-    if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "put takes a key and a value, not %zd arguments", count);
-        return NULL;
-    }
-    if (!PyBytes_Check(args[0])) return as_bytes(args[0], false, "key", &value, &len), NULL;
-    if (as_bytes(args[1], false, "value", &value, &len) < 0) return NULL;
-    return write_one(self, args[0], value, len);
-}
-
-static PyObject *view_delete(ViewObject *self, PyObject *object) { return write_one(self, object, NULL, 0); }
-
-static PyObject *view_mark(ViewObject *self, PyObject *Py_UNUSED(none)) {
-    if (unusable(self)) return NULL;
-    uint64_t mark;
+static int view_mark(BackObject *back, uint64_t *mark) {
+    ViewObject *self = (ViewObject *)back;
     int r;
-    while ((r = ioi_view_mark(self->view, &mark)) == IOI_STOP)
-        if (resolve(self) < 0) return NULL;
-    if (r == IOI_LIMIT) {
-        PyErr_Format(self->over, "%s: checkpoints are nested too deep", self->view->limit);
-        return NULL;
-    }
-    return PyLong_FromUnsignedLongLong(mark);
+    while ((r = ioi_view_mark(self->view, mark)) == IOI_STOP)
+        if (resolve(self) < 0) return -1;
+    assert(r == IOI_OK); /* the front counts the depth */
+    return 0;
 }
 
-static PyObject *view_close(ViewObject *self, PyObject *args) {
-    unsigned long long mark;
-    int undo;
-    if (!PyArg_ParseTuple(args, "Kp:_close", &mark, &undo)) return NULL;
-    if (self->ended || self->cut) Py_RETURN_TRUE; /* nothing is left to keep or undo */
-    if (!ioi_view_innermost(self->view, mark)) Py_RETURN_FALSE;
-    ioi_view_close(self->view, mark, undo);
-    Py_RETURN_TRUE;
+static void view_close(BackObject *back, uint64_t mark, bool undo) {
+    ioi_view *view = ((ViewObject *)back)->view;
+    assert(ioi_view_innermost(view, mark));
+    ioi_view_close(view, mark, undo);
 }
 
-static PyObject *view_usable(ViewObject *self, PyObject *Py_UNUSED(none)) {
-    if (unusable(self)) return NULL;
-    Py_RETURN_NONE;
+/* ---- scans: own writes as of the call over the block's and the base's, each key pinned as it is met --------------- */
+
+typedef struct {
+    PyObject *key, *value; /* key NULL: none */
+} Pair;
+
+struct BackScan {
+    uint32_t range; /* of the view: how far was looked */
+    bool reverse, begun;
+    bool taken; /* `below` was given out: the next one is read when it is asked for */
+    bool met;   /* `at` is a key that was met, and not a bound */
+    PyObject *low, *high, *at;
+    PyObject *iterator; /* of the base; NULL at its end */
+    Pair base, below;   /* what comes next of the base; of the base and the block */
+    Pair *own;          /* in the order of the scan; value NULL: deleted */
+    size_t own_count, own_at;
+};
+
+static void drop(Pair *pair) {
+    Py_CLEAR(pair->key);
+    Py_CLEAR(pair->value);
 }
 
-static PyObject *view_range_open(ViewObject *self, PyObject *args) {
-    PyObject *low, *high;
-    int reverse;
-    const uint8_t *l, *h;
-    size_t l_len, h_len;
-    uint32_t range;
-    if (!PyArg_ParseTuple(args, "OOp:_range_open", &low, &high, &reverse)) return NULL;
-    if (unusable(self)) return NULL;
-    if (as_bytes(low, true, "start", &l, &l_len) < 0 || as_bytes(high, true, "end", &h, &h_len) < 0) return NULL;
-    while (ioi_view_range_open(self->view, l, l_len, h, h_len, reverse, &range) == IOI_STOP)
-        if (resolve(self) < 0) return NULL;
-    return PyLong_FromUnsignedLong(range);
+static int order_of(const uint8_t *a, size_t a_len, PyObject *b) {
+    return ioi_key_compare(a, (uint32_t)a_len, (const uint8_t *)PyBytes_AS_STRING(b), (uint32_t)PyBytes_GET_SIZE(b));
 }
 
-static PyObject *view_range_reached(ViewObject *self, PyObject *const *args, Py_ssize_t count) {
-    const uint8_t *key;
-    size_t len;
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "_range_reached takes a range and a key");
-        return NULL;
-    }
-    unsigned long range = PyLong_AsUnsignedLong(args[0]);
-    if (PyErr_Occurred() || as_bytes(args[1], true, "key", &key, &len) < 0) return NULL;
-    if (unusable(self)) return NULL;
-    ioi_view_range_reached(self->view, (uint32_t)range, key, len);
-    Py_RETURN_NONE;
+static int compare(PyObject *a, PyObject *b) {
+    return order_of((const uint8_t *)PyBytes_AS_STRING(a), (size_t)PyBytes_GET_SIZE(a), b);
 }
 
-/* _below(key, base): what stands below this transaction; `base` is the committed value, which the scan knows. */
-static PyObject *view_below(ViewObject *self, PyObject *const *args, Py_ssize_t count) {
-    ioi_key key;
-    bool none;
-    const uint8_t *base, *value;
-    size_t base_len, len;
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "_below takes a key and its base value");
-        return NULL;
-    }
-    if (as_bytes(args[1], true, "base", &base, &base_len) < 0 || view_key(self, args[0], false, &key, &none) < 0) return NULL;
-    if (none) Py_RETURN_NONE;
-    if (!ioi_mv_set_base(&self->worker->alloc, ioi_at(self->worker->arena, key), base, (uint32_t)base_len)) {
-        ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
-        return cut_short(self);
-    }
-    int r;
-    while ((r = ioi_view_get_below(self->view, key, &value, &len)) == IOI_STOP)
-        if (resolve(self) < 0) return NULL;
-    return r == IOI_OK ? PyBytes_FromStringAndSize((const char *)value, (Py_ssize_t)len) : Py_NewRef(Py_None);
+static bool in_range(const BackScan *s, const ioi_entry *e) {
+    return (!s->low || order_of(e->key, e->key_len, s->low) >= 0) && (!s->high || order_of(e->key, e->key_len, s->high) < 0);
 }
 
-static PyObject *entry_key(const ioi_entry *e) {
-    return e ? PyBytes_FromStringAndSize((const char *)e->key, e->key_len) : Py_NewRef(Py_None);
-}
+static int ascending(const void *a, const void *b) { return compare(((const Pair *)a)->key, ((const Pair *)b)->key); }
+static int descending(const void *a, const void *b) { return compare(((const Pair *)b)->key, ((const Pair *)a)->key); }
 
-/* _written_from(key or None, after): the first key >= (or >) it that the block wrote. */
-static PyObject *view_written_from(ViewObject *self, PyObject *const *args, Py_ssize_t count) {
-    const uint8_t *key;
-    size_t len;
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "_written_from takes a key and whether to start after it");
-        return NULL;
-    }
-    int after = PyObject_IsTrue(args[1]);
-    if (unusable(self) || after < 0 || as_bytes(args[0], true, "key", &key, &len) < 0) return NULL;
-    return entry_key(ioi_ordered_forward(self->worker->arena, key, (uint32_t)len, after));
-}
-
-/* _written_before(key or None): the last key < it that the block wrote. */
-static PyObject *view_written_before(ViewObject *self, PyObject *object) {
-    const uint8_t *key;
-    size_t len;
-    if (unusable(self) || as_bytes(object, true, "key", &key, &len) < 0) return NULL;
-    return entry_key(ioi_ordered_backward(self->worker->arena, key, (uint32_t)len));
-}
-
-/* _own(): this transaction's writes as they stand: {key: value or None}. */
-static PyObject *view_own(ViewObject *self, PyObject *Py_UNUSED(none)) {
-    PyObject *dict = PyDict_New();
+/* This transaction's writes in the range, as they stand. -1 without memory. */
+static int take_own(ViewObject *self, BackScan *s) {
     const ioi_entry *entry;
     const uint8_t *value;
-    size_t len;
-    for (uint32_t i = 0; dict && ioi_view_own(self->view, i, &entry, &value, &len); i++) {
-        if (!entry) continue;
-        PyObject *key = entry_key(entry), *object = bytes_or_none(value, len);
-        if (!key || !object || PyDict_SetItem(dict, key, object) < 0) Py_CLEAR(dict);
-        Py_XDECREF(key);
-        Py_XDECREF(object);
+    size_t len, room = 0;
+    for (uint32_t i = 0; ioi_view_own(self->view, i, &entry, &value, &len); i++) {
+        if (!entry || !in_range(s, entry)) continue;
+        if (s->own_count == room) {
+            room = room ? 2 * room : 8;
+            Pair *grown = PyMem_Realloc(s->own, room * sizeof *grown);
+            if (!grown) return PyErr_NoMemory(), -1;
+            s->own = grown;
+        }
+        Pair *pair = &s->own[s->own_count++];
+        pair->key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
+        pair->value = value ? PyBytes_FromStringAndSize((const char *)value, (Py_ssize_t)len) : NULL;
+        if (!pair->key || (value && !pair->value)) return -1;
     }
-    return dict;
+    if (s->own_count) qsort(s->own, s->own_count, sizeof *s->own, s->reverse ? descending : ascending);
+    return 0;
 }
 
-/* _begin(tx): the view of a new incarnation of `tx`. */
+static void view_scan_free(BackScan *s) {
+    for (size_t i = 0; i < s->own_count; i++) drop(&s->own[i]);
+    PyMem_Free(s->own);
+    drop(&s->base);
+    drop(&s->below);
+    Py_XDECREF(s->low);
+    Py_XDECREF(s->high);
+    Py_XDECREF(s->at);
+    Py_XDECREF(s->iterator);
+    PyMem_Free(s);
+}
+
+static BackScan *view_scan(BackObject *back, PyObject *low, PyObject *high, bool reverse) {
+    ViewObject *self = (ViewObject *)back;
+    BackScan *s = PyMem_Calloc(1, sizeof *s);
+    if (!s) return (BackScan *)PyErr_NoMemory();
+    s->reverse = reverse;
+    s->low = Py_XNewRef(low);
+    s->high = Py_XNewRef(high);
+    s->at = Py_XNewRef(reverse ? high : low);
+    const uint8_t *l = low ? (const uint8_t *)PyBytes_AS_STRING(low) : NULL;
+    const uint8_t *h = high ? (const uint8_t *)PyBytes_AS_STRING(high) : NULL;
+    size_t l_len = low ? (size_t)PyBytes_GET_SIZE(low) : 0, h_len = high ? (size_t)PyBytes_GET_SIZE(high) : 0;
+    int r;
+    while ((r = ioi_view_range_open(self->view, l, l_len, h, h_len, reverse, &s->range)) == IOI_STOP)
+        if (resolve(self) < 0) break;
+    if (r != IOI_STOP && take_own(self, s) == 0) return s;
+    view_scan_free(s);
+    return NULL;
+}
+
+static int next_of_base(BackScan *s) {
+    drop(&s->base);
+    int there = s->iterator ? base_next(s->iterator, &s->base.key, &s->base.value) : 0;
+    if (there <= 0) Py_CLEAR(s->iterator);
+    return there < 0 ? -1 : 0;
+}
+
+/* The next key of the block in the range, or NULL. */
+static const ioi_entry *next_written(ViewObject *self, const BackScan *s) {
+    const uint8_t *at = s->at ? (const uint8_t *)PyBytes_AS_STRING(s->at) : NULL;
+    uint32_t len = s->at ? (uint32_t)PyBytes_GET_SIZE(s->at) : 0;
+    const ioi_arena *arena = self->worker->arena;
+    const ioi_entry *e = s->reverse ? ioi_ordered_backward(arena, at, len) : ioi_ordered_forward(arena, at, len, s->met);
+    return e && in_range(s, e) ? e : NULL;
+}
+
+/* What stands below this transaction; `base` is the committed value, which the scan knows (NULL: none). 1, 0 or -1. */
+static int pinned(ViewObject *self, PyObject *bytes, PyObject *base, PyObject **value) {
+    ioi_key key;
+    const uint8_t *at;
+    size_t len;
+    int r;
+    if (known_key(self, bytes, &key) < 0 || as_bytes(base ? base : Py_None, true, "a committed value", &at, &len) < 0) return -1;
+    if (!ioi_mv_set_base(&self->worker->alloc, ioi_at(self->worker->arena, key), at, (uint32_t)len)) return out_of_room(self);
+    while ((r = ioi_view_get_below(self->view, key, &at, &len)) == IOI_STOP)
+        if (resolve(self) < 0) return -1;
+    return as_value(r, at, len, value);
+}
+
+/* The next key at or after `s->at`, of the base or the block, and its committed value as far as the base has told it. */
+static int meet(ViewObject *self, BackScan *s, Pair *met) {
+    const ioi_entry *written = next_written(self, s);
+    *met = (Pair){NULL, NULL};
+    if (!written && !s->base.key) return 0;
+    int order = !s->base.key ? -1 : !written ? 1 : order_of(written->key, written->key_len, s->base.key);
+    if (written && s->base.key && s->reverse) order = -order;
+    if (order < 0) {
+        met->key = PyBytes_FromStringAndSize((const char *)written->key, written->key_len);
+        return met->key ? 1 : -1;
+    }
+    *met = s->base; /* the block may have written it too */
+    s->base = (Pair){NULL, NULL};
+    return next_of_base(s) < 0 ? -1 : 1;
+}
+
+/* The next pair below this transaction goes to `below`. A key is resolved first and only then counted as reached: should
+ * it have to wait there, nothing is claimed about it. */
+static int next_below(ViewObject *self, BackScan *s) {
+    drop(&s->below);
+    for (;;) {
+        Pair met;
+        PyObject *value = NULL;
+        int there = meet(self, s, &met);
+        if (there == 0) {
+            ioi_view_range_reached(self->view, s->range, NULL, 0);
+            return 0;
+        }
+        if (there > 0) there = pinned(self, met.key, met.value, &value);
+        Py_XDECREF(met.value);
+        if (there < 0) {
+            Py_XDECREF(met.key);
+            return -1;
+        }
+        ioi_view_range_reached(self->view, s->range, (const uint8_t *)PyBytes_AS_STRING(met.key),
+                               (size_t)PyBytes_GET_SIZE(met.key));
+        Py_XSETREF(s->at, Py_NewRef(met.key));
+        s->met = true;
+        if (there) {
+            s->below = (Pair){met.key, value};
+            return 0;
+        }
+        Py_DECREF(met.key);
+    }
+}
+
+static int begin_scan(ViewObject *self, BackScan *s) {
+    s->begun = true;
+    s->iterator = base_range(&self->back, s->low, s->high, s->reverse);
+    return s->iterator && next_of_base(s) == 0 ? next_below(self, s) : -1;
+}
+
+static int view_next(BackObject *back, BackScan *s, PyObject **key, PyObject **value) {
+    ViewObject *self = (ViewObject *)back;
+    if (!s->begun && begin_scan(self, s) < 0) return -1;
+    if (s->taken && next_below(self, s) < 0) return -1;
+    s->taken = false;
+    for (;;) {
+        const Pair *own = s->own_at < s->own_count ? &s->own[s->own_at] : NULL;
+        if (!own && !s->below.key) return 0;
+        int order = !own ? 1 : !s->below.key ? -1 : compare(own->key, s->below.key);
+        if (own && s->below.key && s->reverse) order = -order;
+        if (order > 0) {
+            *key = Py_NewRef(s->below.key);
+            *value = Py_NewRef(s->below.value);
+            s->taken = true;
+            return 1;
+        }
+        if (order == 0 && next_below(self, s) < 0) return -1;
+        s->own_at++;
+        if (own->value) {
+            *key = Py_NewRef(own->key);
+            *value = Py_NewRef(own->value);
+            return 1;
+        }
+    }
+}
+
+static const BackEnd view_end = {view_get, view_exists, view_write, view_mark, view_close, view_scan, view_next, view_scan_free};
+
+/* ---- the object ------------------------------------------------------------------------------------------------- */
+
+static PyObject *view_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
+    PyObject *worker, *limits, *fetch, *range, *over, *leave;
+    if (!PyArg_ParseTuple(args, "O!O!OOOO:View", worker_type, &worker, &PyTuple_Type, &limits, &fetch, &range, &over, &leave))
+        return NULL;
+    ViewObject *self = (ViewObject *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->owner = Py_NewRef(worker);
+    self->worker = &((WorkerObject *)worker)->worker;
+    self->view = ioi_view_new(self->worker);
+    if (back_init(&self->back, &view_end, limits, fetch, range, over, leave) < 0) {
+        Py_DECREF((PyObject *)self);
+        return NULL;
+    }
+    self->view->limits = self->back.limits;
+    return (PyObject *)self;
+}
+
+static int view_traverse(ViewObject *self, visitproc visit, void *arg) {
+    Py_VISIT(self->owner);
+    return back_traverse(&self->back, visit, arg);
+}
+
+static int view_clear(ViewObject *self) {
+    back_clear(&self->back);
+    Py_CLEAR(self->owner);
+    return 0;
+}
+
+static void view_dealloc(ViewObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    ioi_view_free(self->view);
+    view_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* begin(tx): the state of a new incarnation of `tx`. */
 static PyObject *view_begin(ViewObject *self, PyObject *argument) {
     unsigned long tx = PyLong_AsUnsignedLong(argument);
     if (PyErr_Occurred()) return NULL;
-    ViewObject *made = (ViewObject *)Py_TYPE(self)->tp_alloc(Py_TYPE(self), 0);
-    if (!made) return NULL;
-    made->owner = Py_NewRef((PyObject *)self);
-    made->worker = self->worker;
-    made->view = self->view;
-    made->fetch = Py_NewRef(self->fetch);
-    made->over = Py_NewRef(self->over);
-    made->leave = Py_NewRef(self->leave);
-    ioi_view_begin(self->view, (uint32_t)tx);
-    return (PyObject *)made;
+    PyObject *state = state_begin(&self->back);
+    if (state) ioi_view_begin(self->view, (uint32_t)tx);
+    return state;
 }
 
-/* _end(): nothing may be read or written through this view any more. */
-static PyObject *view_end(ViewObject *self, PyObject *Py_UNUSED(none)) {
-    self->ended = true;
+static PyObject *view_end_state(ViewObject *self, PyObject *Py_UNUSED(none)) {
+    state_end(&self->back);
     Py_RETURN_NONE;
 }
 
-/* _finish(code, output, error, gas_wanted, gas_used, fault) */
+/* finish(code, output, error, gas_wanted, gas_used, fault): publish what the incarnation did. */
 static PyObject *view_finish(ViewObject *self, PyObject *args) {
     unsigned int code;
     const char *output, *error;
     Py_ssize_t output_len, error_len;
     unsigned long long gas_wanted, gas_used;
     int fault;
-    if (!PyArg_ParseTuple(args, "Iy#s#KKp:_finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
+    if (!PyArg_ParseTuple(args, "Iy#y#KKp:finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
                           &fault))
         return NULL;
+    if (self->back.now || self->back.cut) {
+        PyErr_SetString(PyExc_RuntimeError, "finish: the incarnation has not ended, or its outcome is worth nothing");
+        return NULL;
+    }
     ioi_outcome outcome = {code, gas_wanted, gas_used, (const uint8_t *)output, error, (size_t)output_len, (size_t)error_len};
-    self->ended = true;
-    bool kept;
     Py_BEGIN_ALLOW_THREADS
-    kept = ioi_view_finish(self->view, &outcome, fault);
-    if (!kept) ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
+    if (!ioi_view_finish(self->view, &outcome, fault)) ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
     Py_END_ALLOW_THREADS
-    return PyBool_FromLong(kept);
+    Py_RETURN_NONE;
 }
 
-/* _hint(keys): those of them whose base nobody has brought yet, ascending, each once. */
+/* hint(keys): those of them whose base nobody has brought yet, ascending, each once; None: they are of no use any more. */
 static PyObject *view_hint(ViewObject *self, PyObject *keys) {
-    PyObject *iterator = PyObject_GetIter(keys), *missing = PySet_New(NULL), *item;
-    while (iterator && missing && (item = PyIter_Next(iterator))) {
+    PyObject *iterator = PyObject_GetIter(keys), *missing = iterator ? PySet_New(NULL) : NULL, *item;
+    bool useless = false;
+    while (missing && !useless && (item = PyIter_Next(iterator))) {
         ioi_key key;
-        bool none = true;
-        bool useful = PyBytes_Check(item); /* a wrong hint is harmless */
-        if (useful && view_key(self, item, false, &key, &none) < 0) Py_CLEAR(missing);
-        if (missing && !none && a64_load(&((ioi_entry *)ioi_at(self->worker->arena, key))->base) == 0 &&
-            PySet_Add(missing, item) < 0)
+        /* A wrong hint is harmless. */
+        PyObject *bytes = PyBytes_Check(item) && PyBytes_GET_SIZE(item) > 0 && PyBytes_GET_SIZE(item) <= HINT_MAX
+                              ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item))
+                              : NULL;
+        if (bytes && known_key(self, bytes, &key) < 0) useless = true;
+        else if (bytes && a64_load(&((ioi_entry *)ioi_at(self->worker->arena, key))->base) == 0 && PySet_Add(missing, bytes) < 0)
             Py_CLEAR(missing);
+        Py_XDECREF(bytes);
         Py_DECREF(item);
     }
-    PyObject *list = missing && iterator && !PyErr_Occurred() ? PySequence_List(missing) : NULL;
+    PyObject *list = NULL;
+    if (useless) list = Py_NewRef(Py_None);
+    else if (missing && !PyErr_Occurred()) list = sorted_list(PySequence_List(missing));
     Py_XDECREF(iterator);
     Py_XDECREF(missing);
     if (ioi_recording(self->worker)) self->fetch_from = ioi_recorder_look(&self->worker->recorder);
-    return sorted_list(list);
+    return list;
 }
 
-/* _bring(keys, values): their committed values. */
+/* bring(keys, values): their committed values. */
 static PyObject *view_bring(ViewObject *self, PyObject *args) {
     PyObject *keys, *values;
-    if (!PyArg_ParseTuple(args, "O!O!:_bring", &PyList_Type, &keys, &PyList_Type, &values)) return NULL;
+    if (!PyArg_ParseTuple(args, "O!O!:bring", &PyList_Type, &keys, &PyList_Type, &values)) return NULL;
     if (PyList_GET_SIZE(keys) != PyList_GET_SIZE(values)) {
         PyErr_SetString(PyExc_ValueError, "as many values as keys");
         return NULL;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(keys); i++) {
+        const uint8_t *bytes, *value;
+        size_t bytes_len, len;
         ioi_key key;
-        bool none;
-        const uint8_t *value;
-        size_t len;
-        if (as_bytes(PyList_GET_ITEM(values, i), true, "value", &value, &len) < 0 ||
-            view_key(self, PyList_GET_ITEM(keys, i), false, &key, &none) < 0)
+        if (as_bytes(PyList_GET_ITEM(keys, i), false, "a key", &bytes, &bytes_len) < 0 ||
+            as_bytes(PyList_GET_ITEM(values, i), true, "a committed value", &value, &len) < 0)
             return NULL;
-        if (none) continue;
+        if (known_key(self, PyList_GET_ITEM(keys, i), &key) < 0) break; /* the arena is full, and the block over */
         if (!ioi_mv_set_base(&self->worker->alloc, ioi_at(self->worker->arena, key), value, (uint32_t)len)) {
-            ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
-            return cut_short(self);
+            out_of_room(self);
+            break;
         }
     }
     ioi_worker *w = self->worker;
@@ -405,35 +448,20 @@ static PyObject *view_bring(ViewObject *self, PyObject *args) {
 }
 
 static PyMethodDef view_methods[] = {
-    {"get", CALL(view_get), METH_O, "The value of a key, or None."},
-    {"exists", CALL(view_exists), METH_O, "Whether a key has a value; only that is recorded."},
-    {"put", CALL(view_put), METH_FASTCALL, "Write a value."},
-    {"delete", CALL(view_delete), METH_O, "Remove a key."},
-    {"_mark", CALL(view_mark), METH_NOARGS, "Open a checkpoint."},
-    {"_close", CALL(view_close), METH_VARARGS, "Close the innermost checkpoint (mark, undo); False if it is not the innermost."},
-    {"_range_open", CALL(view_range_open), METH_VARARGS, "Open a range (start, end, reverse)."},
-    {"_range_reached", CALL(view_range_reached), METH_FASTCALL, "The scan has looked up to key, or with None to the end."},
-    {"_below", CALL(view_below), METH_FASTCALL, "Pinned value below this transaction (key, base)."},
-    {"_written_from", CALL(view_written_from), METH_FASTCALL, "First key at or after, written by the block."},
-    {"_written_before", CALL(view_written_before), METH_O, "Last key before, written by the block."},
-    {"_own", CALL(view_own), METH_NOARGS, "Own writes as they stand."},
-    {"_begin", CALL(view_begin), METH_O, "Start the incarnation of a transaction."},
-    {"_usable", CALL(view_usable), METH_NOARGS, "Raises if nothing may be read or written any more."},
-    {"_end", CALL(view_end), METH_NOARGS, "End the view without finishing the incarnation."},
-    {"_finish", CALL(view_finish), METH_VARARGS, "End it (code, output, error, gas_wanted, gas_used, fault)."},
-    {"_hint", CALL(view_hint), METH_O, "Which of these keys have no base yet."},
-    {"_bring", CALL(view_bring), METH_VARARGS, "Bring bases (keys, values)."},
+    {"begin", CALL(view_begin), METH_O, "The state of a new incarnation of a transaction."},
+    {"end", CALL(view_end_state), METH_NOARGS, "Nothing may be read or written through it any more."},
+    {"finish", CALL(view_finish), METH_VARARGS,
+     "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault)."},
+    {"hint", CALL(view_hint), METH_O, "Which of these keys have no base yet; None: of no use any more."},
+    {"bring", CALL(view_bring), METH_VARARGS, "Bring bases (keys, values)."},
     {NULL, NULL, 0, NULL}};
-static PyMemberDef view_members[] = {{"_cut", T_BOOL, offsetof(ViewObject, cut), READONLY, "the incarnation cannot go on"},
-                                     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot view_slots[] = {
     {Py_tp_new, view_new},
     {Py_tp_dealloc, view_dealloc},
     {Py_tp_traverse, view_traverse},
     {Py_tp_clear, view_clear},
     {Py_tp_methods, view_methods},
-    {Py_tp_members, view_members},
-    {Py_tp_doc, (void *)"View(worker, limits, fetch, over, leave): a transaction's view of the state."},
+    {Py_tp_members, back_members},
+    {Py_tp_doc, (void *)"View(worker, limits, fetch, range, over, leave): the state of a worker's transactions."},
     {0, NULL}};
-PyType_Spec view_spec = {"ioi_shm._core.View", sizeof(ViewObject), 0,
-                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, view_slots};
+PyType_Spec view_spec = {"ioi_shm._core.View", sizeof(ViewObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, view_slots};

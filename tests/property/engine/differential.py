@@ -11,6 +11,7 @@ import ioi_storage
 from ioi_shm.memory import STEP_BYTES
 from ioi_storage import State
 from naive_state import applied, root_of
+from third_opinion import ThirdOpinion
 
 from ioi_exec import BlockHeader, Limits, Policy
 from ioi_exec.block.preparation import block_context
@@ -53,7 +54,7 @@ class Pools:
 
 @dataclass
 class Compared:
-    """A VM on one state, in parallel and one by one."""
+    """A VM on one state, in parallel, one by one, and one by one in plain Python."""
 
     vm: LoadedVM
     limits: Limits
@@ -61,10 +62,14 @@ class Compared:
 
     def __post_init__(self) -> None:
         self._sequential = SequentialExecutor(self.vm, self.limits)
+        self._third = ThirdOpinion(self.vm, self.limits)
         self._parallel: dict[int, ParallelExecutor] = {}
 
     def one_by_one(self, block: Block, base: CommittedState) -> Outcome:
         return self._sequential.run(block, base, None)
+
+    def in_plain_python(self, block: Block, base: CommittedState) -> Outcome:
+        return self._third.run(block, base)
 
     def on(self, workers: int, block: Block, base: CommittedState) -> Outcome:
         if workers not in self._parallel:
@@ -163,6 +168,8 @@ def check(compared: Compared, chain: Chain, txs: list[bytes], workers: list[int]
     """Execute at several worker counts. AssertionError with the seed and a smaller block if anything differs."""
     block = chain.block(txs)
     expected = compared.one_by_one(block, chain.base)
+    text = difference(compared.in_plain_python(block, chain.base), expected)
+    assert text is None, f"seed {seed}, VM {compared.vm.spec}: left by the third opinion: {text}\nstate {chain.model}\n{txs!r}"
     for count in workers:
         found = compared.on(count, block, chain.base)
         text = difference(expected, found)

@@ -19,13 +19,12 @@ from differential import (
 )
 from program_vm import ProgramVM
 from random_blocks import random_block, random_state
+from third_opinion import Overlay, ThirdOpinion, WriteSet, within
 
 from ioi_exec import Limits, Record
-from ioi_exec.execution import parallel, sequential
+from ioi_exec.execution import parallel
 from ioi_exec.execution.executor import BaseState, Block, Outcome
-from ioi_exec.execution.overlay import Overlay, WriteSet
 from ioi_exec.execution.parallel import ParallelExecutor
-from ioi_exec.state.ranges import within
 
 STATES = 8
 TINY_STATES = 1
@@ -114,16 +113,12 @@ def recorded(outcome: Outcome) -> Record:
     return Record.of(*outcome.record)
 
 
-@pytest.fixture
-def tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sequential, "Overlay", TracingOverlay)
-
-
 def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any) -> int:
     """How often a block had to run again."""
     keys = rng.choice((3, 8, 20))
     chain = Chain(random_state(rng, keys))
     compared = Compared(loaded(ProgramVM, keys=keys, **vm_args), LIMITS, pools)
+    traced = ThirdOpinion(compared.vm, LIMITS, TracingOverlay)
     retries = 0
     try:
         for number in range(BLOCKS_PER_STATE):
@@ -131,7 +126,7 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
                 chain.enter_sandbox()
             checked = chain.block(random_block(rng, keys))
             block = Block(checked.txs, checked.context, record=True)
-            expected = compared.one_by_one(block, chain.base)
+            expected = traced.run(block, chain.base)
             found = compared.on(rng.choice(WORKERS), block, chain.base)
             where = f"seed {name} block {number}: {block.txs!r}"
             assert difference(expected, found) is None, where
@@ -147,7 +142,6 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
     return retries
 
 
-@pytest.mark.usefixtures("tracing")
 def test_accesses_are_those_of_one_after_another() -> None:
     pools = Pools()
     try:
@@ -157,7 +151,6 @@ def test_accesses_are_those_of_one_after_another() -> None:
         pools.close()
 
 
-@pytest.mark.usefixtures("tracing")
 def test_blocks_whose_records_outgrow_their_arena(monkeypatch: pytest.MonkeyPatch) -> None:
     """An arena of one page that grows page by page: it is full wherever that can happen, in the middle of the record too."""
     monkeypatch.setattr(parallel, "GUESS_PER_TRANSACTION", 0)

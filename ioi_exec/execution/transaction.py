@@ -1,0 +1,61 @@
+"""One execution of a transaction, or of `end_block`: the same code wherever it runs, so that it ends in the same receipt."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Protocol
+
+from ioi_shm import State
+
+from ioi_exec.block.context import EndContext, TxContext
+from ioi_exec.block.receipt import DONE, Receipt, Receipts
+from ioi_exec.execution.faults import done_receipt, failed_receipt
+from ioi_exec.execution.settings import apart
+from ioi_exec.limits import Limits
+
+
+class Abandoned(BaseException):
+    """Raised into a VM whose execution is of no use any more: the state below cannot be read, or its reads were overtaken.
+
+    No Exception: `except Exception` must not stop it, and a VM that swallows it all the same meets it again at its next
+    step and is thrown away at the end. Never leaves the executor.
+    """
+
+
+class BackEnd(Protocol):
+    """What stands behind a state: `ioi_shm.View` or `ioi_shm.Plain`."""
+
+    def end(self) -> None: ...
+
+
+def run_transaction(
+    back: BackEnd,
+    state: State,
+    vm: Any,
+    decode: Callable[[Any], Any] | None,
+    tx: Any,
+    ctx: TxContext,
+    limits: Limits,
+) -> tuple[Receipt, BaseException | None]:
+    """Its receipt, and beside it the exception that is none and stops the block. decode: calls the VM's, if it has one. The state has ended before anything looks at what was returned or raised.
+
+    Whether the back end is cut must be looked at afterwards: then this says nothing.
+    """
+    try:
+        output = apart(vm.execute, tx if decode is None else decode(tx), state, ctx)
+    except BaseException as error:
+        back.end()
+        receipt = failed_receipt(error)
+        return (DONE, error) if receipt is None else (receipt, None)
+    back.end()
+    return done_receipt(output, limits), None
+
+
+def run_end_block(back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts) -> BaseException | None:
+    """What it raised, if anything; as above. The VM gets a `Receipts` of its own."""
+    try:
+        apart(vm.end_block, state, ctx, Receipts(receipts.blob, receipts.ends))
+    except BaseException as error:
+        back.end()
+        return error
+    back.end()
+    return None

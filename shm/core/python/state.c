@@ -1,0 +1,310 @@
+/* ioi_shm.State: get, exists, put, delete, scan, checkpoint. */
+#include "state.h"
+
+#include "arguments.h"
+
+enum { KEY_READ_MAX = 1024 }; /* longer keys than any store takes: absent without asking */
+
+PyTypeObject *state_type, *scan_type, *checkpoint_type;
+
+/* ---- what every back end has ------------------------------------------------------------------------------------ */
+
+int back_init(BackObject *back, const BackEnd *end, PyObject *limits, PyObject *fetch, PyObject *range, PyObject *over,
+              PyObject *leave) {
+    if (as_limits(limits, &back->limits) < 0) return -1;
+    back->end = end;
+    back->fetch = Py_NewRef(fetch);
+    back->range = Py_NewRef(range);
+    back->over = Py_NewRef(over);
+    back->leave = Py_NewRef(leave);
+    return 0;
+}
+
+int back_traverse(BackObject *back, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(back));
+    Py_VISIT(back->fetch);
+    Py_VISIT(back->range);
+    Py_VISIT(back->over);
+    Py_VISIT(back->leave);
+    Py_VISIT(back->broken);
+    return 0;
+}
+
+void back_clear(BackObject *back) {
+    Py_CLEAR(back->fetch);
+    Py_CLEAR(back->range);
+    Py_CLEAR(back->over);
+    Py_CLEAR(back->leave);
+    Py_CLEAR(back->broken);
+}
+
+PyMemberDef back_members[] = {
+    {"cut", T_BOOL, offsetof(BackObject, cut), READONLY, "the execution could not go on: its outcome is worth nothing"},
+    {"broken", T_OBJECT, offsetof(BackObject, broken), READONLY, "what reading the committed state raised, or None"},
+    {NULL, 0, 0, 0, NULL}};
+
+void back_broke(BackObject *back) {
+    if (!back->cut) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        PyErr_NormalizeException(&type, &error, &trace);
+        if (trace && error) PyException_SetTraceback(error, trace);
+        Py_XDECREF(type);
+        Py_XDECREF(trace);
+        Py_XSETREF(back->broken, error);
+        back->cut = true;
+    }
+    PyErr_SetNone(back->leave);
+}
+
+PyObject *state_begin(BackObject *back) {
+    state_end(back);
+    StateObject *state = (StateObject *)state_type->tp_alloc(state_type, 0);
+    if (!state) return NULL;
+    state->back = (BackObject *)Py_NewRef((PyObject *)back);
+    state->thread = PyThread_get_thread_ident();
+    back->now = state;
+    back->cut = false;
+    Py_CLEAR(back->broken);
+    return (PyObject *)state;
+}
+
+static void detach(StateObject *state) {
+    BackObject *back = state->back;
+    if (!back) return;
+    if (back->now == state) back->now = NULL;
+    state->back = NULL;
+    while (state->scans) scan_end(state->scans);
+    Py_DECREF((PyObject *)back);
+}
+
+void state_end(BackObject *back) {
+    if (back->now) detach(back->now);
+}
+
+/* ---- lifetime --------------------------------------------------------------------------------------------------- */
+
+bool state_refuses(StateObject *state) {
+    if (!state->back)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the state was used after its transaction ended: a VM keeps nothing between transactions");
+    else if (state->thread != PyThread_get_thread_ident())
+        PyErr_SetString(PyExc_RuntimeError, "the state was used in another thread than the one that executes the transaction");
+    else if (state->back->cut) PyErr_SetNone(state->back->leave);
+    else return false;
+    return true;
+}
+
+static int state_traverse(StateObject *state, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(state));
+    Py_VISIT(state->back);
+    return 0;
+}
+
+static int state_clear(StateObject *state) {
+    detach(state);
+    return 0;
+}
+
+static void state_dealloc(StateObject *state) {
+    PyTypeObject *type = Py_TYPE(state);
+    PyObject_GC_UnTrack(state);
+    detach(state);
+    type->tp_free(state);
+    Py_DECREF(type);
+}
+
+Py_hash_t no_hash(PyObject *self) {
+    wrong_type("what is hashed", self, "hashable");
+    return -1;
+}
+
+PyObject *no_copy(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(none)) {
+    PyErr_SetString(PyExc_TypeError, "a state, its scans and its checkpoints cannot be copied or pickled");
+    return NULL;
+}
+
+static PyObject *state_repr(PyObject *Py_UNUSED(self)) { return PyUnicode_FromString("<state of a transaction>"); }
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+/* The limit of keys is one of writing: the committed state may hold longer ones, from when the limit was another. */
+static bool may_exist(const StateObject *state, PyObject *key) {
+    Py_ssize_t len = PyBytes_GET_SIZE(key);
+    return len > 0 && (len <= KEY_READ_MAX || (size_t)len <= state->back->limits.key_bytes);
+}
+
+static PyObject *state_get(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    static const Signature get = {"get", 1, 1, 1, {"key"}};
+    PyObject *key, *value = NULL;
+    if (bind(&get, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
+    if (!state_refuses(state)) {
+        int found = may_exist(state, key) ? state->back->end->get(state->back, key, &value) : 0;
+        if (found < 0) back_broke(state->back);
+        if (found == 0) value = Py_NewRef(Py_None);
+    }
+    Py_DECREF(key);
+    return value;
+}
+
+static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    static const Signature exists = {"exists", 1, 1, 1, {"key"}};
+    PyObject *key, *answer = NULL;
+    if (bind(&exists, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
+    if (!state_refuses(state)) {
+        int found = may_exist(state, key) ? state->back->end->exists(state->back, key) : 0;
+        if (found < 0) back_broke(state->back);
+        else answer = Py_NewRef(found ? Py_True : Py_False);
+    }
+    Py_DECREF(key);
+    return answer;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
+    if (state_refuses(state)) return NULL;
+    BackObject *back = state->back;
+    const ioi_limits *most = &back->limits;
+    size_t key_len = (size_t)PyBytes_GET_SIZE(key), len = value ? (size_t)PyBytes_GET_SIZE(value) : 0;
+    if (key_len == 0) {
+        PyErr_SetString(PyExc_ValueError, "the key is empty");
+        return NULL;
+    }
+    if (key_len > most->key_bytes)
+        return PyErr_Format(back->over, "a key of %zu bytes: at most %u (Limits.key_bytes)", key_len, most->key_bytes);
+    if (len > most->value_bytes)
+        return PyErr_Format(back->over, "a value of %zu bytes: at most %u (Limits.value_bytes)", len, most->value_bytes);
+    switch (back->end->write(back, key, value)) {
+    case WRITE_DONE: Py_RETURN_NONE;
+    case WRITE_KEYS: return PyErr_Format(back->over, "a transaction writes at most %u keys (Limits.tx_keys)", most->tx_keys);
+    case WRITE_BYTES:
+        return PyErr_Format(back->over, "a transaction writes at most %llu bytes (Limits.tx_write_bytes)",
+                            (unsigned long long)most->tx_write_bytes);
+    default: back_broke(back); return NULL;
+    }
+}
+
+static PyObject *state_put(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    static const Signature put = {"put", 2, 2, 2, {"key", "value"}};
+    PyObject *given[2], *done = NULL;
+    if (bind(&put, args, count, names, given) < 0) return NULL;
+    PyObject *key = exact_bytes(given[0], "the key"), *value = key ? exact_bytes(given[1], "the value") : NULL;
+    if (value) done = write_one(state, key, value);
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return done;
+}
+
+static PyObject *state_delete(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    static const Signature delete = {"delete", 1, 1, 1, {"key"}};
+    PyObject *key;
+    if (bind(&delete, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
+    PyObject *done = write_one(state, key, NULL);
+    Py_DECREF(key);
+    return done;
+}
+
+/* ---- scans and checkpoints -------------------------------------------------------------------------------------- */
+
+/* A bound: NULL if it is open. */
+static int as_bound(PyObject *object, const char *what, PyObject **bound) {
+    *bound = NULL;
+    if (!object || object == Py_None) return 0;
+    return (*bound = exact_bytes(object, what)) ? 0 : -1;
+}
+
+/* The first key after all that begin with `prefix`; NULL without an exception if there is no such key. */
+static PyObject *after_prefix(PyObject *prefix) {
+    Py_ssize_t len = PyBytes_GET_SIZE(prefix);
+    const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(prefix);
+    while (len && bytes[len - 1] == 0xff) len--;
+    PyObject *after = len ? PyBytes_FromStringAndSize(NULL, len) : NULL; /* new: of one byte, others are shared by all */
+    if (!after) return NULL;
+    uint8_t *to = (uint8_t *)PyBytes_AS_STRING(after);
+    memcpy(to, bytes, (size_t)len);
+    to[len - 1]++;
+    return after;
+}
+
+/* At most how many. Reads an int of a subclass as the number it is. */
+static int as_scan_limit(PyObject *object, bool *limited, unsigned long long *limit) {
+    *limited = object && object != Py_None;
+    *limit = 0;
+    if (!*limited) return 0;
+    if (!PyLong_Check(object) || PyBool_Check(object)) {
+        wrong_type("the limit", object, "int");
+        return -1;
+    }
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (value < 0 && overflow <= 0) {
+        PyErr_SetString(PyExc_ValueError, "the limit is negative");
+        return -1;
+    }
+    *limited = overflow == 0; /* nobody counts further */
+    *limit = (unsigned long long)value;
+    return 0;
+}
+
+static PyObject *state_scan(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    static const Signature scan = {"scan", 5, 0, 2, {"start", "end", "prefix", "reverse", "limit"}};
+    PyObject *given[5], *low = NULL, *high = NULL, *prefix = NULL, *made = NULL;
+    bool limited;
+    unsigned long long limit;
+    if (bind(&scan, args, count, names, given) < 0) return NULL;
+    if (as_bound(given[0], "start", &low) < 0 || as_bound(given[1], "end", &high) < 0 ||
+        as_bound(given[2], "prefix", &prefix) < 0)
+        goto out;
+    if (prefix && (low || high)) {
+        PyErr_SetString(PyExc_ValueError, "scan takes a prefix, or start and end, not both");
+        goto out;
+    }
+    if (prefix) {
+        low = Py_NewRef(prefix);
+        high = after_prefix(prefix);
+        if (!high && PyErr_Occurred()) goto out;
+    }
+    int reverse = given[3] ? PyObject_IsTrue(given[3]) : 0; /* may run the VM's code: nothing has begun yet */
+    if (reverse >= 0 && as_scan_limit(given[4], &limited, &limit) == 0 && !state_refuses(state))
+        made = scan_new(state, low, high, reverse != 0, limited, limit);
+out:
+    Py_XDECREF(low);
+    Py_XDECREF(high);
+    Py_XDECREF(prefix);
+    return made;
+}
+
+static PyObject *state_checkpoint(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    static const Signature checkpoint = {"checkpoint", 0, 0, 0, {NULL}};
+    return bind(&checkpoint, args, count, names, NULL) < 0 ? NULL : checkpoint_new(state);
+}
+
+static PyMethodDef state_methods[] = {
+    {"get", CALL(state_get), METH_FASTCALL | METH_KEYWORDS,
+     "get($self, /, key)\n--\n\nThe value of a key, or None. What is read does not change within a transaction."},
+    {"exists", CALL(state_exists), METH_FASTCALL | METH_KEYWORDS,
+     "exists($self, /, key)\n--\n\nWhether a key has a value. Cheaper than get in a conflict: only a change of presence "
+     "matters."},
+    {"put", CALL(state_put), METH_FASTCALL | METH_KEYWORDS,
+     "put($self, /, key, value)\n--\n\nWrite a value. Raises LimitExceeded, ValueError for an empty key."},
+    {"delete", CALL(state_delete), METH_FASTCALL | METH_KEYWORDS,
+     "delete($self, /, key)\n--\n\nRemove a key; one that is absent is no error."},
+    {"scan", CALL(state_scan), METH_FASTCALL | METH_KEYWORDS,
+     "scan($self, /, start=None, end=None, *, prefix=None, reverse=False, limit=None)\n--\n\n"
+     "Iterator over (key, value) in key order, end exclusive, as the state is now."},
+    {"checkpoint", CALL(state_checkpoint), METH_FASTCALL | METH_KEYWORDS,
+     "checkpoint($self, /)\n--\n\nFor `with`: an exception leaving the block undoes the writes made in it, then propagates."},
+    {"__reduce__", CALL(no_copy), METH_NOARGS, "Raises TypeError."},
+    {NULL, NULL, 0, NULL}};
+static PyType_Slot state_slots[] = {{Py_tp_dealloc, state_dealloc},
+                                    {Py_tp_traverse, state_traverse},
+                                    {Py_tp_clear, state_clear},
+                                    {Py_tp_methods, state_methods},
+                                    {Py_tp_hash, no_hash},
+                                    {Py_tp_repr, state_repr},
+                                    {Py_tp_doc, (void *)"The state as one transaction sees it."},
+                                    {0, NULL}};
+PyType_Spec state_spec = {"ioi_shm._core.State", sizeof(StateObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                          state_slots};

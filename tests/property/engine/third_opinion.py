@@ -1,0 +1,341 @@
+"""Execution one by one once more, in plain Python: what `state` means, said a second time.
+
+Shares nothing with the package but its error classes, contexts and receipts: neither the front of `state` (ioi_shm.State), which all
+modes of execution have in common, nor what is behind it, nor what makes a receipt of an outcome.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Iterator, Mapping, NoReturn
+
+from ioi_exec import LimitExceeded, Limits, Receipt, Receipts, Revert, VMFault
+from ioi_exec.execution.executor import BaseState, Block, Outcome
+from ioi_exec.vm.loading import LoadedVM
+
+WriteSet = Mapping[bytes, bytes | None]
+ENDED = "the state was used after its transaction ended: a VM keeps nothing between transactions"
+ELSEWHERE = "the state was used in another thread than the one that executes the transaction"
+NO_COPY = "a state, its scans and its checkpoints cannot be copied or pickled"
+MACHINE_FAULTS = (MemoryError, RecursionError, OSError, ImportError)
+
+
+def name_of(kind: type) -> str:
+    return str.__str__(type.__dict__["__name__"].__get__(kind))
+
+
+def exactly(value: Any, what: str) -> bytes:
+    """The bytes that are really there, whatever a subclass says of itself."""
+    if not issubclass(type(value), bytes):
+        raise TypeError(f"{what} is {name_of(type(value))}, not bytes")
+    return bytes.__getitem__(value, slice(0, bytes.__len__(value)))
+
+
+def given(function: str, names: tuple[str, ...], required: int, positional: int, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by their names."""
+    if len(args) > positional:
+        raise TypeError(f"{function} takes at most {positional} arguments without their name, not {len(args)}")
+    found = dict(zip(names, args))
+    for name, value in kwargs.items():
+        name = str.__str__(name)
+        if name not in names:
+            raise TypeError(f"{function} has no argument named '{name}'")
+        if name in found:
+            raise TypeError(f"{function} got its argument '{name}' twice")
+        found[name] = value
+    for name in names[:required]:
+        if name not in found:
+            raise TypeError(f"{function} needs an argument '{name}'")
+    return found
+
+
+class Once:
+    """What the state, its scans and its checkpoints have in common."""
+
+    __slots__ = ()
+    SHOWN = ""
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = "ioi_shm._core"
+
+    def __repr__(self) -> str:
+        return self.SHOWN
+
+    def __hash__(self) -> int:
+        raise TypeError(f"what is hashed is {name_of(type(self))}, not hashable")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(NO_COPY)
+
+
+class State(Once):
+    """The state of one transaction. Its writes stay in `writes` until the executor takes them."""
+
+    __slots__ = ("_below", "_limits", "writes", "_undo", "_depth", "_open", "_thread")
+    SHOWN = "<state of a transaction>"
+
+    def __init__(self, below: Overlay, limits: Limits) -> None:
+        self._below = below
+        self._limits = limits
+        self.writes: dict[bytes, bytes | None] = {}
+        self._undo: list[dict[bytes, bytes | None]] = []  # all that was written at the beginning of each checkpoint
+        self._depth = 0
+        self._open = True
+        self._thread = threading.get_ident()
+
+    def get(self, *args: Any, **kwargs: Any) -> bytes | None:
+        key = exactly(given("get", ("key",), 1, 1, args, kwargs)["key"], "the key")
+        self._usable()
+        return self.writes[key] if key in self.writes else self._below.get(key)
+
+    def exists(self, *args: Any, **kwargs: Any) -> bool:
+        key = exactly(given("exists", ("key",), 1, 1, args, kwargs)["key"], "the key")
+        return self.get(key) is not None
+
+    def put(self, *args: Any, **kwargs: Any) -> None:
+        found = given("put", ("key", "value"), 2, 2, args, kwargs)
+        key = exactly(found["key"], "the key")
+        self._write(key, exactly(found["value"], "the value"))
+
+    def delete(self, *args: Any, **kwargs: Any) -> None:
+        self._write(exactly(given("delete", ("key",), 1, 1, args, kwargs)["key"], "the key"), None)
+
+    def scan(self, *args: Any, **kwargs: Any) -> Scan:
+        found = given("scan", ("start", "end", "prefix", "reverse", "limit"), 0, 2, args, kwargs)
+        bounds = {name: None if found.get(name) is None else exactly(found[name], name) for name in ("start", "end", "prefix")}
+        start, end, prefix = bounds.values()
+        if prefix is not None:
+            if start is not None or end is not None:
+                raise ValueError("scan takes a prefix, or start and end, not both")
+            start, end = prefix, after(prefix)
+        reverse = bool(found.get("reverse", False))
+        limit = found.get("limit")
+        if limit is not None:
+            if type(limit) is bool or not issubclass(type(limit), int):
+                raise TypeError(f"the limit is {name_of(type(limit))}, not int")
+            limit = int.__index__(limit)
+            if limit < 0:
+                raise ValueError("the limit is negative")
+        self._usable()
+        own = sorted((item for item in self.writes.items() if within(item[0], start, end)), reverse=reverse)
+        return Scan(self, merged(iter(own), self._below.scan(start, end, reverse), reverse), limit)
+
+    def checkpoint(self, *args: Any, **kwargs: Any) -> Checkpoint:
+        given("checkpoint", (), 0, 0, args, kwargs)
+        return Checkpoint(self)
+
+    def _close(self) -> None:
+        self._open = False
+
+    def _write(self, key: bytes, value: bytes | None) -> None:
+        self._usable()
+        limits = self._limits
+        if not key:
+            raise ValueError("the key is empty")
+        if len(key) > limits.key_bytes:
+            raise LimitExceeded(f"a key of {len(key)} bytes: at most {limits.key_bytes} (Limits.key_bytes)")
+        if value is not None and len(value) > limits.value_bytes:
+            raise LimitExceeded(f"a value of {len(value)} bytes: at most {limits.value_bytes} (Limits.value_bytes)")
+        writes = {**self.writes, key: value}
+        if len(writes) > limits.tx_keys:
+            raise LimitExceeded(f"a transaction writes at most {limits.tx_keys} keys (Limits.tx_keys)")
+        if sum(len(k) + len(v or b"") for k, v in writes.items()) > limits.tx_write_bytes:
+            raise LimitExceeded(f"a transaction writes at most {limits.tx_write_bytes} bytes (Limits.tx_write_bytes)")
+        self.writes = writes
+
+    def _usable(self) -> None:
+        if not self._open:
+            raise RuntimeError(ENDED)
+        if self._thread != threading.get_ident():
+            raise RuntimeError(ELSEWHERE)
+
+
+class Scan(Once):
+    """What `state.scan` returns."""
+
+    __slots__ = ("_state", "_items", "_left")
+    SHOWN = "<scan of a state>"
+
+    def __init__(self, state: State, items: Iterator[tuple[bytes, bytes]], limit: int | None) -> None:
+        self._state = state
+        self._items = items
+        self._left = limit
+
+    def __iter__(self) -> Scan:
+        return self
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        self._state._usable()
+        if self._left is not None:
+            if self._left == 0:
+                raise StopIteration
+            self._left -= 1
+        return next(self._items)
+
+    def close(self, *args: Any, **kwargs: Any) -> None:
+        given("close", (), 0, 0, args, kwargs)
+        if self._state._open:
+            self._state._usable()
+        self._items = iter(())
+
+
+class Checkpoint(Once):
+    """What `state.checkpoint` returns."""
+
+    __slots__ = ("_state", "_depth", "_writes", "_entered")
+    SHOWN = "<checkpoint of a state>"
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._depth = 0
+        self._entered = False
+        self._writes: dict[bytes, bytes | None] | None = None  # while it is open: what was written at its beginning
+
+    def __enter__(self, *args: Any, **kwargs: Any) -> None:
+        given("__enter__", (), 0, 0, args, kwargs)
+        state = self._state
+        state._usable()
+        if self._entered:
+            raise RuntimeError("a checkpoint is entered once: call state.checkpoint() again")
+        most = state._limits.checkpoint_depth
+        if state._depth >= most:
+            raise LimitExceeded(f"at most {most} checkpoints inside each other (Limits.checkpoint_depth)")
+        state._depth += 1
+        self._depth = state._depth
+        self._entered = True
+        self._writes = state.writes
+
+    def __exit__(self, *args: Any, **kwargs: Any) -> None:
+        found = given("__exit__", ("kind", "error", "trace"), 3, 3, args, kwargs)
+        state = self._state
+        if self._writes is not None and not state._open:
+            return
+        state._usable()
+        if self._writes is None or self._depth != state._depth:
+            raise RuntimeError("checkpoints end in the reverse order of their beginning")
+        state._depth -= 1
+        if found["kind"] is not None:
+            state.writes = self._writes
+        self._writes = None
+
+
+class Overlay:
+    """The state as the next transaction finds it: the writes of those so far, on top of the committed state."""
+
+    def __init__(self, base: BaseState) -> None:
+        self._base = base
+        self.writes: dict[bytes, bytes | None] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.writes[key] if key in self.writes else self._base.get(key)
+
+    def apply(self, writes: WriteSet) -> None:
+        """Take the write set of a finished transaction. No scan may be under way."""
+        self.writes.update(writes)
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        if start is not None and end is not None and start >= end:
+            return iter(())
+        written = sorted((item for item in self.writes.items() if within(item[0], start, end)), reverse=reverse)
+        return merged(iter(written), self._base.scan(start, end, reverse), reverse)
+
+
+class ThirdOpinion:
+    """An executor as the others, for VMs in Python."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits, overlay: type[Overlay] = Overlay) -> None:
+        self._vm = vm
+        self._limits = limits
+        self._overlay = overlay
+
+    def run(self, block: Block, base: BaseState) -> Outcome:
+        overlay = self._overlay(base)
+        receipts = []
+        for index, tx in enumerate(block.txs):
+            state = State(overlay, self._limits)
+            receipt = self._receipt(tx, state, index, block)
+            overlay.apply(state.writes if receipt.ok else {})
+            receipts.append(receipt)
+        packed = Receipts.of(receipts)
+        if self._vm.end_block:
+            state = State(overlay, self._limits)
+            try:
+                self._vm.instance.end_block(state, block.context.of_end(block.txs), packed)
+            except Exception as error:
+                raise VMFault(len(block.txs), "end_block") from error
+            state._close()
+            overlay.apply(state.writes)
+        return Outcome(sorted(overlay.writes.items()), packed)
+
+    def _receipt(self, tx: bytes, state: State, index: int, block: Block) -> Receipt:
+        vm = self._vm.instance
+        try:
+            decoded = vm.decode(tx) if self._vm.decode else tx
+            output = vm.execute(decoded, state, block.context.of_transaction(index))
+        except BaseException as error:
+            state._close()
+            kind = type(error)
+            if issubclass(kind, MACHINE_FAULTS) or not issubclass(kind, Exception):
+                raise VMFault(index, name_of(kind)) from error
+            return reverted(error) or failed(kind)
+        state._close()
+        if output is None:
+            return Receipt()
+        if not issubclass(type(output), bytes):
+            return failed(TypeError)
+        exact = exactly(output, "")
+        return failed(LimitExceeded) if len(exact) > self._limits.output_bytes else Receipt(output=exact)
+
+
+def failed(kind: type) -> Receipt:
+    return Receipt(2, error=kept(name_of(kind)))
+
+
+def reverted(error: BaseException) -> Receipt | None:
+    """The receipt of a Revert that says properly what it says."""
+    if not issubclass(type(error), Revert):
+        return None
+    try:
+        code, message = error.code, error.message  # type: ignore[attr-defined]
+    except Exception:
+        return None
+    if type(code) is bool or not issubclass(type(code), int) or not issubclass(type(message), str):
+        return None
+    number = int.__index__(code)
+    return Receipt(number, error=kept(str.__str__(message))) if 1 <= number < 2**32 else None
+
+
+def kept(text: str) -> str:
+    data = text.encode("utf-8", "backslashreplace")
+    return data[:1024].decode("utf-8", "ignore")
+
+
+def after(prefix: bytes) -> bytes | None:
+    """The first key after all that begin with `prefix`; None if there is no such key."""
+    for length in range(len(prefix), 0, -1):
+        if prefix[length - 1] != 0xFF:
+            return prefix[: length - 1] + bytes([prefix[length - 1] + 1])
+    return None
+
+
+def within(key: bytes, start: bytes | None, end: bytes | None) -> bool:
+    return (start is None or key >= start) and (end is None or key < end)
+
+
+def merged(
+    top: Iterator[tuple[bytes, bytes | None]], below: Iterator[tuple[bytes, bytes]], reverse: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """Two layers in key order as one: `top` hides `below`, its None hides the key. Reads neither further than asked."""
+    upper, lower = next(top, None), next(below, None)
+    while upper is not None or lower is not None:
+        if upper is None or (lower is not None and lower[0] != upper[0] and (lower[0] > upper[0]) == reverse):
+            assert lower is not None
+            yield lower
+            lower = next(below, None)
+            continue
+        if lower is not None and lower[0] == upper[0]:
+            lower = next(below, None)
+        key, value = upper
+        if value is not None:
+            yield key, value
+        upper = next(top, None)

@@ -1,12 +1,8 @@
-/* The committed state below both back ends. It is read beneath a VM, which may have left no depth to call anything. */
-#include "depth.h"
+/* The committed state below both back ends: Python callables. */
 #include "state.h"
 
 PyObject *base_value(BackObject *back, PyObject *key) {
-    depth of_vm;
-    depth_enter_engine(&of_vm);
     PyObject *value = PyObject_CallOneArg(back->fetch, key);
-    depth_leave(&of_vm);
     if (value && value != Py_None && !PyBytes_CheckExact(value)) {
         PyErr_SetString(PyExc_TypeError, "a committed value is bytes or None");
         Py_CLEAR(value);
@@ -15,21 +11,15 @@ PyObject *base_value(BackObject *back, PyObject *key) {
 }
 
 PyObject *base_range(BackObject *back, PyObject *low, PyObject *high, bool reverse) {
-    depth of_vm;
-    depth_enter_engine(&of_vm);
     PyObject *range = PyObject_CallFunctionObjArgs(back->range, low ? low : Py_None, high ? high : Py_None,
                                                    reverse ? Py_True : Py_False, NULL);
     PyObject *iterator = range ? PyObject_GetIter(range) : NULL;
-    depth_leave(&of_vm);
     Py_XDECREF(range);
     return iterator;
 }
 
 int base_next(PyObject *iterator, PyObject **key, PyObject **value) {
-    depth of_vm;
-    depth_enter_engine(&of_vm);
     PyObject *pair = PyIter_Next(iterator);
-    depth_leave(&of_vm);
     if (!pair) return PyErr_Occurred() ? -1 : 0;
     bool good = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2 && PyBytes_CheckExact(PyTuple_GET_ITEM(pair, 0)) &&
                 PyBytes_CheckExact(PyTuple_GET_ITEM(pair, 1));

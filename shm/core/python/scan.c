@@ -1,6 +1,5 @@
 /* ioi_shm.Scan: what `state.scan` returns. */
 #include "arguments.h"
-#include "depth.h"
 #include "state.h"
 
 PyObject *scan_new(StateObject *state, PyObject *low, PyObject *high, bool reverse, bool limited, unsigned long long limit) {
@@ -16,7 +15,7 @@ PyObject *scan_new(StateObject *state, PyObject *low, PyObject *high, bool rever
         int order = memcmp(PyBytes_AS_STRING(low), PyBytes_AS_STRING(high), a < b ? a : b);
         if (order > 0 || (order == 0 && a >= b)) return (PyObject *)scan; /* at its end already */
     }
-    scan->scan = back->end->scan(back, low, high, reverse);
+    scan->scan = BEHIND(back->end->scan(back, low, high, reverse));
     if (!scan->scan) {
         Py_DECREF((PyObject *)scan);
         back_broke(back);
@@ -37,11 +36,7 @@ void scan_end(ScanObject *scan) {
     }
     BackScan *ended = scan->scan;
     scan->scan = NULL;
-    if (!ended) return;
-    depth of_vm; /* it closes an iterator of the base, which calls as deep as reading did */
-    depth_enter_engine(&of_vm);
-    scan->free(ended);
-    depth_leave(&of_vm);
+    if (ended) BEHIND((scan->free(ended), 0)); /* last: it may close an iterator, which runs anything */
 }
 
 static PyObject *scan_next(ScanObject *scan) {
@@ -55,7 +50,7 @@ static PyObject *scan_next(ScanObject *scan) {
     PyObject *key = NULL, *value = NULL;
     BackObject *back = state->back;
     scan->busy = true;
-    int found = back->end->next(back, scan->scan, &key, &value);
+    int found = BEHIND(back->end->next(back, scan->scan, &key, &value));
     scan->busy = false;
     PyObject *pair = found > 0 ? PyTuple_Pack(2, key, value) : NULL;
     Py_XDECREF(key);

@@ -139,7 +139,7 @@ static PyObject *state_get(StateObject *state, PyObject *const *args, Py_ssize_t
     PyObject *key, *value = NULL;
     if (bind(&get, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     if (!state_refuses(state)) {
-        int found = may_exist(state, key) ? state->back->end->get(state->back, key, &value) : 0;
+        int found = may_exist(state, key) ? BEHIND(state->back->end->get(state->back, key, &value)) : 0;
         if (found < 0) back_broke(state->back);
         if (found == 0) value = Py_NewRef(Py_None);
     }
@@ -152,7 +152,7 @@ static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssiz
     PyObject *key, *answer = NULL;
     if (bind(&exists, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     if (!state_refuses(state)) {
-        int found = may_exist(state, key) ? state->back->end->exists(state->back, key) : 0;
+        int found = may_exist(state, key) ? BEHIND(state->back->end->exists(state->back, key)) : 0;
         if (found < 0) back_broke(state->back);
         else answer = Py_NewRef(found ? Py_True : Py_False);
     }
@@ -175,7 +175,7 @@ static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
         return PyErr_Format(back->over, "a key of %zu bytes: at most %u (Limits.key_bytes)", key_len, most->key_bytes);
     if (len > most->value_bytes)
         return PyErr_Format(back->over, "a value of %zu bytes: at most %u (Limits.value_bytes)", len, most->value_bytes);
-    switch (back->end->write(back, key, value)) {
+    switch (BEHIND(back->end->write(back, key, value))) {
     case WRITE_DONE: Py_RETURN_NONE;
     case WRITE_KEYS: return PyErr_Format(back->over, "a transaction writes at most %u keys (Limits.tx_keys)", most->tx_keys);
     case WRITE_BYTES:

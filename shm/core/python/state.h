@@ -11,6 +11,7 @@
 #ifndef IOI_STATE_H
 #define IOI_STATE_H
 
+#include "depth.h"
 #include "module.h"
 
 #include <structmember.h>
@@ -96,6 +97,17 @@ struct ScanObject {
     bool limited, busy;
     unsigned long long left; /* pairs it may still give, if limited */
 };
+
+/* An operation of a back end: it has the engine's depth, however deep the VM is, so that none of them ends in a
+ * RecursionError where another would not. */
+#define BEHIND(operation)                                                                                                        \
+    ({                                                                                                                           \
+        depth of_vm;                                                                                                             \
+        depth_enter_engine(&of_vm);                                                                                              \
+        __auto_type done = operation;                                                                                            \
+        depth_leave(&of_vm);                                                                                                     \
+        done;                                                                                                                    \
+    })
 
 /* Sets the exception if nothing may be done with this state (any more). */
 bool state_refuses(StateObject *state);

@@ -2,7 +2,6 @@
 #include "state.h"
 
 #include "../ordered.h"
-#include "depth.h"
 
 enum { HINT_MAX = 1024 }; /* bytes of a key: no store takes longer ones */
 

@@ -94,7 +94,7 @@ static void checkpoints(void) {
     CHECK(gets(&s, "c", "4"));
     CHECK(ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "a", "1") && gets(&s, "b", "0") && gets(&s, "c", "0"));
     CHECK(ioi_view_mark(s.v, &outer) == IOI_OK && ioi_view_mark(s.v, &inner) == IOI_OK && ioi_view_mark(s.v, &third) == IOI_OK);
-    CHECK(ioi_view_mark(s.v, &fourth) == IOI_LIMIT && strcmp(s.v->limit, "checkpoint_depth") == 0);
+    CHECK(ioi_view_mark(s.v, &fourth) == IOI_LIMIT && s.v->limit == IOI_LIMIT_CHECKPOINT_DEPTH);
     CHECK(put(&s, "b", "5") == IOI_OK && ioi_view_close(s.v, outer, true) == IOI_OK &&
           gets(&s, "b", "0")); /* those inside it too */
     CHECK(put(&s, "b", "6") == IOI_OK && ioi_view_close(s.v, inner, true) == IOI_OK && gets(&s, "b", "6")); /* already closed */
@@ -107,19 +107,19 @@ static void limits(void) {
     char big[80];
     memset(big, 'x', sizeof big);
     CHECK(ioi_view_put(s.v, key(&s, "k"), (const uint8_t *)big, 64) == IOI_OK);
-    CHECK(ioi_view_put(s.v, key(&s, "k"), (const uint8_t *)big, 65) == IOI_LIMIT && strcmp(s.v->limit, "value_bytes") == 0);
+    CHECK(ioi_view_put(s.v, key(&s, "k"), (const uint8_t *)big, 65) == IOI_LIMIT && s.v->limit == IOI_LIMIT_VALUE_BYTES);
     CHECK(put(&s, "sixteen bytes ok", "") == IOI_OK && put(&s, "seventeen bytes no", "") == IOI_LIMIT);
-    CHECK(strcmp(s.v->limit, "key_bytes") == 0 && put(&s, "", "v") == IOI_LIMIT);
+    CHECK(s.v->limit == IOI_LIMIT_KEY_BYTES && put(&s, "", "v") == IOI_LIMIT);
     ioi_view_begin(s.v, 4);
     uint64_t mark;
     CHECK(ioi_view_mark(s.v, &mark) == IOI_OK);
     for (char name[2] = "a"; name[0] < 'a' + 8; name[0]++) CHECK(put(&s, name, "v") == IOI_OK);
-    CHECK(put(&s, "i", "v") == IOI_LIMIT && strcmp(s.v->limit, "tx_keys") == 0 && put(&s, "a", "w") == IOI_OK);
+    CHECK(put(&s, "i", "v") == IOI_LIMIT && s.v->limit == IOI_LIMIT_TX_KEYS && put(&s, "a", "w") == IOI_OK);
     CHECK(ioi_view_close(s.v, mark, true) == IOI_OK && put(&s, "i", "v") == IOI_OK); /* what was undone counts no more */
     CHECK(ioi_view_put(s.v, key(&s, "p"), (const uint8_t *)big, 64) == IOI_OK &&
           ioi_view_put(s.v, key(&s, "q"), (const uint8_t *)big, 64) == IOI_OK);
     CHECK(ioi_view_put(s.v, key(&s, "r"), (const uint8_t *)big, 64) == IOI_OK); /* 2 + 3 * 65 = 197 of 200 */
-    CHECK(put(&s, "s", "123") == IOI_LIMIT && strcmp(s.v->limit, "tx_write_bytes") == 0 && put(&s, "s", "12") == IOI_OK);
+    CHECK(put(&s, "s", "123") == IOI_LIMIT && s.v->limit == IOI_LIMIT_TX_WRITE_BYTES && put(&s, "s", "12") == IOI_OK);
     CHECK(put(&s, "r", "") == IOI_OK && put(&s, "t", "123") == IOI_OK); /* an overwritten value counts as it stands */
     close_scene(&s);
 }

@@ -85,3 +85,10 @@ class StorageIOError(StorageError):
 
 class StorageClosed(StorageError):
     """The store is closed."""
+
+
+def named(name: str) -> type[StorageError]:
+    """The error of this name, which another process has met."""
+    found = globals().get(name)
+    assert isinstance(found, type) and issubclass(found, StorageError), f"no error is called {name!r}"
+    return found

@@ -25,7 +25,11 @@ from .examine import Finding, examine
 FINDINGS = 100
 """How many are reported; more are only counted."""
 
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ioi_storage.checking.process import main; main(*sys.argv[2:])"
+# Before anything is imported: of the path, not of the working directory, which python -c puts first.
+_BOOT = (
+    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ioi_storage.checking.process import main; main(*sys.argv[2:])"
+)
 _PAUSE = 0.1  # seconds between two reports of progress
 
 
@@ -94,9 +98,7 @@ def check(
 
 
 def _error(name: str, message: str) -> StorageError:
-    error = getattr(errors, name)(message)
-    assert isinstance(error, StorageError)
-    return error
+    return errors.named(name)(message)
 
 
 # ---- in the process ----

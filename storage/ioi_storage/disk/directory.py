@@ -47,6 +47,20 @@ def refuse_if_taken(path: str) -> None:
         raise StateExists(f"{path} is not an empty directory: choose another path", is_state=False)
 
 
+def refuse_if_others_may_write(path: str) -> None:
+    """StorageError unless `path` is a directory of this user, not a link to one, that nobody else may write."""
+    about = os.lstat(path)
+    if not stat.S_ISDIR(about.st_mode):
+        why = "no directory"
+    elif about.st_uid != os.geteuid():
+        why = f"of another user ({about.st_uid})"
+    elif about.st_mode & 0o022:
+        why = f"writable by others (mode {stat.S_IMODE(about.st_mode):o})"
+    else:
+        return
+    raise StorageError(f"{path} is {why}, so nothing in it can be relied on: look who made it, and remove it or choose another path")
+
+
 def no_directory(doing: str, parent: str) -> StorageIOError:
     error = StorageIOError(f"cannot {doing}: the directory {parent} does not exist, create it first")
     error.__cause__ = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), parent)
@@ -117,8 +131,9 @@ def _put_in_place(beside: str, path: str) -> None:
 
 def _remove_if_abandoned(directory: str) -> None:
     try:
+        refuse_if_others_may_write(directory)
         fd = lock.take(directory)
-    except StorageError:
+    except (StorageError, OSError):
         return  # its creator lives, or it is none of ours
     try:
         _discard(directory)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from ..errors import (
 from .rows import TABLES
 
 DATA = "data.mdb"
+_LOCK = "lock.mdb"
 MAP_SIZE = 1 << 40
 _SMALLEST_MAP = 1 << 30
 _READERS = 1024  # slots for processes reading beside the writer
@@ -40,9 +42,18 @@ def open_environment(
 
     sync: False where nothing counts before its end, which then syncs it all."""
     with translated(f"opening the state at {path}"):
+        _refuse_links(path)
         return _open(
             path, map_size, subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600
         )
+
+
+def _refuse_links(path: str) -> None:
+    """LMDB follows links and writes where they lead, and a state may have come from anywhere."""
+    for name in (DATA, _LOCK):
+        file = os.path.join(path, name)
+        if os.path.lexists(file) and not stat.S_ISREG(os.lstat(file).st_mode):
+            raise StorageError(f"{file} is no plain file, as those of a state are: nothing was opened")
 
 
 def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:

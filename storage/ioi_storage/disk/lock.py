@@ -14,7 +14,7 @@ NAME = "LOCK"
 def take(directory: str) -> int:
     """The locked descriptor. StateInUse if another process (or another store of this one) holds it."""
     with translated(f"locking {directory}"):
-        fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

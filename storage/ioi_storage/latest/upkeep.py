@@ -36,7 +36,11 @@ from . import catchup
 
 _PATIENCE = 60.0  # seconds it may take to finish a transaction
 _LOOK = 5.0  # seconds between looks whether the parent lives, while there is nothing to do
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ioi_storage.latest.upkeep import main; main(*sys.argv[2:])"
+# Before anything is imported: of the path, not of the working directory, which python -c puts first.
+_BOOT = (
+    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ioi_storage.latest.upkeep import main; main(*sys.argv[2:])"
+)
 
 Job = Callable[[lmdb.Environment, Begin, Tables, int], Iterator[Any]]
 
@@ -103,8 +107,7 @@ class Upkeep:
     def _error(self, status: int, said: bytes) -> Optional[StorageError]:
         if said.endswith(b"\n"):
             name, message = json.loads(said)["error"]
-            error: StorageError = getattr(errors, name)(message)
-            return error
+            return errors.named(name)(message)
         if status < 0 and -status not in (signal.SIGKILL, signal.SIGTERM):
             return StorageIOError(
                 f"the upkeep process of {self._path} crashed ({signal.Signals(-status).name}), as whoever reads a damaged "

@@ -4,11 +4,12 @@
         manifest             which state this is about; of another one nothing is taken
         chunk-0, chunk-1 ..  those that were checked against the root, each written, synced and renamed in
         state/               the state while it is built, begun anew each time
-        built                the same as manifest: it is whole, from now on all the rest is only cleared away
+        built                the same as manifest: it is whole, and once it is in its place all the rest is only cleared away
     NAME                     renamed in
 
-Killed at any moment, it goes on with the chunks that are there. Nothing is believed but what follows from the root; a
-chunk that fails leaves nothing behind.
+Killed at any moment, it goes on with the chunks that are there. Nothing is believed but what follows from the root, and so
+nothing that lies here already, whoever seems to have made it: chunks are hashed when they are used, a state that was built
+is built again unless it is in its place, where all of it is checked. A chunk that fails leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import suppress
 
 import lmdb
 
+from ..checking.process import check
 from ..disk import directory, lock, making
 from ..disk.environment import (
     Tables,
@@ -68,9 +70,10 @@ class Restore:
         with translated(f"restoring the state at {self.path}"):
             if not os.path.isdir(parent):
                 raise directory.no_directory(f"restore to {self.path}", parent)
+            self._refuse_prepared()
             if os.path.exists(self.path) and not self._is_built:
                 directory.refuse_if_taken(self.path)
-            if not os.path.isdir(self._directory):
+            if not os.path.lexists(self._directory):
                 os.mkdir(self._directory, 0o700)
             directory.sync(parent)
             self._lock = lock.take(self._directory)
@@ -156,6 +159,15 @@ class Restore:
     def _is_built(self) -> bool:
         return os.path.exists(os.path.join(self._directory, "built"))
 
+    def _refuse_prepared(self) -> None:
+        """What was left here decides nothing, but it is written to: StorageError unless it is this user's own."""
+        if not os.path.lexists(self._directory):
+            return
+        directory.refuse_if_others_may_write(self._directory)
+        for entry in os.scandir(self._directory):
+            if not (entry.is_file(follow_symlinks=False) or entry.name == "state" and entry.is_dir(follow_symlinks=False)):
+                raise StorageError(f"{entry.path} is no plain file, and no restore made it: remove {self._directory}")
+
     def _check_open(self) -> None:
         if self._lock is None:
             raise StorageError(f"the restore of {self.path} is closed: begin it again, which goes on with it")
@@ -167,16 +179,18 @@ class Restore:
         if not os.path.exists(known):
             self._write("manifest", encoded)
         with open(known, "rb") as file:
-            if file.read() != encoded:
+            if file.read(len(encoded) + 1) != encoded:
                 raise StorageError(
                     f"another snapshot is being restored to {self.path}: finish that, or remove {self._directory} to give it up"
                 )
         if self._is_built:
-            if os.path.exists(self._state) or self._is_in_place():
+            if not os.path.exists(self._state) and self._is_in_place():
                 return
             directory.refuse_if_taken(self.path)
             self._write("manifest", encoded)
-            os.unlink(known)  # what was built has been taken away since
+            # What was built has been taken away since, or not put in its place yet. Then it is built anew, for who can put a
+            # file here can put a state here: nothing but the chunks proves itself.
+            os.unlink(known)
         for name in os.listdir(self._directory):
             number = name.removeprefix("chunk-")
             if number.isdecimal() and name == f"chunk-{int(number)}":
@@ -188,7 +202,7 @@ class Restore:
                 self._drop(0)
 
     def _is_in_place(self) -> bool:
-        """Whether the state at `path` is the one that was to be restored."""
+        """Whether the state at `path` is the one that was to be restored, down to its last row."""
         try:
             handle = making.open_made(self.path, read_only=True)
             try:
@@ -201,7 +215,7 @@ class Restore:
             return False
         # Nothing vouches for the number of keys in a manifest.
         found = row._replace(head=b"", keys=self.manifest.row.keys)
-        return creation == self.manifest.creation and found == self.manifest.row
+        return creation == self.manifest.creation and found == self.manifest.row and not check(self.path, deep=True).findings
 
     def _kept(self, number: int) -> bytes:
         with open(os.path.join(self._directory, f"chunk-{number}"), "rb") as file:
@@ -214,7 +228,9 @@ class Restore:
     def _write(self, name: str, data: bytes) -> None:
         """Whole and durable, or not there."""
         incoming = os.path.join(self._directory, "incoming")
-        with open(incoming, "wb") as file:
+        with suppress(FileNotFoundError):
+            os.unlink(incoming)  # not written over: it may be another name of something else
+        with open(incoming, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

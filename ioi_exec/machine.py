@@ -36,6 +36,7 @@ from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.state.base import CommittedState, storage_errors
+from ioi_exec.state.given import remember, vm_given_for
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.info import StateInfo
 from ioi_exec.state.opening import (
@@ -43,7 +44,6 @@ from ioi_exec.state.opening import (
     checked_keep,
     checked_policy,
     checked_workers,
-    remembered_vm,
     reopened,
 )
 from ioi_exec.state.past import PastState
@@ -124,6 +124,8 @@ class ExecutionMachine:
                 if path is None or not error.is_state:
                     raise
                 store = reopened(path, tree, identity, items)
+        if store.path is not None:
+            remember(store.path, loaded.spec)
         store.keep = keep
         return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy)
 
@@ -142,7 +144,8 @@ class ExecutionMachine:
         keep: int | None = None,
         policy: Policy | None = None,
     ) -> ExecutionMachine:
-        """Open a state. Its VM and tree are remembered; vm is needed only where the VM cannot be imported by name.
+        """Open a state. It says what its tree and VM are, but a VM that is not built in is taken from the operator alone: vm, or
+        what this process gave for this path before, or what ioi-exec was given for it (`init`, `--vm`). Reading needs no VM.
 
         read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
         limits: default those that can decide a receipt as they were at creation. keep, policy: as for `create`.
@@ -158,10 +161,11 @@ class ExecutionMachine:
             if vm is not None:
                 loaded = load_vm(vm, vm_args)
                 identity.vm.check_same(loaded.spec)
+                remember(path, loaded.spec)
             elif vm_args is not None:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
             elif not read_only:
-                loaded = remembered_vm(identity)
+                loaded = vm_given_for(store.path, identity.vm)
             store.keep = keep
             return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy)
         except BaseException:
@@ -479,7 +483,7 @@ class ExecutionMachine:
 
     def _loaded_vm(self) -> LoadedVM:
         if self._vm is None:
-            self._vm = remembered_vm(self._identity)
+            self._vm = vm_given_for(self._store.path, self._identity.vm)
         return self._vm
 
 

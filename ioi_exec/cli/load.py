@@ -8,12 +8,13 @@ from typing import Iterator
 
 import ioi_storage
 
-from ioi_exec.block.preparation import checked_initial_height
+from ioi_exec.block.preparation import checked_initial_height, checked_limits
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.maintenance import Progress, vm_of_new_state
 from ioi_exec.cli.options import (
     Commands,
     add_command,
+    add_vm,
     print_fields,
     print_json,
     whole_number,
@@ -24,6 +25,7 @@ from ioi_exec.files.dump import DumpReader
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.state.base import storage_errors
+from ioi_exec.state.given import note
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm.loading import VMSpec
 from ioi_exec.vm.payments import check_genesis
@@ -38,8 +40,7 @@ def register(commands: Commands) -> None:
         commands, "load", "Create a state at version 0 from a dump.", _EPILOG, example="ioi-exec load loaded dump.jsonl"
     )
     command.add_argument("dump", metavar="FILE", help="what ioi-exec dump wrote; - is standard input")
-    command.add_argument("--vm", help="another VM than the dump's: payments, or package.module:Class of your own")
-    command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
+    add_vm(command, "the VM it belongs to, unless that is built in: package.module:Class of your own")
     command.add_argument("--tree", help="another kind of Merkle tree than the dump's")
     command.add_argument(
         "--initial-height", type=whole_number, metavar="N", help="height of the first block (default: the one after the dump's)"
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     with input_file(options.dump) as (stream, name):
         reader = DumpReader(stream, name)
         head = reader.head
-        limits = Limits.remembered(head.limits)
+        limits = checked_limits(Limits.remembered(head.limits))
         vm = vm_of_new_state(options, head.vm, "the dump")
         initial_height = checked_initial_height(head.height + 1 if options.initial_height is None else options.initial_height)
         tree = options.tree or head.tree
@@ -69,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
                 ).close()
             except ValueError as error:
                 raise error if isinstance(error, Error) else InputError(f"{name}: {error}") from None  # a key twice
+    if options.vm is not None:
+        note(options.state, vm)
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
         shown = {
             "state": options.state, "keys": head.keys, "dump_root": head.root.hex(), **described(machine.info),

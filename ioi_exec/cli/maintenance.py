@@ -11,8 +11,7 @@ from typing import Iterator
 
 from ioi_storage import Store
 
-from ioi_exec.cli.init import vm_args_value
-from ioi_exec.cli.options import vm_may_print
+from ioi_exec.cli.options import given_vm
 from ioi_exec.errors import InputError, VMError
 from ioi_exec.state.base import storage_errors
 from ioi_exec.vm.loading import VMSpec, load_vm
@@ -38,17 +37,19 @@ def confirmed(options: argparse.Namespace, what: str) -> None:
         raise InputError(f"{what}: add --yes to do it")
 
 
-def vm_of_new_state(options: argparse.Namespace, remembered: VMSpec, source: str) -> VMSpec:
-    """The VM of --vm and --vm-args, or else the one that `source` remembers. Raises VMError, VMMismatch, InputError."""
-    if options.vm_args is not None and options.vm is None:
-        raise InputError(f"--vm-args was given without --vm: give both, or neither to have the VM of {source}")
-    with vm_may_print():
-        if options.vm is not None:
-            return load_vm(options.vm, vm_args_value(options.vm_args)).spec
-        if remembered.args is None:
-            raise VMError(f"{source} is of a state created with an instance of {remembered.name}: say which VM with --vm")
-        spec = load_vm(remembered.name, remembered.args).spec
-    remembered.check_same(spec)
+def vm_of_new_state(options: argparse.Namespace, said: VMSpec, source: str) -> VMSpec:
+    """The VM of --vm and --vm-args, which must be the one that `source` says; without them only one that is built in.
+
+    Raises VMError, VMMismatch, InputError."""
+    if options.vm is None and options.vm_args is not None:
+        raise InputError("--vm-args was given without --vm: give both, or neither")
+    if options.vm is None and not said.built_in:
+        raise VMError(
+            f"{source} says that it belongs to the VM {said}, and nothing is imported because {source} says so: if this is your "
+            f"VM, say so with --vm {said.name}"
+        )
+    spec = load_vm(said.name).spec if options.vm is None else given_vm(options).spec
+    said.check_same(spec)
     return spec
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, Iterator, TypeAlias
 
-from ioi_exec.files.strict_json import Malformed, hex_bytes, number
+from ioi_exec.errors import InputError
+from ioi_exec.files.strict_json import Malformed, hex_bytes, number, parse
+from ioi_exec.vm.loading import LoadedVM, load_vm
 
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 
@@ -69,6 +72,39 @@ def print_fields(value: dict[str, Any]) -> None:
         if shown is not None and shown != "":
             sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {shown}\n")
     sys.stdout.flush()
+
+
+def add_vm(command: argparse.ArgumentParser, help: str, default: str | None = None) -> None:
+    command.add_argument("--vm", default=default, help=help)
+    command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
+
+
+def vm_args_value(text: str | None) -> dict[str, Any] | list[Any] | None:
+    """What --vm-args says. Raises InputError."""
+    if text is None:
+        return None
+    try:
+        value = parse(text.encode("utf-8", "surrogateescape"), floats=True)
+    except Malformed as error:
+        raise InputError(f"--vm-args: {error}") from None
+    if not isinstance(value, (dict, list)):
+        raise InputError("--vm-args: give a JSON object (arguments by name) or a list (in order)")
+    return value
+
+
+def given_vm(options: argparse.Namespace) -> LoadedVM:
+    """The VM of --vm and --vm-args, which were given. Raises VMError, InputError."""
+    args = vm_args_value(options.vm_args)
+    find_own_code()
+    with vm_may_print():
+        return load_vm(options.vm, args)
+
+
+def find_own_code() -> None:
+    """From now on modules are found in the working directory too. Only for commands that the operator gave a VM: what lies
+    in a directory may have been downloaded, and a module of it would take the place of an installed one."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
 
 
 @contextmanager

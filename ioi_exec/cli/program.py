@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from typing import NoReturn, Protocol, Sequence
 
 from ioi_exec._version import __version__
 from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, place, report
-from ioi_exec.cli.options import Commands
+from ioi_exec.cli.options import Commands, find_own_code
 from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream
 from ioi_exec.errors import Error
 
@@ -49,8 +48,9 @@ def parser(program: str, description: str, epilog: str, commands: Sequence[Comma
     return top
 
 
-def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None, interrupted: str) -> int:
-    """Run one command and return its exit status. interrupted: what Ctrl-C left behind, in words."""
+def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None, interrupted: str, *, own_code: bool = False) -> int:
+    """Run one command and return its exit status. interrupted: what Ctrl-C left behind, in words. own_code: whether all
+    commands import from the working directory."""
     ensure_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     _Parser.program, _Parser.as_json = top.prog, "--json" in given
@@ -59,8 +59,8 @@ def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None, interrupt
     logging.basicConfig(level=level, format=f"{top.prog}: %(message)s", stream=sys.stderr)
     try:
         options = top.parse_args(given)
-        if (here := os.getcwd()) not in sys.path:
-            sys.path.insert(0, here)  # a VM of one's own is found from the working directory
+        if own_code:
+            find_own_code()
         try:
             status: int = options.run(options)
         except SystemExit as ended:

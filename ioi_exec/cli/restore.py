@@ -16,25 +16,26 @@ from ioi_storage import (
 )
 
 from ioi_exec.block.header import BlockHeader
-from ioi_exec.block.preparation import checked_initial_height
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.maintenance import Progress, vm_of_new_state
 from ioi_exec.cli.options import (
     Commands,
     add_command,
+    add_vm,
     hex_value,
     print_fields,
     print_json,
 )
 from ioi_exec.cli.snapshot import MANIFEST, chunk_name
 from ioi_exec.errors import InputError, StateError
-from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.state.base import storage_errors
+from ioi_exec.state.given import note
 from ioi_exec.state.identity import Identity
 
-_EPILOG = """Take the root from where you trust it, not from DIR. It covers all keys and values; what manifest.json says beside (VM, limits,
-version, height, header, receipts root) it does not, so look at what is printed. Interrupted, or with chunks missing, it
+_EPILOG = """Take the root from where you trust it, not from DIR. It covers all keys and values; what manifest.json says beside (limits,
+version, height, header, receipts root) it does not, so look at what is printed. A VM of your own must be given with --vm: no
+name in DIR is ever imported. Interrupted, or with chunks missing, it
 keeps the good chunks in .NAME.restoring beside STATE and goes on from there when run again."""
 
 
@@ -44,8 +45,7 @@ def register(commands: Commands) -> None:
     )
     command.add_argument("directory", metavar="DIR", help="what ioi-exec snapshot wrote, or chunks of it")
     command.add_argument("--root", required=True, type=hex_value, metavar="HEX", help="the state root, from where you trust it")
-    command.add_argument("--vm", help="another VM than the manifest's: payments, or package.module:Class of your own")
-    command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
+    add_vm(command, "the VM it belongs to, unless that is built in: package.module:Class of your own")
     command.set_defaults(run=run)
 
 
@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
                 _offer_all(restore, options.directory, progress)
             with Progress("keys", options) as progress:
                 restore.finish(progress)
+    if options.vm is not None:
+        note(options.state, Identity.from_meta(manifest.creation.meta).vm)
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
         shown = {"state": options.state, **described(machine.info)}
     (print_json if options.json else print_fields)(shown)
@@ -72,8 +74,6 @@ def _manifest(options: argparse.Namespace) -> Manifest:
         manifest = Manifest.decode(_read(path, manifest_limit))
         identity = Identity.from_meta(manifest.creation.meta)
         vm = vm_of_new_state(options, identity.vm, "the snapshot")
-        Limits.remembered(identity.limits)
-        checked_initial_height(identity.initial_height)
         row = manifest.row
         if row.version and BlockHeader.decode(row.header).height != row.height:
             raise InputError("its height is not the one in its block header")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -11,8 +12,11 @@ from ioi_exec.cli.describe import block_line, block_object
 from ioi_exec.cli.options import (
     Commands,
     add_command,
+    add_vm,
+    find_own_code,
     hex_value,
     print_json,
+    vm_args_value,
     vm_may_print,
     whole_number,
 )
@@ -21,6 +25,7 @@ from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
+from ioi_exec.state.given import note
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
 read as a transaction refuses its whole file before anything of it executes."""
@@ -53,6 +58,7 @@ def register(commands: Commands) -> None:
         "--policy", choices=Policy.names(), metavar="NAME",
         help=f"how workers go about a block, a matter of speed alone: {', '.join(Policy.names())} (default: the first)",
     )
+    add_vm(command, "your VM, once, if the state was not made here by init: it is noted, and then run needs STATE alone")
     command.set_defaults(run=run)
 
 
@@ -65,13 +71,22 @@ def run(options: argparse.Namespace) -> int:
     workers = 0 if options.sequential else options.workers
     if options.policy is not None and workers == 0:
         raise InputError("--policy was given for execution one by one, which has no use for one: leave one out")
+    vm_args = vm_args_value(options.vm_args)
+    if vm_args is not None and options.vm is None:
+        raise InputError("--vm-args was given without --vm: give both, or neither")
+    path = list(sys.path)
+    find_own_code()
     # A dry run changes nothing, so it may happen beside a live engine.
     with vm_may_print():
         machine = ExecutionMachine.open(
-            options.state, workers=workers, read_only=options.dry_run, keep=options.keep,
+            options.state, vm=options.vm, vm_args=vm_args, workers=workers, read_only=options.dry_run, keep=options.keep,
             policy=None if options.policy is None else Policy.named(options.policy),
         )
     with machine:
+        if machine.info.vm.built_in:
+            sys.path[:] = path
+        elif options.vm is not None:
+            note(options.state, replace(machine.info.vm, args=vm_args or {}))
         with machine.sandbox() if options.dry_run else nullcontext():
             for source, root in zip(options.blocks, expected):
                 _run_block(machine, source, root, options)

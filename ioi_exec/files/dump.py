@@ -104,12 +104,10 @@ def _head(value: dict[str, Any]) -> DumpHead:
     if value.get("ioi_dump") != _FORMAT:
         raise Malformed(f"this is no dump, or one of another format: \"ioi_dump\" must be {_FORMAT}")
     fields(value, _FIELDS, _FIELDS)
-    vm = json_object(value["vm"], "vm")
-    fields(vm, ("name", "args", "version"), ("name", "args", "version"))
-    if not isinstance(vm["name"], str) or not isinstance(vm["version"], str):
-        raise Malformed("vm: name and version must be text")
-    if not (vm["args"] is None or isinstance(vm["args"], (dict, list))):
-        raise Malformed("vm: args must be an object, a list or null")
+    try:
+        vm = VMSpec.said(value["vm"])
+    except ValueError as error:
+        raise Malformed(f"vm: {error}") from None
     if not isinstance(value["tree"], str):
         raise Malformed("tree must be text")
     limits = json_object(value["limits"], "limits")
@@ -120,6 +118,6 @@ def _head(value: dict[str, Any]) -> DumpHead:
         hex_bytes(value["root"], "root", 32),
         number(value["height"], "height", MAX_INT64),
         number(value["keys"], "keys", MAX_INT64),
-        VMSpec(vm["name"], vm["args"], vm["version"]),
+        vm,
         {name: number(limits[name], name, MAX_INT64) for name in CONSENSUS_LIMITS},
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from ioi_exec.errors import StateError
-from ioi_exec.limits import CONSENSUS_LIMITS
+from ioi_exec.block.preparation import checked_initial_height, checked_limits
+from ioi_exec.errors import InputTypeError, StateError
+from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.loading import VMSpec
 
 _FORMAT = 1
@@ -37,8 +38,11 @@ class Identity:
                 "use the release that made the state"
             )
         try:
-            vm, limits, initial_height = meta["vm"], meta["limits"], meta["initial_height"]
-            spec = VMSpec(vm["name"], vm["args"], vm["version"])
-            return cls(spec, initial_height, {name: limits[name] for name in CONSENSUS_LIMITS})
-        except (KeyError, TypeError) as error:
+            vm, initial_height = VMSpec.said(meta["vm"]), checked_initial_height(meta["initial_height"])
+            limits = {name: meta["limits"][name] for name in CONSENSUS_LIMITS}
+            checked_limits(Limits.remembered(limits))
+            return cls(vm, initial_height, limits)
+        except (ValueError, InputTypeError) as error:
+            raise StateError(f"the state was not made by ioi-exec: {error}") from error
+        except (LookupError, TypeError) as error:
             raise StateError(f"the state was not made by ioi-exec: its description lacks {error}") from error

@@ -9,10 +9,9 @@ import ioi_storage
 from ioi_shm import WORKERS_MAX
 
 from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputError, InputTypeError, StateExists, VMError
+from ioi_exec.errors import InputError, InputTypeError, StateExists
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.identity import Identity
-from ioi_exec.vm.loading import LoadedVM, load_vm
 
 StatePath = str | os.PathLike[str]
 
@@ -35,15 +34,6 @@ def reopened(
     except BaseException:
         store.close()
         raise
-
-
-def remembered_vm(identity: Identity) -> LoadedVM:
-    """The VM a state was created with, imported by its name. Raises VMError, VMMismatch."""
-    if identity.vm.args is None:
-        raise VMError(f"the state was created with an instance of {identity.vm.name}: pass an equal one as vm=")
-    loaded = load_vm(identity.vm.name, identity.vm.args)
-    identity.vm.check_same(loaded.spec)
-    return loaded
 
 
 def checked_policy(policy: Policy | None, otherwise: Policy = DEFAULT) -> Policy:

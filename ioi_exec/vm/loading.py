@@ -3,17 +3,22 @@
 The identity a state remembers is the VM's name, arguments and version. A name is "payments" or "package.module:Class".
 Workers get the class (or instance) by cloudpickle, so one from a notebook or a test function works too; only what this
 process made is ever unpickled, by workers it started itself.
+
+Importing is running. A name that comes from data (a state, a snapshot, a dump) is only ever compared with the one that the
+operator gave (state/given.py); what is passed to `load_vm` is the operator's.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import pickle
 import sys
 from dataclasses import dataclass, field, replace
+from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ioi_shm import native_info
 
@@ -25,6 +30,9 @@ BUILT_IN: Mapping[str, type] = {"payments": Payments}
 Args = Mapping[str, Any] | Sequence[Any]
 """Arguments of a VM's class, as JSON has them: by name, or in order."""
 
+_TEXT_MOST = 1000  # characters of a name or a version
+_DEPTH_MOST = 32  # of arguments: what parses one level deeper than it can be written would be trouble later
+
 
 @dataclass(frozen=True)
 class VMSpec:
@@ -34,20 +42,47 @@ class VMSpec:
     args: dict[str, Any] | list[Any] | None
     version: str
 
+    @classmethod
+    def said(cls, value: object) -> VMSpec:
+        """What data says its VM is. Raises ValueError unless that is a name, arguments and a version, fit to be shown."""
+        if not isinstance(value, dict) or value.keys() != {"name", "args", "version"}:
+            raise ValueError("its VM must be an object of name, args and version")
+        name, args, version = value["name"], value["args"], value["version"]
+        for what, text in (("name", name), ("version", version)):
+            if not isinstance(text, str) or not text.isprintable() or len(text) > _TEXT_MOST:
+                raise ValueError(f"the {what} of its VM must be at most {_TEXT_MOST} characters of text that can be printed")
+        if args is not None and not isinstance(args, (dict, list)):
+            raise ValueError("the arguments of its VM must be an object, a list or null")
+        if _depth(args, _DEPTH_MOST + 1) > _DEPTH_MOST:
+            raise ValueError(f"the arguments of its VM are nested more than {_DEPTH_MOST} deep")
+        return cls(name, args, version)
+
+    @property
+    def built_in(self) -> bool:
+        return self.name in BUILT_IN
+
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "args": self.args, "version": self.version}
 
     def check_same(self, other: VMSpec) -> None:
         """Raises VMMismatch unless a state of this VM can be used with `other`."""
-        same_args = self.args is None or other.args is None or self.args == other.args
-        if self.name != other.name or self.version != other.version or not same_args:
+        self._check(other, self.version == other.version)
+
+    def check_same_but_version(self, other: VMSpec) -> None:
+        """The same where the version will only be known once `other` is loaded."""
+        self._check(other, True)
+
+    def _check(self, other: VMSpec, same_version: bool) -> None:
+        same_args = self.args is None or other.args is None or self.args == other.args or not self.args and not other.args
+        if self.name != other.name or not same_version or not same_args:
             raise VMMismatch(
                 f"the state belongs to the VM {self}, not to {other}: open it with the VM it was created with, "
                 "or create another state"
             )
 
     def __str__(self) -> str:
-        args = "" if not self.args else f" with {json.dumps(self.args, sort_keys=True)}"
+        shown = json.dumps(self.args, sort_keys=True)
+        args = "" if not self.args else f" with {shown if len(shown) <= _TEXT_MOST else shown[:_TEXT_MOST] + '...'}"
         return f"{self.name}{args}" + (f" version {self.version}" if self.version else "")
 
 
@@ -112,7 +147,9 @@ def load_vm(vm: str | type | object, args: Args | None = None) -> LoadedVM:
 
 
 def build(cls: type, args: Args) -> Any:
-    """An instance of the class. Raises VMError."""
+    """An instance of the class, which is called only if its instances will be VMs. Raises VMError."""
+    if not isinstance(cls, type) or not any(callable(getattr(cls, method, None)) for method in ("execute", "native")):
+        raise VMError(f"{_name(cls)} is no VM: a VM is a class with a method execute(tx, state, ctx), or native() if it is in C")
     try:
         return cls(**args) if isinstance(args, Mapping) else cls(*args)
     except Exception as error:
@@ -166,23 +203,45 @@ def _imported(path: str) -> type:
     return found
 
 
+def import_origin(path: str) -> str | None:
+    """The first file that importing "package.module:Class" would run, found without running anything; None: there is none."""
+    for spec in _specs(path.partition(":")[0]):
+        if spec is not None and spec.origin is not None:
+            return os.path.realpath(spec.origin)
+    return None
+
+
 def _importable(module: ModuleType) -> bool:
     """Whether a fresh process with this sys.path would import the same file under this name."""
     file = getattr(module, "__file__", None)
+    *_, spec = _specs(module.__name__)
+    return spec is not None and (file is None or spec.origin == file)
+
+
+def _specs(module_name: str) -> Iterator[ModuleSpec | None]:
+    """Where a module's packages and the module itself would be imported from, outermost first; None ends it: not found."""
     search: Sequence[str] | None = None
-    spec = None
-    parts = module.__name__.split(".")
+    parts = module_name.split(".")
     for depth in range(1, len(parts) + 1):
-        name = ".".join(parts[:depth])
+        name, spec = ".".join(parts[:depth]), None
         for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec = find(name, search) if find else None
+            find = getattr(finder, "find_spec", lambda *_: None)
+            try:
+                spec = find(name, search)
+            except KeyError:  # a directory without __init__.py in another one that is not imported
+                spec = find(parts[depth - 1], search)
             if spec is not None:
                 break
+        yield spec
         if spec is None:
-            return False
+            return
         search = list(spec.submodule_search_locations or ())
-    return spec is not None and (file is None or spec.origin == file)
+
+
+def _depth(value: object, most: int) -> int:
+    """How deep JSON is nested, looked at no deeper than `most`."""
+    inside: Iterable[object] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 0 if most == 0 else max((1 + _depth(part, most - 1) for part in inside), default=1)
 
 
 def _name(cls: type) -> str:
@@ -193,7 +252,9 @@ def _version(instance: object) -> str:
     version = getattr(instance, "version", "")
     if isinstance(version, bool) or not isinstance(version, (str, int)):
         raise VMError(f"the VM {_name(type(instance))} has a version that is {type(version).__name__}: make it str or int")
-    return str(version)
+    if not (text := str(version)).isprintable() or len(text) > _TEXT_MOST:
+        raise VMError(f"the VM {_name(type(instance))} has a version that cannot be shown: at most {_TEXT_MOST} printable characters")
+    return text
 
 
 def _plain(args: Args | None) -> dict[str, Any] | list[Any]:
@@ -202,8 +263,10 @@ def _plain(args: Args | None) -> dict[str, Any] | list[Any]:
         return {}
     try:
         plain = json.loads(json.dumps(args, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise VMError(f"the VM's arguments must be what JSON can hold: {error}") from error
+    if _depth(plain, _DEPTH_MOST + 1) > _DEPTH_MOST:
+        raise VMError(f"the VM's arguments are nested more than {_DEPTH_MOST} deep")
     if isinstance(args, (dict, list)) and plain == args and isinstance(plain, (dict, list)):
         return plain
     raise VMError("the VM's arguments must be a dict with text keys, or a list, of what JSON can hold")

@@ -29,9 +29,10 @@ log = logging.getLogger("ioi_exec")
 
 CHANNEL_SECONDS = 10.0  # a worker that takes no message for so long is stopped or stuck: the next block will find out
 
-# The parent's import path as it is, so that workers find what it finds, a VM in the working directory included.
+# The parent's import path as it is, so that workers find what it finds, a VM in the working directory included; but json
+# itself not from there, where python -c would look first.
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv[1]); "
     "from ioi_exec.execution.workers.process import main; main(*map(int, sys.argv[2:7]), spin=sys.argv[7] == '1')"
 )
 

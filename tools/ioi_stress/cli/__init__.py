@@ -35,4 +35,4 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     with ending_is_interruption():
-        return program.run(parser(), arguments, "nothing more was measured")
+        return program.run(parser(), arguments, "nothing more was measured", own_code=True)

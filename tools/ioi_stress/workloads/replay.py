@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
 from ioi_exec import InputError, Limits
-from ioi_exec.cli.init import vm_args_value
+from ioi_exec.cli.options import vm_args_value
 from ioi_exec.cli.streams import input_file
 from ioi_exec.files import read_block, read_genesis
 from ioi_stress.workload import Block

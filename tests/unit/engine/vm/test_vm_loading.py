@@ -76,6 +76,36 @@ def test_what_is_no_vm_is_refused_clearly(vm: Any, args: Any, says: str) -> None
     assert isinstance(caught.value, InputError) and caught.value.exit_status == 2
 
 
+CALLED: list[str] = []
+
+
+class NoVM:
+    def __init__(self) -> None:
+        CALLED.append("class")
+
+
+class ExecuteIsData(NoVM):
+    execute = b"data"
+
+
+def factory() -> Echo:
+    CALLED.append("function")
+    return Echo()
+
+
+@pytest.mark.parametrize("vm", [NoVM, ExecuteIsData, f"{__name__}:NoVM", f"{__name__}:factory", f"{__name__}:Echo.execute", "builtins:dict"])
+def test_only_a_class_with_execute_is_called(vm: Any) -> None:
+    with pytest.raises(VMError, match="no class|is no VM"):
+        load_vm(vm)
+    assert not CALLED
+
+
+@pytest.mark.parametrize("version", ["1\n", "\x1b[2J", "x" * 2000])
+def test_a_version_must_be_fit_to_be_shown(version: str) -> None:
+    with pytest.raises(VMError, match="version"):
+        load_vm(type("Strange", (Echo,), {"version": version}))
+
+
 def test_methods_and_versions_must_be_what_they_are() -> None:
     class DecodeIsData(Echo):
         decode = b"data"

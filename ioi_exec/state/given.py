@@ -1,0 +1,115 @@
+"""Which VM the operator gave for a state. A state says itself which VM it belongs to, but whoever made it said that, and
+importing is running: what a state says is only compared with what the operator gave. That is, in this order,
+
+    vm=, --vm      of this call
+    remembered     what the program gave in this process when it created or opened the state at this path
+    noted          what the command line was given for this path, kept outside the state's directory:
+                   $XDG_STATE_HOME/ioi-exec/vms/HASH.json (default ~/.local/state)
+
+A note holds the state's path, the VM's name and arguments, and the file that the name was imported from. So another state
+put in the same place runs the operator's VM or nothing, and so does a module of the same name that lies in another working
+directory. A state that was moved or copied has no note: giving its VM once makes one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from ioi_exec.errors import VMError, VMMismatch
+from ioi_exec.vm.loading import LoadedVM, VMSpec, import_origin, load_vm
+
+log = logging.getLogger("ioi_exec")
+
+_NOTE_BYTES = 1 << 20
+_remembered: dict[str, _Given] = {}
+
+
+@dataclass(frozen=True)
+class _Given:
+    """vm: its version counts for nothing. origin: the file it must be imported from; None: any that is found."""
+
+    vm: VMSpec
+    origin: str | None
+
+
+def remember(path: str | os.PathLike[str], vm: VMSpec) -> None:
+    """For `open` of this path later in this process."""
+    _remembered[os.path.realpath(path)] = _Given(vm, None)
+
+
+def note(path: str | os.PathLike[str], vm: VMSpec) -> None:
+    """For every later command of this user. Where it cannot be written a warning says so, and nothing else is lost."""
+    if vm.built_in or vm.args is None:
+        return
+    final, origin = os.path.realpath(path), import_origin(vm.name)
+    file = _note_file(final)
+    beside = f"{file}.{secrets.token_hex(8)}"
+    try:
+        os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as out:
+            json.dump({"state": final, "vm": vm.to_json(), "origin": origin}, out)
+        os.replace(beside, file)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(beside)
+        log.warning("that %s belongs to the VM %s cannot be noted (%s): give --vm to each command that executes", final, vm, error)
+
+
+def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:
+    """The VM of a state that says it belongs to `said`, imported because the operator gave it for the state at this path.
+
+    Raises VMError if nobody gave one; VMMismatch if another one was given."""
+    if said.built_in:
+        return _checked(load_vm(said.name), said)
+    given = None if path is None else _remembered.get(path) or _noted(path)
+    if given is None and said.args is None or given is not None and given.vm.args is None:
+        raise VMError(f"the state was created with an instance of {said.name}: pass an equal one as vm=")
+    if given is None:
+        raise VMError(
+            f"the state at {path} says that it belongs to the VM {said}, which nobody has given for it here, and nothing is imported "
+            f"because a state says so: if this is your VM, say so once with --vm {said.name}, or pass it as vm="
+        )
+    said.check_same_but_version(given.vm)
+    if given.origin is not None and import_origin(given.vm.name) not in (given.origin, None):
+        raise VMError(
+            f"the VM {given.vm.name} of {path} was imported from {given.origin} when it was given, and would be imported from "
+            f"{import_origin(given.vm.name)} now: go to where it was, or if this one is right too, say so once with --vm"
+        )
+    return _checked(load_vm(given.vm.name, given.vm.args), said)
+
+
+def _checked(loaded: LoadedVM, said: VMSpec) -> LoadedVM:
+    said.check_same(loaded.spec)
+    return loaded
+
+
+def _note_file(path: str) -> str:
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):  # as that specification has it
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "ioi-exec", "vms", sha256(os.fsencode(path)).hexdigest() + ".json")
+
+
+def _noted(path: str) -> _Given | None:
+    """The note about the state at this path; one that this user alone could not have written, or that is damaged, is none."""
+    try:
+        name = _note_file(path)
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+                log.warning("%s is not taken for a note: it is another user's, or others may write it", name)
+                return None
+            found: Any = json.loads(file.read(_NOTE_BYTES))
+        if found["state"] != path or not (found["origin"] is None or isinstance(found["origin"], str)):
+            return None
+        return _Given(VMSpec.said(found["vm"]), found["origin"])
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.options import (
     Commands,

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from ioi_exec.errors import VMError, VMMismatch
+from ioi_exec.errors import VMError
 from ioi_exec.vm.loading import LoadedVM, VMSpec, import_origin, load_vm
 
 log = logging.getLogger("ioi_exec")

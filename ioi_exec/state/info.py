@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateInfo:
-    """oldest: the oldest version kept. header: of the last block, None at version 0. Roots have 32 bytes. What follows `version` is of that version."""
+    """limits: those that can decide a receipt. oldest: the oldest version kept. header: of the last block, None at version 0.
+    Roots have 32 bytes. What follows `version` is of that version."""
 
     tree: str
     vm: VMSpec
     initial_height: int
+    limits: dict[str, int]
     genesis_root: bytes
     oldest: int
     version: int
@@ -36,6 +38,7 @@ class StateInfo:
             tree,
             identity.vm,
             identity.initial_height,
+            identity.limits,
             genesis_root,
             oldest,
             row.version,

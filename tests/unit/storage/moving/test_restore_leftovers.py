@@ -13,8 +13,8 @@ from ioi_storage import (
     Restore,
     StateExists,
     StorageError,
-    Store,
     StorageIOError,
+    Store,
 )
 from ioi_storage.trees.seam import _trees
 

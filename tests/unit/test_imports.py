@@ -28,7 +28,7 @@ PLANTED = [
     ("ioi_exec.block.context", "import ioi_exec", "rooms of the engine"),  # its face, which knows them all
     ("ioi_exec.execution.parallel", "import ioi_exec.execution.sequential", "Executors do not know each other"),
     ("ioi_storage.trees.seam", "from ..disk import rows", "rooms of the storage"),
-    ("ioi_storage.moving.chunks", "def f():\n    from ..checking import examine", "rooms of the storage"),
+    ("ioi_storage.checking.examine", "def f():\n    from ..moving import chunks", "rooms of the storage"),
     ("ioi_storage.state", "import typing\nif typing.TYPE_CHECKING:\n    from .overlay import OverlayStore", "rooms of the storage"),
     ("ioi_storage.proofs.verify", "import lmdb", "What verifies a proof"),
     ("ioi_stress.trace.segments", "import ioi_stress.report.scale", "rooms of the tool"),

@@ -32,3 +32,13 @@ FIGURES: dict[str, Figure] = {
     "speedup_total": Figure("speedup, all of execute", "times sequential", 1, "greater", "smaller"),
 }
 """Of every name that `Repetition.figures` may have, in the order in which they are shown."""
+
+FIRST_FIGURES = (
+    "transactions_per_second",
+    "speedup",
+    "speedup_total",
+    "executions_per_transaction",
+    "aborts_per_transaction",
+    "occupancy",
+)
+"""Those that most come for."""

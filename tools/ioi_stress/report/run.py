@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ioi_stress.figures import FIGURES
+from ioi_stress.figures import FIGURES, FIRST_FIGURES
 from ioi_stress.interval import Interval
 from ioi_stress.raw import columns, rows
 from ioi_stress.recording import Recording
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
 RAW_ROWS = 2_000
 """Of single blocks in one page: more are left to --csv."""
-_CARDS = (
-    "transactions_per_second",
-    "speedup",
-    "speedup_total",
-    "executions_per_transaction",
-    "aborts_per_transaction",
-    "occupancy",
-)
 
 
 def run_page(result: Result, recording: Recording | None = None, unrecorded: str = "") -> str:
@@ -115,7 +107,7 @@ def _cards(measured: Mapping[str, Interval]) -> list[dict[str, str]]:
             "unit": FIGURES[name].unit,
             "around": around(measured[name]),
         }
-        for name in _CARDS
+        for name in FIRST_FIGURES
         if name in measured
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from ioi_stress.figures import FIGURES
+from ioi_stress.figures import FIGURES, FIRST_FIGURES
 from ioi_stress.interval import Interval
 from ioi_stress.report import verdicts
 from ioi_stress.report.again import as_pasted, sweep_command
@@ -42,14 +42,6 @@ RAW_ROWS = 3_000
 """In one page: more are left to the CSV."""
 _PANELS = 12  # of one kind; more are left out, and said to be
 _CATEGORIES = 16
-_COLUMNS = (
-    "transactions_per_second",
-    "speedup",
-    "speedup_total",
-    "executions_per_transaction",
-    "aborts_per_transaction",
-    "occupancy",
-)
 
 
 @dataclass(frozen=True)
@@ -207,7 +199,7 @@ def _points(sweep: Sweep) -> dict[str, Any]:
     summary = sweep.summary()
     columns = [name for name in sweep.point_columns if len({line[name] for line in summary}) > 1] or ["workload"]
     points = list(sweep.points().values())
-    figures = [name for name in _COLUMNS if any(line[name] is not None for line in summary)]
+    figures = [name for name in FIRST_FIGURES if any(line[name] is not None for line in summary)]
     lines = []
     for line, rows in zip(summary, points):
         throughput = line["transactions_per_second"]

@@ -60,12 +60,15 @@ class AccountWorkload(FailingWorkload):
     def _amount(self, draws: Draws) -> int:
         return 1 + draws.below(AMOUNT_MAX)
 
-    def genesis(self) -> Mapping[bytes, bytes]:
+    @property
+    def _values(self) -> int:
+        return 0 if self.runs_on == "payments" else self._total
+
+    def _state(self) -> Mapping[bytes, bytes]:
         numbers, label = range(self._total), self._label
         if self.runs_on == "payments":
             account, balance = lru_cache(8)(encode_account), self._balance  # there are few different ones
             return {ACCOUNT_PREFIX + sha256(label(n)).digest(): account(balance(n)) for n in numbers}
-        self._check_room(self._total)
         return {label(n): self._value(n) for n in numbers}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:

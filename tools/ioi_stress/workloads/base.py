@@ -123,9 +123,19 @@ class Made(RunsOn, ABC):
     def parameters(self) -> Mapping[str, Any]:
         return values_of(self)
 
-    @abstractmethod
     def genesis(self) -> Mapping[bytes, bytes]:
-        """The state before the first block."""
+        """The state before the first block. Raises ResourceError if memory has no room for it."""
+        check_room(self.name, self._values, self.value_bytes)
+        return self._state()
+
+    @property
+    @abstractmethod
+    def _values(self) -> int:
+        """How many values of `value_bytes` the state has before the first block."""
+
+    @abstractmethod
+    def _state(self) -> Mapping[bytes, bytes]:
+        """The state before the first block, for which there is room."""
 
     def blocks(self) -> Iterator[Block]:
         memory: dict[int, int] = {}
@@ -159,9 +169,6 @@ class Made(RunsOn, ABC):
         return encoding.transaction(
             number, b"".join((*before, self._cost(), *after, encoding.revert() if fails else b""))
         )
-
-    def _check_room(self, keys: int) -> None:
-        check_room(self.name, keys, self.value_bytes)
 
     def _value(self, number: int) -> bytes:
         """What a key holds at genesis: its number, in digits."""

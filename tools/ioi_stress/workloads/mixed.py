@@ -34,9 +34,12 @@ class Mixed(Made):
         12, least=1, most=1000, help="most operations of a transaction, those inside each other not counted"
     )
 
-    def genesis(self) -> Mapping[bytes, bytes]:
+    @property
+    def _values(self) -> int:
+        return self.accounts
+
+    def _state(self) -> Mapping[bytes, bytes]:
         """Two keys of three."""
-        self._check_room(self.accounts)
         return {account(n): self._value(n) for n in range(self.accounts) if n % 3}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Mapping
 
 from ioi_stress.workloads.base import ACCOUNTS_MAX, FailingWorkload
-from ioi_stress.workloads.draws import Draws
+from ioi_stress.workloads.draws import Draws, chosen
 from ioi_stress.workloads.parameters import parameter
 
 
@@ -21,8 +22,11 @@ class ProgramWorkload(FailingWorkload):
 
     accounts: int = parameter(10_000, least=1, most=ACCOUNTS_MAX, help="keys the state begins with")
 
-    def genesis(self) -> Mapping[bytes, bytes]:
-        self._check_room(self.accounts)
+    @property
+    def _values(self) -> int:
+        return self.accounts
+
+    def _state(self) -> Mapping[bytes, bytes]:
         return {account(n): self._value(n) for n in range(self.accounts)}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:
@@ -35,7 +39,12 @@ class ProgramWorkload(FailingWorkload):
 
     def _writers(self, block: int) -> list[bool]:
         """Which transactions of a block write."""
-        return [True] * self.block_size
+        return chosen(self._writing, block * self.block_size, self.block_size, self._draws("writes", block))
+
+    @property
+    def _writing(self) -> Fraction:
+        """The share of transactions that write, exactly."""
+        return Fraction(1)
 
     @abstractmethod
     def _operations(self, number: int, writes: bool, draws: Draws) -> tuple[list[bytes], list[bytes]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ioi_stress.vm import encoding
-from ioi_stress.workloads.draws import Draws, chosen
+from ioi_stress.workloads.draws import Draws
 from ioi_stress.workloads.parameters import NUMBER, exact, parameter
 from ioi_stress.workloads.programs import ProgramWorkload, account
 
@@ -25,8 +26,9 @@ class ReadHeavy(ProgramWorkload):
         help="share of transactions that also write one of the keys they read, exactly",
     )
 
-    def _writers(self, block: int) -> list[bool]:
-        return chosen(exact(self.write_share), block * self.block_size, self.block_size, self._draws("writes", block))
+    @property
+    def _writing(self) -> Fraction:
+        return exact(self.write_share)
 
     def _operations(self, number: int, writes: bool, draws: Draws) -> tuple[list[bytes], list[bytes]]:
         keys = [encoding.key(account(draws.below(self.accounts))) for _ in range(self.reads)]

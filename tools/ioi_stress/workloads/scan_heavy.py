@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Mapping
 
 from ioi_stress.vm import encoding
 from ioi_stress.workloads.base import runs_on_parameter
-from ioi_stress.workloads.draws import Draws, chosen
+from ioi_stress.workloads.draws import Draws
 from ioi_stress.workloads.parameters import NUMBER, exact, parameter
 from ioi_stress.workloads.programs import ProgramWorkload, account
 
@@ -33,13 +34,13 @@ class ScanHeavy(ProgramWorkload):
         help="share of transactions that also insert, change or delete a random key, exactly",
     )
 
-    def genesis(self) -> Mapping[bytes, bytes]:
+    def _state(self) -> Mapping[bytes, bytes]:
         """Every other key of twice as many: as many can be inserted as are there."""
-        self._check_room(self.accounts)
         return {account(2 * n): self._value(n) for n in range(self.accounts)}
 
-    def _writers(self, block: int) -> list[bool]:
-        return chosen(exact(self.write_share), block * self.block_size, self.block_size, self._draws("writes", block))
+    @property
+    def _writing(self) -> Fraction:
+        return exact(self.write_share)
 
     def _operations(self, number: int, writes: bool, draws: Draws) -> tuple[list[bytes], list[bytes]]:
         place = encoding.key(account(draws.below(2 * self.accounts)))

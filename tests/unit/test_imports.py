@@ -22,7 +22,7 @@ PLANTED = [
     ("ioi_shm.memory", "import ioi_storage", "neither each other"),
     ("ioi_storage.errors", "import ioi_exec.errors", "neither each other"),
     ("ioi_exec.testing", "import ioi_stress", "The tool knows the engine"),
-    ("ioi_stress.measure", "import tools.bench", "developers' scripts"),
+    ("ioi_stress.running.measure", "import tools.bench", "developers' scripts"),
     ("ioi_exec.state.base", "def f():\n    from ioi_exec import machine", "rooms of the engine"),
     ("ioi_exec.vm.protocol", "import typing\nif typing.TYPE_CHECKING:\n    import ioi_exec.state.base", "rooms of the engine"),
     ("ioi_exec.block.context", "import ioi_exec", "rooms of the engine"),  # its face, which knows them all
@@ -31,7 +31,9 @@ PLANTED = [
     ("ioi_storage.checking.examine", "def f():\n    from ..moving import chunks", "rooms of the storage"),
     ("ioi_storage.state", "import typing\nif typing.TYPE_CHECKING:\n    from .overlay import OverlayStore", "rooms of the storage"),
     ("ioi_storage.proofs.verify", "import lmdb", "What verifies a proof"),
-    ("ioi_stress.trace.segments", "import ioi_stress.report.scale", "rooms of the tool"),
+    ("ioi_stress.notation.text", "import ioi_stress.results.result", "rooms of the tool"),
+    ("ioi_stress.trace.looks", "def f():\n    from ioi_stress.report import lanes", "rooms of the tool"),
+    ("ioi_stress.plot.lines", "import ioi_stress.report.lines", "rooms of the tool"),
 ]
 
 

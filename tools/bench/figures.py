@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from ioi_stress.text import short
+from ioi_stress.notation.text import short
 
 
 class Figure(NamedTuple):

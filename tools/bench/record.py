@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from ioi_exec import BlockResult, ExecutionMachine, Record
-from ioi_stress.text import table
+from ioi_stress.notation.text import table
 from tools.bench.engine import Case
 from tools.bench.figures import Figure
 from tools.bench.workloads import CostlyLoad, CostlyTransfers, PaymentsLoad, rounds_for

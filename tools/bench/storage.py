@@ -18,7 +18,7 @@ from typing import Any
 
 from ioi_storage._core import sha256_backend
 
-from ioi_stress.text import table
+from ioi_stress.notation.text import table
 from tools.bench import sha256, storage_load, storage_reads
 from tools.bench.figures import Figure
 from tools.bench.storage_load import Load

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ioi_exec.policy import Policy
     from ioi_stress import plot, workloads
-    from ioi_stress.comparison import compare
-    from ioi_stress.interval import Interval
-    from ioi_stress.measure import Observer
-    from ioi_stress.measure import measure as run
     from ioi_stress.plan import Plan
-    from ioi_stress.result import Result
+    from ioi_stress.results.comparison import compare
+    from ioi_stress.results.interval import Interval
+    from ioi_stress.results.result import Result
+    from ioi_stress.running.measure import Observer
+    from ioi_stress.running.measure import measure as run
     from ioi_stress.sweeps import Sweep, sweep
     from ioi_stress.workload import Block, FixedWorkload, Workload
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "Block": ("ioi_stress.workload", "Block"),
     "FixedWorkload": ("ioi_stress.workload", "FixedWorkload"),
-    "Interval": ("ioi_stress.interval", "Interval"),
-    "Observer": ("ioi_stress.measure", "Observer"),
+    "Interval": ("ioi_stress.results.interval", "Interval"),
+    "Observer": ("ioi_stress.running.measure", "Observer"),
     "Plan": ("ioi_stress.plan", "Plan"),
     "Policy": ("ioi_exec.policy", "Policy"),
-    "Result": ("ioi_stress.result", "Result"),
+    "Result": ("ioi_stress.results.result", "Result"),
     "Workload": ("ioi_stress.workload", "Workload"),
     "Sweep": ("ioi_stress.sweeps", "Sweep"),
-    "compare": ("ioi_stress.comparison", "compare"),
+    "compare": ("ioi_stress.results.comparison", "compare"),
     "plot": ("ioi_stress.plot", ""),
-    "run": ("ioi_stress.measure", "measure"),
+    "run": ("ioi_stress.running.measure", "measure"),
     "sweep": ("ioi_stress.sweeps", "sweep"),
     "workloads": ("ioi_stress.workloads", ""),
 }

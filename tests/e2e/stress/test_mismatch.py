@@ -11,8 +11,8 @@ from typing import Any, Callable
 
 import pytest
 
-from ioi_stress.policy_text import parse_policy
-from ioi_stress.result import Result
+from ioi_stress.notation.policy_text import parse_policy
+from ioi_stress.results.result import Result
 
 Cli = Callable[..., Any]
 

@@ -15,8 +15,8 @@ import pytest
 from browser import Browser, Page, address, browser, found
 
 from ioi_stress.cli import main
-from ioi_stress.result import Result
-from ioi_stress.text import significant
+from ioi_stress.notation.text import significant
+from ioi_stress.results.result import Result
 
 N = 60
 RUN = (

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from ioi_stress.cli import main
-from ioi_stress.raw import columns
-from ioi_stress.result import Result
+from ioi_stress.results.raw import columns
+from ioi_stress.results.result import Result
 
 Cli = Callable[..., Any]
 SMALL = ("run", "uniform", "--vm", "python", "--block-size", "40", "--blocks", "2", "--workers", "2", "--repeat", "2", "--no-pin")

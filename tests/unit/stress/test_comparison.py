@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from ioi_exec import InputError
-from ioi_stress.comparison import Change, compare
-from ioi_stress.figures import FIGURES
-from ioi_stress.result import BlockMeasurement, Repetition, Result, Verification
+from ioi_stress.results.change import Change
+from ioi_stress.results.comparison import compare
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.result import BlockMeasurement, Repetition, Result, Verification
 
 PARAMETERS = {
     "workload": {"name": "zipf", "parameters": {"s": 1.0, "seed": 1}},

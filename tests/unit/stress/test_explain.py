@@ -17,7 +17,7 @@ from ioi_stress.explain.conflicts import by_key, pairs
 from ioi_stress.explain.explanation import Explanation
 from ioi_stress.explain.report import report
 from ioi_stress.plan import Plan
-from ioi_stress.recording import Recording
+from ioi_stress.running.recording import Recording
 from ioi_stress.trace.timeline import FETCHING, FIRST, IDLE, WAITING, Timeline
 
 

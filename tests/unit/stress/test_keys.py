@@ -7,7 +7,7 @@ import random
 import pytest
 
 from ioi_exec.vm.payments import account_key
-from ioi_stress.keys import readable, text
+from ioi_stress.notation.keys import readable, text
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ from ioi_exec import (
 )
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress import measure as measuring
-from ioi_stress.measure import Mismatch, measure, measured_before
 from ioi_stress.plan import Plan
-from ioi_stress.result import BlockMeasurement, Result
+from ioi_stress.results.result import BlockMeasurement, Result
+from ioi_stress.running.difference import Mismatch
+from ioi_stress.running.measure import measure, measured_before
 from ioi_stress.workload import Block, FixedWorkload
 
 

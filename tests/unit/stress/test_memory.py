@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from ioi_stress import memory
-from ioi_stress.memory import MemoryWatch, memory_bytes
+from ioi_stress.running.memory import MemoryWatch, memory_bytes
 
 
 def test_workers_count_and_the_dead_do_not() -> None:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ioi_exec import InputError
 from ioi_stress import plot
-from ioi_stress.figures import FIGURES
+from ioi_stress.results.figures import FIGURES
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.rows import MEASURED, Row
 

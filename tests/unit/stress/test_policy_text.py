@@ -8,7 +8,7 @@ import pytest
 
 from ioi_exec import InputError
 from ioi_exec.policy import Policy
-from ioi_stress.policy_text import parse_policy, policy_text
+from ioi_stress.notation.policy_text import parse_policy, policy_text
 
 
 def choices(policy: Policy) -> dict[str, object]:

@@ -14,7 +14,7 @@ from ioi_exec import Diverged, InputError
 from ioi_stress.explain.dependencies import Dependencies
 from ioi_stress.explain.explanation import Explanation
 from ioi_stress.plan import Plan
-from ioi_stress.recording import record_block
+from ioi_stress.running.recording import record_block
 from ioi_stress.trace.perfetto import write_trace
 from ioi_stress.trace.timeline import Timeline
 from ioi_stress.workload import Block, FixedWorkload

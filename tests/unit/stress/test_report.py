@@ -22,20 +22,20 @@ from ioi_exec.block.record import Record
 from ioi_stress.cli import parser
 from ioi_stress.cli.plan_options import chosen_plan
 from ioi_stress.cli.workload_options import chosen_workload
-from ioi_stress.figures import FIGURES
-from ioi_stress.machine_facts import machine_facts
+from ioi_stress.notation.policy_text import parse_policy
+from ioi_stress.notation.text import significant
 from ioi_stress.plan import Plan
-from ioi_stress.policy_text import parse_policy
-from ioi_stress.recording import Recording
 from ioi_stress.report import run_page, sweep_page
 from ioi_stress.report.again import as_pasted, run_command, sweep_command
 from ioi_stress.report.rendering import environment
 from ioi_stress.report.scale import Scale
 from ioi_stress.report.timeline_data import timeline_data
-from ioi_stress.result import BlockMeasurement, Repetition, Result, Verification
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.result import BlockMeasurement, Repetition, Result, Verification
+from ioi_stress.running.machine_facts import machine_facts
+from ioi_stress.running.recording import Recording
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.rows import MEASURED, Row
-from ioi_stress.text import significant
 from ioi_stress.trace.looks import LOOKS, SHADES
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import CLASSES, WAKING, Timeline

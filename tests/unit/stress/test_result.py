@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ioi_exec import InputError
-from ioi_stress.interval import Interval
-from ioi_stress.raw import columns, write_csv
-from ioi_stress.result import BlockMeasurement, Repetition, Result, Verification
-from ioi_stress.verify import verdict
+from ioi_stress.results.interval import Interval
+from ioi_stress.results.raw import columns, write_csv
+from ioi_stress.results.result import BlockMeasurement, Repetition, Result, Verification
+from ioi_stress.running.verify import verdict
 
 
 def block(number: int = 0, seconds: float = 2.0, sequential: float | None = 3.0, **changed: Any) -> BlockMeasurement:

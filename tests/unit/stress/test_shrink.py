@@ -14,9 +14,10 @@ from ioi_exec import BlockHeader
 from ioi_exec.execution.executor import Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 from ioi_stress import shrink as shrinking
-from ioi_stress.measure import Mismatch, measure
 from ioi_stress.plan import Plan
-from ioi_stress.shrink import ddmin, shrink
+from ioi_stress.running.difference import Mismatch
+from ioi_stress.running.measure import measure
+from ioi_stress.running.shrink import ddmin, shrink
 from ioi_stress.workload import Block, FixedWorkload
 
 STATE = {b"key%02d" % i: b"%d" % i for i in range(40)}

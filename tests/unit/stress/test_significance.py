@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from ioi_exec import InputError
-from ioi_stress.significance import LEVEL, adjusted_p, can_show, change_of_medians
+from ioi_stress.results.significance import LEVEL, adjusted_p, can_show, change_of_medians
 
 FIGURES = 11
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ioi_exec import InputError, StateInUse
-from ioi_stress.policy_text import parse_policy
+from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.file import SweepFile
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, machine_id, parsed

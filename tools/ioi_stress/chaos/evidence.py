@@ -9,7 +9,7 @@ from pathlib import Path
 from ioi_stress.chaos.disk import Disk
 from ioi_stress.chaos.report import Report
 from ioi_stress.chaos.round import Round
-from ioi_stress.files import write_block, write_genesis
+from ioi_stress.notation.files import write_block, write_genesis
 from ioi_stress.workload import Workload
 
 

@@ -19,7 +19,7 @@ from ioi_stress.chaos import FAULTS, ChaosPlan, Report, named_faults
 from ioi_stress.chaos import run as attack
 from ioi_stress.chaos.disk import private_mounts
 from ioi_stress.cli.workload_options import add_workloads, chosen_workload
-from ioi_stress.text import counted, table
+from ioi_stress.notation.text import counted, table
 
 _EPILOG = """The engine executes and commits the workload in a process of its own, on a state on disk, while faults strike it. This process
 knows what is true, for it has executed every block one by one. It compares the roots of every block before the commit and of every state

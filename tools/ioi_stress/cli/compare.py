@@ -6,7 +6,7 @@ import argparse
 
 from ioi_exec.cli.options import Commands, add_command, print_json
 from ioi_exec.errors import Diverged
-from ioi_stress.comparison import compare
+from ioi_stress.results.comparison import compare
 
 _EPILOG = """Both files hold what `ioi-stress run ... --json` printed. A figure is called different only if repetitions
 dealt out to A and B at random hardly ever differ so much (a permutation test, the chance of any false difference among

@@ -7,9 +7,9 @@ import argparse
 from ioi_exec.cli.options import whole_number
 from ioi_exec.policy import Policy
 from ioi_stress.cli.values import checked
+from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.plan import Plan
-from ioi_stress.policy_text import parse_policy
-from ioi_stress.verify import on_by_default
+from ioi_stress.running.verify import on_by_default
 from ioi_stress.workload import Workload
 
 

@@ -9,7 +9,7 @@ from ioi_exec.cli.options import whole_number
 from ioi_stress.cli.plan_options import add_policy
 from ioi_stress.cli.workload_options import chosen_workload
 from ioi_stress.plan import Plan
-from ioi_stress.recording import Recording, record_block
+from ioi_stress.running.recording import Recording, record_block
 
 
 def add_recording(parser: argparse.ArgumentParser, repeat: int) -> None:

@@ -11,7 +11,7 @@ from ioi_exec.cli.streams import output_file
 from ioi_stress.cli.outputs import check_outputs
 from ioi_stress.cli.report_options import same_machine
 from ioi_stress.report import run_page, sweep_page
-from ioi_stress.result import Result
+from ioi_stress.results.result import Result
 from ioi_stress.sweeps import Sweep
 
 _EPILOG = """The page is one file that needs no network: verdict, figures with their intervals, plots, every repetition,

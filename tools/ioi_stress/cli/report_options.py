@@ -9,12 +9,12 @@ from typing import Any, TextIO
 
 from ioi_exec import Error, InputError
 from ioi_exec.cli.options import vm_may_print, whole_number
-from ioi_stress.machine_facts import machine_facts
 from ioi_stress.plan import Plan
-from ioi_stress.recording import Recording, record_block
 from ioi_stress.report import run_page
 from ioi_stress.report.rendering import check_templates
-from ioi_stress.result import Result
+from ioi_stress.results.result import Result
+from ioi_stress.running.machine_facts import machine_facts
+from ioi_stress.running.recording import Recording, record_block
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.rows import LASTING, machine_id
 from ioi_stress.workload import Workload

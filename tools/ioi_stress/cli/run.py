@@ -21,12 +21,13 @@ from ioi_stress.cli.workload_options import (
     add_workloads,
     chosen_workload,
 )
-from ioi_stress.live import live_view
-from ioi_stress.measure import Mismatch, measure, measured_before
-from ioi_stress.raw import write_csv
-from ioi_stress.result import Result
-from ioi_stress.shrink import shrink
-from ioi_stress.verify import found, write_shrunk
+from ioi_stress.results.raw import write_csv
+from ioi_stress.results.result import Result
+from ioi_stress.running.difference import Mismatch
+from ioi_stress.running.live import live_view
+from ioi_stress.running.measure import measure, measured_before
+from ioi_stress.running.shrink import shrink
+from ioi_stress.running.verify import found, write_shrunk
 from ioi_stress.workloads import WORKLOADS
 
 EPILOG = """Every repetition executes all blocks from genesis on. Each block is executed in parallel and one by one in turns, so

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ioi_stress.figures import FIGURES
-from ioi_stress.result import Result
-from ioi_stress.text import counted, short, significant, table
-from ioi_stress.verify import verdict
-from ioi_stress.words import confidence, engine
+from ioi_stress.notation.text import counted, short, significant, table
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.result import Result
+from ioi_stress.results.words import confidence, engine
+from ioi_stress.running.verify import verdict
 
 MISMATCHES_SHOWN = 5
 

@@ -24,15 +24,15 @@ from ioi_stress.cli.plan_options import add_measuring
 from ioi_stress.cli.report_options import add_report, check_report, same_machine
 from ioi_stress.cli.values import checked, several
 from ioi_stress.cli.workload_options import add_workloads, chosen_parameters
-from ioi_stress.figures import FIGURES
-from ioi_stress.interval import Interval
+from ioi_stress.notation.policy_text import parse_policy
+from ioi_stress.notation.text import counted
 from ioi_stress.plan import Plan
-from ioi_stress.policy_text import parse_policy
 from ioi_stress.report import sweep_page
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.interval import Interval
+from ioi_stress.running.verify import on_by_default
 from ioi_stress.sweeps import Grid, Sweep, paper
 from ioi_stress.sweeps import run as run_sweep
-from ioi_stress.text import counted
-from ioi_stress.verify import on_by_default
 
 REPEAT = 30
 _PAPER = "paper"

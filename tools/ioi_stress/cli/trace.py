@@ -14,9 +14,9 @@ from ioi_exec.cli.streams import output_file
 from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.recording_options import add_recording, chosen_recording
 from ioi_stress.cli.workload_options import add_workloads
-from ioi_stress.interval import Interval
-from ioi_stress.recording import Recording
-from ioi_stress.text import counted, short
+from ioi_stress.notation.text import counted, short
+from ioi_stress.results.interval import Interval
+from ioi_stress.running.recording import Recording
 from ioi_stress.trace.perfetto import write_trace
 from ioi_stress.trace.picture import check_picture, write_picture
 from ioi_stress.trace.rwset import write_rwset

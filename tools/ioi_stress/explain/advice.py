@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ioi_stress.explain.conflicts import UNKNOWN
 from ioi_stress.explain.explanation import Explanation
-from ioi_stress.text import short
+from ioi_stress.notation.text import short
 from ioi_stress.trace.timeline import FETCHING, IDLE, OTHER, VALIDATING, WAITING
 
 _NEAR = 0.85  # of what is possible: as good as it gets

@@ -12,8 +12,8 @@ import numpy as np
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.explain.conflicts import UNKNOWN, KeyConflicts, Pair, by_key, pairs
 from ioi_stress.explain.dependencies import Bound, Dependencies, Path, bound
-from ioi_stress.keys import readable
-from ioi_stress.recording import Recording
+from ioi_stress.notation.keys import readable
+from ioi_stress.running.recording import Recording
 from ioi_stress.trace.summary import to_json
 from ioi_stress.trace.timeline import EXECUTIONS, WASTED, Timeline
 

@@ -8,7 +8,7 @@ from ioi_stress.explain import tables
 from ioi_stress.explain.advice import advice
 from ioi_stress.explain.explanation import Explanation
 from ioi_stress.explain.tables import milliseconds
-from ioi_stress.text import counted, short, table
+from ioi_stress.notation.text import counted, short, table
 from ioi_stress.trace.summary import shares_table
 
 _ENDS = 6

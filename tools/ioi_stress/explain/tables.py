@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ioi_stress.explain.conflicts import UNKNOWN
 from ioi_stress.explain.explanation import Explanation
-from ioi_stress.text import counted, short
+from ioi_stress.notation.text import counted, short
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any, Sequence
 
 from matplotlib.axes import Axes
 
-from ioi_stress.interval import Interval
 from ioi_stress.plot.style import SEQUENTIAL, series_styles
+from ioi_stress.results.interval import Interval
 from ioi_stress.sweeps.rows import Row
 from ioi_stress.sweeps.series import Measure, points_of
 

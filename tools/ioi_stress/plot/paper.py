@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ioi_exec import InputError
+from ioi_stress.notation.text import counted
 from ioi_stress.plot import lines
 from ioi_stress.plot.figures import Path
 from ioi_stress.plot.style import drawing, from_zero, save, scale_for, settings
@@ -30,7 +31,6 @@ from ioi_stress.sweeps.series import (
     throughput_of,
     varying,
 )
-from ioi_stress.text import counted
 
 _AXES = ("accounts", "block_size", "workers")
 

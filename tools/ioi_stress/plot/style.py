@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any, Iterator, Sequence, cast
 
 from ioi_exec import Error, InputError
-from ioi_stress.text import compact
+from ioi_stress.notation.text import compact
 
 try:
     import matplotlib

@@ -9,9 +9,9 @@ from typing import Any, Mapping, Sequence
 
 from ioi_exec import Error
 from ioi_exec.policy import Policy
+from ioi_stress.notation.policy_text import parse_policy, policy_text
 from ioi_stress.plan import Plan
-from ioi_stress.policy_text import parse_policy, policy_text
-from ioi_stress.result import Result
+from ioi_stress.results.result import Result
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.rows import as_text
 from ioi_stress.workloads import WORKLOADS, parameters_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Sequence
 
-from ioi_stress.interval import Interval
+from ioi_stress.notation.text import significant
 from ioi_stress.report.rendering import LINE, render
 from ioi_stress.report.scale import Scale
-from ioi_stress.text import significant
+from ioi_stress.results.interval import Interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ioi_stress.figures import FIGURES
-from ioi_stress.interval import CONFIDENCE, Interval
-from ioi_stress.text import significant
+from ioi_stress.notation.text import significant
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.interval import CONFIDENCE, Interval
 
 MIB = 1 << 20
 

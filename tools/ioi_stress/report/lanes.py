@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ioi_stress.notation.text import counted
 from ioi_stress.report.rendering import LINE, TICK, render
 from ioi_stress.report.scale import Scale
-from ioi_stress.text import counted
 from ioi_stress.trace.looks import ARROWS, LOOKS, SINGLY
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.text import time_unit

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Sequence
 
-from ioi_stress.interval import Interval
+from ioi_stress.notation.text import compact, significant
 from ioi_stress.report.rendering import render
 from ioi_stress.report.scale import Scale, thinned
-from ioi_stress.text import compact, significant
+from ioi_stress.results.interval import Interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Sequence
 from ioi_stress.explain import tables
 from ioi_stress.explain.advice import advice
 from ioi_stress.explain.explanation import Explanation
-from ioi_stress.interval import Interval
-from ioi_stress.recording import Recording
+from ioi_stress.notation.text import counted, short
 from ioi_stress.report.bars import stacked
 from ioi_stress.report.cells import milliseconds
 from ioi_stress.report.lanes import still
 from ioi_stress.report.lines import IDEAL, Series, line_chart
 from ioi_stress.report.rendering import render
 from ioi_stress.report.timeline_data import timeline_data
-from ioi_stress.text import counted, short
+from ioi_stress.results.interval import Interval
+from ioi_stress.running.recording import Recording
 from ioi_stress.trace.looks import LOOKS
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.summary import counts_line, shares_cells

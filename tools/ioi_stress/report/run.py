@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ioi_stress.figures import FIGURES, FIRST_FIGURES
-from ioi_stress.interval import Interval
-from ioi_stress.raw import columns, rows
-from ioi_stress.recording import Recording
+from ioi_stress.notation.text import counted, significant
 from ioi_stress.report import verdicts
 from ioi_stress.report.again import as_pasted, run_command
 from ioi_stress.report.bars import strip
@@ -18,9 +15,12 @@ from ioi_stress.report.machine import machine_facts_shown
 from ioi_stress.report.page import page
 from ioi_stress.report.recorded import SCRIPT, recorded_sections
 from ioi_stress.report.run_charts import blocks_in_order, phases, repetitions
-from ioi_stress.result import Result
-from ioi_stress.text import counted, significant
-from ioi_stress.words import confidence, engine
+from ioi_stress.results.figures import FIGURES, FIRST_FIGURES
+from ioi_stress.results.interval import Interval
+from ioi_stress.results.raw import columns, rows
+from ioi_stress.results.result import Result
+from ioi_stress.results.words import confidence, engine
+from ioi_stress.running.recording import Recording
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ioi_stress.interval import Interval
+from ioi_stress.notation.text import significant
 from ioi_stress.report.bars import stacked
 from ioi_stress.report.lines import REFERENCE, Series, line_chart
-from ioi_stress.result import BlockMeasurement, Result, executing
-from ioi_stress.text import significant
+from ioi_stress.results.interval import Interval
+from ioi_stress.results.result import BlockMeasurement, Result, executing
 
 if TYPE_CHECKING:
     from markupsafe import Markup

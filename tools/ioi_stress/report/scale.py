@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Sequence
 
-from ioi_stress.text import round_step
+from ioi_stress.notation.text import round_step
 
 _LOG_FROM = 8  # times the least: what is compared then are ratios
 _ROOM = 0.05

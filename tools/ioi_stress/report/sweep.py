@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from ioi_stress.figures import FIGURES, FIRST_FIGURES
-from ioi_stress.interval import Interval
+from ioi_stress.notation.text import counted, significant
 from ioi_stress.report import verdicts
 from ioi_stress.report.again import as_pasted, sweep_command
 from ioi_stress.report.bars import strip
@@ -17,6 +16,8 @@ from ioi_stress.report.lines import IDEAL, REFERENCE, Series, line_chart
 from ioi_stress.report.machine import machine_facts_shown
 from ioi_stress.report.page import page
 from ioi_stress.report.rendering import render
+from ioi_stress.results.figures import FIGURES, FIRST_FIGURES
+from ioi_stress.results.interval import Interval
 from ioi_stress.sweeps import Sweep
 from ioi_stress.sweeps.file import columns_of
 from ioi_stress.sweeps.rows import Row, as_text
@@ -33,7 +34,6 @@ from ioi_stress.sweeps.series import (
 from ioi_stress.sweeps.series import (
     shown as short,
 )
-from ioi_stress.text import counted, significant
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ioi_stress.keys import readable
+from ioi_stress.notation.keys import readable
 from ioi_stress.report.lanes import LETTER, Layout
 from ioi_stress.trace.looks import ARROWS, LOOKS
 from ioi_stress.trace.segments import Segments

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Sequence
 
-from ioi_stress.result import Result
+from ioi_stress.notation.text import counted
+from ioi_stress.results.result import Result
+from ioi_stress.running.verify import verdict
 from ioi_stress.sweeps import Sweep
-from ioi_stress.text import counted
-from ioi_stress.verify import verdict
 
 _LINES = 20
 

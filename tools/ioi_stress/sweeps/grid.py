@@ -21,8 +21,8 @@ import numpy as np
 from ioi_exec import InputError, InputTypeError
 from ioi_exec.cores import available_cores
 from ioi_exec.policy import Policy
+from ioi_stress.notation.policy_text import parse_policy, policy_text
 from ioi_stress.plan import Plan
-from ioi_stress.policy_text import parse_policy, policy_text
 from ioi_stress.sweeps.rows import COLUMNS, as_text
 from ioi_stress.workload import Workload, lacking
 from ioi_stress.workloads import WORKLOADS, make, parameters_of

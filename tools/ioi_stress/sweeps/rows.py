@@ -9,8 +9,8 @@ import re
 from typing import Any, Mapping
 
 from ioi_exec import InputError
-from ioi_stress.figures import FIGURES
-from ioi_stress.result import Result, executing
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.result import Result, executing
 
 Row = dict[str, Any]
 _NUMBER = re.compile(r"-?(\d+(\.\d+)?(e[+-]?\d+)?|inf)|nan")  # as `as_text` writes them

@@ -10,8 +10,8 @@ from typing import Any
 from ioi_exec import InputError, InputTypeError
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
-from ioi_stress.measure import measure
 from ioi_stress.plan import Plan
+from ioi_stress.running.measure import measure
 from ioi_stress.sweeps.file import SweepFile
 from ioi_stress.sweeps.grid import Grid, Point, WorkloadMaker
 from ioi_stress.sweeps.progress import progress as shown_progress

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ioi_exec import InputError
-from ioi_stress.interval import CONFIDENCE, Interval
+from ioi_stress.notation.text import compact
+from ioi_stress.results.interval import CONFIDENCE, Interval
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
 from ioi_stress.sweeps.sweep import Sweep
-from ioi_stress.text import compact
 
 Source: TypeAlias = "Sweep | str | os.PathLike[str] | Iterable[Mapping[str, Any]]"
 Where: TypeAlias = "Mapping[str, Any] | None"

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from ioi_exec import Error
 from ioi_exec.cli.streams import output_file
-from ioi_stress.figures import FIGURES
-from ioi_stress.interval import Interval
+from ioi_stress.notation.text import counted, significant, table
+from ioi_stress.results.figures import FIGURES
+from ioi_stress.results.interval import Interval
 from ioi_stress.sweeps.file import columns_of, read_rows
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text
-from ioi_stress.text import counted, significant, table
 
 SHOWN = ("transactions_per_second", "speedup", "executions_per_transaction", "aborts_per_transaction")
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ioi_exec.block.record import EventKind
-from ioi_stress.keys import readable
+from ioi_stress.notation.keys import readable
 from ioi_stress.trace.timeline import CLASSES, Timeline, keys_by_tx
 from ioi_stress.trace.watermark import executing, watermark
 

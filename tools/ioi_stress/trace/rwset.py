@@ -8,7 +8,7 @@ from typing import TextIO
 import numpy as np
 
 from ioi_exec.block.record import Record
-from ioi_stress.keys import text
+from ioi_stress.notation.keys import text
 from ioi_stress.trace.timeline import Ints, keys_by_tx
 from ioi_stress.vm.encoding import COST_MAX_NS
 

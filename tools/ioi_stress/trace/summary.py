@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ioi_stress.text import table
+from ioi_stress.notation.text import table
 from ioi_stress.trace.timeline import CLASSES, Timeline
 
 

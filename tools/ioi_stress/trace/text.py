@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ioi_exec.block.record import EventKind
-from ioi_stress.text import round_step
+from ioi_stress.notation.text import round_step
 from ioi_stress.trace.looks import LOOKS
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import CLASSES, Timeline

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Mapping
 
 from ioi_exec import InputError
-from ioi_stress.interval import Interval
+from ioi_stress.results.interval import Interval
 
 FORMAT = "ioi-stress/1"
 

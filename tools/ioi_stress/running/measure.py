@@ -13,32 +13,21 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Callable, Iterable, Iterator, Mapping, Protocol
+from typing import Any, Callable, Iterable, Iterator, Protocol
 
-from ioi_exec import (
-    BlockHeader,
-    BlockResult,
-    Error,
-    ExecutionMachine,
-    InputError,
-    InputTypeError,
-    Progress,
-    StateError,
-    StateExists,
-    VMFault,
-)
+from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, VMFault
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
-from ioi_stress.machine_facts import machine_facts
-from ioi_stress.memory import MemoryWatch
 from ioi_stress.plan import Plan
-from ioi_stress.result import BlockMeasurement, Repetition, Result
+from ioi_stress.results.result import BlockMeasurement, Repetition, Result
+from ioi_stress.running.difference import Mismatch, Roots, difference, roots_differ, roots_of
+from ioi_stress.running.machine_facts import machine_facts
+from ioi_stress.running.memory import MemoryWatch
+from ioi_stress.running.state import closed, created, free_directory
 from ioi_stress.workload import Block, Workload, lacking
 
 KEPT_BYTES = 256 << 20  # of transactions: more are made anew in every repetition
@@ -57,21 +46,6 @@ class Observer(Protocol):
         """repetition: 1 to plan.repeat; those of the warm-up come before, 0 the last of them."""
 
 
-@dataclass(frozen=True)
-class Mismatch:
-    """A block whose parallel execution differed from sequential, and all it takes to see that again.
-
-    what: the difference in words. state: what was committed when it was executed. block: with its header's height decided."""
-
-    what: str
-    workload: Workload
-    plan: Plan
-    number: int
-    state: dict[bytes, bytes]
-    block: Block
-
-
-Roots = tuple[str, str]  # of state and receipts, in hex
 OnMismatch = Callable[[Mismatch], None]
 
 
@@ -173,9 +147,9 @@ class _Run:
     @contextmanager
     def _genesis(self, blocks: Iterable[Block]) -> Iterator[ExecutionMachine]:
         """A machine on a fresh state, ready to execute; nothing is left of it afterwards."""
-        with _free_directory(self.plan.state):
+        with free_directory(self.plan.state):
             machine = created(self.workload, self.plan, self.pools, self.workload.genesis())
-            with _closed(machine):
+            with closed(machine):
                 self._wake(machine, blocks)
                 yield machine
 
@@ -233,7 +207,7 @@ class _Run:
         verification.executed += 1
         where = f"block {index}, repetition {repetition}"
         if sequential is not None:
-            roots = _roots(sequential)
+            roots = roots_of(sequential)
             if index == len(self.expected):
                 self.expected.append(roots)
             elif roots != self.expected[index]:
@@ -242,7 +216,7 @@ class _Run:
                 )
                 self.expected[index] = roots
         verification.compared += 1
-        what = difference(parallel, sequential) if sequential is not None else _roots_differ(_roots(parallel), self.expected[index])
+        what = difference(parallel, sequential) if sequential is not None else roots_differ(roots_of(parallel), self.expected[index])
         return None if what is None else f"{where}: {what}"
 
     def _report(self, what: str, machine: ExecutionMachine, index: int, block: Block, parallel: BlockResult) -> None:
@@ -259,42 +233,6 @@ class _Run:
         if machine.workers == 0:
             return []
         return self.pools.get(machine.workers, self.plan.pin, machine.limits.arena_bytes).pids
-
-
-@contextmanager
-def _free_directory(path: str | None) -> Iterator[None]:
-    """An empty directory, if one is wanted, which is removed with all that is in it by then; nobody else's ever is."""
-    made = False
-    try:
-        if path is not None:
-            with held():
-                _make_directory(path)
-                made = True
-        yield
-    finally:
-        if path is not None and made:
-            with held():
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _make_directory(path: str) -> None:
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        raise StateExists(
-            f"{path} is there already: a run makes its state anew and removes it, so give a path that is free"
-        ) from None
-    except OSError as error:
-        raise StateError(f"cannot make a state at {path}: {error.strerror}") from error
-
-
-@contextmanager
-def _closed(machine: ExecutionMachine) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        with held():
-            machine.close()
 
 
 class _Blocks:
@@ -319,38 +257,11 @@ class _Blocks:
         return self._workload.blocks() if self._kept is None else iter(self._kept)
 
 
-def created(workload: Workload, plan: Plan, pools: SharedPools, genesis: Mapping[bytes, bytes]) -> ExecutionMachine:
-    """A machine for the workload's VM on a state of its own, as the plan wants it."""
-    return ExecutionMachine.create(
-        plan.state, workload.vm, plan.tree, genesis, vm_args=workload.vm_args, workers=plan.workers, pin=plan.pin,
-        executors=pools.executors(), policy=plan.policy,
-    )
-
-
-def difference(found: BlockResult, expected: BlockResult) -> str | None:
-    """What differs between an execution and the sequential one, in words."""
-    differ = _roots_differ(_roots(found), _roots(expected))
-    if differ is None and found.receipts != expected.receipts:
-        return "the roots are equal, but the receipts are not"
-    return differ
-
-
-def _roots_differ(found: Roots, expected: Roots) -> str | None:
-    for name, one, other in zip(("state root", "receipts root"), found, expected):
-        if one != other:
-            return f"the {name} is {one}, sequentially it is {other}"
-    return None
-
-
-def _roots(result: BlockResult) -> Roots:
-    return result.state_root.hex(), result.receipts_root.hex()
-
-
 def _measurement(
     index: int, parallel: BlockResult, committed: float, sequential: BlockResult | None, memory: int
 ) -> BlockMeasurement:
     stats = parallel.stats
-    state_root, receipts_root = _roots(parallel)
+    state_root, receipts_root = roots_of(parallel)
     return BlockMeasurement(
         block=index,
         transactions=parallel.transactions,

@@ -13,10 +13,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Callable, Iterator, TextIO
 
 from ioi_exec import Progress
-from ioi_stress.measure import Observer
+from ioi_stress.notation.text import short, significant
 from ioi_stress.plan import Plan
-from ioi_stress.result import BlockMeasurement
-from ioi_stress.text import short, significant
+from ioi_stress.results.result import BlockMeasurement
+from ioi_stress.running.measure import Observer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ioi_stress.interval import CONFIDENCE, Interval
-from ioi_stress.result import Result
+from ioi_stress.results.interval import CONFIDENCE, Interval
+from ioi_stress.results.result import Result
 
 
 def confidence(interval: Interval) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 from ioi_exec import BlockResult, Diverged, ExecutionMachine, InputError
 from ioi_exec.block.record import Record
 from ioi_exec.execution.executors import SharedPools
-from ioi_stress.interval import Interval
-from ioi_stress.measure import created, difference
+from ioi_stress.notation.text import counted
 from ioi_stress.plan import Plan
-from ioi_stress.text import counted
+from ioi_stress.results.interval import Interval
+from ioi_stress.running.difference import difference
+from ioi_stress.running.state import created
 from ioi_stress.trace.timeline import Ints, Timeline
 from ioi_stress.workload import Block, Workload
 

@@ -13,7 +13,8 @@ from typing import Callable, Iterator, Sequence, TypeVar
 from ioi_exec import Error, ExecutionMachine
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
-from ioi_stress.measure import Mismatch, created, difference
+from ioi_stress.running.difference import Mismatch, difference
+from ioi_stress.running.state import created
 
 T = TypeVar("T")
 

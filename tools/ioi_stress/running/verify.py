@@ -10,11 +10,11 @@ from typing import Any, Mapping
 
 from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
-from ioi_stress.files import write_block, write_genesis
-from ioi_stress.policy_text import policy_text
-from ioi_stress.result import Verification
-from ioi_stress.shrink import Shrunk
-from ioi_stress.text import counted
+from ioi_stress.notation.files import write_block, write_genesis
+from ioi_stress.notation.policy_text import policy_text
+from ioi_stress.notation.text import counted
+from ioi_stress.results.result import Verification
+from ioi_stress.running.shrink import Shrunk
 from ioi_stress.workload import Workload
 
 SMALL_SECONDS = 30.0

@@ -6,7 +6,7 @@ import csv
 from dataclasses import fields
 from typing import Any, Iterator, TextIO
 
-from ioi_stress.result import BlockMeasurement, Result
+from ioi_stress.results.result import BlockMeasurement, Result
 
 PHASES = ("prepare", "execute", "end_block", "stage", "receipts", "total")
 """Of `Stats.seconds`; end_block only where it is a phase of its own, in sequential execution."""

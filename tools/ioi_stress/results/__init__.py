@@ -1,0 +1,1 @@
+"""What was measured: a result and its figures, medians with their intervals, and what two results differ in."""

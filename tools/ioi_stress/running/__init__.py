@@ -1,0 +1,1 @@
+"""Executing a workload: measured, verified, recorded, watched; and a block that differed made small."""

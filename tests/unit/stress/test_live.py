@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ioi_exec import BlockResult, ExecutionMachine
-from ioi_stress import live
 from ioi_stress.plan import Plan
 from ioi_stress.results.result import BlockMeasurement
+from ioi_stress.running import live
 from ioi_stress.running.live import live_view
 from ioi_stress.running.measure import measure
 from ioi_stress.workload import Block, FixedWorkload

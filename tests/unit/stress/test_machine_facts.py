@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from ioi_stress import machine_facts as facts_of
+from ioi_stress.running import machine_facts as facts_of
 
 
 def test_facts() -> None:

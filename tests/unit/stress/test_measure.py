@@ -24,9 +24,9 @@ from ioi_exec import (
     VMFault,
 )
 from ioi_exec.execution.executors import SharedPools
-from ioi_stress import measure as measuring
 from ioi_stress.plan import Plan
 from ioi_stress.results.result import BlockMeasurement, Result
+from ioi_stress.running import measure as measuring
 from ioi_stress.running.difference import Mismatch
 from ioi_stress.running.measure import measure, measured_before
 from ioi_stress.workload import Block, FixedWorkload

@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from ioi_stress import memory
+from ioi_stress.running import memory
 from ioi_stress.running.memory import MemoryWatch, memory_bytes
 
 

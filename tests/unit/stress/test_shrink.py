@@ -13,8 +13,8 @@ import pytest
 from ioi_exec import BlockHeader
 from ioi_exec.execution.executor import Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
-from ioi_stress import shrink as shrinking
 from ioi_stress.plan import Plan
+from ioi_stress.running import shrink as shrinking
 from ioi_stress.running.difference import Mismatch
 from ioi_stress.running.measure import measure
 from ioi_stress.running.shrink import ddmin, shrink

@@ -6,8 +6,6 @@
 
 from ioi_stress.plot.figures import aborts, block_size, policies, speedup, throughput
 from ioi_stress.plot.paper import paper
-from ioi_stress.plot.style import (
-    FORMATS,  # first: it says what to install where matplotlib is missing
-)
+from ioi_stress.plot.style import FORMATS
 
 __all__ = ["FORMATS", "aborts", "block_size", "paper", "policies", "speedup", "throughput"]

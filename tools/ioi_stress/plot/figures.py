@@ -9,10 +9,9 @@ bar the 95 % interval of that.
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ioi_exec import InputError
 from ioi_stress.plot import lines
@@ -39,6 +38,9 @@ from ioi_stress.sweeps.series import (
     values_of,
     varying,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Path: TypeAlias = "str | os.PathLike[str] | None"
 PHASES = {"total": "with the state root", "execute": "executing alone"}

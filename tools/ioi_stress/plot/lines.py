@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any, Sequence
 
 from ioi_stress.plot.style import SEQUENTIAL, series_styles
 from ioi_stress.results.interval import Interval
 from ioi_stress.sweeps.rows import Row
 from ioi_stress.sweeps.series import Measure, points_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ASIDE = 0.012  # of the width of the axes
 REFERENCES = ("sequential", "ideal")

@@ -9,10 +9,7 @@ and so is not here: throughput is of the execution of transactions alone. Drawn 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ioi_exec import InputError
 from ioi_stress.notation.text import counted
@@ -31,6 +28,10 @@ from ioi_stress.sweeps.series import (
     throughput_of,
     varying,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _AXES = ("accounts", "block_size", "workers")
 

@@ -13,6 +13,7 @@ from typing import Any, Iterator, Sequence, cast
 from ioi_exec import Error, InputError
 from ioi_stress.notation.text import compact
 
+# No other module here loads matplotlib: whoever is imported first, this is what says that it is missing.
 try:
     import matplotlib
     from matplotlib.axes import Axes

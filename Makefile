@@ -1,6 +1,7 @@
-# make demo   build, then ten blocks of payments and ten of a Python VM, against sequential execution
-# make test   build, then every test
-# make clean  remove what the above made
+# make demo       build, then ten blocks of payments and ten of a Python VM, against sequential execution
+# make test       build, then what tells whether a change broke something
+# make test-all   that, and then the long run: everything that is tested, with fresh seeds (tests/conftest.py)
+# make clean      remove what the above made
 
 PYTHON ?= python3
 VENV   := .venv
@@ -9,7 +10,7 @@ BUILT  := $(VENV)/.built
 CSRC   := $(wildcard shm/core/*.[ch] shm/core/python/*.[ch] shm/ioi_shm/include/*.h storage/core/*.[ch] storage/core/python/*.[ch] \
           tools/ioi_stress/native/*.[ch] tools/ioi_stress/native/python/*.[ch])
 
-.PHONY: demo test build clean
+.PHONY: demo test test-all test-long build clean
 
 build: $(BUILT)
 
@@ -21,8 +22,17 @@ $(BUILT): setup.cfg setup.py pyproject.toml $(CSRC)
 demo: build
 	$(BIN)/python -m tools.demo
 
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: build
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
+
+test-long: build
+	$(PYTEST) --long
+
+# Both, whatever the first says.
+test-all: build
+	$(PYTEST); short=$$?; $(PYTEST) --long && exit $$short
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -20,12 +20,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import compiled  # noqa: E402
+
 SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checkout's, to compare
 HARNESS = HERE / "harness"
 
@@ -98,23 +101,20 @@ def tighten(core: Path) -> None:
         path.write_text(text[:start] + number + text[end:])
 
 
-def compile_program(name: str, core: Path, out: Path, extra: tuple[str, ...] = ()) -> Path:
+def compile_program(name: str, core: Path, extra: tuple[str, ...] = ()) -> Path:
     """Compile one program against a copy of the core, already tight if the program wants that."""
     program = PROGRAMS[name]
-    binary = out / name
-    includes = [f"-I{core}", f"-I{core.parent / 'ioi_shm' / 'include'}", f"-I{HARNESS}", f"-I{HERE / 'unit'}"]
-    sources = [str(HARNESS / source) for source in program.sources] + [str(p) for p in sorted(core.glob("*.c"))]
-    subprocess.run(["gcc", *FLAGS, *program.flags, *extra, *includes, *sources, "-o", str(binary)], check=True)
-    return binary
+    sources = [*(HARNESS / source for source in program.sources), *sorted(core.glob("*.c"))]
+    includes = [core, core.parent / "ioi_shm" / "include", HARNESS, HERE / "unit"]
+    return compiled.program(name, sources, [*FLAGS, *program.flags, *extra], includes)
 
 
-def build(name: str, out: Path) -> Path:
-    """Copy the core and compile one program in `out`; returns the binary."""
-    workspace = out / f"{name}.core"
-    core = copy_core(workspace)
+def build(name: str, workspace: Path) -> Path:
+    """Copy the core into the workspace and compile one program against it; returns the binary."""
+    core = copy_core(workspace / f"{name}.core")
     if PROGRAMS[name].tight:
         tighten(core)
-    return compile_program(name, core, out)
+    return compile_program(name, core)
 
 
 def main(arguments: list[str]) -> int:
@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> int:
     out = Path(arguments[0])
     out.mkdir(parents=True, exist_ok=True)
     for name in arguments[1:] or PROGRAMS:
-        print(build(name, out))
+        print(shutil.copy(build(name, out), out))
     return 0
 
 

@@ -184,7 +184,7 @@ def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> s
     plant(mutant, core)
     if build.PROGRAMS[harness].tight:
         build.tighten(core)
-    binary = build.compile_program(harness, core, folder / harness, ("-Wno-error", "-w", "-O1"))
+    binary = build.compile_program(harness, core, ("-Wno-error", "-w", "-O1"))
     command = [str(binary), *(part.format(seconds=seconds) for part in COMMANDS[harness])]
     started = time.monotonic()
     try:

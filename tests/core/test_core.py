@@ -1,24 +1,24 @@
 """The C core by itself: built and run here, without Python in it.
 
-IOI_CORE_SECONDS   how long the longest campaign runs, the others in proportion (default 40; a night: 36000)
-IOI_CORE_SEED      where the random campaigns begin (default 1, so that two runs see the same; a campaign takes the clock)
+IOI_CORE_SECONDS   how long the longest campaign runs, the others in proportion (a night: 36000)
+IOI_SEED           where the random campaigns begin
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import effort
 import harness_build
 import mutants
 import pitfalls
 import pytest
 
-SECONDS = float(os.environ.get("IOI_CORE_SECONDS", "40"))
-SEED = int(os.environ.get("IOI_CORE_SEED", "1"))
+SECONDS = effort.amount("IOI_CORE_SECONDS", sample=8, many=60)
+SEED = effort.seed(1)
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
@@ -38,17 +38,20 @@ def campaign(name: str, out: Path, share: float) -> dict[str, int]:
     return {word: int(number) for number, word in re.findall(r"(\d+) (?:times )?(\w+)", said)}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["unit", "unit-asan", "unit-tsan"])
 def test_parts(name: str, tmp_path: Path) -> None:
     run(name, tmp_path, "--seed", str(SEED))
 
 
+@pytest.mark.sampled
 def test_simulated_schedules(tmp_path: Path) -> None:
     did = campaign("simulate", tmp_path, 1)
     for what in ("schedules", "kills", "executions", "aborts", "suspensions", "solo", "full", "events"):
         assert did[what] > 0, f"the campaign met no {what}: {did}"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ["threads", "threads-asan", "threads-tsan"])
 def test_threads(name: str, tmp_path: Path) -> None:
     did = campaign(name, tmp_path, 1 / 6)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import compiled
+import effort
 import pytest
 
 HERE = Path(__file__).parent
@@ -16,31 +17,18 @@ FLAGS = "-std=c11 -O1 -g -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -fno-omit-
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all".split()
 CAN_FAIL = ("malloc", "calloc", "realloc", "mmap", "pool_take")
 OPTIONS = {"crown_harness": [f"-Wl,--wrap={name}" for name in CAN_FAIL]}
-SEEDS = os.environ.get("IOI_STORAGE_C_SEEDS", "300")
+SEEDS = effort.seeds("IOI_STORAGE_C_SEEDS", sample=100, many=1000)
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
 
-@pytest.fixture(scope="module")
-def core(tmp_path_factory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("core")
-    subprocess.run(["gcc", *FLAGS, *SANITIZERS, "-c", *CORE.glob("*.c")], cwd=folder, check=True)
-    return list(folder.iterdir())
+def build(harness: str) -> Path:
+    sources = [HERE / f"{harness}.c", *sorted(CORE.glob("*.c"))]
+    return compiled.program(harness, sources, [*FLAGS, *SANITIZERS], [CORE, HERE], OPTIONS.get(harness, ()))
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory, core: list[Path]):
-    def run(harness: str) -> Path:
-        program = tmp_path_factory.mktemp("harness") / harness
-        options = [*FLAGS, *SANITIZERS, *OPTIONS.get(harness, ()), f"-I{CORE}"]
-        subprocess.run(["gcc", *options, HERE / f"{harness}.c", *core, "-o", program], check=True)
-        return program
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def sha256_harness(build) -> Path:
+def sha256_harness() -> Path:
     return build("sha256_harness")
 
 
@@ -56,11 +44,10 @@ def test_sha256(sha256_harness, backend: str) -> None:
 @pytest.mark.skipif(
     not all(map(shutil.which, ("aarch64-linux-gnu-gcc", "qemu-aarch64"))), reason="no aarch64-linux-gnu-gcc, or no qemu-aarch64"
 )
-def test_sha256_on_an_aarch64_that_is_not_there(tmp_path: Path) -> None:
-    program = tmp_path / "sha256_harness"
-    sources = [HERE / "sha256_harness.c", *CORE.glob("sha256*.c")]
+def test_sha256_on_an_aarch64_that_is_not_there() -> None:
+    sources = [HERE / "sha256_harness.c", *sorted(CORE.glob("sha256*.c"))]
     flags = "-std=c11 -O2 -Wall -Wextra -Werror -UNDEBUG -D_GNU_SOURCE -static"
-    subprocess.run(["aarch64-linux-gnu-gcc", *flags.split(), f"-I{CORE}", *sources, "-o", program], check=True)
+    program = compiled.program("sha256_harness", sources, flags.split(), [CORE, HERE], compiler="aarch64-linux-gnu-gcc")
     done = subprocess.run(["qemu-aarch64", program, "armv8"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     check_digests(done.stdout, "armv8")
@@ -97,16 +84,17 @@ def test_sha256_has_the_published_digests(sha256_harness, backend: str, message:
     assert done.stdout.decode() == FIPS_180[message] + "\n", done.stderr.decode()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("harness", ["jellyfish", "crown", "iavl", "cells"])
-def test_random_lives(build, harness: str) -> None:
-    done = subprocess.run([build(f"{harness}_harness"), "0", SEEDS], capture_output=True, text=True)
+def test_random_lives(harness: str) -> None:
+    done = subprocess.run([build(f"{harness}_harness"), str(SEEDS.start), str(len(SEEDS))], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == f"{SEEDS} seeds\n"
+    assert done.stdout == f"{len(SEEDS)} seeds\n"
 
 
-def test_a_child_forked_beside_threads_has_memory(tmp_path: Path) -> None:
-    program = tmp_path / "pool_harness"  # without sanitizers: their own memory does not survive such a fork
+def test_a_child_forked_beside_threads_has_memory() -> None:
+    # without sanitizers: their own memory does not survive such a fork
     sources = [HERE / "pool_harness.c", CORE / "pool.c"]
-    subprocess.run(["gcc", *FLAGS, "-pthread", f"-I{CORE}", *sources, "-o", program], check=True)
+    program = compiled.program("pool_harness", sources, [*FLAGS, "-pthread"], [CORE, HERE])
     done = subprocess.run([program, "300"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

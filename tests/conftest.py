@@ -18,7 +18,7 @@ import shlex
 import shutil
 import signal
 import tempfile
-from typing import Any
+from typing import Any, Iterator
 
 import effort
 import pytest
@@ -29,6 +29,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Commands note which VM a state was given: not among the notes of whoever runs the tests.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ioi-notes-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
+
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """A hang-up ends this process and what it starts, though nohup has had it ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="what make test leaves out: long tests, and far more of the sampled ones")
@@ -49,6 +58,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"long run, chosen by {' '.join(_chosen())}" if effort.long else None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def belongs(item: pytest.Item) -> bool:
         marked_long = item.get_closest_marker("long") is not None

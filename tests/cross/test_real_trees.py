@@ -1,13 +1,12 @@
 """Our trees against the real ones: the Rust crate jmt 0.12 and cosmos/iavl v1 get the same histories, and roots are equal.
 
-Needs cargo and Go and their libraries, and skips without. IOI_CROSS_SEEDS: how many histories for each tree (default 30);
-IOI_CROSS_FIRST: the first seed. A failure names its seed, which is the test's parameter."""
+Needs cargo and Go and their libraries, and skips without. IOI_CROSS_SEEDS: how many histories for each tree. A failure
+names its seed, which is the test's parameter."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
+import effort
 import naive_iavl
 import pytest
 from histories import Version, history
@@ -28,9 +28,9 @@ from tools.peers.peer import Peer
 from tools.peers.programs import HERE as SOURCES
 from tools.peers.programs import PROGRAMS, BuildFailed, Unavailable, program
 
-COUNT = int(os.environ.get("IOI_CROSS_SEEDS", "16"))
-FIRST = int(os.environ.get("IOI_CROSS_FIRST", "0"))
-SEEDS = range(FIRST, FIRST + COUNT)
+# What is compared with has to be compiled first; in make test naive trees and published vectors stand for it.
+pytestmark = pytest.mark.long
+SEEDS = effort.seeds("IOI_CROSS_SEEDS", sample=16, many=30)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 EMPTY = {"jellyfish": b"SPARSE_MERKLE_PLACEHOLDER_HASH__", "iavl": hashlib.sha256(b"").digest()}
 
@@ -79,7 +79,7 @@ def test_same_roots(seed: int, tree: str, real: Peer) -> None:
         assert root == real.apply(version).root, f"seed {seed}, version {number}, {len(version)} writes"
 
 
-@pytest.mark.parametrize("seed", SEEDS[: max(3, COUNT // 10)])
+@pytest.mark.parametrize("seed", SEEDS[: max(3, len(SEEDS) // 10)])
 def test_same_roots_whatever_happens_to_the_state(seed: int, tree: str, real: Peer, tmp_path: Path) -> None:
     """On disk, large; it is reopened, rolled back, pruned and moved meanwhile, of which the real tree hears nothing."""
     rng = random.Random(seed)

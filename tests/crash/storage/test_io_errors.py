@@ -6,17 +6,17 @@ IOI_STORAGE_FAULTS=1: each call, one after another; else each so manieth."""
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
+import effort
 import pytest
 import shimmed
 from ioi_storage import StateCorrupt, StorageClosed, StorageIOError, Store, check
 from ioi_storage.latest import keeper
 
-STRIDE = int(os.environ.get("IOI_STORAGE_FAULTS", "17"))
+STRIDE = effort.amount("IOI_STORAGE_FAULTS", sample=17, many=3)
 TREES = ["iavl", "jellyfish"]
 KEYS = [b"key%03d" % number for number in range(300)]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
@@ -24,6 +24,7 @@ FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", tra
 pytestmark = pytest.mark.skipif(shimmed.library() is None, reason="needs a C compiler")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("tree", TREES)
 @pytest.mark.parametrize("operation", ["create", "open", "commit", "settle", "prune", "rollback", "restore"])
 def test_each_call_fails(tmp_path: Path, operation: str, tree: str) -> None:

@@ -16,13 +16,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import effort
 import judge
 import pytest
 import shimmed
 from ioi_storage import Store, check
 from test_write_replay import Expectation
 
-KILLS = int(os.environ.get("IOI_STORAGE_KILLS", "30"))
+KILLS = effort.amount("IOI_STORAGE_KILLS", sample=10, many=90)
 TREES = ["iavl", "jellyfish"]
 EACH = max(5, KILLS // len(TREES))
 
@@ -30,11 +31,12 @@ pytestmark = pytest.mark.skipif(shimmed.library() is None, reason="needs a C com
 
 
 def a_seed() -> int:
-    seed = random.SystemRandom().randrange(2**32)
+    seed = effort.seed(1)
     print(f"seed {seed}")
     return seed
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("tree", TREES)
 @pytest.mark.parametrize("operation", ["create", "commit", "settle", "prune", "rollback", "restore"])
 def test_one_call_after_another(tmp_path: Path, operation: str, tree: str) -> None:
@@ -45,6 +47,7 @@ def test_one_call_after_another(tmp_path: Path, operation: str, tree: str) -> No
     assert json.loads(shown)["kills"] >= EACH
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("tree", TREES)
 def test_in_the_life_of_a_state(tmp_path: Path, tree: str) -> None:
     """The store and the upkeep process, each killed at a call of its own, if it comes so far; an orphan may still write."""
@@ -117,6 +120,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
     arguments = [*COMMANDS[command], *(["--tree", (made / "tree").read_text()] if command == "init" else [])]
@@ -141,6 +145,7 @@ def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
         assert check(work / path, deep=True).findings == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", ["snapshot", "dump"])
 def test_what_a_command_writes_is_whole_or_not_there(made: Path, command: str) -> None:
     """And what is left beside it does not stand in the way."""

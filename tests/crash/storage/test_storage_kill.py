@@ -14,11 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+import effort
 import pytest
 from ioi_storage import StateMissing, Store, check
 from storage_writer import batch, genesis, header
 
-KILLS = int(os.environ.get("IOI_STORAGE_KILLS", "30"))
+KILLS = effort.amount("IOI_STORAGE_KILLS", sample=10, many=90)
 WRITER = Path(__file__).with_name("storage_writer.py")
 
 
@@ -67,8 +68,9 @@ def check_whole(path: Path, at_least: int, expected: Expected) -> int:
         return version
 
 
+@pytest.mark.sampled
 def test_kills(tmp_path) -> None:
-    seed = random.SystemRandom().randrange(2**32)
+    seed = effort.seed(1)
     rng = random.Random(seed)
     print(f"seed {seed}")
     path = tmp_path / "state"
@@ -93,7 +95,8 @@ def test_kills(tmp_path) -> None:
     expected.memory.close()
 
 
-@pytest.mark.parametrize("seed", range(max(1, KILLS // 3)))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", effort.seeds("IOI_STORAGE_KILLS", sample=KILLS, many=KILLS)[: max(1, KILLS // 3)])
 def test_kill_during_create(tmp_path, seed: int) -> None:
     """Many creators of one path, each killed early; then one that is not."""
     rng = random.Random(seed)

@@ -146,6 +146,7 @@ def repetitions_seen(folder: Path, process: subprocess.Popen[str], wanted: int) 
         time.sleep(0.001)
 
 
+@pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("number, as_json", [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)])
 def test_an_interruption_tells_what_was_measured(number: signal.Signals, as_json: bool, tmp_path: Path) -> None:
     endless = ("run", "uniform", "--vm", "python", "--block-size", "300", "--blocks", "3", "--repeat", "1000000", "--state", "state", "--workers", "2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
@@ -23,11 +22,6 @@ from ioi_exec.state.base import CommittedState
 from ioi_exec.vm.loading import LoadedVM, load_vm
 
 WORKERS = (1, 2, 3, 4, 8)
-
-
-def seed_of_run(default: int) -> int:
-    """IOI_SEED in the environment chooses another run; the default is the same on every machine."""
-    return int(os.environ.get("IOI_SEED", default))
 
 
 class Pools:

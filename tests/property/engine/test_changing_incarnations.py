@@ -10,8 +10,9 @@ import json
 import random
 from typing import Any, Iterator
 
+import effort
 import pytest
-from differential import WORKERS, Chain, Pools, difference, loaded, rngs, seed_of_run
+from differential import WORKERS, Chain, Pools, difference, loaded, rngs
 from program_vm import Program, Run
 from random_blocks import Author, random_policy, random_state
 
@@ -20,7 +21,7 @@ from ioi_exec.execution.executor import Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 from ioi_exec.execution.sequential import SequentialExecutor
 
-BLOCKS = 1_000
+BLOCKS = effort.amount("IOI_BLOCKS", sample=250, many=3_000)
 BLOCKS_PER_STATE = 25
 LIMITS = Limits(key_bytes=32)
 
@@ -60,10 +61,11 @@ def pools() -> Iterator[Pools]:
     pools.close()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("restless", [False, True])
 def test_the_result_is_that_of_the_final_incarnations(pools: Pools, restless: bool) -> None:
     changed = 0
-    for name, rng in rngs(seed_of_run(4 + restless), BLOCKS // BLOCKS_PER_STATE):
+    for name, rng in rngs(effort.seed(4 + restless), BLOCKS // BLOCKS_PER_STATE):
         keys = rng.choice((2, 3, 8))
         chain = Chain(random_state(rng, keys))
         workers = rng.choice(WORKERS[1:])

@@ -6,8 +6,9 @@ import random
 from collections import Counter
 from typing import Iterator
 
+import effort
 import pytest
-from differential import WORKERS, Chain, Pools, difference, loaded, rngs, seed_of_run
+from differential import WORKERS, Chain, Pools, difference, loaded, rngs
 from random_blocks import random_policy
 
 from ioi_exec import BlockHeader, Limits
@@ -25,7 +26,7 @@ from ioi_exec.vm.payments import (
 )
 from ioi_exec.vm.payments_reference import PaymentsReference
 
-BLOCKS = 1_000
+BLOCKS = effort.amount("IOI_BLOCKS", sample=500, many=5_000)
 BLOCKS_PER_STATE = 20
 MAX_U64, MAX_U128 = (1 << 64) - 1, (1 << 128) - 1
 
@@ -80,6 +81,7 @@ def pools() -> Iterator[Pools]:
     pools.close()
 
 
+@pytest.mark.sampled
 def test_native_payments_equal_the_reference(pools: Pools) -> None:
     met: Counter[str] = Counter()
     paid = 0
@@ -87,7 +89,7 @@ def test_native_payments_equal_the_reference(pools: Pools) -> None:
     payments = load_vm("payments")
     reference = SequentialExecutor(loaded(PaymentsReference), limits)
     native = NativeSequentialExecutor(payments, limits)
-    for name, rng in rngs(seed_of_run(6), BLOCKS // BLOCKS_PER_STATE):
+    for name, rng in rngs(effort.seed(6), BLOCKS // BLOCKS_PER_STATE):
         accounts = rng.choice((2, 3, 10, 40))
         chain = Chain(random_accounts(rng, accounts))
         executors = {count: ParallelExecutor(payments, limits, count, False, pools[count]) for count in rng.sample(WORKERS, 3)}

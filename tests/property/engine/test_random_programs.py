@@ -6,6 +6,7 @@ import mmap
 import random
 from typing import Any, Iterator
 
+import effort
 import pytest
 from differential import (
     WORKERS,
@@ -15,7 +16,6 @@ from differential import (
     check,
     loaded,
     rngs,
-    seed_of_run,
 )
 from program_vm import ProgramVM
 from random_blocks import random_block, random_policy, random_state
@@ -25,11 +25,11 @@ from ioi_exec.execution import parallel
 from ioi_exec.execution.executor import Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 
-BLOCKS = 10_000
-RESTLESS_BLOCKS = 1_000
-TINY_BLOCKS = 300
+BLOCKS = effort.amount("IOI_BLOCKS", sample=1_500, many=20_000)
+RESTLESS_BLOCKS = BLOCKS // 10
+TINY_BLOCKS = max(75, BLOCKS // 30)
 BLOCKS_PER_STATE = 25
-SHARES = 10  # the run in parts, so that progress shows and a failure says where
+SHARES = effort.amount("IOI_SHARES", sample=2, many=10)  # the run in parts, so that progress shows and a failure says where
 
 VARIANTS: tuple[dict[str, Any], ...] = (
     {},
@@ -76,18 +76,21 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, blocks: int, *
         chain.close()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("share", range(SHARES))
 def test_random_blocks(pools: Pools, share: int) -> None:
-    seed = seed_of_run(1)
+    seed = effort.seed(1)
     for name, rng in rngs(seed * 1000 + share, BLOCKS // SHARES // BLOCKS_PER_STATE):
         run_on_one_state(name, rng, pools, BLOCKS_PER_STATE)
 
 
+@pytest.mark.sampled
 def test_random_blocks_of_transactions_that_overlap(pools: Pools) -> None:
-    for name, rng in rngs(seed_of_run(2), RESTLESS_BLOCKS // BLOCKS_PER_STATE):
+    for name, rng in rngs(effort.seed(2), RESTLESS_BLOCKS // BLOCKS_PER_STATE):
         run_on_one_state(name, rng, pools, BLOCKS_PER_STATE, restless=True)
 
 
+@pytest.mark.sampled
 def test_random_blocks_that_outgrow_their_arena(monkeypatch: pytest.MonkeyPatch) -> None:
     """An arena of one page that grows page by page: blocks are abandoned as full wherever that can happen, and run again."""
     monkeypatch.setattr(parallel, "GUESS_PER_TRANSACTION", 0)
@@ -103,9 +106,9 @@ def test_random_blocks_that_outgrow_their_arena(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ParallelExecutor, "run", counted)
     pools = Pools(initial_bytes=1)
     try:
-        for name, rng in rngs(seed_of_run(3), TINY_BLOCKS // BLOCKS_PER_STATE):
+        for name, rng in rngs(effort.seed(3), TINY_BLOCKS // BLOCKS_PER_STATE):
             run_on_one_state(name, rng, pools, BLOCKS_PER_STATE, bulk=200)
             pools.start_afresh()
     finally:
         pools.close()
-    assert sum(full) > 20, "hardly any block outgrew its arena: the test tests nothing"
+    assert sum(full) > TINY_BLOCKS // 15, "hardly any block outgrew its arena: the test tests nothing"

@@ -6,6 +6,7 @@ import mmap
 import random
 from typing import Any, Iterator
 
+import effort
 import pytest
 from differential import (
     WORKERS,
@@ -15,7 +16,6 @@ from differential import (
     difference,
     loaded,
     rngs,
-    seed_of_run,
 )
 from program_vm import ProgramVM
 from random_blocks import random_block, random_state
@@ -26,8 +26,8 @@ from ioi_exec.execution import parallel
 from ioi_exec.execution.executor import BaseState, Block, Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 
-STATES = 8
-TINY_STATES = 1
+STATES = effort.amount("IOI_STATES", sample=6, many=60)
+TINY_STATES = max(1, STATES // 6)
 BLOCKS_PER_STATE = 25
 LIMITS = Limits(key_bytes=32, value_bytes=2600)
 VARIANTS: tuple[dict[str, Any], ...] = (
@@ -142,15 +142,17 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
     return retries
 
 
+@pytest.mark.sampled
 def test_accesses_are_those_of_one_after_another() -> None:
     pools = Pools()
     try:
-        for name, rng in rngs(seed_of_run(21), STATES):
+        for name, rng in rngs(effort.seed(21), STATES):
             run_on_one_state(name, rng, pools, **rng.choice(VARIANTS))
     finally:
         pools.close()
 
 
+@pytest.mark.sampled
 def test_blocks_whose_records_outgrow_their_arena(monkeypatch: pytest.MonkeyPatch) -> None:
     """An arena of one page that grows page by page: it is full wherever that can happen, in the middle of the record too."""
     monkeypatch.setattr(parallel, "GUESS_PER_TRANSACTION", 0)
@@ -159,7 +161,7 @@ def test_blocks_whose_records_outgrow_their_arena(monkeypatch: pytest.MonkeyPatc
     pools = Pools(initial_bytes=1)
     retries = 0
     try:
-        for name, rng in rngs(seed_of_run(22), TINY_STATES):
+        for name, rng in rngs(effort.seed(22), TINY_STATES):
             retries += run_on_one_state(name, rng, pools, bulk=50)
             pools.start_afresh()
     finally:

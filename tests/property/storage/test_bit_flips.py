@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import effort
 import lmdb
 import pytest
 from ioi_storage import FormatMismatch, StateCorrupt, Store
 from ioi_storage.disk.rows import TABLES
 from ioi_storage.trees.seam import _trees
 
-FLIPS = int(os.environ.get("IOI_STORAGE_FLIPS", "150"))
+FLIPS = effort.amount("IOI_STORAGE_FLIPS", sample=150, many=1000)
 KEYS = [b"key%04d" % i for i in range(300)]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header", transactions=0, failed=0)
 

@@ -4,7 +4,6 @@ IOI_STORAGE_SEEDS histories, IOI_STORAGE_FLIPS flipped bits; failures name seed 
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import effort
 import lmdb
 import pytest
 from ioi_storage import Finding, Store, check
@@ -34,8 +34,8 @@ from ioi_storage.history import rollback
 from ioi_storage.latest import catchup, keeper
 from ioi_storage.trees.seam import _trees
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "8"))
-FLIPS = int(os.environ.get("IOI_STORAGE_FLIPS", "150"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=2, many=20)
+FLIPS = effort.amount("IOI_STORAGE_FLIPS", sample=150, many=1000)
 TREES = sorted(_trees)
 KEYS = [b"k%03d" % i for i in range(120)] + [b"69235", b"95303"]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header", transactions=0, failed=0)
@@ -63,7 +63,8 @@ def some_writes(rng: random.Random) -> dict[bytes, bytes | None]:
 
 
 @pytest.mark.parametrize("tree", TREES)
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_whole_state(seed: int, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
     for module in (catchup, stale, rollback):

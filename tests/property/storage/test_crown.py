@@ -4,13 +4,13 @@ IOI_STORAGE_SEEDS widens the range of seeds; a failure names its seed (the test'
 
 from __future__ import annotations
 
-import os
 import random
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import Staged, Store
 from ioi_storage.disk.stale import records
@@ -18,7 +18,7 @@ from ioi_storage.trees import jellyfish
 from naive_tree import naive_root
 from test_check import examined
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "8"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=8, many=40)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 
 Writes = dict[bytes, bytes | None]
@@ -62,7 +62,8 @@ def test_writes_that_change_nothing_change_no_row(tmp_path: Path) -> None:
     assert not examined(tmp_path / "state")
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_lives(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr(jellyfish, "_CUT", rng.choice([1, 20, 256]))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import StaleStage, State, Store, VersionMissing
 from ioi_storage.trees.seam import _trees
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "15"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=15, many=60)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 TREES = sorted(_trees)
 
@@ -33,7 +33,8 @@ def check(state: State, history: list[Model], one: int, two: int) -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_histories(seed: int, tree: str, tmp_path) -> None:
     rng = random.Random(seed)
     keys = [b"%d" % i for i in range(rng.choice([2, 20, 300]))] + [b"69235", b"95303"]

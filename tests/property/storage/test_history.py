@@ -4,16 +4,16 @@ IOI_STORAGE_SEEDS widens the range of seeds; a failure names its seed (the test'
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import State, Store
 from ioi_storage.trees import jellyfish
 from naive_tree import naive_root
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "40"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=20, many=160)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 SHARING_32_BITS = [b"69235", b"95303"]
 
@@ -62,7 +62,8 @@ def check_history(state: State, history: list[Model], keys: list[bytes], rng: ra
             assert state.get(key, version) == model.get(key)
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_history(seed: int, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr(jellyfish, "_CUT", rng.choice([1, 256]))

@@ -4,17 +4,17 @@ IOI_STORAGE_SEEDS histories; the seed is the parameter. What all trees share is 
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from typing import Any, Optional
 
+import effort
 import naive_iavl
 import pytest
 from ioi_storage import Store
 from ioi_storage.trees.seam import Inner, Leaf, Node, TreeHead
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "40"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=20, many=160)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 
 Naive = Optional[naive_iavl.Node]
@@ -75,7 +75,8 @@ def leaves(tree: Naive) -> Iterator[naive_iavl.Node]:
     return iter(()) if tree is None else tree.leaves()
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_histories(seed: int, tmp_path) -> None:
     rng = random.Random(seed)
     keys = some_keys(rng)

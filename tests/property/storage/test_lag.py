@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import Reader, Store
 from ioi_storage import check as check_file
 from ioi_storage.disk import marks, stale
 from ioi_storage.latest import catchup, keeper, lag, upkeep
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "30"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=8, many=60)
 KEYS = [b"k%02d" % i for i in range(40)]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 
@@ -108,7 +109,8 @@ def onlookers() -> Iterator[tuple[Onlooker, Onlooker]]:
     reader.close()
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_histories(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, onlookers: tuple[Onlooker, Onlooker]
 ) -> None:

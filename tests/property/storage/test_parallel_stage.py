@@ -5,17 +5,17 @@ IOI_STORAGE_SEEDS widens the range of seeds; a failure names its seed (the test'
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import OverlayStore, StateCorrupt, StorageIOError, Store
 from ioi_storage.trees.staged import Staged
 from ioi_storage.trees.threads import Threads
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=6, many=50)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 PATIENCE = 60.0
 
@@ -69,7 +69,8 @@ def some_batch(rng: random.Random, keys: list[bytes]) -> list[tuple[bytes, bytes
     return [(key, None if rng.random() < deleted else rng.choice([b"", b"0", rng.randbytes(9)])) for key in sorted(chosen)]
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_threads_stage_what_one_stages(seed: int, together: Together, tmp_path) -> None:
     rng = random.Random(seed)
     keys = [b"%d" % number for number in range(rng.choice([0, 1, 40, 3000, 12_000]))]

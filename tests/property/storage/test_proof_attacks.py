@@ -5,13 +5,13 @@ IOI_STORAGE_SEEDS states a tree, IOI_PROOF_FUZZ proofs made up; a failure names 
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage.proofs.prove import _encoded
 from ioi_storage.proofs.verify import (
@@ -25,8 +25,8 @@ from ioi_storage.proofs.verify import (
 )
 from test_proofs import Naive, both, random_state, refused
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "25"))
-FUZZ = int(os.environ.get("IOI_PROOF_FUZZ", "3000"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=15, many=80)
+FUZZ = effort.amount("IOI_PROOF_FUZZ", sample=3000, many=20_000)
 
 
 class Forger:
@@ -50,7 +50,8 @@ def accepted(check: Any, proof: bytes) -> bool:
 
 
 @both
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_other_partial_tree_proves_it(seed: int, tree: str) -> None:
     rng = random.Random(seed)
     naive = Naive(tree, random_state(rng), rng)
@@ -79,7 +80,8 @@ def around(places: list[bytes], at: bytes) -> list[bytes]:
 
 
 @both
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_other_partial_tree_proves_a_range(seed: int, tree: str) -> None:
     rng = random.Random(seed)
     naive = Naive(tree, random_state(rng), rng)

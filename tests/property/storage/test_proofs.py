@@ -5,7 +5,6 @@ IOI_STORAGE_SEEDS states a tree.
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Optional
 
+import effort
 import naive_iavl
 import pytest
 from ioi_storage import Store
@@ -30,7 +30,7 @@ from ioi_storage.trees.jellyfish import Jellyfish
 from ioi_storage.trees.seam import Inner, Leaf, Node, TreeHead
 from naive_tree import naive_root
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "25"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=25, many=100)
 
 
 class NaiveIavl:
@@ -115,7 +115,8 @@ both = pytest.mark.parametrize("tree", ["jellyfish", "iavl"])
 
 
 @both
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_true(seed: int, tree: str) -> None:
     rng = random.Random(seed)
     naive = Naive(tree, random_state(rng), rng)
@@ -143,7 +144,8 @@ def test_what_is_true(seed: int, tree: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_ranges(seed: int, tree: str) -> None:
     rng = random.Random(seed)
     naive = Naive(tree, random_state(rng), rng)

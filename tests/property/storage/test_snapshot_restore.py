@@ -11,6 +11,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import (
     BadChunk,
@@ -30,7 +31,7 @@ from ioi_storage.trees import jellyfish
 from ioi_storage.trees.seam import _trees
 from ioi_storage.trees.varint import varint
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "12"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=8, many=40)
 TREES = sorted(_trees)
 FIELDS: dict[str, Any] = dict(receipts_root=b"r" * 32, height=9, header=b"header", transactions=5, failed=2)
 META = {"vm": {"name": "x"}, "limits": {"n": 1}}
@@ -108,7 +109,8 @@ def check_goes_on_alike(original: Store, path: Path, rng: random.Random) -> None
 
 
 @pytest.mark.parametrize("tree", TREES)
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_there_and_back(seed: int, tree: str, tmp_path: Path) -> None:
     rng = random.Random(seed)
     with some_state(rng, tree, rng.choice([0, 1, 2, 3, 30, 700])) as store:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
 
+import effort
 import pytest
 from ioi_storage import StaleStage, Store, VersionMissing
 from ioi_storage.disk import stale as stale_rows
@@ -17,7 +17,7 @@ from ioi_storage.latest import catchup, keeper
 from ioi_storage.trees import jellyfish
 from ioi_storage.trees.seam import Inner, Node, TreeHead, _trees
 
-SEEDS = int(os.environ.get("IOI_STORAGE_SEEDS", "20"))
+SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=15, many=80)
 KEYS = [b"k%03d" % i for i in range(60)]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
 
@@ -86,7 +86,8 @@ def check(store: Store, model: list[Model], roots: list[bytes], rng: random.Rand
 
 
 @pytest.mark.parametrize("tree", sorted(_trees))
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_histories(seed: int, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr(jellyfish, "_CUT", rng.choice([1, 256]))

@@ -5,9 +5,9 @@ IOI_SEED in the environment chooses another run.
 
 from __future__ import annotations
 
-import os
 from typing import Any, Mapping, Sequence
 
+import effort
 import pytest
 from program_fuzz import random_transactions, scans
 
@@ -18,7 +18,7 @@ from ioi_stress.vm import NativeProgram, Program
 from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, make, parameters_of
 
-SEED = int(os.environ.get("IOI_SEED", "1"))
+SEED = effort.seed(1)
 WORKERS = (1, 2, 4)
 TIGHT = Limits(key_bytes=16, value_bytes=100, tx_keys=3, tx_write_bytes=150, checkpoint_depth=1, output_bytes=31)
 NARROW = Limits(key_bytes=16, value_bytes=100, tx_keys=3, tx_write_bytes=150, checkpoint_depth=1)

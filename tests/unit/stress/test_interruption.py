@@ -14,7 +14,7 @@ EVERY = pytest.mark.parametrize("number", [signal.SIGINT, *ENDING])
 
 
 @pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
+def handlers(hang_up: None) -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
     yield

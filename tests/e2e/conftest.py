@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
+from warm import Warm
 
 
 @dataclass
@@ -40,24 +40,35 @@ class Done:
 Cli = Callable[..., Done]
 
 
-def runner(module: str, folder: Path) -> Cli:
+def runner(warm: Warm, folder: Path) -> Cli:
     def run(*arguments: object, stdin: str = "", status: int | None = 0) -> Done:
-        command = [sys.executable, "-m", module, *map(str, arguments)]
-        done = subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, timeout=120)
-        assert status is None or done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        done = warm.run(list(map(str, arguments)), folder, stdin)
+        assert status is None or done.returncode == status, f"{done.args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
+@pytest.fixture(scope="session")
+def warm_cli() -> Iterator[Warm]:
+    with closing(Warm("ioi_exec")) as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def warm_stress() -> Iterator[Warm]:
+    with closing(Warm("ioi_stress")) as warm:
+        yield warm
+
+
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def cli(tmp_path: Path, warm_cli: Warm) -> Cli:
     """cli("run", "state", "block", stdin=...) -> Done; the working directory is the test's."""
-    return runner("ioi_exec", tmp_path)
+    return runner(warm_cli, tmp_path)
 
 
 @pytest.fixture
-def stress(tmp_path: Path) -> Cli:
+def stress(tmp_path: Path, warm_stress: Warm) -> Cli:
     """The same for ioi-stress."""
-    return runner("ioi_stress", tmp_path)
+    return runner(warm_stress, tmp_path)

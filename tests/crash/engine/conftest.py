@@ -19,12 +19,17 @@ def _there() -> tuple[int, set[str], set[int]]:
     return open_files(), names, {child.pid for child in workers_of(os.getpid())}
 
 
+@pytest.fixture(scope="session")
+def warm() -> None:
+    """What a process opens once and keeps: the thread that starts workers, imports."""
+    pools = SharedPools()
+    pools.get(1, False, None).memory
+    pools.close()
+
+
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
+def nothing_left(warm: None) -> Iterator[None]:
     """No process, no descriptor, no named shared memory is left by the test."""
-    warm = SharedPools()  # what a process opens once and keeps: the thread that starts workers, imports
-    warm.get(1, False, None).memory
-    warm.close()
     before = _there()
     yield
     deadline = time.monotonic() + 10

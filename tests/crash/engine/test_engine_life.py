@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import effort
 import psutil
 import pytest
 from faulty_vms import Ledger
@@ -108,11 +109,12 @@ def test_interrupted_in_execute_the_machine_goes_on(pools: SharedPools) -> None:
         assert machine.version == 1 and result.failed == 0
 
 
+@pytest.mark.sampled
 def test_interrupted_while_workers_start_none_is_lost() -> None:
     """Another thread starts them: it must not go on unobserved."""
     interrupted = 0
     others = workers_of(os.getpid())
-    for seed in range(20):
+    for seed in (seeds := effort.seeds("IOI_INTERRUPTIONS", sample=6, many=40)):
         with ExecutionMachine.create(None, Ledger, workers=3, pin=False) as machine:
             timer = threading.Timer(random.Random(seed).random() * 0.015, signal.raise_signal, [signal.SIGINT])
             try:
@@ -123,7 +125,7 @@ def test_interrupted_while_workers_start_none_is_lost() -> None:
             timer.join()
             assert machine.execute([b"\1"] * 3).failed == 0
             assert len(set(workers_of(os.getpid())) - set(others)) == 3, f"seed {seed}"
-    assert interrupted == 20
+    assert interrupted == len(seeds)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
+import effort
 import pytest
 from faulty_vms import Killer, Ledger, Sleeper
 from processes import alive
@@ -25,6 +26,8 @@ from ioi_exec import (
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.execution.workers.pool import Pool
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
+
+KILLED_BLOCKS = effort.amount("IOI_KILLED_BLOCKS", sample=8, many=60)
 
 
 def random_txs(rng: random.Random, n: int, keys: int = 6) -> list[bytes]:
@@ -71,13 +74,14 @@ def equal(found: BlockResult, expected: BlockResult) -> bool:
     ) and found.receipts == expected.receipts
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_killed_at_random_moments(pools: SharedPools, workers: int) -> None:
     hits = retries = 0
     with ExecutionMachine.create(None, Ledger, workers=workers, pin=False, executors=pools.executors()) as machine:
         pool = pools.get(workers, False, None)
-        for block in range(15):
-            seed = f"{workers} {block}"
+        for block in range(KILLED_BLOCKS):
+            seed = f"{effort.seed(1)} {workers} {block}"
             rng = random.Random(seed)
             txs = random_txs(rng, 60)
             expected = machine.execute(txs, sequential=True)
@@ -91,6 +95,7 @@ def test_killed_at_random_moments(pools: SharedPools, workers: int) -> None:
     assert hits and retries, "nothing was killed in time: the test tests nothing"
 
 
+@pytest.mark.sampled
 def test_native_payments_on_disk_survive_it(pools: SharedPools, tmp_path: Path) -> None:
     accounts = [i.to_bytes(32, "big") for i in range(50)]
     genesis = {account_key(account): encode_account(10**9) for account in accounts}
@@ -98,8 +103,8 @@ def test_native_payments_on_disk_survive_it(pools: SharedPools, tmp_path: Path) 
     retries = 0
     options: dict[str, Any] = dict(workers=3, pin=False, executors=pools.executors())
     with ExecutionMachine.create(tmp_path / "state", "payments", genesis=genesis, **options) as machine:
-        for block in range(12):
-            rng = random.Random(f"payments {block}")
+        for block in range(KILLED_BLOCKS):
+            rng = random.Random(f"payments {effort.seed(1)} {block}")
             txs = []
             for _ in range(10_000):
                 sender = rng.randrange(50)
@@ -186,7 +191,7 @@ def test_the_dead_hold_no_read_transaction(pools: SharedPools, tmp_path: Path) -
         assert pids <= {os.getpid(), *pools.get(3, False, None).pids}, readers
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long), 4])
 @pytest.mark.parametrize("status", [0, 9])
 def test_a_transaction_that_ends_its_process_is_named(pools: SharedPools, workers: int, status: int) -> None:
     vm_args = {"status": status}

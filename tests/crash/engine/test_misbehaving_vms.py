@@ -17,7 +17,7 @@ def equal(found: BlockResult, expected: BlockResult) -> bool:
     return found.state_root == expected.state_root and found.receipts == expected.receipts
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long), 4])
 @pytest.mark.parametrize("name, error", [
     ("memory", "MemoryError"), ("recursion", "RecursionError"), ("file", "FileNotFoundError"),
     ("import", "ModuleNotFoundError"), ("exit", "SystemExit"),

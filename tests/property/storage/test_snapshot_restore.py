@@ -126,7 +126,7 @@ def test_there_and_back(seed: int, tree: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-@pytest.mark.parametrize("together", [1, 40, 1000])
+@pytest.mark.parametrize("together", [pytest.param(1, marks=pytest.mark.long), 40, pytest.param(1000, marks=pytest.mark.long)])
 def test_more_keys_than_are_rebuilt_at_once(tree: str, together: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jellyfish, "_REBUILT_TOGETHER", together)
     monkeypatch.setattr(writer, "_PAIRS", 300)

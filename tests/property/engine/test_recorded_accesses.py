@@ -27,7 +27,7 @@ from ioi_exec.execution.executor import BaseState, Block, Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 
 STATES = effort.amount("IOI_STATES", sample=6, many=60)
-TINY_STATES = max(1, STATES // 6)
+TINY_STATES = STATES // 3
 BLOCKS_PER_STATE = 25
 LIMITS = Limits(key_bytes=32, value_bytes=2600)
 VARIANTS: tuple[dict[str, Any], ...] = (

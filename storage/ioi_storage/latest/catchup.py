@@ -38,6 +38,8 @@ def steps(
         with begin() as txn:
             write(txn, tables, [(key, values[key]) for key in keys[first : first + STEP]])
             if first + STEP >= len(keys):
+                before = marks.read(txn, tables, marks.FLAT)
+                assert before is not None and before <= version, "only one at a time brings the table up"
                 marks.write(txn, tables, marks.FLAT, version)
         yield
 

@@ -28,6 +28,7 @@ class Follower:
         lag.forget(flat)
         for version in range(lag.newest + 1, latest.version + 1):
             lag.add(version, snapshot.changes(version))
+        assert (lag.flat, lag.newest) == (flat, max(flat, latest.version)), "a lag fits the snapshot it is read with"
         self._lag, self._rollbacks, self._transaction = lag, rollbacks, snapshot.id
         return lag
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS.parent), str(TESTS / "property" / "storage")]  # tools.peers, the naive trees
+sys.path[:0] = [str(TESTS.parent), str(TESTS / "property" / "storage" / "proofs")]  # tools.peers, what test_ics23.py has
 
 from tools.peers.programs import Unavailable, program  # noqa: E402
 

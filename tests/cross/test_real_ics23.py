@@ -17,7 +17,7 @@ from typing import Optional
 import pytest
 from ics23_peers import Peer, cargo_peer, go_peer
 
-sys.path.append(str(Path(__file__).parents[1] / "property" / "storage"))
+sys.path.append(str(Path(__file__).parents[1] / "property" / "storage" / "proofs"))
 
 from ioi_storage import Unprovable, ics23
 from ioi_storage.verify_ics23 import InvalidProof, verify_absence, verify_existence

@@ -12,11 +12,11 @@ from typing import Any
 
 import effort
 import pytest
+from examined import examined
 from ioi_storage import Staged, Store
 from ioi_storage.disk.stale import records
 from ioi_storage.trees import jellyfish
 from naive_tree import naive_root
-from test_check import examined
 
 SEEDS = effort.seeds("IOI_STORAGE_SEEDS", sample=8, many=40)
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)

@@ -14,10 +14,9 @@ from typing import Any
 import effort
 import lmdb
 import pytest
+from examined import examined
 from ioi_storage import Finding, Store, check
-from ioi_storage.checking.examine import examine
 from ioi_storage.disk import stale
-from ioi_storage.disk.environment import open_environment, open_tables
 from ioi_storage.disk.rows import (
     TABLES,
     Creation,
@@ -42,18 +41,6 @@ FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header
 
 Tables = dict[str, Any]
 Damage = Callable[[Any, Tables], Any]
-
-
-def examined(path: Path, deep: bool = True) -> list[Finding]:
-    """In this process: quicker by the start of another."""
-    findings: list[Finding] = []
-    env, _ = open_environment(str(path), read_only=True)
-    try:
-        summary = examine(env, open_tables(env, create=False), deep, findings.append, lambda *progress: None)
-    finally:
-        env.close()
-    assert summary["findings"] == len(findings)
-    return findings
 
 
 def some_writes(rng: random.Random) -> dict[bytes, bytes | None]:

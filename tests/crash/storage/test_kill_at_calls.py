@@ -70,7 +70,7 @@ def test_in_the_life_of_a_state(tmp_path: Path, tree: str) -> None:
         expected = json.loads(json.dumps(expectation.allowed))
         problems = judge.judge(root, source, expected, expectation.kept, True)
         assert not problems, (fault, command, problems)
-        shutil.rmtree(root.parent)
+        shutil.rmtree(root.parent, ignore_errors=True)  # an orphan may be about to open it
     print(f"{deaths} deaths")
     assert deaths > 0
 

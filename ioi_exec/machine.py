@@ -187,7 +187,8 @@ class ExecutionMachine:
 
         header: default BlockHeader(), whose height is the initial height + version.
         on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
-        sequential: one by one in this process, whatever `workers` says.
+        sequential: one by one. A VM in Python then executes in a worker process of its own, as it does in parallel; in this process
+        only on a machine with workers=0.
         policy: for this block; None: the machine's.
         record: keep what every worker did and when, and what every transaction read and wrote, as `result.record`. It costs
         about 0.1 us a transaction while the block runs, which made native payments in one worker take 1.15 to 1.3 times as
@@ -211,7 +212,7 @@ class ExecutionMachine:
             header = decided_header(header, self._identity.initial_height + version)
             block = Block(listed, block_context(header, parent_root), checked_policy(policy, self._policy), record)
             vm = self._loaded_vm()
-            executor = self._executors.get(vm, self._limits, 0 if sequential else self._workers, self._pin)
+            executor = self._executors.get(vm, self._limits, self._workers, self._pin, sequential=sequential)
             prepared = perf_counter()
             outcome = executor.run(block, CommittedState(self._layers), on_receipt, on_progress)
             executed = perf_counter()

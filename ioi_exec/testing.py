@@ -119,9 +119,9 @@ class _Tracing(OwnExecutors):
     writers: dict[bytes, int] | None = None
     """None: the VM is in C, where nobody notes who wrote what."""
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False) -> Executor:
         if vm.native is not None:
-            return super().get(vm, limits, workers, pin)
+            return super().get(vm, limits, workers, pin, sequential=sequential)
         tracer = _Tracer(vm, limits)
         self.writers = tracer.writers
         return tracer

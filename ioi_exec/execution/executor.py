@@ -37,7 +37,16 @@ class Outcome:
     record: RecordRows | None = None
 
 
-class BaseState(Protocol):
+class Readable(Protocol):
+    """What lies below the transactions of a block that is executed one by one."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+    def scan(
+        self, start: bytes | None, end: bytes | None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class BaseState(Readable, Protocol):
     """The committed state a block is executed on. In a sandbox: the store below, and the writes on top of it.
 
     Its methods raise ioi_exec.Error; an executor lets that end the block and never lets a VM see it.
@@ -49,11 +58,7 @@ class BaseState(Protocol):
     def store_version(self) -> int:
         """The version of the store below, which readers in other processes must find."""
 
-    def get(self, key: bytes) -> bytes | None: ...
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
-    def scan(
-        self, start: bytes | None, end: bytes | None, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes]]: ...
     def reader_spec(self) -> dict[str, Any]:
         """What `ioi_storage.Reader` in another process needs to read the store below."""
 

@@ -13,6 +13,9 @@ from ioi_exec.vm.loading import LoadedVM
 
 if TYPE_CHECKING:
     from ioi_exec.execution.workers.pool import Pool
+    from ioi_exec.execution.workers.starting import Templates
+
+TEMPLATES_KEPT = 8  # of shared pools: VMs whose next machine finds its workers a few milliseconds away
 
 # ioi_exec.execution.parallel is imported where it is needed: sequential machines do without shared memory and its modules.
 
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
 class Executors(Protocol):
     """Where one machine gets its executors."""
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
-        """An executor on `workers` processes; 0: in this one."""
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False) -> Executor:
+        """An executor on `workers` processes; 0: in this one. sequential: one that executes one by one, a VM in Python in a
+        process of its own if there are workers."""
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -32,16 +36,20 @@ class Executors(Protocol):
 
 
 class OwnExecutors:
-    """At most one sequential and one parallel executor. pools: whose workers the parallel one uses; None: its own."""
+    """At most one executor of each kind. pools: whose workers the parallel one uses; None: its own."""
 
     def __init__(self, pools: SharedPools | None = None) -> None:
         self._pools = pools
-        self._made: dict[int, Executor] = {}
+        self._templates: Templates | None = None
+        self._made: dict[tuple[int, bool], Executor] = {}  # by workers, and whether one by one
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
-        if workers not in self._made:
-            self._made[workers] = self._make(vm, limits, workers, pin)
-        return self._made[workers]
+    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False) -> Executor:
+        if sequential and vm.native is not None:
+            workers = 0
+        key = workers, sequential and workers > 0
+        if key not in self._made:
+            self._made[key] = self._make(vm, limits, workers, pin, key[1])
+        return self._made[key]
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -50,17 +58,33 @@ class OwnExecutors:
     def release(self) -> None:
         while self._made:
             self._made.popitem()[1].close()
+        if self._templates is not None:
+            self._templates.close()
 
-    def _make(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
+    def _make(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, sequential: bool) -> Executor:
         if workers == 0 and vm.native is not None:
             return NativeSequentialExecutor(vm, limits)
         if workers == 0:
             check_caller()
             return SequentialExecutor(vm, limits)
+        if sequential:
+            from ioi_exec.execution.one_by_one.executor import SequentialWorkerExecutor
+
+            return SequentialWorkerExecutor(vm, limits, self._templates_of_vms())
         from ioi_exec.execution.parallel import ParallelExecutor
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None
-        return ParallelExecutor(vm, limits, workers, pin, pool)
+        return ParallelExecutor(vm, limits, workers, pin, self._templates_of_vms(), pool)
+
+    def _templates_of_vms(self) -> Templates:
+        """Where processes come from: the pools', or one's own."""
+        from ioi_exec.execution.workers.starting import Templates
+
+        if self._pools is not None:
+            return self._pools.templates()
+        if self._templates is None:
+            self._templates = Templates()
+        return self._templates
 
 
 class SharedPools:
@@ -68,6 +92,7 @@ class SharedPools:
 
     def __init__(self) -> None:
         self._pools: dict[tuple[int, bool, int | None], Pool] = {}
+        self._templates: Templates | None = None
 
     def get(self, workers: int, pin: bool, arena_bytes: int | None) -> Pool:
         from ioi_exec.execution.workers.pool import Pool
@@ -77,6 +102,13 @@ class SharedPools:
             self._pools[key] = Pool(workers, pin, arena_bytes)
         return self._pools[key]
 
+    def templates(self) -> Templates:
+        from ioi_exec.execution.workers.starting import Templates
+
+        if self._templates is None:
+            self._templates = Templates(most=TEMPLATES_KEPT)
+        return self._templates
+
     def executors(self) -> Executors:
         """For one machine: `ExecutionMachine.create(..., executors=pools.executors())`."""
         return OwnExecutors(self)
@@ -85,3 +117,5 @@ class SharedPools:
         """End the workers. Their machines must be closed. Idempotent."""
         while self._pools:
             self._pools.popitem()[1].close()
+        if self._templates is not None:
+            self._templates.close()

@@ -19,6 +19,13 @@ MACHINE_FAULTS = (MemoryError, RecursionError, OSError, ImportError)
 _name_of: Any = type.__dict__["__name__"].__get__
 
 
+class WorkerFault(Exception):
+    """The traceback of what stopped a block in a worker, as the cause of a VMFault."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0].rstrip()}"
+
+
 def failed_receipt(error: BaseException) -> Receipt | None:
     """The receipt of a transaction that raised `error`, or None if it is the machine's fault and stops the block.
 

@@ -30,8 +30,18 @@ from ioi_exec.errors import (
     VMFault,
 )
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
-from ioi_exec.execution.faults import end_block_failed, transaction_failed
+from ioi_exec.execution.faults import (
+    WorkerFault,
+    end_block_failed,
+    transaction_failed,
+)
 from ioi_exec.execution.workers.pool import Pool
+from ioi_exec.execution.workers.starting import (
+    START_SECONDS,
+    ProcessLost,
+    Template,
+    Templates,
+)
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.state.base import translated_by_name
@@ -41,17 +51,9 @@ FREE_DEATHS = 16
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
 LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
-START_SECONDS = 60.0  # for new processes to come up, on a machine that is busy; no transaction can be blamed for these
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
 GUESS_RECORD = 256  # bytes more while it is recorded
-
-
-class WorkerFault(Exception):
-    """The traceback of what stopped a block in a worker, as the cause of a VMFault."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0].rstrip()}"
 
 
 @dataclass
@@ -93,8 +95,12 @@ class _Attempts:
 class ParallelExecutor:
     """An Executor over a pool of worker processes, its own unless one is given."""
 
-    def __init__(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, pool: Pool | None = None) -> None:
+    def __init__(
+        self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, templates: Templates, pool: Pool | None = None
+    ) -> None:
         self._vm = vm
+        self._templates = templates
+        self._template: Template | None = None
         self._limits = limits
         self._owns_pool = pool is None
         self._pool = pool if pool is not None else Pool(workers, pin, limits.arena_bytes)
@@ -171,7 +177,7 @@ class ParallelExecutor:
             return known[1]
         if known is not None:
             pool.forget(known[1])
-        number = pool.setup(self._vm.payload(), spec, base.inherit_fds(), self._limits)
+        number = pool.setup(spec, base.inherit_fds(), self._limits)
         self._setups[pool] = repr(spec), number
         return number
 
@@ -181,9 +187,15 @@ class ParallelExecutor:
         """Run the block once. None: it must run again, and `attempts` says how."""
         if pool.busy or pool.dead():  # a block that was interrupted, or a death between two: not this block's business
             pool.kill()
+        if self._template is None:
+            self._template = self._templates.get(self._vm)
+        pool.serve(self._template)
         setup = self._setup(pool, base)
         try:
             memory = pool.memory
+        except ProcessLost:
+            attempts.death([])
+            return None
         except OSError as error:
             raise ResourceError(f"the workers cannot be started: {error}. Free memory, processes or descriptors") from error
         arena = memory.arena
@@ -196,7 +208,7 @@ class ParallelExecutor:
             pool.busy = True
             arena.start()
             if not self._watch(pool, arena, streamed):
-                culprits = _culprits(pool, arena)
+                culprits = [] if pool.lost else _culprits(pool, arena)
                 pool.kill()
                 attempts.death(culprits)
                 return None

@@ -17,7 +17,7 @@ from ioi_exec.block.progress import AloneProgress, OnProgress
 from ioi_exec.block.receipt import PackedReceipts, Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import LimitExceeded
-from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.execution.executor import Block, OnReceipt, Outcome, Readable
 from ioi_exec.execution.faults import end_block_fault, transaction_fault
 from ioi_exec.execution.settings import StatedSettings, apart
 from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
@@ -36,7 +36,7 @@ class SequentialExecutor:
         self._decode = functools.partial(apart, vm.instance.decode) if vm.decode else None
 
     def run(
-        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+        self, block: Block, base: Readable, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:
         began = perf_counter()
         plain = Plain(self._limits.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)

@@ -1,8 +1,6 @@
-"""Virtual machines by name, import path, class or instance: built once here, and carried once to each worker.
+"""Virtual machines by name, import path, class or instance. (carrying.py takes them to workers.)
 
 The identity a state remembers is the VM's name, arguments and version. A name is "payments" or "package.module:Class".
-Workers get the class (or instance) by cloudpickle, so one from a notebook or a test function works too; only what this
-process made is ever unpickled, by workers it started itself.
 
 Importing is running. A name that comes from data (a state, a snapshot, a dump) is only ever compared with the one that the
 operator gave (state/given.py); what is passed to `load_vm` is the operator's.
@@ -13,11 +11,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pickle
 import sys
 from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ioi_shm import native_info
@@ -86,6 +82,17 @@ class VMSpec:
         return f"{self.name}{args}" + (f" version {self.version}" if self.version else "")
 
 
+def absolute_path() -> tuple[str, ...]:
+    """sys.path as it is, for a process that may have another working directory: a relative entry is where Python looked for it
+    first, and what is no text is of no use to Python."""
+    found = []
+    for entry in sys.path:
+        if isinstance(entry, str):
+            seen = getattr(sys.path_importer_cache.get(entry), "path", entry) if entry else entry
+            found.append(os.path.abspath(seen if isinstance(seen, str) and os.path.isabs(seen) else entry))
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class LoadedVM:
     """A VM ready to execute. native: the PyCapsule that its method `native` returned; then `execute` is not used."""
@@ -98,36 +105,8 @@ class LoadedVM:
     end_block: bool = False
     factory: tuple[type, Args] | None = field(default=None, repr=False)
     """The class and its arguments, if it was not given as an instance."""
-
-    def payload(self) -> bytes:
-        """What `load_payload` needs in a worker to have the same VM. Raises VMError if it cannot be pickled."""
-        import cloudpickle  # only here: workers, which start often, can do without it
-
-        what = self.instance if self.factory is None else self.factory
-        owner = type(self.instance)
-        module = sys.modules.get(owner.__module__)
-        by_value = module is not None and owner.__module__ != "__main__" and not _importable(module)
-        try:
-            if by_value:
-                cloudpickle.register_pickle_by_value(module)
-            inner: bytes = cloudpickle.dumps((self.factory is None, what))
-        except Exception as error:
-            raise VMError(
-                f"the VM {self.spec.name} cannot be sent to workers: {error}. Keep files, locks and connections out of it, "
-                "or use workers=0"
-            ) from error
-        finally:
-            if by_value:
-                cloudpickle.unregister_pickle_by_value(module)
-        return pickle.dumps((list(sys.path), inner))
-
-
-def load_payload(payload: bytes) -> Any:
-    """The VM instance, in a worker. `payload` must come from this worker's own parent."""
-    path, inner = pickle.loads(payload)
-    sys.path.extend(entry for entry in path if entry not in sys.path)
-    is_instance, what = pickle.loads(inner)
-    return what if is_instance else build(*what)
+    path: tuple[str, ...] = field(default_factory=absolute_path, repr=False)
+    """Where its modules import others from: sys.path when it was loaded."""
 
 
 def load_vm(vm: str | type | object, args: Args | None = None) -> LoadedVM:
@@ -140,10 +119,10 @@ def load_vm(vm: str | type | object, args: Args | None = None) -> LoadedVM:
     else:
         if args is not None:
             raise VMError("arguments were given for a VM that is an instance already: give its class instead")
-        return _loaded(vm, VMSpec(_name(type(vm)), None, _version(vm)), None)
+        return loaded_instance(vm, VMSpec(_name(type(vm)), None, _version(vm)), None)
     plain = _plain(args)
     instance = build(cls, plain)
-    return _loaded(instance, VMSpec(name, plain, _version(instance)), (cls, plain))
+    return loaded_instance(instance, VMSpec(name, plain, _version(instance)), (cls, plain))
 
 
 def build(cls: type, args: Args) -> Any:
@@ -169,20 +148,23 @@ def native_of(instance: Any) -> object | None:
     return capsule
 
 
-def _loaded(instance: object, spec: VMSpec, factory: tuple[type, Args] | None) -> LoadedVM:
+def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] | None = None) -> LoadedVM:
+    """An instance that was built already. Raises VMError if it is no VM."""
     native = native_of(instance)
     if native is not None:
         info = native_info(native)
         return LoadedVM(instance, replace(spec, version=str(info["version"])), native, end_block=info["end_block"], factory=factory)
     if not callable(getattr(instance, "execute", None)):
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
-    present = {}
+    present: dict[str, bool] = {}
     for method in ("decode", "keys", "end_block"):
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
         present[method] = found is not None
-    return LoadedVM(instance, spec, factory=factory, **present)
+    return LoadedVM(
+        instance, spec, decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
+    )
 
 
 def _imported(path: str) -> type:
@@ -209,13 +191,6 @@ def import_origin(path: str) -> str | None:
         if spec is not None and spec.origin is not None:
             return os.path.realpath(spec.origin)
     return None
-
-
-def _importable(module: ModuleType) -> bool:
-    """Whether a fresh process with this sys.path would import the same file under this name."""
-    file = getattr(module, "__file__", None)
-    *_, spec = _specs(module.__name__)
-    return spec is not None and (file is None or spec.origin == file)
 
 
 def _specs(module_name: str) -> Iterator[ModuleSpec | None]:

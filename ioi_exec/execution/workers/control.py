@@ -1,6 +1,6 @@
-"""The control channel between the engine and one of its workers: a socket pair, messages pickled, descriptors attached.
+"""The channel between the engine and one of its processes: a socket pair, messages pickled, descriptors attached.
 
-It is also the lifeline: a worker that reads its end knows that its parent is gone. Pickle is safe here because both
+It is also the lifeline: a process that reads its end knows that the engine is gone. Pickle is safe here because both
 ends are the same program's, connected by inheritance; nothing that came from outside travels on it.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ioi_exec.limits import Limits
+from ioi_exec.vm.code import Code
 
 _HEAD = struct.Struct("<QI")  # length of the message, descriptors attached
 MAX_FDS = 8
@@ -21,14 +22,12 @@ MAX_FDS = 8
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs for the blocks that name `number`: a VM, a state to read, limits.
+    """What a worker needs for the blocks that name `number`, beside its VM: a state to read, limits.
 
-    payload: of LoadedVM.payload().
     reader_spec: of the store. If it has an "fd", the descriptor travels beside it and gets a new number.
     """
 
     number: int
-    payload: bytes
     reader_spec: dict[str, Any]
     limits: Limits
 
@@ -37,6 +36,37 @@ class Setup:
         fd = self.reader_spec.pop("fd", None)
         if fd is not None:
             os.close(fd)
+
+
+@dataclass(frozen=True)
+class Fork:
+    """To a process that has a single thread: fork one that loads a VM first if it is given one, and goes on in `role`.
+
+    carried: pickled, of vm/carrying.py; environ and directory are this process's then. arguments: of the role's function, after
+    the VM, to which the descriptors that came are added. output: whether the first descriptor is its standard output and error.
+    """
+
+    role: str
+    arguments: tuple[Any, ...] = ()
+    carried: bytes | None = None
+    environ: dict[str, str] | None = None
+    directory: str | None = None
+    output: bool = False
+
+
+@dataclass(frozen=True)
+class Forked:
+    """The answer; the process's pidfd comes with it."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A template has loaded its VM. code: of vm/code.py. alone: why it must not be forked, "" if it may."""
+
+    code: Code
+    alone: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +80,7 @@ class Forget:
 class Complaint:
     """Why a worker could not do its part of a block.
 
-    kind: "setup" (the VM cannot be loaded), "stale" (the state moved on), "storage" (reading it failed; error is the name
+    kind: "setup" (the VM cannot be loaded, or is not the machine's), "stale" (the state moved on), "storage" (reading it failed; error is the name
     of the storage's exception) or "fault" (anything else).
     """
 

@@ -16,7 +16,7 @@ from ioi_exec.execution.settings import StatedSettings, apart
 from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
 from ioi_exec.execution.workers.control import Setup
 from ioi_exec.limits import Limits
-from ioi_exec.vm.loading import load_payload, native_of
+from ioi_exec.vm.loading import LoadedVM
 
 
 class Part(ABC):
@@ -157,8 +157,7 @@ class _Raised:
         self.error = error
 
 
-def make_part(setup: Setup, worker: Worker, arena: Arena) -> Part:
-    """Raises what unpickling or building the VM raises."""
-    vm = load_payload(setup.payload)
-    capsule = native_of(vm)
-    return PythonPart(setup, worker, arena, vm) if capsule is None else NativePart(setup, worker, arena, capsule)
+def make_part(vm: LoadedVM, setup: Setup, worker: Worker, arena: Arena) -> Part:
+    if vm.native is not None:
+        return NativePart(setup, worker, arena, vm.native)
+    return PythonPart(setup, worker, arena, vm.instance)

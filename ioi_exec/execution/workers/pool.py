@@ -1,4 +1,4 @@
-"""A pool of worker processes over one arena, alive across blocks, states and VMs.
+"""A pool of worker processes over one arena, alive across blocks and states, and as long as their VM is the same.
 
 Never repaired: whatever goes wrong with a worker, all are killed and the next block gets fresh processes over a fresh
 arena. What they were doing is not committed, so nothing is lost but time.
@@ -6,90 +6,26 @@ arena. What they were doing is not committed, so nothing is lost but time.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
 import socket
-import subprocess
-import sys
-import threading
-from concurrent.futures import Future
-from queue import SimpleQueue
-from typing import Any, Callable
+from typing import Any
 
 import psutil
 from ioi_shm.memory import STEP_BYTES, SharedArena
 
-from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.starting import (
+    CHANNEL_SECONDS,
+    Process,
+    Template,
+    in_starter,
+)
 from ioi_exec.limits import Limits
 
 log = logging.getLogger("ioi_exec")
 
-CHANNEL_SECONDS = 10.0  # a worker that takes no message for so long is stopped or stuck: the next block will find out
-
-# The parent's import path as it is, so that workers find what it finds, a VM in the working directory included; but json
-# itself not from there, where python -c would look first.
-_BOOT = (
-    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from ioi_exec.execution.workers.process import main; main(*map(int, sys.argv[2:7]), spin=sys.argv[7] == '1')"
-)
-
-
-class _Starter:
-    """One thread that starts all workers of this process and lives as long as it does.
-
-    PR_SET_PDEATHSIG kills a worker when the *thread* that started it ends, so it must not be the caller's.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._jobs: SimpleQueue[tuple[Callable[[], None], Future[None]]] = SimpleQueue()
-
-    def call(self, job: Callable[[], None]) -> None:
-        """Have the thread do the job. Ctrl-C meanwhile is kept until it is done: a job left half done in another thread
-        would go on starting processes that nobody knows of."""
-        with self._lock:
-            if self._pid != os.getpid():  # not started yet, or in a forked child, which has no such thread
-                self._pid, self._jobs = os.getpid(), SimpleQueue()
-                threading.Thread(target=self._run, args=(self._jobs,), name="ioi-starter", daemon=True).start()
-        future: Future[None] = Future()
-        interruption: BaseException | None = None
-        while True:
-            try:
-                self._jobs.put((job, future))  # twice is once
-                future.exception()
-                break
-            except BaseException as error:
-                interruption = error
-        if interruption is not None:
-            raise interruption
-        future.result()
-
-    @staticmethod
-    def _run(jobs: SimpleQueue[tuple[Callable[[], None], Future[None]]]) -> None:
-        while True:
-            job, future = jobs.get()
-            if future.done():
-                continue
-            try:
-                job()
-                future.set_result(None)
-            except BaseException as error:
-                future.set_exception(error)
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
-
-
-_starter = _Starter()
 _pin_warned = False
 
 
@@ -102,7 +38,8 @@ class Pool:
         self._pin = pin
         self._arena_bytes = arena_bytes
         self._initial_bytes = initial_bytes
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._template: Template | None = None
+        self._processes: list[Process] = []
         self._channels: list[socket.socket] = []
         self._memory: SharedArena | None = None
         self.busy = False  # a block is under way, or was interrupted: its workers may still be at it
@@ -117,7 +54,7 @@ class Pool:
 
     @property
     def memory(self) -> SharedArena:
-        """The arena; workers are started first if there are none. Raises ArenaExhausted, OSError."""
+        """The arena; workers are started first if there are none. Raises ArenaExhausted, OSError, ProcessLost, VMError."""
         if self._pid != os.getpid():  # in a forked child: the workers are the parent's
             self._drop()
         if self._memory is None:
@@ -129,10 +66,21 @@ class Pool:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    def setup(self, payload: bytes, reader_spec: dict[str, Any], fds: list[int], limits: Limits) -> int:
-        """Tell the workers, and those that come after them, about a VM and a state; the number that blocks name it by."""
+    def serve(self, template: Template) -> None:
+        """The VM of the blocks to come: workers of another end."""
+        if template is not self._template:
+            self.kill()
+            self._template = template
+
+    @property
+    def lost(self) -> bool:
+        """Whether the workers ended with what they were forked from, and for no reason of their own."""
+        return self._template is not None and self._template.lost
+
+    def setup(self, reader_spec: dict[str, Any], fds: list[int], limits: Limits) -> int:
+        """Tell the workers, and those that come after them, about a state; the number that blocks name it by."""
         self._numbers += 1
-        setup = Setup(self._numbers, payload, reader_spec, limits)
+        setup = Setup(self._numbers, reader_spec, limits)
         self._setups[setup.number] = setup, fds
         if self._memory is not None:
             self._tell_or_kill(setup, fds)
@@ -144,7 +92,7 @@ class Pool:
 
     def dead(self) -> list[int]:
         """Workers that are no more."""
-        return [i for i, process in enumerate(self._processes) if process.poll() is not None]
+        return [i for i, process in enumerate(self._processes) if process.ended()]
 
     def complaints(self) -> list[Complaint]:
         """What workers said since last asked."""
@@ -164,9 +112,7 @@ class Pool:
         try:
             if os.getpid() == self._pid:
                 for process in self._processes:
-                    process.kill()
-                for process in self._processes:
-                    process.wait()
+                    process.kill()  # all at once, before the first is waited for
         finally:
             self._drop()
 
@@ -175,15 +121,15 @@ class Pool:
         if self._memory is not None and os.getpid() == self._pid:
             self._memory.arena.shutdown(self.workers)
             for process in self._processes:
-                try:
-                    process.wait(timeout=1.0)
-                except subprocess.TimeoutExpired:
+                if not process.ended(1.0):
                     break
         self.kill()
         self._setups.clear()
 
     def _drop(self) -> None:
         self.busy = False
+        for process in self._processes:
+            process.close() if os.getpid() == self._pid else process.forget()
         self._processes.clear()
         for channel in self._channels:
             channel.close()
@@ -211,8 +157,12 @@ class Pool:
         self._pid = os.getpid()
         self.up = False
         self.starts += 1
+        assert self._template is not None, "serve comes first"
         try:
-            _starter.call(self._start_processes)
+            self._template.prepare()
+            in_starter(self._start_processes)
+            for channel in self._channels:
+                self._template.wait_for(channel)
             if self._pin:
                 self._pin_workers()
             for setup, fds in self._setups.values():
@@ -224,23 +174,16 @@ class Pool:
     def _start_processes(self) -> None:
         # Not in the caller's thread: Ctrl-C could come between the making of a descriptor and its keeping.
         self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
-        environment = interpreter_environment()
-        output = 2 if _is_open(2) else subprocess.DEVNULL
+        assert self._template is not None
         for worker in range(self.workers):
             ours, theirs = socket.socketpair()
             with theirs:
-                arguments = (self._memory.fd, self._memory.size, worker, theirs.fileno(), os.getpid(), int(self.spins > 0))
-                self._processes.append(
-                    subprocess.Popen(
-                        [*interpreter_arguments(), "-c", _BOOT, json.dumps(sys.path), *map(str, arguments)],
-                        pass_fds=[self._memory.fd, theirs.fileno()],
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,  # a VM that prints must not mix into the engine's own results
-                        stderr=output,
-                        env=environment,
-                        start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
-                    )
-                )
+                arguments = self._memory.size, worker, self.spins > 0
+                try:
+                    self._processes.append(self._template.fork("worker", arguments, [self._memory.fd, theirs.fileno()]))
+                except BaseException:
+                    ours.close()
+                    raise
             ours.settimeout(CHANNEL_SECONDS)
             self._channels.append(ours)
 

@@ -1,24 +1,23 @@
-"""The life of a worker process: start, wait for a block, take part, and end with its parent.
+"""The life of a worker process: wait for a block, take part, and end with the engine.
 
-Started by `pool.py` as a fresh interpreter. Two things end it with the engine, for each fails where the other does not:
-PR_SET_PDEATHSIG (immediate, but tied to the thread that started the process) and the control channel's end of file.
-Ctrl-C is the parent's business; workers ignore it.
+Forked from a template that has its VM (template.py), which it ends with by PR_SET_PDEATHSIG; and the end of file of its control
+channel says that the engine itself is gone. What cannot be forked, threads, maps and the state's environment, is made here.
+Ctrl-C is the engine's business; workers ignore it.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import signal
 import socket
 import threading
 import traceback
 
 import ioi_storage
-from ioi_shm import Arena, Worker, die_with_parent
+from ioi_shm import Arena, Worker
 
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
 from ioi_exec.execution.workers.part import Part, make_part
+from ioi_exec.vm.loading import LoadedVM
 
 # Blocks come in rows, and waking a sleeping process takes longer than a small block: look out for the next one a while.
 SPIN_NS = 75_000
@@ -28,7 +27,8 @@ TEXT_MOST = 10_000  # of a complaint: it must fit the socket's buffer, for nobod
 class Parts:
     """What this worker can do, by setup number; filled by the control channel's thread."""
 
-    def __init__(self, worker: Worker, arena: Arena) -> None:
+    def __init__(self, vm: LoadedVM, worker: Worker, arena: Arena) -> None:
+        self._vm = vm
         self._worker = worker
         self._arena = arena
         self._setups: dict[int, Setup] = {}
@@ -57,27 +57,22 @@ class Parts:
             os._exit(0)
 
     def get(self, number: int) -> Part:
-        """The part of this setup, made on first use. Raises what loading the VM or opening the state raises."""
+        """The part of this setup, made on first use. Raises what opening the state raises."""
         with self._arrived:
             while number not in self._setups:
                 self._arrived.wait()
             part = self._made.get(number)
             if part is None:
-                part = self._made[number] = make_part(self._setups[number], self._worker, self._arena)
+                part = self._made[number] = make_part(self._vm, self._setups[number], self._worker, self._arena)
             return part
 
 
-def main(arena_fd: int, arena_size: int, worker_id: int, channel_fd: int, parent: int, spin: bool) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
-        os._exit(0)
-    faulthandler.enable()
+def main(vm: LoadedVM, arena_size: int, worker_id: int, spin: bool, arena_fd: int, channel_fd: int) -> None:
     channel = socket.socket(fileno=channel_fd)
     arena = Arena(arena_fd, arena_size)
     os.close(arena_fd)
     worker = Worker(arena, worker_id)
-    parts = Parts(worker, arena)
+    parts = Parts(vm, worker, arena)
     threading.Thread(target=parts.listen, args=(channel,), name="ioi-control", daemon=True).start()
     while worker.await_block(SPIN_NS if spin else 0):
         complaint = take_part(worker_id, worker, parts, arena)

@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from processes import open_files, workers_of
+from faulty_vms import Ledger
+from processes import descendants, open_files
 
+from ioi_exec import ExecutionMachine
 from ioi_exec.execution.executors import SharedPools
 
 
 def _there() -> tuple[int, set[str], set[int]]:
     """Descriptors, names of shared memory but those of other tests beside this one, processes."""
     names = {name for name in os.listdir("/dev/shm") if not name.startswith("ioi-replay-")}
-    return open_files(), names, {child.pid for child in workers_of(os.getpid())}
+    return open_files(), names, {child.pid for child in descendants(os.getpid())}
 
 
 @pytest.fixture(scope="session")
 def warm() -> None:
-    """What a process opens once and keeps: the thread that starts workers, imports."""
-    pools = SharedPools()
-    pools.get(1, False, None).memory
-    pools.close()
+    """What a process opens once and keeps: the thread that starts processes, the root they come from, imports."""
+    with ExecutionMachine.create(None, Ledger, workers=1, pin=False) as machine:
+        machine.execute([b"\1"])
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import effort
 import psutil
 import pytest
 from faulty_vms import Ledger
-from processes import gone, workers_of
+from processes import descendants, gone, workers_of
 
 from ioi_exec import (
     ExecutionMachine,
@@ -55,7 +55,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def started(folder: Path, *blocks: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-    """`ioi-exec run` in a process group of its own, once it executes the slow block; and its workers."""
+    """`ioi-exec run` in a process group of its own, once it executes the slow block; and all that came from it."""
     command = [sys.executable, "-m", "ioi_exec", "run", "state", *blocks, "--workers", "2", "--json"]
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -63,9 +63,8 @@ def started(folder: Path, *blocks: str) -> tuple[subprocess.Popen[str], list[psu
     while not (folder / "started").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    workers = workers_of(process.pid)
-    assert len(workers) == 2
-    return process, workers
+    assert len(workers_of(process.pid)) == 2
+    return process, descendants(process.pid)
 
 
 def version(folder: Path) -> int:
@@ -147,8 +146,8 @@ def test_workers_end_with_an_idle_engine(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=env)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    workers = workers_of(process.pid)
-    assert len(workers) == 2
+    assert len(workers_of(process.pid)) == 2
+    workers = descendants(process.pid)
     process.kill()
     process.communicate(timeout=60)
     assert gone(workers)

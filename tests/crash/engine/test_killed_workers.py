@@ -8,12 +8,13 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import effort
+import psutil
 import pytest
 from faulty_vms import Killer, Ledger, Sleeper
-from processes import alive
+from processes import alive, descendants
 
 from ioi_exec import (
     BlockHeader,
@@ -21,6 +22,7 @@ from ioi_exec import (
     ExecutionMachine,
     Limits,
     Receipt,
+    ResourceError,
     VMFault,
 )
 from ioi_exec.execution.executors import SharedPools
@@ -59,7 +61,7 @@ class Assassin:
             processes = list(self._pool._processes)
             if processes:
                 victim = self._rng.choice(processes)
-                victim.send_signal(self._number)  # a Popen never signals a process that was waited for
+                victim.send_signal(self._number)  # by its pidfd: never to another process
                 self.hits += 1
 
 
@@ -144,7 +146,7 @@ def test_killed_between_blocks(pools: SharedPools) -> None:
         expected = machine.execute([b"\1\2", b"\2\1"])
         for process in pools.get(2, False, None)._processes:
             process.kill()
-            process.wait()
+            assert process.ended(30)
         result = machine.execute([b"\1\2", b"\2\1"])
         assert equal(result, expected) and result.stats.mode == "parallel"
 
@@ -153,7 +155,7 @@ def test_a_monitor_sees_which_workers_there_are() -> None:
     with ExecutionMachine.create(None, Ledger, workers=2, pin=False) as machine:
         assert machine.worker_pids == ()
         machine.execute([b"\1"], sequential=True)
-        assert machine.worker_pids == ()
+        (alone,) = machine.worker_pids
         seen: set[tuple[int, ...]] = set()
         over = threading.Event()
 
@@ -165,8 +167,9 @@ def test_a_monitor_sees_which_workers_there_are() -> None:
         monitor.start()
         for _ in range(2):
             machine.execute([b"\1\2"] * 100)
-            pids = machine.worker_pids
-            assert len(pids) == 2 and pids in seen
+            assert machine.worker_pids in seen
+            pids = tuple(pid for pid in machine.worker_pids if pid != alone)
+            assert len(pids) == 2
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
             while any(map(alive, pids)):
@@ -174,7 +177,7 @@ def test_a_monitor_sees_which_workers_there_are() -> None:
         over.set()
         monitor.join()
         machine.execute([b"\1"])
-        assert set(machine.worker_pids).isdisjoint(pids)
+        assert set(machine.worker_pids).isdisjoint(pids) and alone in machine.worker_pids
 
 
 def test_the_dead_hold_no_read_transaction(pools: SharedPools, tmp_path: Path) -> None:
@@ -231,27 +234,79 @@ def test_a_transaction_that_hangs_is_named(pools: SharedPools) -> None:
         assert machine.execute([b"\1", b"\2"]).failed == 0
 
 
-@pytest.fixture
-def dying_starters(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Workers that die before they take any part in a block."""
-    from ioi_exec.execution.workers import pool
-
+def test_workers_that_never_start_are_no_transactions_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They die before they take any part in a block."""
     started: list[int] = []
     start = Pool._start_processes
 
-    def counted(self: Pool) -> None:
+    def doomed(self: Pool) -> None:
         started.append(1)
         start(self)
+        for process in self._processes:
+            process.kill()
 
-    monkeypatch.setattr(pool, "_BOOT", "import os; os._exit(1)")
-    monkeypatch.setattr(Pool, "_start_processes", counted)
-    yield started
-
-
-def test_workers_that_never_start_are_no_transactions_fault(dying_starters: list[int]) -> None:
-    from ioi_exec import ResourceError
-
+    monkeypatch.setattr(Pool, "_start_processes", doomed)
     with ExecutionMachine.create(None, Ledger, workers=2, pin=False) as machine:
         with pytest.raises(ResourceError, match="died 17 times while no transaction was running"):
             machine.execute([b"\1", b"\2"])
-    assert len(dying_starters) == 17
+    assert len(started) == 17
+
+
+def test_a_root_that_never_starts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ioi_exec.execution.workers import starting
+
+    roots: dict[int, starting.Root] = {}
+    monkeypatch.setattr(starting, "_roots", roots)
+    monkeypatch.setattr(starting, "_BOOT", "import os; os._exit(1)")
+    with ExecutionMachine.create(None, Ledger, workers=2, pin=False) as machine:
+        for sequential in (False, True):
+            with pytest.raises(ResourceError, match="died 17 times while no transaction was running"):
+                machine.execute([b"\1", b"\2"], sequential=sequential)
+    assert len(roots) == 1
+
+
+@pytest.mark.parametrize("name", ["ioi-root", "ioi-template"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_workers_are_forked_from_may_die_at_any_moment(
+    monkeypatch: pytest.MonkeyPatch, pools: SharedPools, name: str, number: signal.Signals
+) -> None:
+    """Every worker dies with it, which is no transaction's doing; what comes in its place has the same code. Stopped, it is only
+    missed when another worker is wanted."""
+    from ioi_exec.execution.workers import starting
+
+    monkeypatch.setattr(starting, "CHANNEL_SECONDS", 2.0)
+    monkeypatch.setattr(starting, "START_SECONDS", 5.0)
+    monkeypatch.setattr(starting, "_roots", {})  # a root of this test's own
+    rng = random.Random(name)
+    with ExecutionMachine.create(None, Ledger, workers=2, pin=False, executors=pools.executors()) as machine:
+        machine.execute([b"\1"])
+        for _ in range(4):
+            txs = random_txs(rng, 60)
+            expected = machine.execute(txs, sequential=True)
+            (root,) = starting._roots.values()
+            assert root._server is not None
+            family = [psutil.Process(root._server.process.pid), *descendants(root._server.process.pid)]
+            (victim,) = (process for process in family if process.name() == name)
+            with Shot(victim, rng.random() * 0.01, number):
+                result, streamed = results(machine, txs)
+            assert equal(result, expected) and streamed == list(enumerate(expected.receipts))
+            assert result.stats.mode == "parallel"
+            if number == signal.SIGSTOP:
+                pools.get(2, False, None).kill()
+                assert equal(machine.execute(txs), expected)
+    for root in starting._roots.values():
+        if root._server is not None:
+            root._server.close()
+
+
+class Shot:
+    """A signal to one process, a moment after the block began."""
+
+    def __init__(self, victim: psutil.Process, seconds: float, number: signal.Signals) -> None:
+        self._timer = threading.Timer(seconds, victim.send_signal, [number])
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self._timer.join()

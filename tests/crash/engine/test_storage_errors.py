@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from processes import workers_of
+from processes import descendants
 
 from ioi_exec import ExecutionMachine, ResourceError, StateCorrupt, StateView, TxContext
 from ioi_exec.execution.executors import SharedPools
@@ -62,10 +62,10 @@ def test_a_damaged_value(tmp_path: Path, workers: int, how: bytes) -> None:
 def test_what_the_upkeep_process_could_not_write_is_a_matter_of_the_disk(tmp_path: Path) -> None:
     """It says so in words, from another process; and the state is whole, and goes on once there is room."""
     txs = [b"%d" % number for number in range(2_500)]
-    others = workers_of(os.getpid())
+    others = descendants(os.getpid())
     with ExecutionMachine.create(tmp_path / "state", Writer, workers=0) as machine:
         machine.commit(machine.execute(txs))
-        (upkeep,) = set(workers_of(os.getpid())) - set(others)
+        (upkeep,) = set(descendants(os.getpid())) - set(others)
         resource.prlimit(upkeep.pid, resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
         committed = 1
         with pytest.raises(ResourceError, match="keeping up the state") as caught:

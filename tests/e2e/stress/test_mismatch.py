@@ -28,7 +28,7 @@ class Pair:
         if tx == b"first":
             state.put(b"armed", b"%d" % ctx.height)
         elif tx == b"second" and state.get(b"armed") == b"%d" % ctx.height and state.get(b"switch") == self._on:
-            if "ioi_exec.execution.workers.process" in sys.modules:
+            if open("/proc/self/comm").read() == "ioi-worker\\n":
                 state.put(b"spoilt", b"")
         else:
             print("a VM may print")
@@ -72,7 +72,7 @@ def test_a_mismatch_is_shrunk_and_replayed(stress: Cli, recorded: None, tmp_path
     assert "shrunk to 2 transactions on 1 key" in again.err
     assert set(os.listdir(tmp_path)) - {"__pycache__"} == before | {block_file, genesis_file}  # the same names for the same content
 
-    (tmp_path / "planted.py").write_text(PLANTED.replace('"ioi_exec.execution.workers.process" in sys.modules', "False"))
+    (tmp_path / "planted.py").write_text(PLANTED.replace('open("/proc/self/comm").read() == "ioi-worker\\n"', "False"))
     assert "verified: " in stress(*words[1:]).out
 
 

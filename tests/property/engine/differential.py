@@ -18,6 +18,7 @@ from ioi_exec.execution.executor import Block, Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.execution.workers.pool import Pool
+from ioi_exec.execution.workers.starting import Templates
 from ioi_exec.state.base import CommittedState
 from ioi_exec.vm.loading import LoadedVM, load_vm
 
@@ -30,6 +31,7 @@ class Pools:
     def __init__(self, initial_bytes: int = STEP_BYTES) -> None:
         self._initial_bytes = initial_bytes
         self._pools: dict[int, Pool] = {}
+        self.templates = Templates(most=8)
 
     def __getitem__(self, workers: int) -> Pool:
         if workers not in self._pools:
@@ -44,6 +46,7 @@ class Pools:
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close()
+        self.templates.close()
 
 
 @dataclass
@@ -67,7 +70,7 @@ class Compared:
 
     def on(self, workers: int, block: Block, base: CommittedState) -> Outcome:
         if workers not in self._parallel:
-            self._parallel[workers] = ParallelExecutor(self.vm, self.limits, workers, False, self.pools[workers])
+            self._parallel[workers] = ParallelExecutor(self.vm, self.limits, workers, False, self.pools.templates, self.pools[workers])
         return self._parallel[workers].run(block, base, None)
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ def test_the_result_is_that_of_the_final_incarnations(pools: Pools, restless: bo
         workers = rng.choice(WORKERS[1:])
         vm = loaded(ChangingVM, keys=keys, restless=restless)
         fixed = SequentialExecutor(loaded(ChangingVM, keys=keys, fixed=True), LIMITS)
-        executor = ParallelExecutor(vm, LIMITS, workers, False, pools[workers])
+        executor = ParallelExecutor(vm, LIMITS, workers, False, pools.templates, pools[workers])
         try:
             for number in range(BLOCKS_PER_STATE):
                 chain.policy = random_policy(rng)

@@ -92,7 +92,10 @@ def test_native_payments_equal_the_reference(pools: Pools) -> None:
     for name, rng in rngs(effort.seed(6), BLOCKS // BLOCKS_PER_STATE):
         accounts = rng.choice((2, 3, 10, 40))
         chain = Chain(random_accounts(rng, accounts))
-        executors = {count: ParallelExecutor(payments, limits, count, False, pools[count]) for count in rng.sample(WORKERS, 3)}
+        executors = {
+            count: ParallelExecutor(payments, limits, count, False, pools.templates, pools[count])
+            for count in rng.sample(WORKERS, 3)
+        }
         try:
             for number in range(BLOCKS_PER_STATE):
                 if rng.random() < 0.1:

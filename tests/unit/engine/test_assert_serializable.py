@@ -69,8 +69,8 @@ def difference(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], NotSerializab
     """difference(change): what is raised when the executor of 2 workers is wrong in this way."""
 
     def find(change: Any) -> NotSerializable:
-        def make(self: OwnExecutors, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> Executor:
-            assert (workers, pin) == (2, False)
+        def make(self: OwnExecutors, vm: LoadedVM, limits: Limits, workers: int, pin: bool, sequential: bool) -> Executor:
+            assert (workers, pin, sequential) == (2, False, False)
             return Wrong(vm, limits, change)
 
         monkeypatch.setattr(OwnExecutors, "_make", make)

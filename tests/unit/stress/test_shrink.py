@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from dataclasses import replace
 from typing import Any, Sequence
 
@@ -64,7 +63,7 @@ class Pair:
         if tx == b"first":
             state.put(b"armed", b"%d" % ctx.height)
         elif tx == b"second" and state.get(b"armed") == b"9" and state.get(b"key07") is not None:
-            if "ioi_exec.execution.workers.process" in sys.modules and os.urandom(1)[0] < self._share:
+            if open("/proc/self/comm").read() == "ioi-worker\n" and os.urandom(1)[0] < self._share:
                 return b"otherwise"
         else:
             state.put(tx, b"1")

@@ -17,7 +17,8 @@ from typing import Any
 from ioi_shm import die_with_parent
 
 from ioi_exec import BlockResult, Error, ExecutionMachine, MachineClosed
-from ioi_exec.vm.loading import load_payload, load_vm
+from ioi_exec.vm.carrying import received
+from ioi_exec.vm.loading import load_vm
 from ioi_stress.chaos import messages
 from ioi_stress.chaos.messages import (
     Broken,
@@ -99,8 +100,8 @@ class Engine:
 
 
 def _unpickled(file: str) -> Any:
-    with open(file, "rb") as payload:
-        return load_payload(payload.read())
+    with open(file, "rb") as carried:
+        return received(pickle.load(carried)).instance
 
 
 def _answer_about_workers(engine: Engine, side: Connection) -> None:

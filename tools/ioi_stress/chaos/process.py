@@ -108,9 +108,9 @@ class EngineProcess:
         return [process for pid in self._pids if (process := self._child(pid)) is not None]
 
     def others(self) -> list[psutil.Process]:
-        """Its children that are no workers."""
+        """Those that came from it and are no workers: those that workers are forked from, the state's helper."""
         workers = {process.pid for process in self.workers()}
-        return [child for child in self.handle.children() if child.pid not in workers and child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in self.handle.children(recursive=True) if child.pid not in workers and child.status() != psutil.STATUS_ZOMBIE]
 
     def kill(self) -> None:
         """End it now. Idempotent."""
@@ -128,7 +128,8 @@ class EngineProcess:
         """The number may be another's by now."""
         try:
             process = psutil.Process(pid)
-            return process if process.ppid() == self.handle.pid and process.status() != psutil.STATUS_ZOMBIE else None
+            ours = self.handle.pid in (parent.pid for parent in process.parents())
+            return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
 

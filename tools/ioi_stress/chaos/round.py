@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Callable
 
 from ioi_exec import ExecutionMachine, InputError, StateCorrupt
+from ioi_exec.vm.carrying import carry
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.chaos import orphanage
 from ioi_stress.chaos.attack import Attack
@@ -89,7 +90,7 @@ class Round:
             plan.limits, plan.workers, plan.pin, plan.keep, None,
         )
         if not named:
-            (folder / "vm").write_bytes(vm.payload())
+            (folder / "vm").write_bytes(pickle.dumps(carry(vm)))
         ExecutionMachine.create(
             state, workload.vm, plan.tree, workload.genesis(), vm_args=workload.vm_args, workers=0, limits=plan.limits
         ).close()

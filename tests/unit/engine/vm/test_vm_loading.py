@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -19,7 +20,8 @@ from ioi_exec import (
     VMError,
     VMMismatch,
 )
-from ioi_exec.vm.loading import load_payload, load_vm
+from ioi_exec.vm.carrying import carry
+from ioi_exec.vm.loading import load_vm
 
 
 class Echo:
@@ -173,7 +175,10 @@ def test_a_local_class_is_opened_by_passing_it(tmp_path: Path) -> None:
 
 def in_fresh_process(payload: bytes, cwd: Path) -> str:
     """What the VM from `payload` answers in a process that knows nothing but its payload."""
-    code = "import sys; from ioi_exec.vm.loading import load_payload; print(load_payload(sys.stdin.buffer.read()).execute(b'x', None, None))"
+    code = (
+        "import pickle, sys; from ioi_exec.vm.carrying import received; "
+        "print(received(pickle.load(sys.stdin.buffer)).instance.execute(b'x', None, None))"
+    )
     done = subprocess.run([sys.executable, "-c", code], input=payload, capture_output=True, cwd=cwd)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode().strip()
@@ -190,9 +195,8 @@ def test_vms_travel_to_workers(tmp_path: Path) -> None:
         (NAME, ["p"], b"px"), (Echo, {"prefix": "p", "times": 2}, b"pxpx"), (Echo("i"), None, b"ix"),
         (Local, ["l"], b"lxcaptured"), (Local("l"), None, b"lxcaptured"),
     ]:
-        payload = load_vm(vm, args).payload()
-        assert in_fresh_process(payload, tmp_path) == repr(expected)
-        assert output(load_payload(payload)) == expected
+        carried = carry(load_vm(vm, args))
+        assert in_fresh_process(pickle.dumps(carried), tmp_path) == repr(expected)
 
 
 def test_a_vm_from_a_script_travels_too(tmp_path: Path) -> None:
@@ -200,12 +204,13 @@ def test_a_vm_from_a_script_travels_too(tmp_path: Path) -> None:
     script.write_text(
         textwrap.dedent(
             """
-            import sys
+            import pickle, sys
+            from ioi_exec.vm.carrying import carry
             from ioi_exec.vm.loading import load_vm
             class Mine:
                 def execute(self, tx, state, ctx):
                     return b"mine " + tx
-            sys.stdout.buffer.write(load_vm(Mine).payload())
+            sys.stdout.buffer.write(pickle.dumps(carry(load_vm(Mine))))
             """
         )
     )
@@ -220,7 +225,7 @@ def test_a_module_that_a_fresh_process_would_not_find_travels_by_value(tmp_path:
     exec("class VM:\n def execute(self, tx, state, ctx): return b'nowhere'", module.__dict__)
     sys.modules[module.__name__] = module
     try:
-        payload = load_vm(module.VM).payload()
+        payload = pickle.dumps(carry(load_vm(module.VM)))
     finally:
         del sys.modules[module.__name__]
     assert in_fresh_process(payload, tmp_path) == repr(b"nowhere")
@@ -230,4 +235,4 @@ def test_what_cannot_travel_says_so() -> None:
     vm = Echo()
     vm.lock = threading.Lock()  # type: ignore[attr-defined]
     with pytest.raises(VMError, match="workers=0"):
-        load_vm(vm).payload()
+        carry(load_vm(vm))

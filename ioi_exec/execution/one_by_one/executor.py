@@ -1,0 +1,273 @@
+"""Execution one by one in a worker process: the oracle for a VM in Python on a machine with workers.
+
+Not in the calling process, which has other settings, other modules and another history than the workers have. What executes is the
+sequential executor, over a map of its own; a death or a hang is met as in parallel.py: once more in a fresh process, then the
+block fails and names the transaction.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import socket
+from collections import Counter
+from time import monotonic, perf_counter
+from typing import Any
+
+from ioi_exec.block.measured import Measured
+from ioi_exec.block.progress import PROGRESS_NS, AloneProgress, OnProgress
+from ioi_exec.block.receipt import Receipts
+from ioi_exec.block.result import Stats
+from ioi_exec.errors import Error, ResourceError, StaleResult, VMFault
+from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.execution.faults import WorkerFault
+from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.starting import (
+    CHANNEL_SECONDS,
+    Process,
+    ProcessLost,
+    Template,
+    Templates,
+    in_starter,
+)
+from ioi_exec.limits import Limits
+from ioi_exec.state.base import translated_by_name
+from ioi_exec.vm.loading import LoadedVM
+
+FREE_DEATHS = 16
+DEATHS_BEFORE_FAILURE = 2
+PATIENCE = 20  # times stall_seconds: nothing else runs beside it that could be waiting
+
+
+class SequentialWorkerExecutor:
+    """An Executor over one worker process, which lives across blocks."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits, templates: Templates, hash_seed: int = 0) -> None:
+        self._vm = vm
+        self._limits = limits
+        self._templates = templates
+        self._hash_seed = hash_seed
+        self._template: Template | None = None
+        self._process: _Process | None = None
+        self._told: tuple[str, int] | None = None  # the state the process knows, and its number
+        self._numbers = 0
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        process = self._process
+        return () if process is None else (process.pid,)
+
+    def run(
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+    ) -> Outcome:
+        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` and `on_progress` raise."""
+        if not block.txs and not self._vm.end_block:
+            AloneProgress(on_progress, 0).end()
+            return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": 0.0}))
+        caller = _Caller(block, on_receipt, on_progress)
+        deaths: Counter[int | None] = Counter()
+        while True:
+            try:
+                outcome = self._attempt(block, base, caller)
+            except ProcessLost:
+                culprit = None
+            except OSError as error:
+                self._end()
+                raise ResourceError(f"no worker can be started: {error}. Free memory, processes or descriptors") from error
+            except BaseException:  # Ctrl-C, or a callback raised: the block is not wanted any more
+                self._end()
+                raise
+            else:
+                if outcome is not None:
+                    outcome.stats.retries = sum(deaths.values())
+                    return outcome
+                assert self._process is not None
+                culprit = self._process.at() if not self._lost() else None
+            self._end()
+            base.forget_dead_readers()
+            deaths[culprit] += 1
+            _check_deaths(deaths, culprit, len(block.txs))
+
+    def close(self) -> None:
+        self._end()
+
+    def _attempt(self, block: Block, base: BaseState, caller: _Caller) -> Outcome | None:
+        """None: the process ended or hangs."""
+        began = perf_counter()
+        caller.again()
+        process = self._ready(base)
+        assert self._told is not None
+        task = Task(
+            self._told[1], base.store_version, base.overlay_writes(), list(block.txs), block.context, caller.on_receipt is not None
+        )
+        process.begin(task)
+        while (message := process.next(caller, PATIENCE * self._limits.stall_seconds)) is not None:
+            if isinstance(message, Streamed):
+                caller.hand_out(Receipts(message.blob, message.ends))
+            elif isinstance(message, Finished):
+                caller.progress.end()
+                stats = Stats(
+                    policy=block.policy.name, workers=1, executions=len(block.txs), busy_seconds=message.busy_seconds,
+                    seconds={**message.seconds, "worker": perf_counter() - began - sum(message.seconds.values())},
+                )
+                receipts = Receipts(message.blob, message.ends)
+                return Outcome(message.writes, receipts, stats, Measured(alone=message.each_ns))
+            else:
+                raise self._failure(message)
+        return None
+
+    def _ready(self, base: BaseState) -> _Process:
+        """The process, which knows the state. Raises VMError, ProcessLost, OSError."""
+        if self._template is None:
+            self._template = self._templates.get(self._vm, self._hash_seed)
+        if self._process is not None and self._process.ended():
+            self._end()
+        template = self._template
+        if self._process is None:
+            template.prepare()
+            in_starter(lambda: self._start(template))
+            assert self._process is not None
+            template.wait_for(self._process.channel)
+        spec = base.reader_spec()
+        if self._told is None or self._told[0] != repr(spec):
+            if self._told is not None:
+                self._process.tell(Forget(self._told[1]), [])
+            self._numbers += 1
+            self._told = None
+            self._process.tell(Setup(self._numbers, spec, self._limits), base.inherit_fds())
+            self._told = repr(spec), self._numbers
+        return self._process
+
+    def _start(self, template: Template) -> None:
+        self._process = _Process(template)
+
+    def _failure(self, message: Faulted | Complaint) -> Error:
+        if isinstance(message, Faulted):
+            fault = VMFault(message.tx_index, message.text)
+            fault.__cause__ = WorkerFault(message.cause) if message.cause else None
+            return fault
+        if message.kind == "storage":
+            return translated_by_name(message.error, message.text)
+        return StaleResult(f"{message.text}: the state moved on; execute the block again")
+
+    def _lost(self) -> bool:
+        return self._template is not None and self._template.lost
+
+    def _end(self) -> None:
+        process, self._process, self._told = self._process, None, None
+        if process is not None:
+            process.close()
+
+
+class _Process:
+    """The engine's end of it. Made in the starter's thread."""
+
+    def __init__(self, template: Template) -> None:
+        self._pid_here = os.getpid()
+        ours, theirs = socket.socketpair()
+        beat_fd = os.memfd_create("ioi-beat", os.MFD_CLOEXEC)
+        try:
+            with theirs:
+                os.ftruncate(beat_fd, mmap.PAGESIZE)
+                self._page = mmap.mmap(beat_fd, mmap.PAGESIZE)
+                self._process: Process = template.fork("sequential", (), [beat_fd, theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            os.close(beat_fd)
+        ours.settimeout(CHANNEL_SECONDS)
+        self.channel = ours
+        self._waiting = select.poll()
+        self._waiting.register(ours, select.POLLIN)
+        self._beat = memoryview(self._page).cast("Q")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> bool:
+        return self._pid_here != os.getpid() or self._process.ended()
+
+    def tell(self, message: object, fds: list[int]) -> None:
+        """Raises ProcessLost."""
+        try:
+            send(self.channel, message, fds)
+        except OSError as error:
+            raise ProcessLost("the worker takes no messages") from error
+
+    def begin(self, task: Task) -> None:
+        self._beat[0] = 0
+        self.tell(task, [])
+
+    def at(self) -> int | None:
+        """The transaction it is at, or was at when it ended."""
+        return int(self._beat[0]) - 1 if self._beat[0] else None
+
+    def next(self, caller: _Caller, patience: float) -> Any:
+        """What it says next; None if it ended or has been at one transaction for so many seconds."""
+        seen, since = self._beat[0], monotonic()
+        while not self._waiting.poll(PROGRESS_NS // 1_000_000):
+            caller.progress.at(max(0, int(self._beat[0]) - 1))
+            if self._beat[0] != seen:
+                seen, since = self._beat[0], monotonic()
+            elif self._process.ended() or monotonic() - since > max(patience, CHANNEL_SECONDS if not seen else 0.0):
+                break
+        if not self._waiting.poll(0):
+            return None
+        try:
+            return receive(self.channel)[0]
+        except (EOFError, OSError):
+            return None
+
+    def close(self) -> None:
+        """End it. Idempotent."""
+        self.channel.close()
+        if self._pid_here == os.getpid():
+            self._process.close()
+        else:
+            self._process.forget()
+        self._beat.release()
+        self._page.close()
+
+
+class _Caller:
+    """What the caller hears of a block: receipts in order and each once, however often the block runs; and progress."""
+
+    def __init__(self, block: Block, on_receipt: OnReceipt | None, on_progress: OnProgress | None) -> None:
+        self.on_receipt = on_receipt
+        self.progress = AloneProgress(on_progress, len(block.txs))
+        self._next = 0  # receipt to hand out
+        self._seen = 0  # of the present attempt
+
+    def hand_out(self, receipts: Receipts) -> None:
+        assert self.on_receipt is not None
+        for receipt in receipts:
+            if self._seen == self._next:
+                self._next += 1
+                self._seen += 1
+                self.on_receipt(self._next - 1, receipt)
+            else:
+                self._seen += 1
+
+    def again(self) -> None:
+        """The block runs again from its beginning."""
+        self._seen = 0
+
+
+def _check_deaths(deaths: Counter[int | None], culprit: int | None, transactions: int) -> None:
+    """Raises VMFault or ResourceError when it is enough."""
+    if culprit is None and deaths[None] > FREE_DEATHS:
+        raise ResourceError(
+            f"worker processes died {deaths[None]} times while no transaction was running, so the block was given up: look for "
+            "what kills them (memory limits, signals)"
+        )
+    if culprit is not None and deaths[culprit] >= DEATHS_BEFORE_FAILURE:
+        where = f"transaction {culprit}" if culprit < transactions else "end_block"
+        raise VMFault(
+            culprit,
+            f"{where} ended every worker that executed it ({deaths[culprit]} times, one by one): the VM crashes on it, hangs, or "
+            "takes more memory than there is. Nothing was staged",
+        )

@@ -1,0 +1,49 @@
+"""What the engine and the process that executes one by one say to each other, beside Setup, Forget and Complaint of control.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ioi_exec.block.context import BlockContext
+
+
+@dataclass(frozen=True)
+class Task:
+    """A block to execute. overlay: what lies over the state that `setup` names, at `parent_version`. stream: tell each receipt."""
+
+    setup: int
+    parent_version: int
+    overlay: dict[bytes, bytes | None]
+    txs: list[bytes]
+    context: BlockContext
+    stream: bool
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """The next receipts, packed."""
+
+    blob: bytes
+    ends: bytes
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The block is executed; the fields are an Outcome's. each_ns: u64 of each transaction."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    blob: bytes
+    ends: bytes
+    each_ns: bytes
+    seconds: dict[str, float]
+    busy_seconds: list[float]
+
+
+@dataclass(frozen=True)
+class Faulted:
+    """The block was stopped, by transaction `tx_index` (the number of transactions: by `end_block`). text: of the VMFault;
+    cause: the traceback of what was raised."""
+
+    tx_index: int
+    text: str
+    cause: str

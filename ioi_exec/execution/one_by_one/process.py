@@ -1,0 +1,163 @@
+"""The life of the process that executes one by one: wait for a block, execute it, say what came of it; it ends with the engine.
+
+It holds nothing of what workers share: what it executes is the sequential executor over a map of its own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import mmap
+import os
+import select
+import socket
+import threading
+import traceback
+from bisect import bisect_left
+from operator import itemgetter
+from time import monotonic_ns
+from typing import Iterator
+
+import ioi_storage
+from ioi_shm import Plain
+
+from ioi_exec.block.context import TxContext
+from ioi_exec.block.receipt import PackedReceipts, Receipt
+from ioi_exec.errors import VMFault
+from ioi_exec.execution.executor import Block
+from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
+from ioi_exec.execution.sequential import SequentialExecutor
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.limits import Limits
+from ioi_exec.vm.loading import LoadedVM
+
+STREAM_NS = 1_000_000  # how long receipts may wait to be told
+BEAT_BYTES = mmap.PAGESIZE
+
+
+def main(vm: LoadedVM, beat_fd: int, channel_fd: int) -> None:
+    """beat_fd: a page in which it says what it is at."""
+    channel = socket.socket(fileno=channel_fd)
+    threading.Thread(target=_end_with, args=(channel,), name="ioi-lifeline", daemon=True).start()
+    page = mmap.mmap(beat_fd, BEAT_BYTES)
+    os.close(beat_fd)
+    try:
+        _serve(vm, channel, page)
+    except (EOFError, OSError):
+        pass  # of the channel: the engine is gone
+    finally:
+        os._exit(0)  # nothing of value is left here, and threads of a VM must not hold the process up
+
+
+def _serve(vm: LoadedVM, channel: socket.socket, page: mmap.mmap) -> None:
+    waiting: dict[int, Setup] = {}
+    readers: dict[int, ioi_storage.Reader] = {}
+    while True:
+        message, fds = receive(channel)
+        if isinstance(message, Setup):
+            if fds:
+                message.reader_spec["fd"] = fds[0]
+            waiting[message.number] = message
+        elif isinstance(message, Forget):
+            if message.number in waiting:
+                waiting.pop(message.number).close_fd()
+            if message.number in readers:
+                readers.pop(message.number).close()
+        else:
+            send(channel, _answer(vm, message, waiting, readers, channel, page))
+
+
+def _answer(
+    vm: LoadedVM, task: Task, setups: dict[int, Setup], readers: dict[int, ioi_storage.Reader],
+    channel: socket.socket, page: mmap.mmap,
+) -> Finished | Faulted | Complaint:
+    setup = setups[task.setup]
+    executor = _Watched(vm, setup.limits, memoryview(page).cast("Q"))
+    stream = _Stream(channel) if task.stream else None
+    try:
+        if task.setup not in readers:
+            readers[task.setup] = ioi_storage.Reader(setup.reader_spec, lag=False)
+            setup.close_fd()  # the reader has opened the file for itself
+        reader = readers[task.setup]
+        version = reader.begin()
+        try:
+            if version != task.parent_version:
+                text = f"the state is at version {version}, the block builds on version {task.parent_version}"
+                return Complaint(0, "stale", text)
+            base = _Committed(reader, task.overlay)
+            block = Block(task.txs, task.context)
+            outcome = executor.run(block, base, None if stream is None else stream.add)
+        finally:
+            reader.end()
+    except ioi_storage.StorageError as error:
+        return Complaint(0, "storage", str(error), type(error).__name__)
+    except VMFault as error:
+        cause = error.__cause__
+        return Faulted(error.tx_index, str(error), "" if cause is None else "".join(traceback.format_exception(cause)))
+    if stream is not None:
+        stream.flush()
+    receipts, stats = outcome.receipts, outcome.stats
+    return Finished(
+        outcome.writes, receipts.blob, receipts.ends, outcome.measured.alone, stats.seconds, stats.busy_seconds
+    )
+
+
+class _Watched(SequentialExecutor):
+    """Says what it is at: 0 nothing, i + 1 transaction i, the number of transactions + 1 `end_block`."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits, beat: memoryview) -> None:
+        super().__init__(vm, limits)
+        self._beat = beat
+
+    def transaction(self, tx: bytes, plain: Plain, ctx: TxContext) -> Receipt:
+        self._beat[0] = ctx.tx_index + 1
+        receipt = super().transaction(tx, plain, ctx)
+        self._beat[0] = ctx.tx_index + 2
+        return receipt
+
+
+class _Committed:
+    """The committed state as the executor asks for it: what the reader finds, and what lies over it."""
+
+    def __init__(self, reader: ioi_storage.Reader, over: dict[bytes, bytes | None]) -> None:
+        self._reader = reader
+        self._over = over
+        self._keys = sorted(over)
+
+    def get(self, key: bytes) -> bytes | None:
+        if key in self._over:
+            return self._over[key]
+        return self._reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        first = 0 if start is None else bisect_left(self._keys, start)
+        last = len(self._keys) if end is None else bisect_left(self._keys, end)
+        keys = self._keys[first:last]
+        over = ((key, value) for key in (reversed(keys) if reverse else keys) if (value := self._over[key]) is not None)
+        below = (pair for pair in self._reader.scan(start, end, reverse) if pair[0] not in self._over)
+        return heapq.merge(over, below, key=itemgetter(0), reverse=reverse)
+
+
+class _Stream:
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._packed = PackedReceipts()
+        self._since = monotonic_ns()
+
+    def add(self, index: int, receipt: Receipt) -> None:
+        self._packed.append(receipt)
+        if monotonic_ns() - self._since >= STREAM_NS:
+            self.flush()
+
+    def flush(self) -> None:
+        receipts, self._packed = self._packed.finish(), PackedReceipts()
+        if len(receipts):
+            send(self._channel, Streamed(receipts.blob, receipts.ends))
+        self._since = monotonic_ns()
+
+
+def _end_with(channel: socket.socket) -> None:
+    """End this process, whatever it is at, when the other end of the channel is closed."""
+    waiting = select.poll()
+    waiting.register(channel, select.POLLRDHUP)
+    waiting.poll()
+    os._exit(0)

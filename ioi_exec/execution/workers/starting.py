@@ -1,0 +1,395 @@
+"""How the engine comes by processes: a root started once by exec, a template per VM, and what is forked from these (template.py)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import replace
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any, Callable, TypeVar
+
+from ioi_exec.errors import VMError
+from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
+from ioi_exec.execution.workers.control import Fork, Forked, Ready, receive, send
+from ioi_exec.vm.carrying import Carried, carry
+from ioi_exec.vm.code import Code, difference
+from ioi_exec.vm.loading import LoadedVM
+
+log = logging.getLogger("ioi_exec")
+
+CHANNEL_SECONDS = 10.0  # a process that answers or takes no message for so long is stopped or stuck
+START_SECONDS = 60.0  # for new processes to come up and load a VM, on a machine that is busy
+# The import path as it is here, but json itself not from there, where python -c would look first.
+_BOOT = (
+    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from ioi_exec.execution.workers.template import main; main()"
+)
+_T = TypeVar("_T")
+
+
+class ProcessLost(Exception):
+    """A process that was to start others ended, or does not answer: all of its kind are to be started anew."""
+
+
+class _Starter:
+    """One thread that starts all processes of this one and lives as long as it does.
+
+    PR_SET_PDEATHSIG kills a process when the *thread* that started it ends, so it must not be the caller's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+
+    def call(self, job: Callable[[], _T]) -> _T:
+        """Have the thread do the job. Ctrl-C meanwhile is kept until it is done: a job left half done in another thread
+        would go on starting processes that nobody knows of."""
+        with self._lock:
+            if self._pid != os.getpid():  # not started yet, or in a forked child, which has no such thread
+                self._pid, self._jobs = os.getpid(), SimpleQueue()
+                threading.Thread(target=self._run, args=(self._jobs,), name="ioi-starter", daemon=True).start()
+        future: Future[_T] = Future()
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._jobs.put((job, future))  # twice is once
+                future.exception()
+                break
+            except BaseException as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+        return future.result()
+
+    @staticmethod
+    def _run(jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]]) -> None:
+        while True:
+            job, future = jobs.get()
+            if future.done():
+                continue
+            try:
+                future.set_result(job())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+_starter = _Starter()
+
+
+def in_starter(job: Callable[[], _T]) -> _T:
+    """The job done, uninterrupted, in the thread that starts processes. What it makes it must keep itself: Ctrl-C comes right after."""
+    return _starter.call(job)
+
+
+class Process:
+    """A process of the engine's that is no child of it: seen and ended through its pidfd, so never mistaken for another."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self._fd = pidfd
+        self._lock = threading.Lock()  # no signal through a number that is another descriptor's by now
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether it is no more, or comes to its end in time."""
+        if self._fd < 0:
+            return True
+        waiting = select.poll()
+        waiting.register(self._fd, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
+
+    def send_signal(self, number: int) -> None:
+        with self._lock:
+            if self._fd >= 0:
+                try:
+                    signal.pidfd_send_signal(self._fd, number)
+                except ProcessLookupError:
+                    pass  # it has ended
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it if it has not, wait for that, and let go of it. Idempotent."""
+        if self._fd >= 0:
+            self.kill()
+            while not self.ended(1.0):
+                pass
+            self.forget()
+
+
+    def forget(self) -> None:
+        """Let go of it as it is: in a forked child it is the parent's."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+
+class _Server:
+    """A process that forks others when asked: the root or a template. For the starter's thread alone, but `close` and `alive`."""
+
+    def __init__(self, process: Process, channel: socket.socket) -> None:
+        self.process = process
+        self.channel = channel
+
+    @property
+    def alive(self) -> bool:
+        return self.channel.fileno() >= 0 and not self.process.ended()
+
+    def fork(self, request: Fork, fds: list[int]) -> Process:
+        """Raises ProcessLost."""
+        output = _output()
+        try:
+            send(self.channel, replace(request, output=True), [output, *fds])
+            forked, received = receive(self.channel)
+            assert isinstance(forked, Forked)
+            return Process(forked.pid, received[0])
+        except (EOFError, OSError) as error:
+            self.close()  # it may be in the middle of an answer
+            raise ProcessLost(f"the process that starts workers does not answer: {error}") from error
+        finally:
+            os.close(output)
+
+    def forget(self) -> None:
+        """Let go of it, in a forked child: it is the parent's."""
+        self.channel.close()
+        self.process.forget()
+
+    def close(self) -> None:
+        """It ends when its channel does, and with it all that came from it. Idempotent."""
+        self.channel.close()
+        self.process.ended(1.0)
+        self.process.close()
+
+
+def _output() -> int:
+    """A descriptor for what a VM prints: standard error, which another one may have taken the place of since."""
+    try:
+        os.fstat(2)
+        return os.dup(2)
+    except OSError:
+        return os.open(os.devnull, os.O_RDWR)
+
+
+class Root:
+    """The first process, started when it is first needed, and again after it ended. hash_seed: of it and all that come from it."""
+
+    def __init__(self, hash_seed: int) -> None:
+        self._hash_seed = hash_seed
+        self._server: _Server | None = None
+
+    def fork(self, request: Fork, fds: list[int]) -> Process:
+        """In the starter's thread. Raises ProcessLost, OSError, VMError."""
+        if self._server is not None and not self._server.alive:
+            self._server.close()
+            self._server = None
+        if self._server is None:
+            self._server = self._started()
+        return self._server.fork(request, fds)
+
+    @property
+    def alive(self) -> bool:
+        return self._server is not None and self._server.alive
+
+    def forget(self) -> None:
+        """In a forked child: what ends the parent's processes must be the parent's end alone."""
+        if self._server is not None:
+            self._server.forget()
+            self._server = None
+
+    def _started(self) -> _Server:
+        path = [entry for entry in sys.path if isinstance(entry, str)]
+        ours, theirs = socket.socketpair()
+        output = _output()
+        try:
+            with theirs:
+                popen = subprocess.Popen(
+                    [*interpreter_arguments(), "-c", _BOOT, str(theirs.fileno()), str(os.getpid()), json.dumps(path)],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=interpreter_environment(self._hash_seed),
+                    start_new_session=True,  # Ctrl-C in a terminal goes to the whole group: not to these
+                )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            os.close(output)
+        ours.settimeout(START_SECONDS)
+        return _Server(_Child(popen), ours)
+
+
+class _Child(Process):
+    """The root is this process's child, and waited for as such."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        super().__init__(popen.pid, os.pidfd_open(popen.pid))
+        self._popen = popen
+
+    def close(self) -> None:
+        super().close()
+        self._popen.wait()
+
+
+_roots: dict[int, Root] = {}
+
+
+def root(hash_seed: int) -> Root:
+    return _roots.setdefault(hash_seed, Root(hash_seed))
+
+
+def _forked() -> None:
+    for each in _roots.values():
+        each.forget()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class Template:
+    """Where the processes of one VM come from. What was loaded first is what all of them execute."""
+
+    def __init__(self, vm: LoadedVM, carried: Carried, hash_seed: int = 0) -> None:
+        self.vm = vm
+        self.carried = carried
+        self._root = root(hash_seed)
+        self._server: _Server | None = None
+        self._code: Code | None = None  # as the first one loaded it
+        self._pid = os.getpid()
+        self.alone = ""
+        """Why each process loads the VM for itself, "" if none does."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether what its processes came from ended by itself, and they with it."""
+        return not self._root.alive if self.alone else self._server is not None and not self._server.alive
+
+    def prepare(self) -> None:
+        """Load the VM, if no process has. Raises VMError, ProcessLost, OSError."""
+        if self._pid != os.getpid():
+            self.close()
+            self._pid = os.getpid()
+        if self.alone or self._server is not None and self._server.alive:
+            return
+        self.close()
+        try:
+            in_starter(self._start)
+            assert self._server is not None
+            ready = self._loaded(self._server.channel)
+        except BaseException:
+            self.close()
+            raise
+        self._code = ready.code
+        if ready.alone:
+            self.alone = ready.alone
+            log.warning("each worker loads the VM %s for itself, which takes longer: %s", self.vm.spec.name, self.alone)
+            self.close()
+
+    def fork(self, role: str, arguments: tuple[Any, ...], fds: list[int]) -> Process:
+        """A process in this role. In the starter's thread, after `prepare`. Raises ProcessLost, OSError."""
+        if self.alone:
+            return self._root.fork(self._loading(role, arguments), fds)
+        if self._server is None:
+            raise ProcessLost("the VM's template is gone")
+        return self._server.fork(Fork(role, arguments), fds)
+
+    def wait_for(self, channel: socket.socket) -> None:
+        """For what `fork` made, at the other end of the channel, to have the VM. Raises VMError, ProcessLost."""
+        if self.alone:
+            self._loaded(channel)
+
+    def close(self) -> None:
+        """End it, and all that came from it. Idempotent."""
+        if self._server is not None:
+            if self._pid == os.getpid():
+                self._server.close()
+            else:
+                self._server.forget()
+            self._server = None
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = self._root.fork(self._loading("template", ()), [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        ours.settimeout(CHANNEL_SECONDS)
+        self._server = _Server(process, ours)
+
+    def _loading(self, role: str, arguments: tuple[Any, ...]) -> Fork:
+        try:
+            directory = os.getcwd()
+        except OSError:
+            directory = None
+        environment = interpreter_environment()
+        return Fork(role, arguments, pickle.dumps(self.carried), environment, directory)
+
+    def _loaded(self, channel: socket.socket) -> Ready:
+        waiting = select.poll()
+        waiting.register(channel, select.POLLIN)
+        patience = monotonic() + START_SECONDS
+        try:
+            while not waiting.poll(1000):
+                if monotonic() > patience:
+                    raise ProcessLost(f"the VM was not loaded within {START_SECONDS:.0f} s")
+            ready: Ready | str = receive(channel)[0]
+        except (EOFError, OSError) as error:
+            raise ProcessLost("the process that loads the VM ended") from error
+        if isinstance(ready, str):
+            raise VMError(f"a worker cannot load the VM {self.vm.spec.name}: {ready}")
+        self._check(ready.code)
+        return ready
+
+    def _check(self, code: Code) -> None:
+        first = self._code is None
+        other = difference(self.carried.code if self._code is None else self._code, code)
+        if other is None:
+            return
+        name = self.vm.spec.name
+        if first:
+            raise VMError(
+                f"the VM {name} is not the same in its workers as here: {other}. Its file changed since it was imported, or "
+                "something was set after: give what configures a VM as arguments (vm_args), or as an instance"
+            )
+        raise VMError(
+            f"the VM {name} changed since this machine began to execute, which goes on with what it was given or not at all: "
+            f"{other}. Open the machine again to execute with what is there now"
+        )
+
+
+class Templates:
+    """Of several machines: VMs that are the same share one. most: how many are kept beyond their last use."""
+
+    def __init__(self, most: int = 1) -> None:
+        self._most = most
+        self._made: OrderedDict[object, Template] = OrderedDict()
+
+    def get(self, vm: LoadedVM, hash_seed: int = 0) -> Template:
+        """Raises VMError if the VM cannot be carried to other processes."""
+        carried = carry(vm)
+        key = hash_seed, carried.key
+        template = self._made.pop(key, None) or Template(vm, carried, hash_seed)
+        self._made[key] = template
+        while len(self._made) > self._most:
+            self._made.popitem(last=False)[1].close()
+        return template
+
+    def close(self) -> None:
+        while self._made:
+            self._made.popitem()[1].close()

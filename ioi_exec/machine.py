@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from types import TracebackType
 from typing import Callable, Iterable, Iterator
@@ -198,19 +198,20 @@ class ExecutionMachine:
         on_progress(progress): about every 50 ms in this thread, and once at the end. What it raises stops the block.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
-        with self._guard.alone("execute"):
+        with self._guard.alone("execute"), ExitStack() as view:
             began = perf_counter()
             store = self._layers[-1]
             with storage_errors():
-                version, parent_root = store.version, store.root
+                view.enter_context(store.pinned())  # what is read here is of one moment, whoever writes beside
+                stand = store.stand
             if record and (sequential or self._workers == 0):
                 raise InputError(
                     "record: only what worker processes do can be recorded: execute without sequential, on a machine with "
                     "workers=1 or more"
                 )
             listed = checked_transactions(txs, self._limits)
-            header = decided_header(header, self._identity.initial_height + version)
-            block = Block(listed, block_context(header, parent_root), checked_policy(policy, self._policy), record)
+            header = decided_header(header, self._identity.initial_height + stand.version)
+            block = Block(listed, block_context(header, stand.root), checked_policy(policy, self._policy), record)
             vm = self._loaded_vm()
             executor = self._executors.get(vm, self._limits, self._workers, self._pin, sequential=sequential)
             prepared = perf_counter()
@@ -218,8 +219,8 @@ class ExecutionMachine:
             executed = perf_counter()
             with storage_errors():
                 staged, threads = self._staging.stage(store, outcome.writes, sequential)
-            if staged.parent_version != version:  # only beside a live engine: the block may have read both
-                raise StaleResult(f"the state moved on from version {version} while the block was executed: execute it again")
+            if staged.parent != stand:
+                raise StaleResult(f"{stand.moved_to(staged.parent)} while the block was executed: execute it again")
             staged_at = perf_counter()
             receipts_root = outcome.receipts.root()
             ended = perf_counter()

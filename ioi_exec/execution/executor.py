@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Protocol, Sequence
 
+from ioi_storage import Stand
+
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import OnProgress
@@ -53,10 +55,8 @@ class BaseState(Readable, Protocol):
     """
 
     @property
-    def version(self) -> int: ...
-    @property
-    def store_version(self) -> int:
-        """The version of the store below, which readers in other processes must find."""
+    def store_stand(self) -> Stand:
+        """Which committed state the store below is at: readers in other processes must find the same."""
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
     def reader_spec(self) -> dict[str, Any]:

@@ -249,7 +249,7 @@ class ParallelExecutor:
                 has_end_block=self._vm.end_block,
                 keys=max(2 * len(block.txs), self._keys) + len(overlay),
                 setup=setup,
-                parent_version=base.store_version,
+                base=base.store_stand.packed(),
                 height=context.height,
                 time_ns=context.time_ns,
                 proposer=context.proposer,
@@ -322,7 +322,7 @@ class ParallelExecutor:
         if "storage" in kinds:
             return translated_by_name(kinds["storage"].error, kinds["storage"].text)
         if "stale" in kinds:
-            return StaleResult(f"{kinds['stale'].text}: the state moved on; execute the block again")
+            return StaleResult(f"{kinds['stale'].text}: execute the block again")
         pool.kill()
         return ResourceError(f"a worker failed: {kinds['fault'].text if 'fault' in kinds else 'it gave no reason'}")
 

@@ -6,7 +6,7 @@ import errno
 from typing import Any, Iterator, Mapping, Sequence
 
 import ioi_storage
-from ioi_storage import State
+from ioi_storage import Stand, State
 
 from ioi_exec import errors
 
@@ -82,14 +82,9 @@ class CommittedState:
         self._top = layers[-1]
 
     @property
-    def version(self) -> int:
+    def store_stand(self) -> Stand:
         with storage_errors():
-            return self._top.version
-
-    @property
-    def store_version(self) -> int:
-        with storage_errors():
-            return self._store.version
+            return self._store.stand
 
     def get(self, key: bytes) -> bytes | None:
         if not 0 < len(key) <= ioi_storage.key_limit:

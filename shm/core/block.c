@@ -14,7 +14,7 @@ uint64_t ioi_block_room(const ioi_block_input *in) {
     uint64_t n = (uint64_t)in->n + 1;
     return IOI_BLOCK_AT + rounded(n * sizeof(uint64_t)) + rounded(in->tx_bytes + 1) + rounded(n * sizeof(a32)) +
            rounded(n * sizeof(a64)) + rounded(root_bytes(in)) +
-           rounded(in->proposer_len + in->extra_len + in->parent_root_len + 1) + 2 * IOI_CHUNK;
+           rounded(in->base_len + in->proposer_len + in->extra_len + in->parent_root_len + 1) + 2 * IOI_CHUNK;
 }
 
 static uint32_t trie_levels(uint32_t n) {
@@ -57,13 +57,13 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->trie_levels = trie_levels(in->n);
     block->root_bits = ioi_index_bits(in->keys);
     block->setup = in->setup;
-    block->parent_version = in->parent_version;
     block->height = in->height;
     block->time_ns = in->time_ns;
     uint64_t n = (uint64_t)in->n + 1; /* end_block is transaction n */
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
         !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
         !(block->incarnations = piece(&alloc, n * sizeof(a64), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
+        !copy_in(&alloc, in->base, in->base_len, &block->base, &block->base_len) ||
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||
         !copy_in(&alloc, in->extra, in->extra_len, &block->extra, &block->extra_len) ||
         !copy_in(&alloc, in->parent_root, in->parent_root_len, &block->parent_root, &block->parent_root_len) ||

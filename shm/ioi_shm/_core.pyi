@@ -58,10 +58,10 @@ class Arena:
     transactions: int
     workers: int
     setup: int
-    parent_version: int
+    base: bytes
     def begin(
         self, txs: Sequence[bytes], workers: int, spins: int, has_end_block: bool, keys: int, setup: int,
-        parent_version: int, height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes,
+        base: bytes, height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes,
         policy: _Policy, record: bool,
     ) -> int: ...
     def overlay(self, writes: dict[bytes, bytes | None], /) -> bool: ...

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .moving.restore import Restore
     from .overlay import OverlayStore
     from .proofs.prove import RangeProof
+    from .stand import Stand
     from .state import State
     from .store import Store
     from .trees.iavl import Iavl
@@ -68,6 +69,7 @@ _HOMES = {
     "moving.restore": "Restore",
     "overlay": "OverlayStore",
     "proofs.prove": "RangeProof",
+    "stand": "Stand",
     "state": "State",
     "store": "Store",
     "trees.iavl": "Iavl",
@@ -104,6 +106,7 @@ __all__ = [
     "RootMismatch",
     "StaleStage",
     "Staged",
+    "Stand",
     "State",
     "StateCorrupt",
     "StateExists",

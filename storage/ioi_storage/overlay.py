@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from .disk.commit import version_row
 from .disk.rows import VersionRow
 from .errors import StaleStage, StorageClosed, VersionMissing
 from .latest.snapshot import RowReader
+from .stand import Stand
 from .state import Pairs, State
+from .trees.seam import ReadNodes
 from .trees.staged import Staged
 
 
@@ -24,7 +26,8 @@ class OverlayStore(State):
         self._tree = base._tree
         self._lineage = object()
         self._base_lineage = base._lineage
-        self._base_row = base.latest
+        with base.pinned():
+            self._base_row, self._base_stand = base.latest, base.stand
         self._versions: list[VersionRow] = []
         self._rows: dict[bytes, bytes] = {}  # of tables nodes and values; their keys differ in length or version
         self._writes: dict[bytes, bytes | None] = {}
@@ -53,11 +56,11 @@ class OverlayStore(State):
         if not self._open:
             raise StorageClosed("the overlay is closed: open another")
         self._base._check()
-        if self._base.latest.version != self._base_row.version or self._base._lineage is not self._base_lineage:
-            raise StaleStage(
-                f"the state below the overlay moved from version {self._base_row.version} to {self._base.version}: "
-                "open another overlay"
-            )
+        self._check_below(self._base.stand)
+
+    def _check_below(self, now: Stand) -> None:
+        if now != self._base_stand or self._base._lineage is not self._base_lineage:
+            raise StaleStage(f"what is below the overlay is no longer there, {self._base_stand.moved_to(now)}: open another overlay")
 
     def writes(self) -> dict[bytes, bytes | None]:
         """Every key written since the overlay was opened and changed by it, with its newest value (None: deleted)."""
@@ -70,6 +73,11 @@ class OverlayStore(State):
         return self._versions[-1] if self._versions else self._base_row
 
     @property
+    def stand(self) -> Stand:
+        latest = self.latest
+        return self._base_stand._replace(version=latest.version, root=latest.root)
+
+    @property
     def oldest(self) -> int:
         self._check()
         return self._base.oldest
@@ -78,12 +86,16 @@ class OverlayStore(State):
         return self._base.pinned()
 
     def version_row(self, version: int) -> VersionRow:
-        self._check()
+        with self._base.pinned():
+            self._check()
+            return self._row(version, self._base.version_row)
+
+    def _row(self, version: int, below: Callable[[int], VersionRow]) -> VersionRow:
         above = version - self._base_row.version
         if above <= 0:
-            return self._base.version_row(version)
+            return below(version)
         if above > len(self._versions):
-            raise VersionMissing(f"version {version} is not committed yet: the latest is {self.version}")
+            raise VersionMissing(f"version {version} is not committed yet: the latest is {self._base_row.version + len(self._versions)}")
         return self._versions[above - 1]
 
     def commit(
@@ -106,22 +118,26 @@ class OverlayStore(State):
         return OverlayStore(self)
 
     def _latest_value(self, key: bytes) -> bytes | None:
-        self._check()
-        if key in self._writes:
-            return self._writes[key]
-        return self._base._latest_value(key)
+        with self._base.pinned():
+            self._check()
+            return self._writes[key] if key in self._writes else self._base._latest_value(key)
 
     def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        below = iter(self._base._latest_values([key for key in keys if key not in self._writes]))
-        return [self._writes[key] if key in self._writes else next(below) for key in keys]
+        with self._base.pinned():
+            self._check()
+            below = iter(self._base._latest_values([key for key in keys if key not in self._writes]))
+            return [self._writes[key] if key in self._writes else next(below) for key in keys]
 
-    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool, stand: Stand | None) -> Pairs:
         """The base's pairs and our writes, merged; ours win."""
-        version = self.version
+        now = self.stand
+        if stand is not None and now != stand:
+            raise StaleStage(f"{stand.moved_to(now)}: scan again")
+        version = now.version
         if end is not None and end <= (start or b""):
             return
         ours = iter(self._written_between(start, end, reverse))
-        theirs = self._base._latest_pairs(start, end, reverse)
+        theirs = self._base._latest_pairs(start, end, reverse, self._base_stand)
         key, pair = next(ours, None), next(theirs, None)
         while key is not None or pair is not None:
             if pair is None or (key is not None and (key >= pair[0] if reverse else key <= pair[0])):
@@ -151,8 +167,11 @@ class OverlayStore(State):
         return keys[::-1] if reverse else keys
 
     def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        return self._merged(keys, self._base._nodes)
+
+    def _merged(self, keys: Sequence[bytes], read_below: ReadNodes) -> list[bytes]:
         below = [key for key in keys if key not in self._rows]
-        read = dict(zip(below, self._base._nodes(below))) if below else {}
+        read = dict(zip(below, read_below(below))) if below else {}
         return [self._rows.get(key) or read[key] for key in keys]
 
     def _value_row(self, key: bytes) -> bytes:
@@ -160,10 +179,15 @@ class OverlayStore(State):
 
     @contextmanager
     def _walking(self) -> Iterator[RowReader]:
-        version = self.version
+        stand = self.stand
+        with self._base._walking() as below:
+            self._check_below(below.stand())
 
-        def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
-            self._check_unmoved(version)
-            return self._nodes(keys)
+            def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
+                self._check_unmoved(stand.version)
+                return self._merged(keys, below.nodes)
 
-        yield RowReader(self.version_row, nodes, self._value_row)
+            def value(key: bytes) -> bytes:
+                return self._rows.get(key) or below.value(key)
+
+            yield RowReader(lambda: stand, lambda number: self._row(number, below.version_row), nodes, value)

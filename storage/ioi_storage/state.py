@@ -7,21 +7,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import Any
+from typing import Any, Union
 
 from .disk.rows import VersionRow
 from .errors import StaleStage, UnorderedTree
 from .history import diff, versions
 from .history.diff import Change
-from .latest.snapshot import RowReader
+from .latest.snapshot import RowReader, same
 from .proofs import ics23, prove
 from .proofs.prove import RangeProof
+from .stand import Stand
 from .trees import staged
 from .trees.keys import check_key
 from .trees.seam import Batch, Map, Tree, TreeHead
 from .trees.staged import Staged
 
 Pairs = Iterator[tuple[bytes, bytes]]
+Version = Union[int, VersionRow]
+"""A version by its number, or as `version_row` found it: then VersionMissing if another one has its number by now."""
 
 
 class State(ABC):
@@ -37,6 +40,11 @@ class State(ABC):
     @abstractmethod
     def latest(self) -> VersionRow:
         """The newest committed version."""
+
+    @property
+    @abstractmethod
+    def stand(self) -> Stand:
+        """Which committed state `latest` is, told from every other one there was or will be."""
 
     @property
     @abstractmethod
@@ -68,7 +76,8 @@ class State(ABC):
     def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
 
     @abstractmethod
-    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs: ...
+    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool, stand: Stand | None) -> Pairs:
+        """stand: which they must be of, or StaleStage; None: the newest when the first is asked for."""
 
     @abstractmethod
     def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]: ...
@@ -95,13 +104,19 @@ class State(ABC):
         """32 bytes."""
         return self.latest.root
 
+    def found(self, version: Version) -> VersionRow:
+        """What is recorded of a version. VersionMissing if there is none, or another one by now."""
+        if isinstance(version, int):
+            return self.version_row(version)
+        return same(self.version_row(version.version), version)
+
     def pinned(self) -> AbstractContextManager[None]:
         """`with state.pinned():` all that is read inside is of one moment, whatever another process commits, prunes or
         rolls back meanwhile; scans and walks begun inside end inside. Only a store open read-only needs it: others change
         by their own doing alone. Pages that the moment needs stay in use until it is left."""
         return nullcontext()
 
-    def get(self, key: bytes, version: int | None = None) -> bytes | None:
+    def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         """The value of `key`, the latest or as of `version`; None if it is absent.
 
         ValueError if no key can look like this, VersionMissing, StateCorrupt if a row on the way is damaged."""
@@ -110,7 +125,7 @@ class State(ABC):
             return self._latest_value(key)
         self._check()
         with self.pinned():
-            return versions.value_in(self._tree, self._nodes, self._value_row, self.version_row(version), key)
+            return versions.value_in(self._tree, self._nodes, self._value_row, self.found(version), key)
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The latest values of `keys` in their order, None where absent; fastest where the keys ascend."""
@@ -126,7 +141,7 @@ class State(ABC):
         *,
         reverse: bool = False,
         limit: int | None = None,
-        version: int | None = None,
+        version: Version | None = None,
     ) -> Pairs:
         """Pairs with start <= key < end in the order of the raw keys; None is no bound, start >= end is empty.
 
@@ -135,54 +150,60 @@ class State(ABC):
         self._check()
         if limit is not None and limit < 0:
             raise ValueError(f"limit must not be negative, not {limit}")
-        if version is None or version == self.version:
-            return islice(self._latest_pairs(start, end, reverse), limit)
-        self.version_row(version)
+        if version is None:
+            return islice(self._latest_pairs(start, end, reverse, None), limit)
+        with self.pinned():
+            row, stand = self.found(version), self.stand
+        if row.version == stand.version:
+            return islice(self._latest_pairs(start, end, reverse, stand), limit)
         if not self._tree.ordered:
             raise UnorderedTree(
-                f"version {version} cannot be scanned: tree {self._tree.name!r} keeps keys in the order of their hashes, only the "
-                f"latest version ({self.version}) can be; read single keys, or keep the state on a tree in key order (iavl)"
+                f"version {row.version} cannot be scanned: tree {self._tree.name!r} keeps keys in the order of their hashes, only "
+                f"the latest version ({stand.version}) can be; read single keys, or keep the state on a tree in key order (iavl)"
             )
-        return islice(self._pairs_at(version, start, end, reverse), limit)
+        return islice(self._pairs_at(row, start, end, reverse), limit)
 
-    def _pairs_at(self, version: int, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+    def _pairs_at(self, row: VersionRow, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
         with self._walking() as rows:
-            yield from versions.pairs(self._tree, rows, version, start, end, reverse)
+            yield from versions.pairs(self._tree, rows, row, start, end, reverse)
 
-    def pairs(self, version: int | None = None) -> Pairs:
+    def _row_of(self, version: Version | None) -> VersionRow:
+        return self.latest if version is None else self.found(version)
+
+    def pairs(self, version: Version | None = None) -> Pairs:
         """All pairs of a version (None: the latest) in the order of its tree, each checked against it: by key, or by the
         hash of the key (Jellyfish). Lazy; a store on disk may move on meanwhile, others raise StaleStage."""
         self._check()
-        return self._pairs_at(self.version if version is None else self.version_row(version).version, None, None, False)
+        return self._pairs_at(self._row_of(version), None, None, False)
 
-    def diff(self, old: int, new: int) -> Iterator[Change]:
+    def diff(self, old: Version, new: Version) -> Iterator[Change]:
         """The keys whose values are not the same in two kept versions, in the order of the tree; lazy, as `pairs`.
 
         Costs what changed, not what is there. Either version may be the earlier one."""
         self._check()
-        return self._diff(self.version_row(old).version, self.version_row(new).version)
+        return self._diff(self.found(old), self.found(new))
 
-    def _diff(self, old: int, new: int) -> Iterator[Change]:
+    def _diff(self, old: VersionRow, new: VersionRow) -> Iterator[Change]:
         with self._walking() as rows:
             yield from diff.changes(self._tree, rows, old, new)
 
-    def prove(self, keys: Iterable[bytes], version: int | None = None) -> bytes:
+    def prove(self, keys: Iterable[bytes], version: Version | None = None) -> bytes:
         """The proof of what each of `keys` is, its value or absent, in `version` (None: the latest): for verify.py."""
         self._check()
         listed = list(keys)
         for key in listed:
             check_key(key)
         with self.pinned():
-            row = self.latest if version is None else self.version_row(version)
+            row = self._row_of(version)
             return prove.prove(self._tree, self._nodes, TreeHead(row.root, row.head), listed)
 
-    def prove_ics23(self, key: bytes, version: int | None = None) -> bytes:
+    def prove_ics23(self, key: bytes, version: Version | None = None) -> bytes:
         """The same of one key as an ICS23 CommitmentProof, which other implementations verify: see ics23.py. Unprovable if
         ics23 cannot say it."""
         self._check()
         check_key(key)
         with self.pinned():
-            row = self.latest if version is None else self.version_row(version)
+            row = self._row_of(version)
             head = TreeHead(row.root, row.head)
             return ics23.prove(self._tree, self._nodes, head, key, lambda leaf: versions.value_of(leaf, self._value_row))
 
@@ -191,14 +212,14 @@ class State(ABC):
         start: bytes | None = None,
         end: bytes | None = None,
         *,
-        version: int | None = None,
+        version: Version | None = None,
         limit: int | None = None,
     ) -> RangeProof:
         """All pairs with start <= place < end and the proof of it; None is no bound. A place is what the tree sorts by:
         on Jellyfish a key hash, on IAVL a key."""
         self._check()
         with self.pinned():
-            row = self.latest if version is None else self.version_row(version)
+            row = self._row_of(version)
             head = TreeHead(row.root, row.head)
             return prove.prove_range(
                 self._tree, self._nodes, head, start, end, limit, lambda leaf: versions.value_of(leaf, self._value_row)
@@ -212,13 +233,11 @@ class State(ABC):
         name the write that is wrong."""
         self._check()
         with self.pinned():
-            return staged.stage(self._tree, self._nodes, self.latest, batch, map, self._lineage, self._memory)
+            return staged.stage(self._tree, self._nodes, self.stand, self.latest, batch, map, self._lineage, self._memory)
 
     def _check_staged(self, staged: Staged) -> None:
         if staged.origin is not self._lineage:
             raise StaleStage("this batch was staged on another state, or before a rollback: stage it anew")
-        latest = self.latest
-        if (staged.parent_version, staged.parent_root) != (latest.version, latest.root):
-            raise StaleStage(
-                f"this batch was staged on version {staged.parent_version}, the state is at {latest.version}: stage it anew"
-            )
+        now = self.stand
+        if staged.parent != now:
+            raise StaleStage(f"this batch no longer fits, {staged.parent.moved_to(now)}: stage it anew")

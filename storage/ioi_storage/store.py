@@ -25,7 +25,8 @@ from .moving.loading import loader
 from .moving.manifest import Manifest
 from .moving.snapshot import check_chunk_bytes, chunks_of
 from .overlay import OverlayStore
-from .state import Pairs, State
+from .stand import Stand
+from .state import Pairs, State, Version
 from .trees.seam import tree_named
 from .trees.staged import Staged
 
@@ -129,6 +130,10 @@ class Store(State):
     def latest(self) -> VersionRow:
         return self._view.latest
 
+    @property
+    def stand(self) -> Stand:
+        return self._view.stand
+
     def version_row(self, version: int) -> VersionRow:
         if not 0 <= version < 2**64:
             raise ValueError(f"a version is a number from 0 on, not {version}")
@@ -141,7 +146,7 @@ class Store(State):
     def pinned(self) -> AbstractContextManager[None]:
         return self._view.pinned()
 
-    def get(self, key: bytes, version: int | None = None) -> bytes | None:
+    def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         found = self._view.point
         if version is None and found is not None and process.pid == self._pid:
             # Nothing has happened since the last one was read: to find that out anew took as long as to read.
@@ -158,8 +163,8 @@ class Store(State):
     def _latest_values(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return self._view.values(keys)
 
-    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
-        return self._view.pairs(start, end, reverse)
+    def _latest_pairs(self, start: bytes | None, end: bytes | None, reverse: bool, stand: Stand | None) -> Pairs:
+        return self._view.pairs(start, end, reverse, stand)
 
     def _nodes(self, keys: Sequence[bytes]) -> Sequence[bytes]:
         return self._view.read(lambda snapshot: snapshot.nodes(keys))
@@ -176,16 +181,15 @@ class Store(State):
 
     # ---- moving ----
 
-    def snapshot(self, version: int | None = None, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    def snapshot(self, version: Version | None = None, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         """A version (None: the latest) in chunks of about `chunk_bytes`, chunk 0 last; for `Restore`. Lazy, as `pairs`."""
         self._check()
         check_chunk_bytes(chunk_bytes)
-        number = self.version if version is None else self.version_row(version).version
-        return chunks_of(self._tree, self._walking, number, chunk_bytes)
+        return chunks_of(self._tree, self._walking, self._row_of(version), chunk_bytes)
 
-    def manifest(self, version: int, chunks: int, size: int) -> Manifest:
+    def manifest(self, version: Version, chunks: int, size: int) -> Manifest:
         """What goes with the chunks of a version, of which there are so many, of so many bytes in all."""
-        return Manifest.of(Creation(self.tree, self.genesis_root, self.meta), self.version_row(version), chunks, size)
+        return Manifest.of(Creation(self.tree, self.genesis_root, self.meta), self.found(version), chunks, size)
 
     # ---- writing ----
 

@@ -96,10 +96,10 @@ def take_part(worker_id: int, worker: Worker, parts: Parts, arena: Arena) -> Com
     except BaseException as error:
         return complaint("setup", f"{type(error).__name__}: {error}")
     try:
-        version = part.reader.begin()
+        now, base = part.reader.begin(), ioi_storage.Stand.unpacked(arena.base)
         try:
-            if version != arena.parent_version:
-                return complaint("stale", f"the state is at version {version}, the block builds on version {arena.parent_version}")
+            if now != base:
+                return complaint("stale", base.moved_to(now))
             worker.enter()  # only now: until here no transaction is to blame for the time
             part.run()
         finally:

@@ -54,17 +54,17 @@ typedef struct {
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
     static char *names[] = {"txs",   "workers",        "spins",  "has_end_block", "keys",
-                            "setup", "parent_version", "height", "time_ns",       "proposer",
+                            "setup", "base", "height", "time_ns",       "proposer",
                             "extra", "parent_root",    "policy", "record",        NULL};
     PyObject *txs;
     unsigned int workers, spins;
     int has_end_block, no_estimates, by_version, no_solo, record;
     ioi_policy policy;
-    unsigned long long keys, setup, parent_version, height, time_ns;
-    const char *proposer, *extra, *parent_root;
-    Py_ssize_t proposer_len, extra_len, parent_root_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKKKKy#y#y#(IIppp)p", names, &txs, &workers, &spins, &has_end_block,
-                                     &keys, &setup, &parent_version, &height, &time_ns, &proposer, &proposer_len, &extra,
+    unsigned long long keys, setup, height, time_ns;
+    const char *base, *proposer, *extra, *parent_root;
+    Py_ssize_t base_len, proposer_len, extra_len, parent_root_len;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKy#KKy#y#y#(IIppp)p", names, &txs, &workers, &spins, &has_end_block,
+                                     &keys, &setup, &base, &base_len, &height, &time_ns, &proposer, &proposer_len, &extra,
                                      &extra_len, &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates,
                                      &by_version, &no_solo, &record))
         return -1;
@@ -103,12 +103,13 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
         .tx_bytes = total,
         .keys = keys,
         .setup = setup,
-        .parent_version = parent_version,
         .height = height,
         .time_ns = time_ns,
+        .base = (const uint8_t *)base,
         .proposer = (const uint8_t *)proposer,
         .extra = (const uint8_t *)extra,
         .parent_root = (const uint8_t *)parent_root,
+        .base_len = (size_t)base_len,
         .proposer_len = (size_t)proposer_len,
         .extra_len = (size_t)extra_len,
         .parent_root_len = (size_t)parent_root_len,
@@ -308,7 +309,9 @@ static PyObject *arena_get(ArenaObject *self, void *which) {
     case 'n': return PyLong_FromUnsignedLong(s->block.n);
     case 'k': return PyLong_FromUnsignedLong(s->block.workers);
     case 'i': return PyLong_FromUnsignedLongLong(s->block.setup);
-    default: return PyLong_FromUnsignedLongLong(s->block.parent_version);
+    default:
+        if (!s->block.base) return PyBytes_FromStringAndSize(NULL, 0); /* no block was laid out yet */
+        return PyBytes_FromStringAndSize(ioi_at(&self->arena, s->block.base), (Py_ssize_t)s->block.base_len);
     }
 }
 
@@ -338,7 +341,7 @@ static PyGetSetDef arena_getset[] = {
     {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
     {"workers", (getter)arena_get, NULL, "workers that take part in the block", (void *)'k'},
     {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},
-    {"parent_version", (getter)arena_get, NULL, "version the block builds on", (void *)'p'},
+    {"base", (getter)arena_get, NULL, "which committed state the block builds on, as it was handed in", (void *)'b'},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static PyType_Slot arena_slots[] = {

@@ -17,7 +17,13 @@ from typing import Any, NamedTuple, Optional
 
 from .. import errors
 from ..disk import directory
-from ..disk.environment import data_file, open_environment, open_tables
+from ..disk.environment import (
+    data_file,
+    open_environment,
+    open_tables,
+    translated,
+)
+from ..disk.place import by_descriptor, hold
 from ..disk.truncation import refuse_if_truncated
 from ..errors import StateCorrupt, StorageError
 from .examine import Finding, examine
@@ -54,8 +60,15 @@ def check(
     FormatMismatch, RollbackUnfinished, StorageIOError."""
     final = os.path.realpath(path)
     directory.refuse_if_missing(final)
-    command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), final, "deep" if deep else "newest"]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with translated(f"opening the state at {final}"):
+        held = hold(final)
+    command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), final, str(held), "deep" if deep else "newest"]
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[held]
+        )
+    finally:
+        os.close(held)
     findings: list[Finding] = []
     summary: Optional[dict[str, Any]] = None
     at = "opening it"
@@ -104,7 +117,8 @@ def _error(name: str, message: str) -> StorageError:
 # ---- in the process ----
 
 
-def main(path: str, depth: str) -> None:
+def main(path: str, held: str, depth: str) -> None:
+    here = by_descriptor(int(held))  # one directory for all that is opened of it
     parent, last, what, count = os.getppid(), 0.0, "", 0
 
     def say(kind: str, value: Any) -> None:
@@ -128,8 +142,8 @@ def main(path: str, depth: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     try:
         try:
-            refuse_if_truncated(data_file(path))
-            env, _ = open_environment(path, read_only=True)
+            refuse_if_truncated(data_file(here), shown=data_file(path))
+            env, _ = open_environment(here, read_only=True, shown=path)
             summary = examine(env, open_tables(env, create=False), depth == "deep", report, progress)
         except StateCorrupt as error:
             report(Finding(error.table, error.row, error.why))

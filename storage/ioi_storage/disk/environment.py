@@ -36,24 +36,34 @@ Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
 
 
 def open_environment(
-    path: str, *, read_only: bool, map_size: int = MAP_SIZE, metasync: bool = True, sync: bool = True
+    path: str,
+    *,
+    read_only: bool,
+    map_size: int = MAP_SIZE,
+    metasync: bool = True,
+    sync: bool = True,
+    shown: str | None = None,
 ) -> tuple[lmdb.Environment, int]:
     """The environment in directory `path`, and the map size it got; where the address space is limited, a smaller one.
 
-    sync: False where nothing counts before its end, which then syncs it all."""
-    with translated(f"opening the state at {path}"):
-        _refuse_links(path)
-        return _open(
-            path, map_size, subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600
-        )
+    sync: False where nothing counts before its end, which then syncs it all. shown: what errors call the directory."""
+    shown = shown or path
+    options = dict(subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600)
+    with translated(f"opening the state at {shown}"):
+        _refuse_links(path, shown)
+        try:
+            return _open(path, map_size, **options)
+        except lmdb.Error as error:
+            error.args = (str(error).replace(path, shown),)
+            raise
 
 
-def _refuse_links(path: str) -> None:
+def _refuse_links(path: str, shown: str) -> None:
     """LMDB follows links and writes where they lead, and a state may have come from anywhere."""
     for name in (DATA, _LOCK):
         file = os.path.join(path, name)
         if os.path.lexists(file) and not stat.S_ISREG(os.lstat(file).st_mode):
-            raise StorageError(f"{file} is no plain file, as those of a state are: nothing was opened")
+            raise StorageError(f"{os.path.join(shown, name)} is no plain file, as those of a state are: nothing was opened")
 
 
 def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[lmdb.Environment, int]:

@@ -12,20 +12,23 @@ import lmdb
 from .. import process
 from ..errors import StorageClosed, StorageError, StorageIOError
 from .environment import Tables, open_tables, translate
+from .place import Place
 
 
 class Handle:
-    """path: absolute, None in memory. before_closing: what to do while the environment is still there."""
+    """path: absolute, None in memory. file: device and inode of the data file. before_closing: what to do while the environment
+    is still there."""
 
-    def __init__(self, path: str | None, env: lmdb.Environment, map_size: int, *, read_only: bool, fds: list[int]) -> None:
-        self.path = path
+    def __init__(self, place: Place, env: lmdb.Environment, *, read_only: bool, fds: list[int]) -> None:
+        self.place = place
+        self.path = place.path
+        self.file = place.file
         self.read_only = read_only
         self.env = env
-        self.map_size = map_size
         self.pid = process.pid
         self.is_open = True
         self.before_closing: list[Callable[[], object]] = []
-        self._fds = fds  # the lock, or the memory; closed with it
+        self._fds = fds  # the directory and the lock, or the memory; closed with it
         try:
             self.tables: Tables = open_tables(env, create=False)
         except BaseException:
@@ -56,9 +59,11 @@ class Handle:
             )
 
     def check_writable(self, to: str) -> None:
+        """Raises also where the path names another state by now: what is written here, nobody would find there."""
         self.check()
         if self.read_only:
             raise StorageError(f"the state at {self.path} is open read-only: open it for writing to {to}")
+        self.place.check_named()
 
     def begin(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
         """A write transaction, which leaving commits."""
@@ -91,12 +96,11 @@ class Handle:
     def reader_spec(self) -> dict[str, Any]:
         """Where a reader finds it; JSON-able."""
         self.check()
-        where = {"fd": self._fds[0]} if self.path is None else {"path": self.path}
-        return {"map_size": self.map_size, **where}
+        return self.place.to_json()
 
     def inherit_fds(self) -> list[int]:
         self.check()
-        return list(self._fds) if self.path is None else []
+        return [] if self.place.fd is None else [self.place.fd]
 
     def reader_check(self) -> int:
         self.check()

@@ -11,15 +11,17 @@ from .environment import translated
 NAME = "LOCK"
 
 
-def take(directory: str) -> int:
-    """The locked descriptor. StateInUse if another process (or another store of this one) holds it."""
-    with translated(f"locking {directory}"):
+def take(directory: str, shown: str | None = None) -> int:
+    """The locked descriptor. StateInUse if another process (or another store of this one) holds it. shown: what errors call
+    the directory."""
+    shown = shown or directory
+    with translated(f"locking {shown}"):
         fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            raise StateInUse(f"the state at {directory} is open for writing elsewhere: close that, or open it read-only") from None
+            raise StateInUse(f"the state at {shown} is open for writing elsewhere: close that, or open it read-only") from None
         except OSError:
             os.close(fd)
             raise

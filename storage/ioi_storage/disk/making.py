@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Union
 
 import lmdb
 
-from . import directory, lock
+from . import directory, lock, place
 from .environment import (
     data_file,
     open_environment,
@@ -16,6 +17,7 @@ from .environment import (
     translated,
 )
 from .handle import Handle
+from .place import Place, by_descriptor
 from .truncation import refuse_if_truncated
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -29,15 +31,19 @@ def make(path: StrPath | None, write: WriteFirst) -> Handle:
     if path is None:
         return _make_in_memory(write)
     final = os.path.realpath(path)
-    with directory.created_beside(final) as (beside, lock_fd):
-        env, _ = open_environment(beside, read_only=False, sync=False)
-        try:
-            write(env, beside)
-            with translated("writing version 0", beside):
-                env.sync(True)
-        finally:
-            env.close()
-    return _locked(final, [lock_fd], read_only=False)
+    with ExitStack() as until_made:
+        with directory.created_beside(final) as (beside, lock_fd):
+            env, _ = open_environment(beside, read_only=False, sync=False)
+            try:
+                write(env, beside)
+                with translated("writing version 0", beside):
+                    env.sync(True)
+            finally:
+                env.close()
+            held = place.hold(beside)
+            until_made.callback(os.close, held)
+        until_made.pop_all()
+    return _opened(final, held, [lock_fd], read_only=False)
 
 
 def _make_in_memory(write: WriteFirst) -> Handle:
@@ -49,7 +55,9 @@ def _make_in_memory(write: WriteFirst) -> Handle:
         except BaseException:
             os.close(fd)
             raise
-    return Handle(None, env, map_size, read_only=False, fds=[fd])
+    status = os.fstat(fd)
+    where = Place(None, fd, (status.st_dev, status.st_ino), map_size)
+    return Handle(where, env, read_only=False, fds=[fd])
 
 
 def open_made(path: StrPath, read_only: bool) -> Handle:
@@ -59,15 +67,26 @@ def open_made(path: StrPath, read_only: bool) -> Handle:
     if not read_only:
         with translated(f"opening the state at {final}"):
             directory.sync_name(final)
-    return _locked(final, [] if read_only else [lock.take(final)], read_only)
-
-
-def _locked(path: str, fds: list[int], read_only: bool) -> Handle:
+    with translated(f"opening the state at {final}"):
+        held = place.hold(final)
     try:
-        refuse_if_truncated(data_file(path))
-        env, map_size = open_environment(path, read_only=read_only)
+        locks = [] if read_only else [lock.take(by_descriptor(held), shown=final)]
     except BaseException:
-        for fd in fds:
+        os.close(held)
+        raise
+    return _opened(final, held, locks, read_only)
+
+
+def _opened(path: str, held: int, locks: list[int], read_only: bool) -> Handle:
+    """held: of the directory. From here on its path is for messages: another directory may have its name by now."""
+    here = by_descriptor(held)
+    try:
+        refuse_if_truncated(data_file(here), shown=data_file(path))
+        env, map_size = open_environment(here, read_only=read_only, shown=path)
+        with translated(f"opening the state at {path}"):
+            where = Place(path, held, place.file_in(here), map_size)
+    except BaseException:
+        for fd in (held, *locks):
             os.close(fd)
         raise
-    return Handle(path, env, map_size, read_only=read_only, fds=fds)
+    return Handle(where, env, read_only=read_only, fds=[held, *locks])

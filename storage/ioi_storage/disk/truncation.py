@@ -38,10 +38,11 @@ class _Meta(NamedTuple):
     transaction: int
 
 
-def refuse_if_truncated(path: str) -> None:
-    """StateCorrupt if the file at `path` lacks a page that is in use, or is no LMDB file."""
+def refuse_if_truncated(file: str, shown: str | None = None) -> None:
+    """StateCorrupt if `file` lacks a page that is in use, or is no LMDB file. shown: what errors call it."""
+    path = shown or file
     with translated(f"reading {path}"):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             newest = _newest_meta(fd, path)
             while True:

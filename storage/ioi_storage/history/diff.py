@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
+from ..disk.rows import VersionRow
 from ..latest.snapshot import RowReader
 from ..trees.seam import Inner, Leaf, Node, ReadNodes, Tree, TreeHead
 from .versions import value_of
@@ -27,9 +28,9 @@ class Change(NamedTuple):
     new: Optional[bytes]
 
 
-def changes(tree: Tree, rows: RowReader, old: int, new: int) -> Iterator[Change]:
+def changes(tree: Tree, rows: RowReader, old: VersionRow, new: VersionRow) -> Iterator[Change]:
     """Between two versions, in the order of the tree."""
-    heads = [TreeHead(row.root, row.head) for row in map(rows.version_row, (old, new))]
+    heads = [TreeHead(row.root, row.head) for row in map(rows.same, (old, new))]
     for before, after in leaves(tree, rows.nodes, *heads):
         if before is not None and after is not None and before.value_hash == after.value_hash:
             continue  # written again, or its leaf moved

@@ -32,9 +32,9 @@ def value_of(leaf: Leaf, value_row: ReadValue) -> tuple[bytes, bytes]:
 
 
 def pairs(
-    tree: Tree, rows: RowReader, version: int, start: bytes | None, end: bytes | None, reverse: bool
+    tree: Tree, rows: RowReader, row: VersionRow, start: bytes | None, end: bytes | None, reverse: bool
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Those with start <= place < end, in the order of the tree; None is no bound."""
-    row = rows.version_row(version)
+    """Those of a version with start <= place < end, in the order of the tree; None is no bound."""
+    row = rows.same(row)
     for leaf in walk.leaves(tree, rows.nodes, TreeHead(row.root, row.head), start, end, reverse):
         yield value_of(leaf, rows.value)

@@ -28,7 +28,7 @@ class Keeper:
     def __init__(self, handle: Handle, view: View) -> None:
         self._handle = handle
         self._view = view
-        self.upkeep = Upkeep(handle.path, handle.map_size) if handle.path is not None else None
+        self.upkeep = Upkeep(handle.place) if handle.path is not None else None
         self._prunable = 0  # records of stale rows that the process was not asked to delete yet
         self._owed = False  # what the process failed to do
         handle.before_closing.append(self._stop)

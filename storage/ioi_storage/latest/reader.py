@@ -7,14 +7,10 @@ from typing import Any
 
 import lmdb
 
-from ..disk.environment import (
-    open_environment,
-    open_memory,
-    open_tables,
-    translate,
-    translated,
-)
+from ..disk.environment import open_tables, translate, translated
+from ..disk.place import Place
 from ..errors import StorageClosed, StorageError
+from ..stand import Stand
 from ..trees.keys import check_key
 from .follow import Follower
 from .lag import Lag, merged
@@ -22,16 +18,15 @@ from .snapshot import Snapshot
 
 
 class Reader:
-    """Made from `Store.reader_spec()` in another process than the store's.
+    """Made from `Store.reader_spec()` in another process than the store's, which has inherited `Store.inherit_fds()` or been sent
+    them; without "fd" in the spec the state is found by its path. StateMissing or StaleStage unless it is the store's.
 
     lag: False for a caller who lays `Store.lagging()` over what he reads, which saves reading that from the disk."""
 
     def __init__(self, spec: dict[str, Any], *, lag: bool = True) -> None:
-        map_size = spec["map_size"]
-        if "fd" in spec:
-            self._env, _ = open_memory(spec["fd"], read_only=True, map_size=map_size)
-        else:
-            self._env, _ = open_environment(spec["path"], read_only=True, map_size=map_size)
+        place = Place.of(spec)
+        self._path, self._file = place.path, place.file
+        self._env = place.open(read_only=True)
         self._tables = open_tables(self._env, create=False)
         self._snapshot: Snapshot | None = None
         self._lags = lag
@@ -39,23 +34,26 @@ class Reader:
         self._lagging = self._lag.values
         self._open = True
 
-    def begin(self) -> int:
-        """Open a read transaction on the newest version, and return that. Ends an earlier one."""
+    def begin(self) -> Stand:
+        """Open a read transaction on the newest version, and return which that is. Ends an earlier one.
+
+        RollbackUnfinished while the state is being rolled back."""
         self.end()
         if not self._open:
             raise StorageClosed("the reader is closed")
         try:
             snapshot = Snapshot(self._env, self._tables)
             try:
-                version = snapshot.latest().version
-                lag = Follower().fit(snapshot) if self._lags else Lag(version)
+                snapshot.refuse_rollback(self._path)
+                stand = snapshot.stand(self._file)
+                lag = Follower().fit(snapshot) if self._lags else Lag(stand.version)
             except BaseException:  # nobody may read it without its lag
                 snapshot.close()
                 raise
         except lmdb.Error as error:
             raise translate(error, "opening a read transaction") from error
         self._snapshot, self._lag, self._lagging = snapshot, lag, lag.values
-        return version
+        return stand
 
     def end(self) -> None:
         """End the read transaction. Idempotent."""

@@ -17,7 +17,8 @@ from ..disk.rows import (
     decode_creation,
     decode_version,
 )
-from ..errors import VersionMissing, corrupt
+from ..errors import RollbackUnfinished, VersionMissing, corrupt
+from ..stand import Stand
 from ..trees.keys import u64
 from ..trees.seam import ReadNodes
 from . import catchup, flat
@@ -28,9 +29,24 @@ Point = Callable[[bytes], "bytes | None"]
 class RowReader(NamedTuple):
     """Rows by key as one transaction sees them, for whoever walks over many."""
 
+    stand: Callable[[], Stand]
     version_row: Callable[[int], VersionRow]
     nodes: ReadNodes
     value: Callable[[bytes], bytes]
+
+    def same(self, row: VersionRow) -> VersionRow:
+        """The version that `row` was read of. VersionMissing if it is no more, or another one has its number."""
+        return same(self.version_row(row.version), row)
+
+
+def same(now: VersionRow, then: VersionRow) -> VersionRow:
+    """Both are of one number: VersionMissing unless they are of one version."""
+    if now != then:
+        raise VersionMissing(
+            f"version {then.version} is another one by now: the state was rolled back, and the one with the root "
+            f"{then.root.hex()} is no more"
+        )
+    return now
 
 
 class Snapshot:
@@ -80,6 +96,15 @@ class Snapshot:
             raise corrupt("marks", name, "it is missing")
         return value
 
+    def refuse_rollback(self, path: str | None) -> None:
+        """RollbackUnfinished if there is one: some rows are of later versions yet, some no more. path: for the message."""
+        version = self.mark(marks.ROLLBACK)
+        if version is not None:
+            raise RollbackUnfinished(
+                f"the state at {path} is being rolled back to version {version}: wait for that, or, "
+                "if nobody is at it, open it once for writing, which finishes it"
+            )
+
     def changes(self, version: int) -> list[tuple[bytes, bytes | None]]:
         """What a version wrote."""
         return catchup.changes_of(self._txn, self._tables, version)
@@ -89,6 +114,11 @@ class Snapshot:
         if not cursor.last():
             raise corrupt("versions", u64(0), "it is missing")
         return decode_version(*cursor.item())
+
+    def stand(self, file: tuple[int, int]) -> Stand:
+        """file: device and inode of the data file, which a transaction cannot tell."""
+        row = self.latest()
+        return Stand(*file, self.mark(marks.ROLLBACKS) or 0, row.version, row.root)
 
     def version_row(self, version: int) -> VersionRow:
         """VersionMissing if this version was never committed, or is no longer kept."""

@@ -30,7 +30,8 @@ import lmdb
 
 from .. import errors
 from ..disk import marks, stale
-from ..disk.environment import Begin, Tables, open_environment, open_tables, translated
+from ..disk.environment import Begin, Tables, open_tables, translated
+from ..disk.place import Place
 from ..errors import StorageError, StorageIOError
 from . import catchup
 
@@ -48,9 +49,8 @@ Job = Callable[[lmdb.Environment, Begin, Tables, int], Iterator[Any]]
 class Upkeep:
     """The parent's side. A store whose upkeep cannot start, is killed or fails does its own."""
 
-    def __init__(self, path: str, map_size: int) -> None:
-        self._path = path
-        self._arguments = [path, str(map_size), str(os.getpid())]
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     @property
@@ -69,7 +69,8 @@ class Upkeep:
                 return False
             if self._process is None:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _BOOT, json.dumps(sys.path), *self._arguments],
+                    [sys.executable, "-c", _BOOT, *map(json.dumps, (sys.path, self._place.to_json(), os.getpid()))],
+                    pass_fds=[] if self._place.fd is None else [self._place.fd],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -110,7 +111,7 @@ class Upkeep:
             return errors.named(name)(message)
         if status < 0 and -status not in (signal.SIGKILL, signal.SIGTERM):
             return StorageIOError(
-                f"the upkeep process of {self._path} crashed ({signal.Signals(-status).name}), as whoever reads a damaged "
+                f"the upkeep process of {self._place.path} crashed ({signal.Signals(-status).name}), as whoever reads a damaged "
                 "file does: check the state, then open it again"
             )
         return None
@@ -167,20 +168,21 @@ class _Orders:
                 raise SystemExit(0)
 
 
-def main(path: str, map_size: str, parent: str) -> None:
+def main(place: str, parent: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with translated(f"keeping up the state at {path}", path):
-            _serve(path, int(map_size), int(parent))
+        where = Place.of(json.loads(place))
+        with translated(f"keeping up the state at {where.path}", where.path):
+            _serve(where, int(parent))
     except StorageError as error:
         sys.stdout.write(json.dumps({"error": [type(error).__name__, str(error)]}) + "\n")
         raise SystemExit(1) from None
 
 
-def _serve(path: str, map_size: int, parent: int) -> None:
+def _serve(place: Place, parent: int) -> None:
     # Without a sync of the meta page a power cut may take the last transaction back: wholly, and it is done again. It
     # takes no commit with it, for whoever commits next syncs the whole file before its own meta page.
-    env, _ = open_environment(path, read_only=False, map_size=map_size, metasync=False)
+    env = place.open(read_only=False, metasync=False)
     tables = open_tables(env, create=False)
 
     def check_parent() -> None:

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import lmdb
 
-from ..disk import marks
 from ..disk.handle import Handle
 from ..disk.rows import VersionRow
-from ..errors import RollbackUnfinished, StaleStage
+from ..errors import StaleStage
+from ..stand import Stand
 from .follow import Follower
 from .lag import Changes, Lag, merged
 from .snapshot import Point, RowReader, Snapshot
@@ -31,6 +31,7 @@ class View:
         self._lag: Lag | None = None  # fits the snapshot
         self._follower = Follower()
         self._latest: VersionRow | None = None
+        self._stand: Stand | None = None
         self._pins = 0
         handle.before_closing.append(self.drop)
 
@@ -101,16 +102,8 @@ class View:
                 snapshot.close()
 
     def _fit(self, snapshot: Snapshot) -> Lag:
-        self._refuse_rollback(snapshot)
+        snapshot.refuse_rollback(self.handle.path)
         return self._follower.fit(snapshot)
-
-    def _refuse_rollback(self, snapshot: Snapshot) -> None:
-        version = snapshot.mark(marks.ROLLBACK)
-        if version is not None:
-            raise RollbackUnfinished(
-                f"the state at {self.handle.path} is being rolled back to version {version}: wait for that, or, "
-                "if nobody is at it, open it once for writing, which finishes it"
-            )
 
     # ---- reading ----
 
@@ -136,6 +129,16 @@ class View:
         self.handle.check()
         return self._latest
 
+    @property
+    def stand(self) -> Stand:
+        if self._stand is None or self.handle.read_only:
+            self._stand = self.read(self._stand_of)
+        self.handle.check()
+        return self._stand
+
+    def _stand_of(self, snapshot: Snapshot) -> Stand:
+        return snapshot.stand(self.handle.file)
+
     def value(self, key: bytes) -> bytes | None:
         try:
             snapshot, lag = self.now()
@@ -156,10 +159,13 @@ class View:
             below = iter(snapshot.getmulti([key for key in keys if key not in newest]))
             return [newest[key] if key in newest else next(below) for key in keys]
 
-    def pairs(self, start: bytes | None, end: bytes | None, reverse: bool) -> Pairs:
+    def pairs(self, start: bytes | None, end: bytes | None, reverse: bool, stand: Stand | None) -> Pairs:
+        """stand: which they must be of, or StaleStage; None: the newest when the first is asked for."""
         with self.handle.reading("scanning"):
             latest = self.latest
             with self._own() as (snapshot, check):
+                if stand is not None and (now := self._stand_of(snapshot)) != stand:
+                    raise StaleStage(f"{stand.moved_to(now)}: scan again")
                 lag = self._fit(snapshot)
                 keys = lag.between(start, end, reverse)
                 for pair in merged(lag.share(), keys, snapshot.scan(start, end, reverse), reverse):
@@ -195,7 +201,7 @@ class View:
                         raise StaleStage("the state was written to during a walk over it: walk again")
 
                 def version_row(version: int) -> VersionRow:
-                    self._refuse_rollback(snapshot)
+                    snapshot.refuse_rollback(self.handle.path)
                     return snapshot.version_row(version)
 
                 def nodes(keys: Sequence[bytes]) -> Sequence[bytes]:
@@ -206,7 +212,7 @@ class View:
                     check()
                     return snapshot.value_row(key)
 
-                yield RowReader(version_row, nodes, value)
+                yield RowReader(lambda: self._stand_of(snapshot), version_row, nodes, value)
 
     # ---- writing ----
 
@@ -229,10 +235,12 @@ class View:
         """A version was committed, with this view dropped before."""
         assert self._snapshot is None and self.point is None, "it would be of the version before"
         self._latest = row
+        if self._stand is not None:
+            self._stand = self._stand._replace(version=row.version, root=row.root)
         self._follower.committed(row.version, changes)
 
     def forget(self) -> None:
         """After a rollback: nothing that was seen before counts."""
         self.drop()
-        self._latest = None
+        self._latest = self._stand = None
         self._follower.forget()

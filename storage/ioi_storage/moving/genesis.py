@@ -22,6 +22,7 @@ from ..disk.environment import Tables, open_tables, translated
 from ..disk.making import Pairs, WriteFirst
 from ..disk.rows import Creation, VersionRow, encode_creation, encode_version
 from ..errors import RootMismatch, StateCorrupt
+from ..stand import Stand
 from ..trees import staged
 from ..trees.seam import Tree, tree_named
 from ..trees.staged import Staged
@@ -74,7 +75,8 @@ def stage(tree: Tree, genesis: Pairs) -> Staged:
     except (TypeError, LookupError):
         raise TypeError("genesis must hold tuples (key, value) of bytes") from None
     before = VersionRow(-1, tree.empty.root, NO_RECEIPTS, 0, b"", 0, 0, 0, 0, tree.empty.pointer)
-    version0 = staged.stage(tree, _nothing, before, pairs, builtins.map, None)
+    nowhere = Stand(0, 0, 0, before.version, before.root)
+    version0 = staged.stage(tree, _nothing, nowhere, before, pairs, builtins.map, None)
     if version0.keys != len(pairs):
         raise TypeError("genesis must hold values: None, a delete, has no meaning there")
     return version0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from ..disk.rows import VersionRow
 from ..history.versions import value_of
 from ..latest.snapshot import RowReader
 from ..trees.seam import Tree, TreeHead
@@ -18,10 +19,10 @@ def check_chunk_bytes(chunk_bytes: int) -> None:
 
 
 def chunks_of(
-    tree: Tree, walking: Callable[[], AbstractContextManager[RowReader]], version: int, chunk_bytes: int
+    tree: Tree, walking: Callable[[], AbstractContextManager[RowReader]], row: VersionRow, chunk_bytes: int
 ) -> Iterator[Chunk]:
     """Of about `chunk_bytes` each, chunk 0 last. Lazy: a walk from the first to the last of them."""
     with walking() as rows:
-        row = rows.version_row(version)
+        row = rows.same(row)
         top = tree.top(rows.nodes, TreeHead(row.root, row.head))
         yield from cut(tree, rows.nodes, lambda leaf: value_of(leaf, rows.value), top, row.keys, chunk_bytes)

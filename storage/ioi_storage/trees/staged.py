@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from .. import _core
 from ..errors import StorageIOError
+from ..stand import Stand
 from .keys import KEY_LIMIT, u64
 from .seam import Batch, Effect, Map, ReadNodes, Rows, Tree, TreeHead
 
@@ -20,12 +21,11 @@ _PART = 256  # writes, at least
 
 @dataclass(frozen=True, eq=False)
 class Staged:
-    """What `stage` computed on version `parent_version`. Any number may be staged on one parent, one be committed."""
+    """What `stage` computed on `parent`. Any number may be staged on one parent, one be committed."""
 
     version: int
     root: bytes
-    parent_version: int
-    parent_root: bytes
+    parent: Stand
     origin: object = field(repr=False)  # the State it was staged on
     pointer: bytes  # the tree's own: where its root row is
     writes: int  # of the batch
@@ -50,9 +50,10 @@ class Parent(Protocol):
 
 
 def stage(
-    tree: Tree, read: ReadNodes, parent: Parent, batch: Batch, map: Map, origin: object, memory: Any = None
+    tree: Tree, read: ReadNodes, stand: Stand, parent: Parent, batch: Batch, map: Map, origin: object, memory: Any = None
 ) -> Staged:
-    """Applies `batch` (ascending by key, unique; None deletes). TypeError or ValueError name the write that is wrong."""
+    """Applies `batch` (ascending by key, unique; None deletes) to `parent`, which is what is at `stand`. TypeError or ValueError
+    name the write that is wrong."""
     pairs = tuple(batch)  # that stay what they are while other threads run
     parts = _parts(len(pairs))
     hashed = list(map(lambda part: _core.hash_batch(pairs, KEY_LIMIT, *part), parts))
@@ -64,8 +65,7 @@ def stage(
     return Staged(
         version=version,
         root=update.head.root,
-        parent_version=parent.version,
-        parent_root=parent.root,
+        parent=stand,
         origin=origin,
         pointer=update.head.pointer,
         writes=len(pairs),

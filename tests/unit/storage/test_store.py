@@ -177,7 +177,7 @@ def test_nothing_is_left_open(tmp_path) -> None:
 def test_several_staged_on_one_parent_and_one_committed(store, commit) -> None:
     first, second, same = store.stage([(b"a", b"x")]), store.stage([(b"a", b"y")]), store.stage([(b"a", b"x")])
     assert first.root == same.root != second.root
-    assert (first.version, first.parent_version, first.parent_root) == (1, 0, store.root)
+    assert (first.version, first.parent) == (1, store.stand) and (store.stand.version, store.stand.root) == (0, store.root)
     fields = dict(receipts_root=bytes(32), height=1, header=b"", transactions=1, failed=0)
     assert store.commit(second, **fields) == 1
     assert (store.root, store.get(b"a"), store.get(b"a", 0)) == (second.root, b"y", b"1")

@@ -42,7 +42,7 @@ def main(mode: str) -> None:
                 state.close()  # of a test that failed
             state = Store.open(argument, read_only=True) if mode == "store" else Reader(argument)
         elif command == "begin":
-            version = state.begin()
+            version = state.begin().version
         elif command == "look":
             answer = look(state, state.version if mode == "store" else version, [bytes.fromhex(key) for key in argument])
         elif command == "scan":  # the next pairs of one scan, which stays open over other commands

@@ -124,7 +124,7 @@ def test_random_histories(
     work = Work(monkeypatch)
     beside, reader = onlookers
     beside.ask("open", str(path))
-    reader.ask("open", store.reader_spec())
+    reader.ask("open", {**store.reader_spec(), "fd": None})  # it was started before, and has not inherited it
     reader.ask("begin")
     begun = (0, models[0])  # what the reader's transaction sees
     lagged = 0
@@ -180,7 +180,7 @@ def test_random_histories(
 
 def reader_over(path: Path, model: Model, rng: random.Random, store: Store) -> None:
     """What workers do: the flat table as it is, and the lag that the store hands out laid over it."""
-    spec, newest = json.loads(json.dumps(store.reader_spec())), dict(store.lagging())
+    spec, newest = {**store.reader_spec(), "fd": None}, dict(store.lagging())  # the descriptor is closed with the store
     store.close()
     with Reader(spec, lag=False) as reader:
         reader.begin()

@@ -88,7 +88,7 @@ def test_threads_stage_what_one_stages(seed: int, together: Together, tmp_path) 
                 state.commit(rng.choice([alone, many]), **FIELDS)
             if rng.random() < 0.2:
                 state = state.overlay()
-        assert state.root == (alone.root if state.version == alone.version else alone.parent_root)
+        assert state.root == (alone.root if state.version == alone.version else alone.parent.root)
         while isinstance(state, OverlayStore):
             state.close()
             state = state._base

@@ -26,6 +26,8 @@ def answer(name: str, arguments: list[Any]) -> Any:
         return [text(value) for value in reader.getmulti(keys)]
     if name == "scan":
         return [[key.hex(), value.hex()] for key, value in reader.scan(keys[0], keys[1], arguments[2])]
+    if name == "begin":
+        return reader.begin().version
     return getattr(reader, name)()
 
 

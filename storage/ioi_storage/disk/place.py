@@ -1,0 +1,106 @@
+"""Where an open state is, said so that no other can be taken for it.
+
+A path names now this directory, now another: one is renamed away and another put in its place, or it is deleted and made anew.
+So a state that is opened is held by a descriptor of its directory. Whoever else opens it, in this process or another that was
+handed the descriptor, opens what is in that very directory, and compares the data file's device and inode, which are no other
+file's as long as the first has it open. LMDB takes paths: /proc/self/fd/N is one, and its lock file is in the same directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Optional
+
+import lmdb
+
+from ..errors import StaleStage, StateMissing
+from .environment import data_file, open_environment, open_memory, translated
+
+File = tuple[int, int]
+"""Device and inode of a data file."""
+
+
+class Place(NamedTuple):
+    """path: absolute, for messages; None in memory. fd: of the directory, or of the memory; None: found by path."""
+
+    path: Optional[str]
+    fd: Optional[int]
+    file: File
+    map_size: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.path, "fd": self.fd, "file": list(self.file), "map_size": self.map_size}
+
+    @classmethod
+    def of(cls, spec: dict[str, Any]) -> Place:
+        device, inode = spec["file"]
+        return cls(spec["path"], spec.get("fd"), (device, inode), spec["map_size"])
+
+    def open(self, *, read_only: bool, metasync: bool = True) -> lmdb.Environment:
+        """The environment of what is open there. StateMissing, StaleStage if it is there no more."""
+        if self.path is None:
+            assert self.fd is not None, "memory has no path"
+            return open_memory(self.fd, read_only=read_only, map_size=self.map_size)[0]
+        where = self.path if self.fd is None else by_descriptor(self.fd)
+        with translated(f"opening the state at {self.path}"):
+            self._check(where)  # before LMDB would make a file that is missing
+            env, _ = open_environment(where, read_only=read_only, map_size=self.map_size, metasync=metasync, shown=self.path)
+            try:
+                self._check(where)
+            except BaseException:
+                env.close()
+                raise
+            return env
+
+    def check_named(self) -> None:
+        """StateMissing or StaleStage if the path no longer names what is open, as far as this process may see that."""
+        try:
+            if self.path is not None:
+                self._check(self.path)
+        except PermissionError:
+            pass  # given up since, or another user's directory above it
+
+    def _check(self, where: str) -> None:
+        assert self.path is not None
+        try:
+            there = file_in(where)
+        except (FileNotFoundError, NotADirectoryError):
+            raise StateMissing(
+                f"the state that was opened at {self.path} (device and inode {_shown(self.file)}) is no longer there: it was "
+                "moved away or deleted. Close it, and open the state where it is now"
+            ) from None
+        if there != self.file:
+            raise StaleStage(
+                f"the state at {self.path} was replaced by another: opened was device and inode {_shown(self.file)}, there now is "
+                f"{_shown(there)}. Close it and open what is there"
+            )
+
+
+def _shown(file: File) -> str:
+    return f"{file[0]}:{file[1]}"
+
+
+def by_descriptor(fd: int) -> str:
+    return f"/proc/self/fd/{fd}"
+
+
+def file_in(directory: str) -> File:
+    """Of the state in `directory`. Raises OSError."""
+    status = os.stat(data_file(directory))
+    return status.st_dev, status.st_ino
+
+
+def hold(directory: str) -> int:
+    """A descriptor by which the directory is found whatever becomes of its name."""
+    return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+@contextmanager
+def held(directory: str) -> Iterator[int]:
+    fd = hold(directory)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Mapping
 
 from ioi_exec.errors import InputError, InputTypeError
 
@@ -13,8 +13,9 @@ CONSENSUS_LIMITS = ("key_bytes", "value_bytes", "tx_keys", "tx_write_bytes", "ou
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Upper limits, all inclusive. The first six can decide a receipt, so every node of a chain must use the same;
-    a state remembers those it was created with. The others only decide whether this engine takes a block at all.
+    """Upper limits, all inclusive. The first six can decide a receipt, so every node of a chain must use the same; a state keeps
+    those it was created with, and is opened with others only where these are not set. The others only decide whether this engine
+    takes a block at all.
 
     Raises InputTypeError or InputError for values that make no sense.
     """
@@ -42,6 +43,13 @@ class Limits:
     arena_bytes: int | None = None
     """Most bytes of shared memory the workers may reserve; None: what memory and the cgroup have free."""
 
+    _given: ClassVar[frozenset[str]]  # no field, so not of the class but of each: which fields its maker set
+
+    def __new__(cls, *_: object, **given: object) -> Limits:
+        self = super().__new__(cls)
+        object.__setattr__(self, "_given", frozenset(given))
+        return self
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
@@ -63,6 +71,16 @@ class Limits:
         """The limits that can decide a receipt, as the state remembers them."""
         values = asdict(self)
         return {name: values[name] for name in CONSENSUS_LIMITS}
+
+    def of_state(self, consensus: Mapping[str, Any]) -> Limits:
+        """These limits for a state that remembers some: those are the state's. InputError if one was set here to another value."""
+        for name, ours in self.consensus().items():
+            if name in self._given and ours != consensus[name]:
+                raise InputError(
+                    f"Limits.{name} is {ours}, and the state was created with {consensus[name]}: it can decide a receipt, so it stays "
+                    "what it was. Leave it out, or create another state"
+                )
+        return replace(self, **{name: consensus[name] for name in CONSENSUS_LIMITS})
 
     def of_transaction(self) -> tuple[int, int, int, int, int, int]:
         """The limits the C core checks while a transaction executes, as it takes them."""

@@ -46,7 +46,7 @@ from ioi_exec.state.opening import (
     checked_workers,
     reopened,
 )
-from ioi_exec.state.past import PastState
+from ioi_exec.state.past import PastState, Version
 from ioi_exec.state.ranges import key_range, scan_limit
 from ioi_exec.state.staging import Staging
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
@@ -148,7 +148,8 @@ class ExecutionMachine:
         what this process gave for this path before, or what ioi-exec was given for it (`init`, `--vm`). Reading needs no VM.
 
         read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
-        limits: default those that can decide a receipt as they were at creation. keep, policy: as for `create`.
+        limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy:
+        as for `create`.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
         workers, keep, policy = checked_workers(workers), checked_keep(keep), checked_policy(policy)
@@ -156,7 +157,7 @@ class ExecutionMachine:
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
             identity = Identity.from_meta(store.meta)
-            limits = checked_limits(Limits.remembered(identity.limits) if limits is None else limits)
+            limits = checked_limits(checked_limits(Limits() if limits is None else limits).of_state(identity.limits))
             loaded = None
             if vm is not None:
                 loaded = load_vm(vm, vm_args)
@@ -253,18 +254,16 @@ class ExecutionMachine:
                     failed=result.failed,
                 )
 
-    def get(self, key: bytes, version: int | None = None) -> bytes | None:
+    def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         """The committed value, now or at an earlier version; None if absent. Raises VersionMissing."""
         if not isinstance(key, bytes):
             raise InputTypeError(f"get: the key is {type(key).__name__}: give bytes")
-        if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
-            raise InputTypeError(f"get: the version is {type(version).__name__}: give an integer")
         with self._guard.reading("get"), storage_errors():
             if version is None:
                 return self._layers[-1].get(key) if 0 < len(key) <= ioi_storage.key_limit else None
             with self._layers[-1].pinned():
-                self._check_version(version)
-                return self._layers[-1].get(key, version) if 0 < len(key) <= ioi_storage.key_limit else None
+                row = self._row_of(version)
+                return self._layers[-1].get(key, row) if 0 < len(key) <= ioi_storage.key_limit else None
 
     def scan(
         self,
@@ -274,13 +273,11 @@ class ExecutionMachine:
         prefix: bytes | None = None,
         reverse: bool = False,
         limit: int | None = None,
-        version: int | None = None,
+        version: Version | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The committed (key, value) pairs in key order, `end` exclusive; the same rules as in a VM.
 
         version: None is the newest; on Jellyfish, which sorts by the hashes of keys, an earlier one is an InputError."""
-        if version is not None:
-            self.info_at(version)
         try:
             start, end = key_range(start, end, prefix)
             limit = scan_limit(limit)
@@ -288,11 +285,12 @@ class ExecutionMachine:
             raise InputTypeError(str(error)) from None
         except ValueError as error:
             raise InputError(str(error)) from None
-        with self._guard.reading("scan"), storage_errors():
-            items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit, version=version)
+        with self._guard.reading("scan"), self.pinned():
+            row = None if version is None else self._row_of(version)
+            items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit, version=row)
         return _scanning(items)
 
-    def prove(self, *keys: bytes, version: int | None = None) -> bytes:
+    def prove(self, *keys: bytes, version: Version | None = None) -> bytes:
         """The proof of what every one of `keys` is in a version (None: the newest), its value or absent.
 
         `ioi_storage.verify` verifies it against the state root, without a state. Raises VersionMissing, InputError."""
@@ -304,7 +302,7 @@ class ExecutionMachine:
         with self._proving(version) as layer:
             return layer.prove(keys, version)
 
-    def prove_ics23(self, key: bytes, version: int | None = None) -> bytes:
+    def prove_ics23(self, key: bytes, version: Version | None = None) -> bytes:
         """The same of one key as an ICS23 CommitmentProof, for `ioi_storage.verify_ics23` and every ics23 library, with
         `ioi_storage.ics23.spec(tree)`. InputError also where ics23 cannot prove it: an empty value, or next to one."""
         if not isinstance(key, bytes):
@@ -313,7 +311,7 @@ class ExecutionMachine:
             return layer.prove_ics23(key, version)
 
     def prove_range(
-        self, start: bytes | None = None, end: bytes | None = None, *, version: int | None = None, limit: int | None = None
+        self, start: bytes | None = None, end: bytes | None = None, *, version: Version | None = None, limit: int | None = None
     ) -> RangeProof:
         """All pairs from `start` to `end` (exclusive; None: no bound), and the proof that there are no others.
 
@@ -323,10 +321,10 @@ class ExecutionMachine:
             return layer.prove_range(start, end, version=version, limit=limit)
 
     @contextmanager
-    def _proving(self, version: int | None) -> Iterator[ioi_storage.State]:
+    def _proving(self, version: Version | None) -> Iterator[ioi_storage.State]:
         with self._guard.reading("prove"), self.pinned():
             if version is not None:
-                self._check_version(version)
+                self._row_of(version)
             try:
                 yield self._layers[-1]
             except ValueError as error:
@@ -343,25 +341,26 @@ class ExecutionMachine:
 
     def at(self, version: int) -> PastState:
         """A read-only view of a committed version. Raises VersionMissing."""
-        self.info_at(version)
-        return PastState(self, version)
+        with self._guard.reading("at"), self.pinned():
+            return PastState(self, self._row_of(version))
 
-    def info_at(self, version: int) -> StateInfo:
+    def info_at(self, version: Version) -> StateInfo:
         """`info` as it was at a version. Raises VersionMissing."""
-        if isinstance(version, bool) or not isinstance(version, int):
-            raise InputTypeError(f"the version is {type(version).__name__}: give an integer")
         with self._guard.reading("info_at"), self.pinned():
-            self._check_version(version)
-            return self._info_of(self._layers[-1].version_row(version))
+            return self._info_of(self._row_of(version))
 
     def _info_of(self, row: ioi_storage.VersionRow) -> StateInfo:
         return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, row)
 
-    def _check_version(self, version: int) -> None:
-        newest = self._layers[-1].version
-        if not 0 <= version <= newest:
-            oldest = self._layers[-1].oldest
-            raise VersionMissing(f"there is no version {version}: the state has versions {oldest} to {newest}")
+    def _row_of(self, version: Version) -> ioi_storage.VersionRow:
+        """What is recorded of a version, in the view that is pinned. Raises InputTypeError, VersionMissing."""
+        layer = self._layers[-1]
+        number = version.version if isinstance(version, ioi_storage.VersionRow) else version
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise InputTypeError(f"the version is {type(number).__name__}: give an integer")
+        if not 0 <= number <= layer.version:
+            raise VersionMissing(f"there is no version {number}: the state has versions {layer.oldest} to {layer.version}")
+        return layer.found(version)
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
         """Keep the newest `keep` versions, delete what only older ones needed, and return how many rows went.
@@ -380,7 +379,7 @@ class ExecutionMachine:
         if isinstance(version, bool) or not isinstance(version, int):
             raise InputTypeError(f"rollback: the version is {type(version).__name__}: give an integer")
         with self._changing("rollback") as store, storage_errors():
-            self._check_version(version)
+            self._row_of(version)
             store.rollback(version)
 
     @contextmanager

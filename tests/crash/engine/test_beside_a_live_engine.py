@@ -15,7 +15,7 @@ TXS = [b"\1\2", b"\2\1", b"\3"]
 WRITER = f"""
 import sys, time
 from ioi_exec import ExecutionMachine
-with ExecutionMachine.open("state", workers=2, pin=False) as machine:
+with ExecutionMachine.open("state", vm="faulty_vms:Ledger", vm_args={{"microseconds": 20}}, workers=2, pin=False) as machine:
     for _ in range(200):
         result = machine.execute({TXS})
         machine.commit(result)

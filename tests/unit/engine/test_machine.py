@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -34,6 +36,7 @@ from ioi_exec import (
     VersionMissing,
     VMMismatch,
 )
+from ioi_exec.limits import CONSENSUS_LIMITS
 
 Make = Callable[..., ExecutionMachine]
 GENESIS = {b"k": b"0", b"other": b"x"}
@@ -255,8 +258,24 @@ def test_the_limits_that_decide_receipts_are_remembered(tmp_path: Path) -> None:
     with ExecutionMachine.open(path, workers=0) as machine:
         assert machine.limits.key_bytes == 5 and machine.limits.tx_bytes == Limits().tx_bytes
         assert machine.execute([b"sixsix=1"]).receipts[0].error == "LimitExceeded"
-    with ExecutionMachine.open(path, workers=0, limits=Limits(key_bytes=6)) as machine:
-        assert machine.execute([b"sixsix=1"]).receipts[0].ok
+    patient = Limits(stall_seconds=30, key_bytes=5)
+    for limits in (Limits(stall_seconds=30), patient, pickle.loads(pickle.dumps(patient)), copy.copy(patient)):
+        with ExecutionMachine.open(path, workers=0, limits=limits) as machine:
+            assert (machine.limits.key_bytes, machine.limits.stall_seconds) == (5, 30)
+            assert machine.execute([b"sixsix=1"]).receipts[0].error == "LimitExceeded"
+        with ExecutionMachine.open(path, workers=0, limits=machine.limits):
+            pass
+
+
+@pytest.mark.parametrize("name", CONSENSUS_LIMITS)
+def test_a_limit_that_decides_receipts_is_the_states(tmp_path: Path, name: str) -> None:
+    path, there = tmp_path / "state", getattr(Limits(), name) - 1
+    create(path, limits=Limits(**{name: there})).close()
+    for other in (there - 1, there + 1):  # the second is the default, but said
+        with pytest.raises(InputError, match=rf"Limits\.{name} is {other}, .* {there}:"):
+            ExecutionMachine.open(path, workers=0, limits=Limits(**{name: other}))
+    with ExecutionMachine.open(path, workers=0, limits=Limits(**{name: there})) as machine:
+        assert getattr(machine.limits, name) == there
 
 
 @pytest.mark.parametrize(

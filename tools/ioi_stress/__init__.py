@@ -1,6 +1,13 @@
 """ioi-stress: workloads for ioi-exec, measured, verified, broken on purpose and drawn.
 
 The command line `ioi-stress` and this library are the same thing. Names are imported when they are first used.
+
+workload.py, plan.py  what is executed, and how
+vm/, workloads/       programs, and the workloads made of them
+running/              what executes a workload, verifies and records it
+results/, trace/      what was measured, and what happened when
+sweeps/, chaos/       many runs, and runs under attack
+explain/, plot/, report/, cli/  what is shown of them; notation/: how it is written
 """
 
 from __future__ import annotations

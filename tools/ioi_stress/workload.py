@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping, Protocol, Sequence
 
@@ -45,6 +46,16 @@ class Workload(Protocol):
     def blocks(self) -> Iterator[Block]:
         """The blocks in order, from the first; every call begins anew."""
         ...
+
+
+def vm_words(workload: Workload) -> list[str] | None:
+    """The options of a command line that choose its VM; None if that has no name to import it by."""
+    vm = workload.vm
+    if not isinstance(vm, str):
+        if not isinstance(vm, type) or "<locals>" in vm.__qualname__ or vm.__module__ == "__main__":
+            return None
+        vm = f"{vm.__module__}:{vm.__qualname__}"
+    return ["--vm", vm, *(["--vm-args", json.dumps(workload.vm_args)] if workload.vm_args else [])]
 
 
 def lacking(made: object) -> list[str]:

@@ -10,7 +10,7 @@ from ioi_stress.chaos.disk import Disk
 from ioi_stress.chaos.report import Report
 from ioi_stress.chaos.round import Round
 from ioi_stress.notation.files import write_block, write_genesis
-from ioi_stress.workload import Workload
+from ioi_stress.workload import Workload, vm_words
 
 
 def leave_evidence(
@@ -29,7 +29,7 @@ def leave_evidence(
         report.replay.append(shlex.join(disk.again))
     if this.block is not None and any(kind == "diverged" for kind, _ in report.defects):
         root = this.truths[-1].state_root.hex()
-        report.replay.append(
-            shlex.join(["ioi-exec", "run", str(state), str(folder / "block.jsonl"), "--dry-run", "--expect-root", root])
-        )
+        words = ["ioi-exec", "run", str(state), str(folder / "block.jsonl"), "--dry-run", "--expect-root", root]
+        # A state does not choose the code that executes it.
+        report.replay.append(shlex.join([*words, *([] if workload.vm == "payments" else vm_words(workload) or [])]))
     (folder / "report.json").write_text(json.dumps(report.to_json(), indent=1))

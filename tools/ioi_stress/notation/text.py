@@ -33,6 +33,11 @@ def round_step(least: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999)
 
 
+def thinned(values: Sequence[float], most: int) -> list[float]:
+    """Every so many of them, at most `most`."""
+    return list(values[:: -(-len(values) // most) or 1])
+
+
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> str:
     """left: the columns that are aligned to the left, the others are to the right."""
     rows = [list(heads), *map(list, lines)]

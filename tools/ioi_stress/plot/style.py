@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any, Iterator, Sequence, cast
 
 from ioi_exec import Error, InputError
-from ioi_stress.notation.text import compact
+from ioi_stress.notation.text import compact, thinned
 
 # No other module here loads matplotlib: whoever is imported first, this is what says that it is missing.
 try:
@@ -121,7 +121,7 @@ def scale_for(axes: Axes, column: str, values: Sequence[Any]) -> None:
     if numbers[0] > 0 and numbers[-1] / numbers[0] >= (32 if column == "workers" else 8):
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(_readable(numbers))
+    axes.set_xticks(thinned(numbers, 8))
     low, high = numbers[0], numbers[-1]
     room = 0.07
     if low == high:
@@ -132,11 +132,6 @@ def scale_for(axes: Axes, column: str, values: Sequence[Any]) -> None:
         axes.set_xlim(low - room * (high - low), high + room * (high - low))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _readable(numbers: list[float], most: int = 8) -> list[float]:
-    step = -(-len(numbers) // most)
-    return numbers[::step]
 
 
 def from_zero(axes: Axes) -> None:

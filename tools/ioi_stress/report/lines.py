@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Sequence
 
-from ioi_stress.notation.text import compact, significant
+from ioi_stress.notation.text import compact, significant, thinned
 from ioi_stress.report.rendering import render
-from ioi_stress.report.scale import Scale, thinned
+from ioi_stress.report.scale import Scale
 from ioi_stress.results.interval import Interval
 
 if TYPE_CHECKING:

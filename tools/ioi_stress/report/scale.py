@@ -54,8 +54,3 @@ class Scale:
             number * step
             for number in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
         ]
-
-
-def thinned(values: Sequence[float], most: int) -> list[float]:
-    """Every so many of them."""
-    return list(values[:: -(-len(values) // most) or 1])

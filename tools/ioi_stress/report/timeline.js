@@ -11,12 +11,7 @@
   const LEAST = 200; // nanoseconds across the whole picture
   const LABELS = 500;
   const STEP = 1.6; // of one zoom
-  const UNITS = [
-    [1e9, "s"],
-    [1e6, "ms"],
-    [1e3, "us"],
-    [1, "ns"],
-  ];
+  const UNITS = data.units;
 
   // Lanes as columns of absolute times, which can be searched.
   const lanes = data.lanes.map((flat, worker) => {

@@ -13,6 +13,7 @@ from ioi_stress.trace.looks import ARROWS, LOOKS
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import CLASSES, IDLE, WAKING, Ints, Timeline
 from ioi_stress.trace.watermark import watermark
+from ioi_stress.trace.window import UNITS
 
 PIECES = 50_000
 """In one page. In blocks with more, short ones that follow each other are merged by what they are."""
@@ -64,6 +65,7 @@ def timeline_data(timeline: Timeline, segments: Segments, begin: int, end: int, 
             "letter": LETTER,
             "arrows": ARROWS,
         },
+        "units": [[factor, name] for name, factor in UNITS.items()],
         "classes": [[name, LOOKS[name].style, LOOKS[name].height] for name in CLASSES],
         "merged": below,
         "lanes": lanes,

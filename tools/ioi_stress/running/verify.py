@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
 from typing import Any, Mapping
@@ -15,7 +14,7 @@ from ioi_stress.notation.policy_text import policy_text
 from ioi_stress.notation.text import counted
 from ioi_stress.results.result import Verification
 from ioi_stress.running.shrink import Shrunk
-from ioi_stress.workload import Workload
+from ioi_stress.workload import Workload, vm_words
 
 SMALL_SECONDS = 30.0
 LEAST_US = 20.0  # what a transaction of unknown or no cost takes at least, one by one, with all that goes with it
@@ -69,14 +68,10 @@ def write_shrunk(shrunk: Shrunk, folder: str) -> tuple[list[str], str]:
 
 def _command(shrunk: Shrunk, block_file: str, genesis_file: str) -> str:
     workload, plan = shrunk.mismatch.workload, shrunk.mismatch.plan
-    vm = workload.vm
-    if not isinstance(vm, str):
-        if not isinstance(vm, type) or "<locals>" in vm.__qualname__ or vm.__module__ == "__main__":
-            return ""
-        vm = f"{vm.__module__}:{vm.__qualname__}"
-    words = ["ioi-stress", "replay", block_file, "--genesis", genesis_file, "--vm", vm]
-    if workload.vm_args:
-        words += ["--vm-args", json.dumps(workload.vm_args)]
+    vm = vm_words(workload)
+    if vm is None:
+        return ""
+    words = ["ioi-stress", "replay", block_file, "--genesis", genesis_file, *vm]
     if plan.workers is not None:
         words += ["--workers", str(plan.workers)]
     if plan.policy != Policy.named("default"):

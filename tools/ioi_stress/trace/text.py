@@ -11,6 +11,7 @@ from ioi_stress.trace.looks import LOOKS
 from ioi_stress.trace.segments import Segments
 from ioi_stress.trace.timeline import CLASSES, Timeline
 from ioi_stress.trace.watermark import watermark
+from ioi_stress.trace.window import UNITS
 
 _LABEL = 10
 
@@ -84,10 +85,7 @@ def _axis(begin: int, end: int, columns: int) -> list[str]:
 
 def time_unit(nanoseconds: int) -> tuple[int, str]:
     """What to divide by, and the unit's name, for times up to this."""
-    for factor, name in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")):
-        if nanoseconds >= 2 * factor:
-            return factor, name
-    return 1, "ns"
+    return next(((factor, name) for name, factor in UNITS.items() if nanoseconds >= 2 * factor), (1, "ns"))
 
 
 def _legend(glyphs: dict[str, str], most: object, width: int) -> str:

@@ -10,7 +10,8 @@ from ioi_exec import InputError
 from ioi_exec.block.record import EventKind
 from ioi_stress.trace.timeline import Timeline
 
-UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+"""Of time, in nanoseconds."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class SequentialWorkerExecutor:
         process = self._ready(base)
         assert self._told is not None
         task = Task(
-            self._told[1], base.store_version, base.overlay_writes(), list(block.txs), block.context, caller.on_receipt is not None
+            self._told[1], base.store_stand, base.overlay_writes(), list(block.txs), block.context, caller.on_receipt is not None
         )
         process.begin(task)
         while (message := process.next(caller, PATIENCE * self._limits.stall_seconds)) is not None:

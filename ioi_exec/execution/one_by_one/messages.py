@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ioi_storage import Stand
+
 from ioi_exec.block.context import BlockContext
 
 
 @dataclass(frozen=True)
 class Task:
-    """A block to execute. overlay: what lies over the state that `setup` names, at `parent_version`. stream: tell each receipt."""
+    """A block to execute. overlay: what lies over the state that `setup` names, as it is at `parent`. stream: tell each receipt."""
 
     setup: int
-    parent_version: int
+    parent: Stand
     overlay: dict[bytes, bytes | None]
     txs: list[bytes]
     context: BlockContext

@@ -78,11 +78,10 @@ def _answer(
             readers[task.setup] = ioi_storage.Reader(setup.reader_spec, lag=False)
             setup.close_fd()  # the reader has opened the file for itself
         reader = readers[task.setup]
-        version = reader.begin()
+        now = reader.begin()
         try:
-            if version != task.parent_version:
-                text = f"the state is at version {version}, the block builds on version {task.parent_version}"
-                return Complaint(0, "stale", text)
+            if now != task.parent:
+                return Complaint(0, "stale", task.parent.moved_to(now))
             base = _Committed(reader, task.overlay)
             block = Block(task.txs, task.context)
             outcome = executor.run(block, base, None if stream is None else stream.add)

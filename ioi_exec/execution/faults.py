@@ -85,11 +85,13 @@ def end_block_failed(transactions: int, why: str) -> VMFault:
 
 
 def fault_trace(error: BaseException) -> str:
-    """Where it came from, for a person to read. Raises nothing, whatever the error is."""
+    """Where it came from, for a person to read; the last line says what it was. Raises nothing, whatever the error is."""
+    said = _text(error)
     try:
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
     except BaseException:
-        return _text(error)
+        return said
+    return trace if trace.rpartition("\n")[2] == said else f"{trace}\n{said}"
 
 
 def _text(error: BaseException) -> str:
@@ -98,4 +100,4 @@ def _text(error: BaseException) -> str:
         text = str.__str__(str(error))
     except BaseException:
         text = "(its text cannot be shown)"
-    return f"{name}: {text}" if text else name
+    return f"{name}: {text}".replace("\n", " ") if text else name

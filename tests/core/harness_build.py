@@ -11,6 +11,8 @@ Programs:
     unit-asan       the unit tests under AddressSanitizer and UBSan
     unit-tsan       the unit tests under ThreadSanitizer
 
+Mutants are also tried on the whole package, with Python around the core (build_packages).
+
 The simulated core is compiled with small constants (TIGHT), so that a dozen transactions reach what takes thousands in
 production: tries, nodes of the index, solo runs, windows, chunks that run out. Everything else is the shipped source.
 """
@@ -21,6 +23,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +82,11 @@ def copy_core(target: Path) -> Path:
     """A copy of shm/core and the public header it includes, laid out alike; returns the copy of shm/core."""
     core = target / "core"
     include = target / "ioi_shm" / "include"
-    for folder in (core, include):
+    for folder in (core, core / "python", include):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    for source in SHM.joinpath("core").glob("*.[ch]"):
-        shutil.copy(source, core)
+    for source in SHM.joinpath("core").glob("**/*.[ch]"):
+        shutil.copy(source, core / source.relative_to(SHM / "core"))
     for header in SHM.joinpath("ioi_shm", "include").glob("*.h"):
         shutil.copy(header, include)
     return core
@@ -107,6 +110,24 @@ def compile_program(name: str, core: Path, extra: tuple[str, ...] = ()) -> Path:
     sources = [*(HARNESS / source for source in program.sources), *sorted(core.glob("*.c"))]
     includes = [core, core.parent / "ioi_shm" / "include", HARNESS, HERE / "unit"]
     return compiled.program(name, sources, [*FLAGS, *program.flags, *extra], includes)
+
+
+def copy_packages(target: Path) -> Path:
+    """A copy of the core as above, and of the packages over it (ioi_shm without its compiled core); returns that of shm/core."""
+    core = copy_core(target)
+    ignored = shutil.ignore_patterns("__pycache__", "*.so")
+    shutil.copytree(SHM / "ioi_shm", target / "ioi_shm", dirs_exist_ok=True, ignore=ignored)
+    shutil.copytree(SHM.parent / "ioi_exec", target / "ioi_exec", ignore=ignored)
+    return core
+
+
+def compile_extension(core: Path) -> None:
+    """Compile the Python module of a copy of the packages; a Python that finds the copy first uses it."""
+    sources = [*sorted(core.glob("*.c")), *sorted(core.glob("python/*.c"))]
+    includes = [core, core / "python", core.parent / "ioi_shm" / "include", Path(sysconfig.get_paths()["include"])]
+    flags = [*FLAGS, "-shared", "-fPIC", "-fvisibility=hidden", "-O1", "-w", "-Wno-error"]
+    name = f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    shutil.copy(compiled.program(name, sources, flags, includes), core.parent / "ioi_shm")
 
 
 def build(name: str, workspace: Path) -> Path:

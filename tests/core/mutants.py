@@ -3,7 +3,9 @@
     python3 tests/core/mutants.py [--quick] [--only NAME ...] [--seconds S] [--jobs N]
 
 A mutant is one replacement in one file. It is caught when `unit`, `simulate` or `threads` (or `threads-tsan`, for what only a
-sanitizer sees) ends with a failure or not at all within the time. One that nobody catches means that a test is missing.
+sanitizer sees) ends with a failure or not at all within the time. Those of `state` as VMs in Python have it, and of what makes
+receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages.
+One that nobody catches means that a test is missing.
 
 pitfalls.py says which of them stand for which known mistake.
 """
@@ -28,7 +30,7 @@ import harness_build as build
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old` stands once in `file`; `new` takes its place."""
+    """`old` stands once in `file` (of shm/core, or of ioi_exec); `new` takes its place."""
 
     name: str
     file: str
@@ -40,6 +42,7 @@ class Mutant:
 
 
 TSAN = ("threads-tsan",)
+CALLS = ("calls",)
 
 MUTANTS = [
     # ---- validation and finality
@@ -140,6 +143,34 @@ MUTANTS = [
     Mutant("hash-is-the-key", "index.c", "return e->hash == hash && e->key_len == len && memcmp(e->key, key, len) == 0;", "(void)key;\n    return e->hash == hash && e->key_len == len;"),
     Mutant("chunks-by-store", "arena.c", "} while (!a64_cas(&shared->bump, &at, at + bytes));", "} while (false);\n    a64_store(&shared->bump, at + bytes);"),
     Mutant("full-is-ignored", "arena.c", "if (bytes > reserved || at > reserved - bytes) return 0;", "(void)reserved;", ("unit", "simulate", "threads-asan")),
+    # ---- state, as VMs in Python have it: what all modes of execution share, which only a third opinion can judge
+    Mutant("subclasses-as-they-are", "python/arguments.c", "if (PyBytes_CheckExact(object)) return Py_NewRef(object);", "if (PyBytes_Check(object)) return Py_NewRef(object);", CALLS, quick=True),
+    Mutant("the-last-of-two-counts", "python/arguments.c", "if (out[place]) {", "if (false) {", CALLS),
+    Mutant("unknown-names-pass", "python/arguments.c", "if (place < 0) {", "if (place < 0) continue;\n        if (false) {", CALLS),
+    Mutant("prefixes-of-ff-end-early", "python/state.c", "while (len && bytes[len - 1] == 0xff) len--;", "", CALLS, quick=True),
+    Mutant("a-bool-is-a-number", "python/state.c", "if (!PyLong_Check(object) || PyBool_Check(object)) {", "if (!PyLong_Check(object)) {", CALLS),
+    Mutant("numbers-as-they-say", "python/state.c", "long long value = PyLong_AsLongLongAndOverflow(object, &overflow);", "object = PyObject_CallMethod(object, \"__index__\", NULL);\n    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);", CALLS),
+    Mutant("any-thread", "python/state.c", "else if (state->thread != PyThread_get_thread_ident())", "else if (false)", CALLS),
+    Mutant("keys-one-byte-longer", "python/state.c", "if (key_len > most->key_bytes)", "if (key_len > most->key_bytes + 1)", CALLS),
+    Mutant("empty-keys-are-kept", "python/state.c", "if (key_len == 0) {", "if (false) {", CALLS),
+    Mutant("limits-are-no-limits", "python/scan.c", "(scan->limited && scan->left == 0)", "false", CALLS),
+    Mutant("one-checkpoint-deeper", "python/checkpoint.c", "if (state->depth >= back->limits.checkpoint_depth)", "if (state->depth > back->limits.checkpoint_depth)", CALLS),
+    Mutant("entered-twice", "python/checkpoint.c", "if (self->depth) {", "if (self->open) {", CALLS),
+    Mutant("ended-in-any-order", "python/checkpoint.c", "if (!self->open || self->depth != state->depth) {", "if (!self->open) {", CALLS),
+    # ---- what is behind it
+    Mutant("the-block-hides-own-writes", "python/plain.c", "enum { OWN, BLOCK, BASE, SOURCES };", "enum { BLOCK, OWN, BASE, SOURCES };", CALLS),
+    Mutant("undone-keys-still-weigh", "python/plain.c", "self->own_bytes -= (uint64_t)PyBytes_GET_SIZE(change.key);", "", CALLS),
+    Mutant("undone-to-the-beginning", "python/plain.c", "if (undo) unwind(self, (size_t)mark, true);", "if (undo) unwind(self, 0, true);", CALLS),
+    Mutant("kept-although-undone", "python/plain.c", "if (undo) unwind(self, (size_t)mark, true);", "", CALLS),
+    Mutant("own-writes-turn-round", "python/view.c", "if (own && s->below.key && s->reverse) order = -order;", "", CALLS, quick=True),
+    Mutant("own-writes-are-not-read", "python/view.c", "ioi_view_get(self->view, key, &at, &len)", "ioi_view_get_below(self->view, key, &at, &len)", CALLS),
+    Mutant("own-writes-anywhere", "python/view.c", "if (!entry || !in_range(s, entry)) continue;", "if (!entry) continue;", CALLS),
+    # ---- what an outcome becomes
+    Mutant("names-by-their-metaclass", "ioi_exec/execution/faults.py", "error=kept_error(_name_of(kind))", "error=kept_error(kind.__name__)", CALLS),
+    Mutant("codes-as-they-say", "ioi_exec/execution/faults.py", "code=int.__index__(code)", "code=int(code)", CALLS),
+    Mutant("outputs-as-they-are", "ioi_exec/execution/faults.py", "Receipt(output=exact)", "Receipt(output=output)", CALLS),
+    Mutant("errors-as-they-say", "ioi_exec/execution/faults.py", "if issubclass(kind, MACHINE_FAULTS) or", "if isinstance(error, MACHINE_FAULTS) or", CALLS),
+    Mutant("receipts-while-it-runs", "ioi_exec/execution/transaction.py", "        back.end()\n        receipt = failed_receipt(error)", "        receipt = failed_receipt(error)\n        back.end()", CALLS),
 ]
 
 EQUIVALENT = {
@@ -168,9 +199,12 @@ COMMANDS = {
 }
 
 
+CALLS_TEST = Path(__file__).parents[1] / "property" / "engine" / "test_ways_of_calling.py"
+
+
 def plant(mutant: Mutant, core: Path) -> None:
-    """Raises ValueError if the core does not hold the mutated text exactly once."""
-    path = core / mutant.file
+    """core: a copy of it, or of the packages. Raises ValueError if it does not hold the mutated text exactly once."""
+    path = (core.parent if mutant.file.startswith("ioi_exec/") else core) / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:
         raise ValueError(f"{mutant.name}: its text stands {text.count(mutant.old)} times in {mutant.file}: bring it up to date")
@@ -180,6 +214,8 @@ def plant(mutant: Mutant, core: Path) -> None:
 def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> str | None:
     """How the harness noticed, or None."""
     seconds *= mutant.patience
+    if harness == "calls":
+        return try_calls(mutant, folder / harness)
     core = build.copy_core(folder / harness)
     plant(mutant, core)
     if build.PROGRAMS[harness].tight:
@@ -198,9 +234,27 @@ def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> s
     return f"{time.monotonic() - started:.1f} s: {said[:110]}"
 
 
-def sound(seconds: float) -> str | None:
+def try_calls(mutant: Mutant, folder: Path) -> str | None:
+    """The same by the test that calls `state` in every way, over a copy of the packages."""
+    core = build.copy_packages(folder)
+    plant(mutant, core)
+    build.compile_extension(core)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "calls or kept", str(CALLS_TEST)]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    started = time.monotonic()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, env=environment, cwd=folder)
+    except subprocess.TimeoutExpired:
+        return "hangs"
+    if done.returncode == 0:
+        return None
+    said = next((line for line in done.stdout.splitlines() if line.startswith("E  ")), done.stdout[-110:] + done.stderr[-110:])
+    return f"{time.monotonic() - started:.1f} s: {said[:110]}"
+
+
+def sound(seconds: float, harnesses: tuple[str, ...]) -> str | None:
     """What the harnesses say of the core as it is: a failure there would count as every mutant's."""
-    nothing = Mutant("nothing", "atomics.h", "#include <assert.h>", "#include <assert.h>", ("unit", "simulate", "threads", "threads-tsan"))
+    nothing = Mutant("nothing", "atomics.h", "#include <assert.h>", "#include <assert.h>", harnesses)
     _, harness, how = run(nothing, seconds)
     return None if harness is None else f"{harness}: {how}"
 
@@ -227,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=max(1, len(os.sched_getaffinity(0))))
     options = parser.parse_args(arguments)
     chosen = [m for m in MUTANTS if (not options.quick or m.quick) and (options.only is None or m.name in options.only)]
-    if (noticed := sound(options.seconds)) is not None:
+    if (noticed := sound(options.seconds, tuple(sorted({name for m in chosen for name in m.harnesses})))) is not None:
         print(f"the core fails without any planted bug: {noticed}")
         return 2
     survivors = []

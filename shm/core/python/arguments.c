@@ -6,10 +6,10 @@ static int place_of(const Signature *s, PyObject *name) {
     return -1;
 }
 
-int bind(const Signature *s, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out) {
+int take_arguments(const Signature *s, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out) {
     if (count > s->positional) {
-        PyErr_Format(PyExc_TypeError, "%s takes at most %d arguments without their name, not %zd", s->function, s->positional,
-                     count);
+        PyErr_Format(PyExc_TypeError, "%s takes at most %d argument%s without a name, not %zd", s->function, s->positional,
+                     s->positional == 1 ? "" : "s", count);
         return -1;
     }
     for (int i = 0; i < s->count; i++) out[i] = i < count ? args[i] : NULL;

@@ -13,7 +13,7 @@ typedef struct {
 } Signature;
 
 /* Put the arguments of a call into `out` (borrowed; NULL where none was given). -1 with a TypeError set. */
-int bind(const Signature *signature, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out);
+int take_arguments(const Signature *signature, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out);
 
 /* The object itself if it is bytes, of a subclass the bytes it truly holds, whatever its own methods say; a new reference.
  * Anything else: NULL, and a TypeError "`what` is TYPE, not bytes". */

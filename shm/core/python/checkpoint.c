@@ -19,7 +19,7 @@ PyObject *checkpoint_new(StateObject *state) {
 static PyObject *checkpoint_enter(CheckpointObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature enter = {"__enter__", 0, 0, 0, {NULL}};
     StateObject *state = self->state;
-    if (bind(&enter, args, count, names, NULL) < 0 || state_refuses(state)) return NULL;
+    if (take_arguments(&enter, args, count, names, NULL) < 0 || state_refuses(state)) return NULL;
     if (self->depth) {
         PyErr_SetString(PyExc_RuntimeError, "a checkpoint is entered once: call state.checkpoint() again");
         return NULL;
@@ -42,7 +42,7 @@ static PyObject *checkpoint_enter(CheckpointObject *self, PyObject *const *args,
 static PyObject *checkpoint_exit(CheckpointObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature exit = {"__exit__", 3, 3, 3, {"kind", "error", "trace"}};
     PyObject *given[3];
-    if (bind(&exit, args, count, names, given) < 0) return NULL;
+    if (take_arguments(&exit, args, count, names, given) < 0) return NULL;
     StateObject *state = self->state;
     if (self->open && (!state->back || state->back->cut)) Py_RETURN_NONE;
     if (state_refuses(state)) return NULL;

@@ -63,7 +63,7 @@ static PyObject *scan_next(ScanObject *scan) {
 
 static PyObject *scan_close(ScanObject *scan, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature close = {"close", 0, 0, 0, {NULL}};
-    if (bind(&close, args, count, names, NULL) < 0) return NULL;
+    if (take_arguments(&close, args, count, names, NULL) < 0) return NULL;
     if (scan->state->back && state_refuses(scan->state)) return NULL;
     if (scan->busy) {
         PyErr_SetString(PyExc_RuntimeError, "a scan was closed while it is being advanced");

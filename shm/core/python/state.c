@@ -137,7 +137,7 @@ static bool may_exist(const StateObject *state, PyObject *key) {
 static PyObject *state_get(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature get = {"get", 1, 1, 1, {"key"}};
     PyObject *key, *value = NULL;
-    if (bind(&get, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
+    if (take_arguments(&get, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     if (!state_refuses(state)) {
         int found = may_exist(state, key) ? BEHIND(state->back->end->get(state->back, key, &value)) : 0;
         if (found < 0) back_broke(state->back);
@@ -150,7 +150,7 @@ static PyObject *state_get(StateObject *state, PyObject *const *args, Py_ssize_t
 static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature exists = {"exists", 1, 1, 1, {"key"}};
     PyObject *key, *answer = NULL;
-    if (bind(&exists, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
+    if (take_arguments(&exists, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     if (!state_refuses(state)) {
         int found = may_exist(state, key) ? BEHIND(state->back->end->exists(state->back, key)) : 0;
         if (found < 0) back_broke(state->back);
@@ -188,7 +188,7 @@ static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
 static PyObject *state_put(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature put = {"put", 2, 2, 2, {"key", "value"}};
     PyObject *given[2], *done = NULL;
-    if (bind(&put, args, count, names, given) < 0) return NULL;
+    if (take_arguments(&put, args, count, names, given) < 0) return NULL;
     PyObject *key = exact_bytes(given[0], "the key"), *value = key ? exact_bytes(given[1], "the value") : NULL;
     if (value) done = write_one(state, key, value);
     Py_XDECREF(key);
@@ -199,7 +199,7 @@ static PyObject *state_put(StateObject *state, PyObject *const *args, Py_ssize_t
 static PyObject *state_delete(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature delete = {"delete", 1, 1, 1, {"key"}};
     PyObject *key;
-    if (bind(&delete, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
+    if (take_arguments(&delete, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     PyObject *done = write_one(state, key, NULL);
     Py_DECREF(key);
     return done;
@@ -252,7 +252,7 @@ static PyObject *state_scan(StateObject *state, PyObject *const *args, Py_ssize_
     PyObject *given[5], *low = NULL, *high = NULL, *prefix = NULL, *made = NULL;
     bool limited;
     unsigned long long limit;
-    if (bind(&scan, args, count, names, given) < 0) return NULL;
+    if (take_arguments(&scan, args, count, names, given) < 0) return NULL;
     if (as_bound(given[0], "start", &low) < 0 || as_bound(given[1], "end", &high) < 0 ||
         as_bound(given[2], "prefix", &prefix) < 0)
         goto out;
@@ -277,7 +277,7 @@ out:
 
 static PyObject *state_checkpoint(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature checkpoint = {"checkpoint", 0, 0, 0, {NULL}};
-    return bind(&checkpoint, args, count, names, NULL) < 0 ? NULL : checkpoint_new(state);
+    return take_arguments(&checkpoint, args, count, names, NULL) < 0 ? NULL : checkpoint_new(state);
 }
 
 static PyMethodDef state_methods[] = {

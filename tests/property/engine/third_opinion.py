@@ -34,7 +34,8 @@ def exactly(value: Any, what: str) -> bytes:
 def given(function: str, names: tuple[str, ...], required: int, positional: int, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call by their names."""
     if len(args) > positional:
-        raise TypeError(f"{function} takes at most {positional} arguments without their name, not {len(args)}")
+        many = "" if positional == 1 else "s"
+        raise TypeError(f"{function} takes at most {positional} argument{many} without a name, not {len(args)}")
     found = dict(zip(names, args))
     for name, value in kwargs.items():
         name = str.__str__(name)
@@ -53,13 +54,13 @@ class Once:
     """What the state, its scans and its checkpoints have in common."""
 
     __slots__ = ()
-    SHOWN = ""
+    _SHOWN = ""
 
     def __init_subclass__(cls) -> None:
         cls.__module__ = "ioi_shm._core"
 
     def __repr__(self) -> str:
-        return self.SHOWN
+        return self._SHOWN
 
     def __hash__(self) -> int:
         raise TypeError(f"what is hashed is {name_of(type(self))}, not hashable")
@@ -69,16 +70,15 @@ class Once:
 
 
 class State(Once):
-    """The state of one transaction. Its writes stay in `writes` until the executor takes them."""
+    """The state of one transaction. Its writes stay in `_writes` until the executor takes them."""
 
-    __slots__ = ("_below", "_limits", "writes", "_undo", "_depth", "_open", "_thread")
-    SHOWN = "<state of a transaction>"
+    __slots__ = ("_below", "_limits", "_writes", "_depth", "_open", "_thread")
+    _SHOWN = "<state of a transaction>"
 
     def __init__(self, below: Overlay, limits: Limits) -> None:
         self._below = below
         self._limits = limits
-        self.writes: dict[bytes, bytes | None] = {}
-        self._undo: list[dict[bytes, bytes | None]] = []  # all that was written at the beginning of each checkpoint
+        self._writes: dict[bytes, bytes | None] = {}
         self._depth = 0
         self._open = True
         self._thread = threading.get_ident()
@@ -86,7 +86,7 @@ class State(Once):
     def get(self, *args: Any, **kwargs: Any) -> bytes | None:
         key = exactly(given("get", ("key",), 1, 1, args, kwargs)["key"], "the key")
         self._usable()
-        return self.writes[key] if key in self.writes else self._below.get(key)
+        return self._writes[key] if key in self._writes else self._below.get(key)
 
     def exists(self, *args: Any, **kwargs: Any) -> bool:
         key = exactly(given("exists", ("key",), 1, 1, args, kwargs)["key"], "the key")
@@ -117,7 +117,7 @@ class State(Once):
             if limit < 0:
                 raise ValueError("the limit is negative")
         self._usable()
-        own = sorted((item for item in self.writes.items() if within(item[0], start, end)), reverse=reverse)
+        own = sorted((item for item in self._writes.items() if within(item[0], start, end)), reverse=reverse)
         return Scan(self, merged(iter(own), self._below.scan(start, end, reverse), reverse), limit)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> Checkpoint:
@@ -136,12 +136,12 @@ class State(Once):
             raise LimitExceeded(f"a key of {len(key)} bytes: at most {limits.key_bytes} (Limits.key_bytes)")
         if value is not None and len(value) > limits.value_bytes:
             raise LimitExceeded(f"a value of {len(value)} bytes: at most {limits.value_bytes} (Limits.value_bytes)")
-        writes = {**self.writes, key: value}
+        writes = {**self._writes, key: value}
         if len(writes) > limits.tx_keys:
             raise LimitExceeded(f"a transaction writes at most {limits.tx_keys} keys (Limits.tx_keys)")
         if sum(len(k) + len(v or b"") for k, v in writes.items()) > limits.tx_write_bytes:
             raise LimitExceeded(f"a transaction writes at most {limits.tx_write_bytes} bytes (Limits.tx_write_bytes)")
-        self.writes = writes
+        self._writes = writes
 
     def _usable(self) -> None:
         if not self._open:
@@ -154,7 +154,7 @@ class Scan(Once):
     """What `state.scan` returns."""
 
     __slots__ = ("_state", "_items", "_left")
-    SHOWN = "<scan of a state>"
+    _SHOWN = "<scan of a state>"
 
     def __init__(self, state: State, items: Iterator[tuple[bytes, bytes]], limit: int | None) -> None:
         self._state = state
@@ -182,14 +182,14 @@ class Scan(Once):
 class Checkpoint(Once):
     """What `state.checkpoint` returns."""
 
-    __slots__ = ("_state", "_depth", "_writes", "_entered")
-    SHOWN = "<checkpoint of a state>"
+    __slots__ = ("_state", "_depth", "_before", "_entered")
+    _SHOWN = "<checkpoint of a state>"
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._depth = 0
         self._entered = False
-        self._writes: dict[bytes, bytes | None] | None = None  # while it is open: what was written at its beginning
+        self._before: dict[bytes, bytes | None] | None = None  # while it is open: what was written at its beginning
 
     def __enter__(self, *args: Any, **kwargs: Any) -> None:
         given("__enter__", (), 0, 0, args, kwargs)
@@ -203,20 +203,20 @@ class Checkpoint(Once):
         state._depth += 1
         self._depth = state._depth
         self._entered = True
-        self._writes = state.writes
+        self._before = state._writes
 
     def __exit__(self, *args: Any, **kwargs: Any) -> None:
         found = given("__exit__", ("kind", "error", "trace"), 3, 3, args, kwargs)
         state = self._state
-        if self._writes is not None and not state._open:
+        if self._before is not None and not state._open:
             return
         state._usable()
-        if self._writes is None or self._depth != state._depth:
+        if self._before is None or self._depth != state._depth:
             raise RuntimeError("checkpoints end in the reverse order of their beginning")
         state._depth -= 1
         if found["kind"] is not None:
-            state.writes = self._writes
-        self._writes = None
+            state._writes = self._before
+        self._before = None
 
 
 class Overlay:
@@ -254,17 +254,17 @@ class ThirdOpinion:
         for index, tx in enumerate(block.txs):
             state = State(overlay, self._limits)
             receipt = self._receipt(tx, state, index, block)
-            overlay.apply(state.writes if receipt.ok else {})
+            overlay.apply(state._writes if receipt.ok else {})
             receipts.append(receipt)
         packed = Receipts.of(receipts)
         if self._vm.end_block:
             state = State(overlay, self._limits)
             try:
-                self._vm.instance.end_block(state, block.context.of_end(block.txs), packed)
+                self._vm.instance.end_block(state, block.context.of_end(block.txs), Receipts.of(receipts))
             except Exception as error:
                 raise VMFault(len(block.txs), "end_block") from error
             state._close()
-            overlay.apply(state.writes)
+            overlay.apply(state._writes)
         return Outcome(sorted(overlay.writes.items()), packed)
 
     def _receipt(self, tx: bytes, state: State, index: int, block: Block) -> Receipt:

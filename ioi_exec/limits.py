@@ -39,7 +39,8 @@ class Limits:
     block_bytes: int = 256 << 20
     """Bytes of all transactions of one block."""
     stall_seconds: float = 60.0
-    """Seconds without any progress after which a worker counts as dead. Never decides a result, only a retry."""
+    """Seconds without any progress after which the block runs again, one by one in a clean worker with twenty times as long for
+    each transaction; one that takes longer stops the block (VMFault). Never decides a result, only whether there is one."""
     arena_bytes: int | None = None
     """Most bytes of shared memory the workers may reserve; None: what memory and the cgroup have free."""
 

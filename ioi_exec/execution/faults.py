@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
+from opcode import opmap
 from typing import Any
 
 from ioi_shm import exact_bytes
@@ -12,11 +14,17 @@ from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
 from ioi_exec.vm.revert import Revert, valid_code
 
-# These depend on the machine (free memory, stack depth, disk, installation), so they must not decide a result.
+# These depend on the machine (free memory, stack depth, disk, installation), so they must not decide a result. Of OSError only
+# what the machine raised: see `_is_own`.
 MACHINE_FAULTS = (MemoryError, RecursionError, OSError, ImportError)
 
-# The name a class was given, whatever its metaclass says.
+# What a class was named, an error's number, and where it comes from, whatever a VM's class says of itself.
 _name_of: Any = type.__dict__["__name__"].__get__
+_errno_of: Any = OSError.__dict__["errno"].__get__
+_trace_of: Any = BaseException.__dict__["__traceback__"].__get__
+
+_RAISE = opmap["RAISE_VARARGS"]
+_DECODERS = {"gzip", "bz2", "_compression", "compression"}  # what they raise without a number is about the bytes they were given
 
 
 class WorkerFault(Exception):
@@ -33,7 +41,7 @@ def failed_receipt(error: BaseException) -> Receipt | None:
     error it is, its type says, and not its `__class__`, which may be anything.
     """
     kind = type(error)
-    if issubclass(kind, MACHINE_FAULTS) or not issubclass(kind, Exception):
+    if not issubclass(kind, Exception) or issubclass(kind, MACHINE_FAULTS) and not (issubclass(kind, OSError) and _is_own(error)):
         return None
     if issubclass(kind, Revert):
         try:
@@ -44,6 +52,26 @@ def failed_receipt(error: BaseException) -> Receipt | None:
         if valid_code(code) and issubclass(type(message), str):
             return Receipt(code=int.__index__(code), error=kept_error(message))
     return _failed(kind)
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether no system call is behind an OSError: a VM says PermissionError("not the owner"), and a sender can have it say so.
+
+    An error of the system has its number. Without one it may still be the machine's (a timeout, a library that is not
+    there), so it must come from a `raise`, not out of a call into C, and not one in the standard library, which gives up
+    waiting, or the network, by a `raise` too. All this is in the code that ran, the same in every process and mode.
+    """
+    if _errno_of(error) is not None:
+        return False
+    trace = _trace_of(error)
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+    if module in _DECODERS:
+        return True
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE and module not in sys.stdlib_module_names
 
 
 def done_receipt(output: object, limits: Limits) -> Receipt:

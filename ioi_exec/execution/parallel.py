@@ -4,6 +4,9 @@ Uncommitted work is disposable, so nothing is repaired: when a worker dies, an a
 long, all workers are killed and the block runs again from its beginning in fresh ones. A death counts against the
 transaction that was running. Two on the same one, and the block runs one by one in a single clean worker; two more
 there, and the block fails and names it. Deaths that follow no transaction are retried up to FREE_DEATHS times.
+
+A transaction that takes long is not one that hangs: after a stall the block runs one by one too, with ALONE_PATIENCE times the
+patience, and only a stall there is its transaction's.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ from ioi_exec.vm.loading import LoadedVM
 FREE_DEATHS = 16
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
+ALONE_PATIENCE = 20
 LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
@@ -67,6 +71,20 @@ class _Attempts:
     alone: bool = False  # one by one in a single worker from now on
     alone_by_tx: Counter[int] = field(default_factory=Counter)
 
+    def stall(self, culprits: list[int], patience: float) -> None:
+        """Nothing moved for so many seconds, though all workers lived. Raises VMFault, or as `death`."""
+        if not culprits:
+            return self.death(culprits)
+        self.retries += 1
+        if self.alone:
+            worst = culprits[0]
+            raise VMFault(
+                worst,
+                f"{self._where(worst)} hangs: alone in a worker it did not end within {patience:g} seconds, {ALONE_PATIENCE} times "
+                "Limits.stall_seconds. Nothing was staged",
+            )
+        self.alone = True
+
     def death(self, culprits: list[int]) -> None:
         """Count a death; decides how to go on. Raises VMFault or ResourceError when it is enough."""
         self.retries += 1
@@ -81,15 +99,17 @@ class _Attempts:
         counter = self.alone_by_tx if self.alone else self.by_tx
         counter.update(culprits)
         worst, deaths = counter.most_common(1)[0]
-        where = f"transaction {worst}" if worst < self.transactions else "end_block"
         if self.alone and deaths >= DEATHS_BEFORE_FAILURE:
             raise VMFault(
                 worst,
-                f"{where} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
-                "alone): the VM crashes on it, hangs, or takes more memory than there is. Nothing was staged",
+                f"{self._where(worst)} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
+                "alone): the VM crashes on it, stops its process, or takes more memory than there is. Nothing was staged",
             )
         if not self.alone and deaths >= DEATHS_BEFORE_SEQUENTIAL:
             self.alone = True
+
+    def _where(self, index: int) -> str:
+        return f"transaction {index}" if index < self.transactions else "end_block"
 
 
 class ParallelExecutor:
@@ -207,10 +227,15 @@ class ParallelExecutor:
         try:
             pool.busy = True
             arena.start()
-            if not self._watch(pool, arena, streamed):
+            patience = self._limits.stall_seconds * (ALONE_PATIENCE if attempts.alone else 1)
+            if not self._watch(pool, arena, streamed, patience):
+                stalled = not (pool.lost or pool.dead() or pool.stopped())
                 culprits = [] if pool.lost else _culprits(pool, arena)
                 pool.kill()
-                attempts.death(culprits)
+                if stalled:
+                    attempts.stall(culprits, patience)
+                else:
+                    attempts.death(culprits)
                 return None
         except BaseException:  # Ctrl-C, or on_receipt or on_progress raised: the block is not wanted any more
             pool.kill()
@@ -267,11 +292,10 @@ class ParallelExecutor:
         limit = self._limits.arena_bytes
         return 2 * reserved if limit is None or reserved >= limit else min(2 * reserved, limit)
 
-    def _watch(self, pool: Pool, arena: Arena, streamed: _Stream) -> bool:
-        """Sleep until the workers are through. False: one died, or nothing moved for too long."""
+    def _watch(self, pool: Pool, arena: Arena, streamed: _Stream, patience: float) -> bool:
+        """Sleep until the workers are through. False: one died, or nothing moved for `patience` seconds."""
         signs, since, entered = _signs_of_life(arena), monotonic(), pool.up
         look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
-        patience = self._limits.stall_seconds
         for turn in itertools.count():
             if arena.wait(look):
                 pool.up = pool.up or arena.workers == pool.workers

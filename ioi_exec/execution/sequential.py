@@ -20,6 +20,7 @@ from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.executor import Block, OnReceipt, Outcome, Readable
 from ioi_exec.execution.faults import end_block_fault, transaction_fault
 from ioi_exec.execution.settings import StatedSettings, apart
+from ioi_exec.execution.signals import SeenSignals
 from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
@@ -43,10 +44,10 @@ class SequentialExecutor:
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
-        with StatedSettings() as settings:
+        with StatedSettings() as settings, SeenSignals() as signals:
             for tx_index, tx in enumerate(block.txs):
                 started = perf_counter_ns()
-                receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index))
+                receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index), signals)
                 settings.renew()
                 each_ns.append(perf_counter_ns() - started)
                 packed.append(receipt)
@@ -57,7 +58,7 @@ class SequentialExecutor:
                         progress.at(tx_index + 1)
             receipts = packed.finish()
             executed = perf_counter()
-            self._end_block(block, plain, receipts)
+            self._end_block(block, plain, receipts, signals)
         ended = perf_counter()
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
@@ -67,9 +68,13 @@ class SequentialExecutor:
     def close(self) -> None:
         """Nothing to end."""
 
-    def transaction(self, tx: bytes, plain: Plain, ctx: TxContext) -> Receipt:
-        """Execute one transaction; a failed one writes nothing. Raises VMFault, or what reading the state raised."""
+    def transaction(self, tx: bytes, plain: Plain, ctx: TxContext, signals: SeenSignals) -> Receipt:
+        """Execute one transaction; a failed one writes nothing. Raises VMFault, or what reading the state or a signal handler
+        of the program raised."""
+        signals.raised = None
         receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits)
+        if signals.raised is not None:
+            raise signals.raised  # whatever the VM made of it
         if plain.broken is not None:
             raise plain.broken
         if fault is not None:
@@ -83,11 +88,14 @@ class SequentialExecutor:
     def wrote(self, tx_index: int, keys: list[bytes]) -> None:
         """What a transaction has written, for those who want to know."""
 
-    def _end_block(self, block: Block, plain: Plain, receipts: Receipts) -> None:
+    def _end_block(self, block: Block, plain: Plain, receipts: Receipts, signals: SeenSignals) -> None:
         """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
         if not self._vm.end_block:
             return
+        signals.raised = None
         fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
+        if signals.raised is not None:
+            raise signals.raised
         if plain.broken is not None:
             raise plain.broken
         if fault is not None:

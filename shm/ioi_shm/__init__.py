@@ -33,6 +33,7 @@ from ioi_shm._core import (
     payments_vm,
     receipt_leaves,
     run_sequential,
+    signal_restarts,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "payments_vm",
     "receipt_leaves",
     "run_sequential",
+    "signal_restarts",
 ]
 
 

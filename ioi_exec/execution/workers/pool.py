@@ -94,6 +94,16 @@ class Pool:
         """Workers that are no more."""
         return [i for i, process in enumerate(self._processes) if process.ended()]
 
+    def stopped(self) -> bool:
+        """Whether somebody has stopped a worker (SIGSTOP), which then is not to blame for getting nowhere."""
+        for pid in self.pids:
+            try:
+                if psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+                    return True
+            except psutil.Error:
+                continue
+        return False
+
     def complaints(self) -> list[Complaint]:
         """What workers said since last asked."""
         said = []

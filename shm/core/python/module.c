@@ -2,6 +2,7 @@
 #include "module.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/prctl.h>
 
 #include "../payments.h"
@@ -71,6 +72,15 @@ static PyObject *die_with_parent(PyObject *Py_UNUSED(module), PyObject *argument
 
 static PyObject *exact(PyObject *Py_UNUSED(module), PyObject *bytes) { return exact_bytes(bytes, "what is to be bytes"); }
 
+/* Whether system calls go on after this signal: a flag of its handler, which the module signal resets and cannot tell. */
+static PyObject *signal_restarts(PyObject *Py_UNUSED(module), PyObject *argument) {
+    long signal = PyLong_AsLong(argument);
+    if (PyErr_Occurred()) return NULL;
+    struct sigaction action;
+    if (sigaction((int)signal, NULL, &action) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    return PyBool_FromLong(action.sa_flags & SA_RESTART);
+}
+
 static PyMethodDef functions[] = {
     {"payments_vm", CALL(payments_vm), METH_NOARGS, "The built-in payments VM, as a capsule."},
     {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
@@ -79,6 +89,7 @@ static PyMethodDef functions[] = {
     {"call_apart", CALL(call_apart), METH_FASTCALL, "Call a function at a depth and in a context of its own."},
     {"exact_bytes", CALL(exact), METH_O, "The bytes that an object of bytes, or of a subclass, truly holds."},
     {"die_with_parent", CALL(die_with_parent), METH_O, "Get this signal when the thread that started this process ends."},
+    {"signal_restarts", CALL(signal_restarts), METH_O, "Whether system calls go on after this signal."},
     {NULL, NULL, 0, NULL}};
 
 static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec) {

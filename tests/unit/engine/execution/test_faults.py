@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import concurrent.futures
+import ctypes
+import errno
+import gzip
+import os
+import socket
+import sys
 from typing import Any, Callable
 
 import pytest
@@ -59,7 +67,6 @@ RAISED: dict[bytes, Callable[[], BaseException]] = {
     b"memory": MemoryError,
     b"recursion": lambda: RecursionError("too deep"),
     b"os": lambda: FileNotFoundError(2, "gone", "file"),
-    b"timeout": lambda: TimeoutError("slow"),
     b"import": lambda: ModuleNotFoundError("no module"),
     b"exit": lambda: SystemExit(0),
     b"generator": GeneratorExit,
@@ -130,7 +137,7 @@ def test_receipts(make: Make, where: str, tx: bytes, receipt: Receipt) -> None:
     assert dict(result.writes) == {b"k0": b"before", **({b"k1": tx} if receipt.ok else {}), b"k2": b"after"}
 
 
-FAULTS = [b"memory", b"recursion", b"os", b"timeout", b"import", b"exit", b"generator", b"base"]
+FAULTS = [b"memory", b"recursion", b"os", b"import", b"exit", b"generator", b"base"]
 
 
 @pytest.mark.parametrize("where", ["execute", "decode"])
@@ -229,6 +236,139 @@ def test_scans_end_with_their_transaction_even_if_the_vm_keeps_them() -> None:
         block = Block([b"done", b"fail"], block_context(decided_header(None, 1), machine.root))
         SequentialExecutor(vm, Limits()).run(block, base, None)
         assert base.scans == 0 and len(vm.instance.kept) == 2
+
+
+class NotOwner(PermissionError):
+    @property
+    def errno(self) -> Any:  # type: ignore[override]
+        raise ValueError("it says nothing of itself")
+
+
+class Clear(OSError):
+    """Whatever it is asked for, it has none."""
+
+    errno = None  # type: ignore[assignment]
+    __traceback__ = None
+
+
+def through_generator(error: BaseException) -> Any:
+    yield raised(error)
+
+
+def raised(error: BaseException) -> Any:
+    try:
+        raise error
+    finally:
+        str(error.args)
+
+
+def caught_and_changed() -> Any:
+    try:
+        open("/nowhere/at/all")
+    except OSError:
+        raise PermissionError("as I say") from None
+
+
+def changed_class() -> Any:
+    error = Clear(errno.EIO, "of the system")
+    raise error
+
+
+# An OSError that a VM says, in all the ways in which it may; and one that comes of the machine.
+OWN: dict[bytes, Callable[[], Any]] = {
+    b"permission": lambda: raised(PermissionError("not the owner")),
+    b"timeout": lambda: raised(TimeoutError("too late")),
+    b"bare": lambda: raised(OSError()),
+    b"connection": lambda: raised(ConnectionResetError("peer")),
+    b"subclass": lambda: raised(NotOwner("not the owner")),
+    b"generator": lambda: list(through_generator(BlockingIOError("later"))),
+    b"changed": caught_and_changed,
+    b"gzip": lambda: gzip.decompress(b"no gzip at all"),
+    b"bz2": lambda: bz2.decompress(b"no bz2 at all"),
+    b"executed": lambda: exec("raise PermissionError('not the owner')", {}),
+}
+SYSTEMS: dict[bytes, Callable[[], Any]] = {
+    b"open": lambda: open("/nowhere/at/all"),
+    b"stat": lambda: os.stat("/nowhere/at/all"),
+    b"kept": lambda: raised(_system_error()),
+    b"numbered": lambda: raised(OSError(errno.EIO, "as the system says it")),
+    b"disguised": changed_class,
+    b"waited": lambda: concurrent.futures.Future().result(timeout=0),
+    b"socket": lambda: _timed_out(),
+    b"library": lambda: ctypes.CDLL("no_such_library_anywhere.so"),
+    b"decoder": lambda: bz2.BZ2Decompressor().decompress(b"no bz2 at all"),  # out of C: it cannot be told from the others
+}
+if sys.version_info < (3, 11):  # where this is no OSError yet
+    del SYSTEMS[b"waited"]
+
+
+def _system_error() -> OSError:
+    try:
+        os.stat("/nowhere/at/all")
+    except OSError as error:
+        return error
+    raise AssertionError
+
+
+def _timed_out() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        left.settimeout(0.001)
+        left.recv(1)
+
+
+class Says:
+    """Raises in execute, or in decode, which may be asked for several times."""
+
+    def __init__(self, where: str) -> None:
+        if where != "execute":
+            self.decode = self.decoding
+        if where == "hinted":
+            self.keys = self.hinting
+
+    def decoding(self, tx: bytes) -> bytes:
+        return self.say(tx)
+
+    def hinting(self, tx: bytes) -> list[bytes]:
+        return [tx]
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
+        state.put(b"last", b"%d" % (int(state.get(b"last") or b"0") + 1))
+        if not hasattr(self, "decode"):
+            self.say(tx)
+
+    def say(self, tx: bytes) -> bytes:
+        said = OWN.get(tx) or SYSTEMS.get(tx)
+        if said is not None:
+            said()
+        return tx
+
+
+WHERE = ["execute", "decode", "hinted"]
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_an_oserror_that_a_vm_says_is_its_transactions(make: Make, where: str) -> None:
+    machine = make(Says, vm_args={"where": where})
+    result = machine.execute([tx for name in OWN for tx in (b"fine", name)])
+    names = {b"subclass": "NotOwner", b"gzip": "BadGzipFile", b"connection": "ConnectionResetError", b"timeout": "TimeoutError",
+             b"generator": "BlockingIOError", b"bare": "OSError", b"bz2": "OSError"}
+    expected = [receipt for name in OWN for receipt in (Receipt(), Receipt(2, error=names.get(name, "PermissionError")))]
+    assert list(result.receipts) == expected
+    assert result.writes == [(b"last", b"%d" % len(OWN))]
+    try:
+        raise OSError(errno.EIO, "the caller's")
+    except OSError:  # what the caller is at changes nothing
+        assert machine.execute([b"permission"]).receipts[0].error == "PermissionError"
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("tx", sorted(SYSTEMS))
+def test_an_oserror_of_the_system_stops_the_block_and_names_the_transaction(make: Make, where: str, tx: bytes) -> None:
+    machine = make(Says, vm_args={"where": where})
+    with pytest.raises(VMFault, match="transaction 2 stopped the block") as caught:
+        machine.execute([b"fine", b"permission", tx, b"fine"])
+    assert caught.value.tx_index == 2 and machine.version == 0
 
 
 class Interrupted:

@@ -293,7 +293,8 @@ class ParallelExecutor:
         return 2 * reserved if limit is None or reserved >= limit else min(2 * reserved, limit)
 
     def _watch(self, pool: Pool, arena: Arena, streamed: _Stream, patience: float) -> bool:
-        """Sleep until the workers are through. False: one died, or nothing moved for `patience` seconds."""
+        """Sleep until the workers are through. False: one died, or nothing moved for `patience` seconds, or while one was stopped
+        for stall_seconds."""
         signs, since, entered = _signs_of_life(arena), monotonic(), pool.up
         look = LOOK_NS if streamed.on_receipt is None else STREAM_NS
         for turn in itertools.count():
@@ -311,7 +312,11 @@ class ParallelExecutor:
             now = _signs_of_life(arena)
             if now != signs:
                 signs, since = now, monotonic()
-            elif monotonic() - since > (patience if entered else max(patience, START_SECONDS)):
+                continue
+            still = monotonic() - since
+            if still > (patience if entered else max(patience, START_SECONDS)):
+                return False
+            if entered and still > self._limits.stall_seconds and pool.stopped():
                 return False
         raise AssertionError("unreachable")
 

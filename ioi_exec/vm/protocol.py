@@ -63,5 +63,6 @@ class VM(Protocol[T]):
         """Execute one transaction; what is returned is the receipt's output.
 
         `Revert` fails it with a code and a text of its own, any other Exception with code 2 under its type's name.
-        MemoryError, RecursionError, OSError, ImportError and whatever is no Exception stop the block.
+        MemoryError, RecursionError, ImportError, an OSError of the system and whatever is no Exception stop the block. An
+        OSError that the VM raises itself, without an errno, as in `raise PermissionError("not the owner")`, fails the transaction.
         """

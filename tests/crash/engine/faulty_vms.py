@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from typing import Any, Iterator
 
@@ -54,6 +55,27 @@ class Sleeper(Ledger):
         while tx == b"hang":
             time.sleep(1)
         return super().execute(tx, state, ctx)
+
+
+class Slow(Ledger):
+    """The transaction b"slow" takes two and a half seconds; as the file `stopped` says, it first stops its process so often."""
+
+    def __init__(self, stopped: str | None = None) -> None:
+        super().__init__()
+        self.stopped = stopped
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        if tx == b"slow":
+            if self.stopped is not None:
+                with open(self.stopped, "r+") as file:
+                    left = int(file.read())
+                    file.seek(0)
+                    file.write(str(max(0, left - 1)))
+                if left:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+            else:
+                time.sleep(2.5)
+        return super().execute(tx[:2], state, ctx)
 
 
 class Raiser:

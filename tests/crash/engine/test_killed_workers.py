@@ -13,7 +13,7 @@ from typing import Any
 import effort
 import psutil
 import pytest
-from faulty_vms import Killer, Ledger, Sleeper
+from faulty_vms import Killer, Ledger, Sleeper, Slow
 from processes import alive, descendants
 
 from ioi_exec import (
@@ -228,10 +228,38 @@ def test_a_transaction_that_ends_its_process_a_few_times_is_done_at_last(
 def test_a_transaction_that_hangs_is_named(pools: SharedPools) -> None:
     options: dict[str, Any] = dict(workers=2, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.3))
     with ExecutionMachine.create(None, Sleeper, **options) as machine:
-        with pytest.raises(VMFault, match="transaction 3 .*hangs") as caught:
+        with pytest.raises(VMFault, match="transaction 3 hangs: alone in a worker it did not end within 6 seconds") as caught:
             machine.execute([b"\1", b"\2", b"\3", b"hang", b"\1", b"\2"])
         assert caught.value.tx_index == 3
         assert machine.execute([b"\1", b"\2"]).failed == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_transaction_that_takes_long_is_done_all_the_same(pools: SharedPools, workers: int) -> None:
+    options: dict[str, Any] = dict(workers=workers, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=1.0))
+    with ExecutionMachine.create(None, Slow, **options) as machine:
+        machine.execute([b"\1"] * 4)
+        result, streamed = results(machine, [b"\1", b"slow", b"\2", b"slow", b"\1"])
+        assert (result.failed, result.stats.mode, result.stats.retries) == (0, "sequential", 1)
+        assert streamed == list(enumerate(result.receipts))
+        assert machine.execute([b"\1"] * 9).stats.mode == "parallel"
+    with ExecutionMachine.create(None, Ledger, workers=0) as plain:
+        expected = plain.execute([b"\1"])
+        with ExecutionMachine.create(None, Slow, **options) as machine:
+            assert equal(machine.execute([b"\1"]), expected)
+
+
+@pytest.mark.parametrize("times, mode", [(1, "parallel"), (2, "sequential"), (3, "sequential")])
+def test_a_worker_that_was_stopped_is_no_slow_transaction(
+    pools: SharedPools, tmp_path: Path, times: int, mode: str
+) -> None:
+    """It is given up after stall_seconds, also when the block runs one by one, where a slow one has twenty times as long."""
+    (tmp_path / "stopped").write_text(str(times))
+    options: dict[str, Any] = dict(workers=2, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.5))
+    with ExecutionMachine.create(None, Slow, vm_args={"stopped": str(tmp_path / "stopped")}, **options) as machine:
+        machine.execute([b"\1"] * 4)
+        result = machine.execute([b"\1", b"slow", b"\2"])
+        assert (result.failed, result.stats.mode, result.stats.retries) == (0, mode, times)
 
 
 def test_workers_that_never_start_are_no_transactions_fault(monkeypatch: pytest.MonkeyPatch) -> None:

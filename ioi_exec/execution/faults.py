@@ -18,6 +18,9 @@ from ioi_exec.vm.revert import Revert, valid_code
 # what the machine raised: see `_is_own`.
 MACHINE_FAULTS = (MemoryError, RecursionError, OSError, ImportError)
 
+ALONE_PATIENCE = 20
+"""How often stall_seconds a transaction may take that has a worker for itself: what takes long does not hang."""
+
 # What a class was named, an error's number, and where it comes from, whatever a VM's class says of itself.
 _name_of: Any = type.__dict__["__name__"].__get__
 _errno_of: Any = OSError.__dict__["errno"].__get__
@@ -99,6 +102,16 @@ def transaction_failed(tx_index: int, why: str) -> VMFault:
         tx_index,
         f"transaction {tx_index} stopped the block: {why}. This is a fault of the machine, not of the transaction, "
         "so nothing was staged; when its cause is gone, execute the block again",
+    )
+
+
+def transaction_hangs(tx_index: int, transactions: int, seconds: float) -> VMFault:
+    """The error that ends the block when one that had a worker for itself was not done after so many seconds."""
+    where = f"transaction {tx_index}" if tx_index < transactions else "end_block"
+    return VMFault(
+        tx_index,
+        f"{where} hangs: alone in a worker it did not end within {seconds:g} seconds, {ALONE_PATIENCE} times "
+        "Limits.stall_seconds. Nothing was staged",
     )
 
 

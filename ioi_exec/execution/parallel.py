@@ -34,9 +34,11 @@ from ioi_exec.errors import (
 )
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import (
+    ALONE_PATIENCE,
     WorkerFault,
     end_block_failed,
     transaction_failed,
+    transaction_hangs,
 )
 from ioi_exec.execution.workers.pool import Pool
 from ioi_exec.execution.workers.starting import (
@@ -53,7 +55,6 @@ from ioi_exec.vm.loading import LoadedVM
 FREE_DEATHS = 16
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
-ALONE_PATIENCE = 20
 LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
@@ -77,12 +78,7 @@ class _Attempts:
             return self.death(culprits)
         self.retries += 1
         if self.alone:
-            worst = culprits[0]
-            raise VMFault(
-                worst,
-                f"{self._where(worst)} hangs: alone in a worker it did not end within {patience:g} seconds, {ALONE_PATIENCE} times "
-                "Limits.stall_seconds. Nothing was staged",
-            )
+            raise transaction_hangs(culprits[0], self.transactions, patience)
         self.alone = True
 
     def death(self, culprits: list[int]) -> None:
@@ -99,17 +95,15 @@ class _Attempts:
         counter = self.alone_by_tx if self.alone else self.by_tx
         counter.update(culprits)
         worst, deaths = counter.most_common(1)[0]
+        where = f"transaction {worst}" if worst < self.transactions else "end_block"
         if self.alone and deaths >= DEATHS_BEFORE_FAILURE:
             raise VMFault(
                 worst,
-                f"{self._where(worst)} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
+                f"{where} ended every worker that executed it ({self.by_tx[worst]} times in parallel, {deaths} times "
                 "alone): the VM crashes on it, stops its process, or takes more memory than there is. Nothing was staged",
             )
         if not self.alone and deaths >= DEATHS_BEFORE_SEQUENTIAL:
             self.alone = True
-
-    def _where(self, index: int) -> str:
-        return f"transaction {index}" if index < self.transactions else "end_block"
 
 
 class ParallelExecutor:

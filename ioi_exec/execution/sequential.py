@@ -34,6 +34,7 @@ class SequentialExecutor:
     def __init__(self, vm: LoadedVM, limits: Limits) -> None:
         self._vm = vm
         self._limits = limits
+        self._signals = SeenSignals()
         self._decode = functools.partial(apart, vm.instance.decode) if vm.decode else None
 
     def run(
@@ -44,10 +45,10 @@ class SequentialExecutor:
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
-        with StatedSettings() as settings, SeenSignals() as signals:
+        with StatedSettings() as settings, self._signals:
             for tx_index, tx in enumerate(block.txs):
                 started = perf_counter_ns()
-                receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index), signals)
+                receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index))
                 settings.renew()
                 each_ns.append(perf_counter_ns() - started)
                 packed.append(receipt)
@@ -58,7 +59,7 @@ class SequentialExecutor:
                         progress.at(tx_index + 1)
             receipts = packed.finish()
             executed = perf_counter()
-            self._end_block(block, plain, receipts, signals)
+            self._end_block(block, plain, receipts)
         ended = perf_counter()
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
@@ -68,13 +69,13 @@ class SequentialExecutor:
     def close(self) -> None:
         """Nothing to end."""
 
-    def transaction(self, tx: bytes, plain: Plain, ctx: TxContext, signals: SeenSignals) -> Receipt:
+    def transaction(self, tx: bytes, plain: Plain, ctx: TxContext) -> Receipt:
         """Execute one transaction; a failed one writes nothing. Raises VMFault, or what reading the state or a signal handler
         of the program raised."""
-        signals.raised = None
+        self._signals.raised = None
         receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits)
-        if signals.raised is not None:
-            raise signals.raised  # whatever the VM made of it
+        if self._signals.raised is not None:
+            raise self._signals.raised  # whatever the VM made of it
         if plain.broken is not None:
             raise plain.broken
         if fault is not None:
@@ -88,14 +89,14 @@ class SequentialExecutor:
     def wrote(self, tx_index: int, keys: list[bytes]) -> None:
         """What a transaction has written, for those who want to know."""
 
-    def _end_block(self, block: Block, plain: Plain, receipts: Receipts, signals: SeenSignals) -> None:
+    def _end_block(self, block: Block, plain: Plain, receipts: Receipts) -> None:
         """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
         if not self._vm.end_block:
             return
-        signals.raised = None
+        self._signals.raised = None
         fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
-        if signals.raised is not None:
-            raise signals.raised
+        if self._signals.raised is not None:
+            raise self._signals.raised
         if plain.broken is not None:
             raise plain.broken
         if fault is not None:

@@ -1,8 +1,8 @@
 """Execution one by one in a worker process: the oracle for a VM in Python on a machine with workers.
 
 Not in the calling process, which has other settings, other modules and another history than the workers have. What executes is the
-sequential executor, over a map of its own; a death or a hang is met as in parallel.py: once more in a fresh process, then the
-block fails and names the transaction.
+sequential executor, over a map of its own; a death is met as in parallel.py: once more in a fresh process, then the block fails
+and names the transaction. One that hangs fails it at once: it has had ALONE_PATIENCE.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ioi_exec.block.receipt import Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
-from ioi_exec.execution.faults import WorkerFault
+from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, transaction_hangs
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
 from ioi_exec.execution.workers.starting import (
@@ -38,7 +38,6 @@ from ioi_exec.vm.loading import LoadedVM
 
 FREE_DEATHS = 16
 DEATHS_BEFORE_FAILURE = 2
-PATIENCE = 20  # times stall_seconds: nothing else runs beside it that could be waiting
 
 
 class SequentialWorkerExecutor:
@@ -47,6 +46,7 @@ class SequentialWorkerExecutor:
     def __init__(self, vm: LoadedVM, limits: Limits, templates: Templates, hash_seed: int = 0) -> None:
         self._vm = vm
         self._limits = limits
+        self._patience = ALONE_PATIENCE * limits.stall_seconds
         self._templates = templates
         self._hash_seed = hash_seed
         self._template: Template | None = None
@@ -69,6 +69,7 @@ class SequentialWorkerExecutor:
         caller = _Caller(block, on_receipt, on_progress)
         deaths: Counter[int | None] = Counter()
         while True:
+            hangs = False
             try:
                 outcome = self._attempt(block, base, caller)
             except ProcessLost:
@@ -85,8 +86,12 @@ class SequentialWorkerExecutor:
                     return outcome
                 assert self._process is not None
                 culprit = self._process.at() if not self._lost() else None
+                hangs = culprit is not None and not self._process.ended() and not self._process.stopped()
             self._end()
             base.forget_dead_readers()
+            if hangs:
+                assert culprit is not None
+                raise transaction_hangs(culprit, len(block.txs), self._patience)
             deaths[culprit] += 1
             _check_deaths(deaths, culprit, len(block.txs))
 
@@ -103,7 +108,7 @@ class SequentialWorkerExecutor:
             self._told[1], base.store_stand, base.overlay_writes(), list(block.txs), block.context, caller.on_receipt is not None
         )
         process.begin(task)
-        while (message := process.next(caller, PATIENCE * self._limits.stall_seconds)) is not None:
+        while (message := process.next(caller, self._patience)) is not None:
             if isinstance(message, Streamed):
                 caller.hand_out(Receipts(message.blob, message.ends))
             elif isinstance(message, Finished):
@@ -191,6 +196,9 @@ class _Process:
     def ended(self) -> bool:
         return self._pid_here != os.getpid() or self._process.ended()
 
+    def stopped(self) -> bool:
+        return self._process.stopped()
+
     def tell(self, message: object, fds: list[int]) -> None:
         """Raises ProcessLost."""
         try:
@@ -268,6 +276,6 @@ def _check_deaths(deaths: Counter[int | None], culprit: int | None, transactions
         where = f"transaction {culprit}" if culprit < transactions else "end_block"
         raise VMFault(
             culprit,
-            f"{where} ended every worker that executed it ({deaths[culprit]} times, one by one): the VM crashes on it, hangs, or "
-            "takes more memory than there is. Nothing was staged",
+            f"{where} ended every worker that executed it ({deaths[culprit]} times, one by one): the VM crashes on it, stops its "
+            "process, or takes more memory than there is. Nothing was staged",
         )

@@ -95,14 +95,8 @@ class Pool:
         return [i for i, process in enumerate(self._processes) if process.ended()]
 
     def stopped(self) -> bool:
-        """Whether somebody has stopped a worker (SIGSTOP), which then is not to blame for getting nowhere."""
-        for pid in self.pids:
-            try:
-                if psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
-                    return True
-            except psutil.Error:
-                continue
-        return False
+        """Whether somebody has stopped a worker."""
+        return any(process.stopped() for process in self._processes)
 
     def complaints(self) -> list[Complaint]:
         """What workers said since last asked."""

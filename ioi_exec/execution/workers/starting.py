@@ -19,6 +19,8 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Callable, TypeVar
 
+import psutil
+
 from ioi_exec.errors import VMError
 from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
 from ioi_exec.execution.workers.control import Fork, Forked, Ready, receive, send
@@ -100,6 +102,13 @@ class Process:
         self.pid = pid
         self._fd = pidfd
         self._lock = threading.Lock()  # no signal through a number that is another descriptor's by now
+
+    def stopped(self) -> bool:
+        """Whether somebody has stopped it (SIGSTOP): then what it executes is not to blame for getting nowhere."""
+        try:
+            return psutil.Process(self.pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        except psutil.Error:
+            return False
 
     def ended(self, seconds: float = 0.0) -> bool:
         """Whether it is no more, or comes to its end in time."""

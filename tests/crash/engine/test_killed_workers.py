@@ -228,9 +228,10 @@ def test_a_transaction_that_ends_its_process_a_few_times_is_done_at_last(
 def test_a_transaction_that_hangs_is_named(pools: SharedPools) -> None:
     options: dict[str, Any] = dict(workers=2, pin=False, executors=pools.executors(), limits=Limits(stall_seconds=0.3))
     with ExecutionMachine.create(None, Sleeper, **options) as machine:
-        with pytest.raises(VMFault, match="transaction 3 hangs: alone in a worker it did not end within 6 seconds") as caught:
-            machine.execute([b"\1", b"\2", b"\3", b"hang", b"\1", b"\2"])
-        assert caught.value.tx_index == 3
+        for sequential in (False, True):
+            with pytest.raises(VMFault, match="transaction 3 hangs: alone in a worker it did not end within 6 seconds") as caught:
+                machine.execute([b"\1", b"\2", b"\3", b"hang", b"\1", b"\2"], sequential=sequential)
+            assert caught.value.tx_index == 3
         assert machine.execute([b"\1", b"\2"]).failed == 0
 
 
@@ -242,11 +243,9 @@ def test_a_transaction_that_takes_long_is_done_all_the_same(pools: SharedPools, 
         result, streamed = results(machine, [b"\1", b"slow", b"\2", b"slow", b"\1"])
         assert (result.failed, result.stats.mode, result.stats.retries) == (0, "sequential", 1)
         assert streamed == list(enumerate(result.receipts))
+        expected = machine.execute([b"\1", b"slow", b"\2", b"slow", b"\1"], sequential=True)
+        assert equal(result, expected) and expected.stats.retries == 0
         assert machine.execute([b"\1"] * 9).stats.mode == "parallel"
-    with ExecutionMachine.create(None, Ledger, workers=0) as plain:
-        expected = plain.execute([b"\1"])
-        with ExecutionMachine.create(None, Slow, **options) as machine:
-            assert equal(machine.execute([b"\1"]), expected)
 
 
 @pytest.mark.parametrize("times, mode", [(1, "parallel"), (2, "sequential"), (3, "sequential")])

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("storage/*/*/README.md")]
+)
 TOP = ("ioi_exec", "shm", "storage", "tests", "tools", "docs", "examples")
 SOURCES = (".py", ".pyi", ".c", ".h", ".css", ".js", ".toml", ".cfg", ".md")
 

@@ -21,9 +21,9 @@ class Follower:
             return self._lag
         flat, latest, rollbacks = snapshot.needed_mark(marks.FLAT), snapshot.latest(), snapshot.mark(marks.ROLLBACKS)
         lag = self._lag
-        if lag is None or lag.newest < flat or rollbacks != self._rollbacks:
-            # None yet, or too old, or of versions that were rolled back beside us. Roots would not tell: the same one
-            # may have been come to again by other writes.
+        if lag is None or rollbacks != self._rollbacks:
+            # None yet, or of versions that were rolled back, here or beside us. Roots would not tell: the same one may
+            # have been come to again by other writes.
             lag = Lag(flat)
         lag.forget(flat)
         for version in range(lag.newest + 1, latest.version + 1):
@@ -41,7 +41,3 @@ class Follower:
         """A version that this process has committed, which need not be read again. `fit` was called just before it."""
         assert self._lag is not None, "whoever commits has looked at the newest version"
         self._lag.add(version, changes)
-
-    def forget(self) -> None:
-        """After a rollback: what was known may be of versions that are no more."""
-        self._lag = None

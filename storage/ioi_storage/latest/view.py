@@ -243,4 +243,3 @@ class View:
         """After a rollback: nothing that was seen before counts."""
         self.drop()
         self._latest = self._stand = None
-        self._follower.forget()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ioi_storage import Store
+from ioi_storage.history import rollback
 
 CHILD = Path(__file__).with_name("storage_reader_child.py")
 GENESIS = {b"k%03d" % i: b"v%d" % i for i in range(0, 400, 2)}
@@ -125,3 +126,11 @@ def test_a_transaction_that_could_not_be_begun_is_not_read(tmp_path, commit) -> 
         child.process.stdin.close()
         assert child.process.wait(timeout=60) == 0
         child.process.stdout.close()
+
+
+def test_a_state_that_is_being_rolled_back_is_not_read(store, child, commit) -> None:
+    commit(store, {b"k000": b"new"})
+    store._view.drop()
+    rollback.intend(store._handle.begin, store._handle.tables, 0)
+    assert child.ask("begin")["error"] == "RollbackUnfinished"
+    assert "call begin first" in child.ask("get", b"k000")["text"]

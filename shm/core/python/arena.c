@@ -53,9 +53,8 @@ typedef struct {
 } BlockArguments;
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
-    static char *names[] = {"txs",   "workers",        "spins",  "has_end_block", "keys",
-                            "setup", "base", "height", "time_ns",       "proposer",
-                            "extra", "parent_root",    "policy", "record",        NULL};
+    static char *names[] = {"txs",     "workers",  "spins", "has_end_block", "keys",   "setup",  "base", "height",
+                            "time_ns", "proposer", "extra", "parent_root",   "policy", "record", NULL};
     PyObject *txs;
     unsigned int workers, spins;
     int has_end_block, no_estimates, by_version, no_solo, record;

@@ -70,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
                 ).close()
             except ValueError as error:
                 raise error if isinstance(error, Error) else InputError(f"{name}: {error}") from None  # a key twice
-    if options.vm is not None:
-        note(options.state, vm)
+    note(options.state, vm)
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
         shown = {
             "state": options.state, "keys": head.keys, "dump_root": head.root.hex(), **described(machine.info),

@@ -59,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
                 _offer_all(restore, options.directory, progress)
             with Progress("keys", options) as progress:
                 restore.finish(progress)
-    if options.vm is not None:
-        note(options.state, Identity.from_meta(manifest.creation.meta).vm)
+    note(options.state, Identity.from_meta(manifest.creation.meta).vm)
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
         shown = {"state": options.state, **described(machine.info)}
     (print_json if options.json else print_fields)(shown)

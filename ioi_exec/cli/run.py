@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -25,7 +24,7 @@ from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
-from ioi_exec.state.given import note
+from ioi_exec.state.given import is_noted, note
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
 read as a transaction refuses its whole file before anything of it executes."""
@@ -74,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     vm_args = vm_args_value(options.vm_args)
     if vm_args is not None and options.vm is None:
         raise InputError("--vm-args was given without --vm: give both, or neither")
-    path = list(sys.path)
-    find_own_code()
+    if options.vm is not None or is_noted(options.state):
+        find_own_code()
     # A dry run changes nothing, so it may happen beside a live engine.
     with vm_may_print():
         machine = ExecutionMachine.open(
@@ -83,9 +82,7 @@ def run(options: argparse.Namespace) -> int:
             policy=None if options.policy is None else Policy.named(options.policy),
         )
     with machine:
-        if machine.info.vm.built_in:
-            sys.path[:] = path
-        elif options.vm is not None:
+        if options.vm is not None:
             note(options.state, replace(machine.info.vm, args=vm_args or {}))
         with machine.sandbox() if options.dry_run else nullcontext():
             for source, root in zip(options.blocks, expected):

@@ -46,11 +46,15 @@ def remember(path: str | os.PathLike[str], vm: VMSpec) -> None:
 
 
 def note(path: str | os.PathLike[str], vm: VMSpec) -> None:
-    """For every later command of this user. Where it cannot be written a warning says so, and nothing else is lost."""
-    if vm.built_in or vm.args is None:
-        return
-    final, origin = os.path.realpath(path), import_origin(vm.name)
+    """For every later command of this user; of a VM that is built in there is no note, and none from before is left. Where it
+    cannot be written a warning says so, and nothing else is lost."""
+    final = os.path.realpath(path)
     file = _note_file(final)
+    if vm.built_in or vm.args is None:
+        with suppress(OSError):
+            os.unlink(file)
+        return
+    origin = import_origin(vm.name)
     beside = f"{file}.{secrets.token_hex(8)}"
     try:
         os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
@@ -61,6 +65,11 @@ def note(path: str | os.PathLike[str], vm: VMSpec) -> None:
         with suppress(OSError):
             os.unlink(beside)
         log.warning("that %s belongs to the VM %s cannot be noted (%s): give --vm to each command that executes", final, vm, error)
+
+
+def is_noted(path: str | os.PathLike[str]) -> bool:
+    """Whether the state at this path has a VM of this user's own, so far as commands were told."""
+    return _noted(os.path.realpath(path)) is not None
 
 
 def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:

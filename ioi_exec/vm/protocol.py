@@ -10,10 +10,15 @@ T = TypeVar("T", contravariant=True)
 
 
 class StateView(Protocol):
-    """The state as one transaction sees it. Keys and values are bytes; keys are not empty.
+    """The state as one transaction sees it. Keys and values are bytes; keys that are written are not empty.
 
-    A write beyond `Limits` raises LimitExceeded, which fails the transaction unless the VM catches it. A view ends
-    with its transaction.
+    In every mode of execution it is an `ioi_shm.State` and behaves the same, so an error's text may be part of a receipt.
+    Arguments go by position or by name. Of a subclass of bytes or int it takes the value that is truly held, copied,
+    whatever methods the subclass has; other types raise TypeError. A write beyond `Limits` raises LimitExceeded, which
+    fails the transaction unless the VM catches it.
+
+    It ends with its transaction, and so do its scans and checkpoints: used later, or in another thread, they raise
+    RuntimeError. None of them can be copied, pickled or hashed.
     """
 
     def get(self, key: bytes) -> bytes | None: ...

@@ -1,8 +1,8 @@
 """The shared-memory arena of ioi-exec: multi-version memory, scheduler and native VMs, in C, for several processes.
 
-`SharedArena` makes the memory and grows it; `Arena`, `Worker` and `View` are the C core's objects over it. `State` is what a VM in
-Python reads and writes through; `View` and `Plain` are what can be behind it. A native VM
-of one's own is written against `ioi_vm.h` (see `include_dir`). This package knows neither the engine nor the storage.
+`SharedArena` makes the memory and grows it; `Arena`, `Worker` and `View` are the C core's objects over it. `State` is what a VM
+in Python reads and writes through; `View` (in a worker) and `Plain` (one by one) are what can be behind it. A native VM of
+one's own is written against `ioi_vm.h` (see `include_dir`). This package knows neither the engine nor the storage.
 """
 
 from __future__ import annotations

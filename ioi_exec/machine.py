@@ -41,6 +41,7 @@ from ioi_exec.state.identity import Identity
 from ioi_exec.state.info import StateInfo
 from ioi_exec.state.opening import (
     StatePath,
+    accepted,
     checked_keep,
     checked_policy,
     checked_workers,
@@ -49,6 +50,7 @@ from ioi_exec.state.opening import (
 from ioi_exec.state.past import PastState, Version
 from ioi_exec.state.ranges import key_range, scan_limit
 from ioi_exec.state.staging import Staging
+from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 from ioi_exec.vm.payments import check_genesis
 
@@ -63,7 +65,7 @@ class ExecutionMachine:
 
     def __init__(
         self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, workers: int, pin: bool,
-        executors: Executors, policy: Policy,
+        executors: Executors, policy: Policy, accept_interpreter: bool = False,
     ) -> None:
         """Use `create` or `open`."""
         self._store = store
@@ -76,6 +78,7 @@ class ExecutionMachine:
         self._pin = pin
         self._executors = executors
         self._policy = policy
+        self._accept_interpreter = accept_interpreter
         self._staging = Staging(workers)
         self._guard = Guard()
 
@@ -110,7 +113,7 @@ class ExecutionMachine:
         limits = checked_limits(Limits() if limits is None else limits)
         keep = checked_keep(keep)
         loaded = load_vm(vm, vm_args)
-        identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus())
+        identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus(), Interpreter.here(loaded))
         workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
@@ -143,6 +146,7 @@ class ExecutionMachine:
         executors: Executors | None = None,
         keep: int | None = None,
         policy: Policy | None = None,
+        accept_interpreter: bool = False,
     ) -> ExecutionMachine:
         """Open a state. It says what its tree and VM are, but a VM that is not built in is taken from the operator alone: vm, or
         what this process gave for this path before, or what ioi-exec was given for it (`init`, `--vm`). Reading needs no VM.
@@ -150,6 +154,8 @@ class ExecutionMachine:
         read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
         limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy:
         as for `create`.
+        accept_interpreter: execute though another Python, or other versions of what the VM depends on, executed so far; from then on
+        the state records these.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
         workers, keep, policy = checked_workers(workers), checked_keep(keep), checked_policy(policy)
@@ -167,8 +173,12 @@ class ExecutionMachine:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
             elif not read_only:
                 loaded = vm_given_for(store.path, identity.vm)
+            if loaded is not None:
+                identity = accepted(store, identity, loaded, accept_interpreter)
             store.keep = keep
-            return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy)
+            return cls(
+                store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy, accept_interpreter
+            )
         except BaseException:
             store.close()
             raise
@@ -484,7 +494,9 @@ class ExecutionMachine:
 
     def _loaded_vm(self) -> LoadedVM:
         if self._vm is None:
-            self._vm = vm_given_for(self._store.path, self._identity.vm)
+            loaded = vm_given_for(self._store.path, self._identity.vm)
+            self._identity = accepted(self._store, self._identity, loaded, self._accept_interpreter)
+            self._vm = loaded
         return self._vm
 
 

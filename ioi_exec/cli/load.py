@@ -27,6 +27,7 @@ from ioi_exec.machine import ExecutionMachine
 from ioi_exec.state.base import storage_errors
 from ioi_exec.state.given import note
 from ioi_exec.state.identity import Identity
+from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
 from ioi_exec.vm.payments import check_genesis
 
@@ -53,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
         reader = DumpReader(stream, name)
         head = reader.head
         limits = checked_limits(Limits.remembered(head.limits))
-        vm = vm_of_new_state(options, head.vm, "the dump")
+        loaded = vm_of_new_state(options, head.vm, "the dump")
+        vm = loaded.spec
         initial_height = checked_initial_height(head.height + 1 if options.initial_height is None else options.initial_height)
         tree = options.tree or head.tree
         # On iavl the root is not a function of the pairs alone.
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
                 ioi_storage.Store.load(
                     options.state,
                     tree=tree,
-                    meta=Identity(vm, initial_height, limits.consensus()).to_meta(),
+                    meta=Identity(vm, initial_height, limits.consensus(), Interpreter.here(loaded)).to_meta(),
                     pairs=_checked(reader, limits, vm, progress),
                     height=initial_height - 1,
                     root=root,

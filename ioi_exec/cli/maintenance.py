@@ -14,7 +14,7 @@ from ioi_storage import Store
 from ioi_exec.cli.options import given_vm
 from ioi_exec.errors import InputError, VMError
 from ioi_exec.state.base import storage_errors
-from ioi_exec.vm.loading import VMSpec, load_vm
+from ioi_exec.vm.loading import LoadedVM, VMSpec, load_vm
 
 _PAUSE = 0.1  # seconds between two lines of progress
 
@@ -37,7 +37,7 @@ def confirmed(options: argparse.Namespace, what: str) -> None:
         raise InputError(f"{what}: add --yes to do it")
 
 
-def vm_of_new_state(options: argparse.Namespace, said: VMSpec, source: str) -> VMSpec:
+def vm_of_new_state(options: argparse.Namespace, said: VMSpec, source: str) -> LoadedVM:
     """The VM of --vm and --vm-args, which must be the one that `source` says; without them only one that is built in.
 
     Raises VMError, VMMismatch, InputError."""
@@ -48,9 +48,9 @@ def vm_of_new_state(options: argparse.Namespace, said: VMSpec, source: str) -> V
             f"{source} says that it belongs to the VM {said}, and nothing is imported because {source} says so: if this is your "
             f"VM, say so with --vm {said.name}"
         )
-    spec = load_vm(said.name).spec if options.vm is None else given_vm(options).spec
-    said.check_same(spec)
-    return spec
+    loaded = load_vm(said.name) if options.vm is None else given_vm(options)
+    said.check_same(loaded.spec)
+    return loaded
 
 
 def versions(first: int, last: int) -> str:

@@ -72,7 +72,7 @@ def _manifest(options: argparse.Namespace) -> Manifest:
     try:
         manifest = Manifest.decode(_read(path, manifest_limit))
         identity = Identity.from_meta(manifest.creation.meta)
-        vm = vm_of_new_state(options, identity.vm, "the snapshot")
+        vm = vm_of_new_state(options, identity.vm, "the snapshot").spec
         row = manifest.row
         if row.version and BlockHeader.decode(row.header).height != row.height:
             raise InputError("its height is not the one in its block header")

@@ -57,6 +57,10 @@ def register(commands: Commands) -> None:
         "--policy", choices=Policy.names(), metavar="NAME",
         help=f"how workers go about a block, a matter of speed alone: {', '.join(Policy.names())} (default: the first)",
     )
+    command.add_argument(
+        "--accept-interpreter", action="store_true",
+        help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
+    )
     add_vm(command, "your VM, once, if the state was not made here by init: it is noted, and then run needs STATE alone")
     command.set_defaults(run=run)
 
@@ -79,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
     with vm_may_print():
         machine = ExecutionMachine.open(
             options.state, vm=options.vm, vm_args=vm_args, workers=workers, read_only=options.dry_run, keep=options.keep,
+            accept_interpreter=options.accept_interpreter,
             policy=None if options.policy is None else Policy.named(options.policy),
         )
     with machine:

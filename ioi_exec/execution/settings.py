@@ -18,10 +18,9 @@ from typing import Any, Callable, Iterator, Mapping
 from ioi_shm import call_apart
 
 from ioi_exec.errors import VMError
+from ioi_exec.vm.interpreter import INT_DIGITS, RECURSION_LIMIT
 
 HASH_SEED = 0  # of workers; the calling process has its own, so a VM that depends on it is found out at workers=0
-RECURSION_LIMIT = 1000
-INT_DIGITS = 4300  # sys.set_int_max_str_digits: of an int as decimal text
 DECIMAL: Mapping[str, Any] = {
     "prec": 28, "rounding": "ROUND_HALF_EVEN", "Emin": -999_999, "Emax": 999_999, "capitals": 1, "clamp": 0,
 }

@@ -8,6 +8,7 @@ from typing import Any, Mapping
 from ioi_exec.block.preparation import checked_initial_height, checked_limits
 from ioi_exec.errors import InputTypeError, StateError
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
+from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
 
 _FORMAT = 1
@@ -15,11 +16,13 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Identity:
-    """vm: which virtual machine. initial_height: of the first block. limits: those that can decide a receipt."""
+    """vm: which virtual machine. initial_height: of the first block. limits: those that can decide a receipt.
+    interpreter: what its VM executes under; None: it is in C, or the state was made before this was recorded."""
 
     vm: VMSpec
     initial_height: int
     limits: dict[str, int]
+    interpreter: Interpreter | None = None
 
     def to_meta(self) -> dict[str, Any]:
         return {
@@ -27,6 +30,7 @@ class Identity:
             "vm": self.vm.to_json(),
             "initial_height": self.initial_height,
             "limits": self.limits,
+            **({} if self.interpreter is None else {"interpreter": self.interpreter.to_json()}),
         }
 
     @classmethod
@@ -41,7 +45,8 @@ class Identity:
             vm, initial_height = VMSpec.said(meta["vm"]), checked_initial_height(meta["initial_height"])
             limits = {name: meta["limits"][name] for name in CONSENSUS_LIMITS}
             checked_limits(Limits.remembered(limits))
-            return cls(vm, initial_height, limits)
+            interpreter = Interpreter.said(meta["interpreter"]) if "interpreter" in meta else None
+            return cls(vm, initial_height, limits, interpreter)
         except (ValueError, InputTypeError) as error:
             raise StateError(f"the state was not made by ioi-exec: {error}") from error
         except (LookupError, TypeError) as error:

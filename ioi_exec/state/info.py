@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.state.identity import Identity
+from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
 
 if TYPE_CHECKING:
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateInfo:
-    """limits: those that can decide a receipt. oldest: the oldest version kept. header: of the last block, None at version 0.
+    """limits: those that can decide a receipt. interpreter: what blocks were executed under, None if that does not matter or was not
+    recorded. oldest: the oldest version kept. header: of the last block, None at version 0.
     Roots have 32 bytes. What follows `version` is of that version."""
 
     tree: str
     vm: VMSpec
     initial_height: int
     limits: dict[str, int]
+    interpreter: Interpreter | None
     genesis_root: bytes
     oldest: int
     version: int
@@ -39,6 +42,7 @@ class StateInfo:
             identity.vm,
             identity.initial_height,
             identity.limits,
+            identity.interpreter,
             genesis_root,
             oldest,
             row.version,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import zip_longest
 
 import ioi_storage
 from ioi_shm import WORKERS_MAX
 
 from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputError, InputTypeError, StateExists
+from ioi_exec.errors import InputError, InputTypeError, StateExists, VMMismatch
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.identity import Identity
+from ioi_exec.vm.interpreter import Interpreter
+from ioi_exec.vm.loading import LoadedVM
 
 StatePath = str | os.PathLike[str]
 
@@ -24,6 +27,11 @@ def reopened(
     try:
         there = Identity.from_meta(store.meta)
         there.vm.check_same(identity.vm)
+        if there.interpreter is not None and there.interpreter != identity.interpreter:
+            raise VMMismatch(
+                f"{path} holds a state made under {there.interpreter}, and this is {identity.interpreter}: use what is recorded, or "
+                "open it with accept_interpreter=True"
+            )
         if store.version != 0:
             raise StateExists(f"{path} holds a state at version {store.version}: open it, or create one elsewhere")
         if store.tree != tree or there.initial_height != identity.initial_height or there.limits != identity.limits:
@@ -34,6 +42,23 @@ def reopened(
     except BaseException:
         store.close()
         raise
+
+
+def accepted(store: ioi_storage.Store, identity: Identity, vm: LoadedVM, accept: bool) -> Identity:
+    """The identity, if the VM executes here under what the state recorded, or the operator accepts what there is here, which is then
+    recorded in its place. Raises VMMismatch."""
+    recorded, here = identity.interpreter, Interpreter.here(vm)
+    if recorded is None or here is None or recorded == here:
+        return identity
+    if not accept:
+        raise VMMismatch(
+            f"the state's blocks were executed under {recorded}, and this is {here}: results may differ. Use what is recorded, or "
+            "accept what is here on every node at one height (--accept-interpreter, accept_interpreter=True)"
+        )
+    identity = replace(identity, interpreter=here)
+    if not store.read_only:
+        store.set_meta(identity.to_meta())
+    return identity
 
 
 def checked_policy(policy: Policy | None, otherwise: Policy = DEFAULT) -> Policy:

@@ -14,7 +14,7 @@ from .disk import commit, directory, making, marks
 from .disk.environment import translated
 from .disk.handle import Handle
 from .disk.making import StrPath
-from .disk.rows import Creation, VersionRow
+from .disk.rows import Creation, VersionRow, encode_creation
 from .history import prune, rollback
 from .latest.keeper import Keeper
 from .latest.snapshot import RowReader, Snapshot
@@ -211,6 +211,15 @@ class Store(State):
         self._view.committed(row, staged.changes)
         self._keeper.committed(row.version, len(staged.stale), oldest)
         return row.version
+
+    def set_meta(self, meta: dict[str, Any]) -> None:
+        """Remember this in the place of what `create` was given as meta; durable on return. DiskFull, StorageIOError."""
+        self._handle.check_writable("describe it anew")
+        key, row = encode_creation(Creation(self.tree, self.genesis_root, meta))
+        self._view.drop()
+        with self._handle.writing("describing"), self._handle.begin() as txn:
+            txn.put(key, row, db=self._handle.tables["creation"])
+        self.meta = meta
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
         """Keep the newest `keep` versions and delete what only older ones needed, now; returns how many rows went.

@@ -67,7 +67,7 @@ class Murderer(Ledger):
 
     def execute(self, tx: list[bytes], state: StateView, ctx: TxContext) -> bytes:
         if MARK in os.environ and ctx.height == 2:
-            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(psutil.Process().parents()[2].pid, signal.SIGKILL)  # beyond its template and the root
         return super().execute(tx, state, ctx)
 
 

@@ -66,6 +66,7 @@ class ExecutionMachine:
     def __init__(
         self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, workers: int, pin: bool,
         executors: Executors, policy: Policy, accept_interpreter: bool = False,
+        cross_check: bool = False,
     ) -> None:
         """Use `create` or `open`."""
         self._store = store
@@ -79,6 +80,7 @@ class ExecutionMachine:
         self._executors = executors
         self._policy = policy
         self._accept_interpreter = accept_interpreter
+        self._cross_check = cross_check
         self._staging = Staging(workers)
         self._guard = Guard()
 
@@ -98,6 +100,7 @@ class ExecutionMachine:
         executors: Executors | None = None,
         keep: int | None = None,
         policy: Policy | None = None,
+        cross_check: bool = False,
     ) -> ExecutionMachine:
         """Create a state, durable at version 0 on return. path None: in memory.
 
@@ -107,7 +110,8 @@ class ExecutionMachine:
         pin: keep each worker on a core of its own. executors: where
         blocks are executed, to share workers with other machines; default: workers of its own. keep: how many of the newest
         versions stay readable; older ones are pruned beside the blocks to come. None: all of them. policy: how workers go about
-        blocks; a matter of speed alone. None: Policy.named("default").
+        blocks; a matter of speed alone. None: Policy.named("default"). cross_check: execute every transaction of a VM in Python again,
+        in processes forked for it (some 10 ms each), and refuse a block whose VM is not deterministic: Diverged.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
         limits = checked_limits(Limits() if limits is None else limits)
@@ -130,7 +134,7 @@ class ExecutionMachine:
         if store.path is not None:
             remember(store.path, loaded.spec)
         store.keep = keep
-        return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy)
+        return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy, cross_check=cross_check)
 
     @classmethod
     def open(
@@ -147,13 +151,14 @@ class ExecutionMachine:
         keep: int | None = None,
         policy: Policy | None = None,
         accept_interpreter: bool = False,
+        cross_check: bool = False,
     ) -> ExecutionMachine:
         """Open a state. It says what its tree and VM are, but a VM that is not built in is taken from the operator alone: vm, or
         what this process gave for this path before, or what ioi-exec was given for it (`init`, `--vm`). Reading needs no VM.
 
         read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
-        limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy:
-        as for `create`.
+        limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy,
+        cross_check: as for `create`.
         accept_interpreter: execute though another Python, or other versions of what the VM depends on, executed so far; from then on
         the state records these.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
@@ -177,7 +182,8 @@ class ExecutionMachine:
                 identity = accepted(store, identity, loaded, accept_interpreter)
             store.keep = keep
             return cls(
-                store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy, accept_interpreter
+                store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy, accept_interpreter,
+                cross_check,
             )
         except BaseException:
             store.close()
@@ -224,7 +230,9 @@ class ExecutionMachine:
             header = decided_header(header, self._identity.initial_height + stand.version)
             block = Block(listed, block_context(header, stand.root), checked_policy(policy, self._policy), record)
             vm = self._loaded_vm()
-            executor = self._executors.get(vm, self._limits, self._workers, self._pin, sequential=sequential)
+            executor = self._executors.get(
+                vm, self._limits, self._workers, self._pin, sequential=sequential, cross_check=self._cross_check
+            )
             prepared = perf_counter()
             outcome = executor.run(block, CommittedState(self._layers), on_receipt, on_progress)
             executed = perf_counter()

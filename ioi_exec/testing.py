@@ -8,12 +8,13 @@ from ioi_exec.block.header import BlockHeader
 from ioi_exec.block.preparation import Genesis
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import Diverged
+from ioi_exec.execution.cross_check.check import CrossCheckFailed
 from ioi_exec.execution.executor import Executor
 from ioi_exec.execution.executors import Executors, OwnExecutors, SharedPools
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
-from ioi_exec.vm.loading import Args, LoadedVM
+from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 
 
 class NotSerializable(Diverged, AssertionError):
@@ -44,30 +45,43 @@ def assert_serializable(
     vm_args: Args | None = None,
     limits: Limits | None = None,
     pools: SharedPools | None = None,
+    cross_check: int = 200,
 ) -> BlockResult:
-    """Execute the block sequentially and once for each worker count; returns the sequential result.
+    """Execute the block sequentially and once for each worker count, and cross-check it; returns the sequential result.
 
-    A worker count of 0 executes sequentially a second time, which finds a VM that keeps state or rolls dice.
+    A worker count of 0 executes sequentially a second time.
+    cross_check: how many transactions, from the first on, are executed again in fresh processes (some 10 ms each), which finds a VM in
+    Python that keeps state, rolls dice, or depends on time, the order of a set or the process. 0: none.
     pools: workers to use (the fixture `ioi_pools`); default: new ones for this call.
     Raises NotSerializable, an AssertionError, that names the first transaction, the key and both values.
     """
     listed = list(txs)
     pairs = list(genesis.items() if isinstance(genesis, Mapping) else genesis or ())
 
-    def executed(count: int, using: Executors) -> BlockResult:
+    def executed(count: int, using: Executors, check: int = 0) -> BlockResult:
         with ExecutionMachine.create(
-            None, vm, genesis=pairs, vm_args=vm_args, workers=count, pin=False, limits=limits, executors=using
+            None, vm, genesis=pairs, vm_args=vm_args, workers=count, pin=False, limits=limits, executors=using,
+            cross_check=check > 0,
         ) as machine:
-            return machine.execute(listed, header)
+            return machine.execute(listed[: check or None], header, sequential=check > 0)
 
+    # What executes in this process comes last: it may change the VM that the others are to have.
+    unequal = None
+    if cross_check and load_vm(vm, vm_args).native is None:
+        try:
+            executed(1, OwnExecutors(pools), cross_check)
+        except CrossCheckFailed as error:
+            unequal = NotSerializable(str(error), error.tx_index, error.key, error.first, error.second)
+    results = [(count, executed(count, OwnExecutors(pools))) for count in workers]
     tracing = _Tracing()
     reference = executed(0, tracing)
-    for count in workers:
-        result = executed(count, OwnExecutors(pools))
+    for count, result in results:
         if (result.state_root, result.receipts_root, result.receipts, result.writes) != (
             reference.state_root, reference.receipts_root, reference.receipts, reference.writes,
         ):
             raise _difference(reference, result, dict(pairs), tracing.writers, count)
+    if unequal is not None:
+        raise unequal
     return reference
 
 
@@ -119,9 +133,11 @@ class _Tracing(OwnExecutors):
     writers: dict[bytes, int] | None = None
     """None: the VM is in C, where nobody notes who wrote what."""
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False) -> Executor:
+    def get(
+        self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False, cross_check: bool = False
+    ) -> Executor:
         if vm.native is not None:
-            return super().get(vm, limits, workers, pin, sequential=sequential)
+            return super().get(vm, limits, workers, pin, sequential=sequential, cross_check=cross_check)
         tracer = _Tracer(vm, limits)
         self.writers = tracer.writers
         return tracer

@@ -58,6 +58,10 @@ def register(commands: Commands) -> None:
         help=f"how workers go about a block, a matter of speed alone: {', '.join(Policy.names())} (default: the first)",
     )
     command.add_argument(
+        "--cross-check", action="store_true",
+        help="execute each transaction of a VM in Python again in fresh processes, and refuse a block whose results differ (exit 5)",
+    )
+    command.add_argument(
         "--accept-interpreter", action="store_true",
         help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
     )
@@ -83,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     with vm_may_print():
         machine = ExecutionMachine.open(
             options.state, vm=options.vm, vm_args=vm_args, workers=workers, read_only=options.dry_run, keep=options.keep,
-            accept_interpreter=options.accept_interpreter,
+            accept_interpreter=options.accept_interpreter, cross_check=options.cross_check,
             policy=None if options.policy is None else Policy.named(options.policy),
         )
     with machine:

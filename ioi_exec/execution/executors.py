@@ -23,9 +23,11 @@ TEMPLATES_KEPT = 8  # of shared pools: VMs whose next machine finds its workers 
 class Executors(Protocol):
     """Where one machine gets its executors."""
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False) -> Executor:
+    def get(
+        self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False, cross_check: bool = False
+    ) -> Executor:
         """An executor on `workers` processes; 0: in this one. sequential: one that executes one by one, a VM in Python in a
-        process of its own if there are workers."""
+        process of its own if there are workers. cross_check: one that also looks whether the VM is deterministic."""
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -42,14 +44,23 @@ class OwnExecutors:
         self._pools = pools
         self._templates: Templates | None = None
         self._made: dict[tuple[int, bool], Executor] = {}  # by workers, and whether one by one
+        self._checked: dict[tuple[int, bool], Executor] = {}  # the same, cross-checked
 
-    def get(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False) -> Executor:
+    def get(
+        self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False, cross_check: bool = False
+    ) -> Executor:
         if sequential and vm.native is not None:
             workers = 0
         key = workers, sequential and workers > 0
         if key not in self._made:
             self._made[key] = self._make(vm, limits, workers, pin, key[1])
-        return self._made[key]
+        if not cross_check:
+            return self._made[key]
+        if key not in self._checked:
+            from ioi_exec.execution.cross_check.check import CheckedExecutor
+
+            self._checked[key] = CheckedExecutor(self._made[key], vm, limits, self.templates())
+        return self._checked[key]
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
@@ -58,6 +69,7 @@ class OwnExecutors:
     def release(self) -> None:
         while self._made:
             self._made.popitem()[1].close()
+        self._checked.clear()
         if self._templates is not None:
             self._templates.close()
 
@@ -70,13 +82,13 @@ class OwnExecutors:
         if sequential:
             from ioi_exec.execution.one_by_one.executor import SequentialWorkerExecutor
 
-            return SequentialWorkerExecutor(vm, limits, self._templates_of_vms())
+            return SequentialWorkerExecutor(vm, limits, self.templates())
         from ioi_exec.execution.parallel import ParallelExecutor
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None
-        return ParallelExecutor(vm, limits, workers, pin, self._templates_of_vms(), pool)
+        return ParallelExecutor(vm, limits, workers, pin, self.templates(), pool)
 
-    def _templates_of_vms(self) -> Templates:
+    def templates(self) -> Templates:
         """Where processes come from: the pools', or one's own."""
         from ioi_exec.execution.workers.starting import Templates
 

@@ -155,7 +155,7 @@ class SequentialWorkerExecutor:
             return fault
         if message.kind == "storage":
             return translated_by_name(message.error, message.text)
-        return StaleResult(f"{message.text}: the state moved on; execute the block again")
+        return StaleResult(f"{message.text}: execute the block again")
 
     def _lost(self) -> bool:
         return self._template is not None and self._template.lost

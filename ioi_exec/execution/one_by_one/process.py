@@ -5,17 +5,13 @@ It holds nothing of what workers share: what it executes is the sequential execu
 
 from __future__ import annotations
 
-import heapq
 import mmap
 import os
 import select
 import socket
 import threading
 import traceback
-from bisect import bisect_left
-from operator import itemgetter
 from time import monotonic_ns
-from typing import Iterator
 
 import ioi_storage
 from ioi_shm import Plain
@@ -24,6 +20,7 @@ from ioi_exec.block.context import TxContext
 from ioi_exec.block.receipt import PackedReceipts, Receipt
 from ioi_exec.errors import VMFault
 from ioi_exec.execution.executor import Block
+from ioi_exec.execution.one_by_one.committed import Committed
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
@@ -82,7 +79,7 @@ def _answer(
         try:
             if now != task.parent:
                 return Complaint(0, "stale", task.parent.moved_to(now))
-            base = _Committed(reader, task.overlay)
+            base = Committed(reader, task.overlay)
             block = Block(task.txs, task.context)
             outcome = executor.run(block, base, None if stream is None else stream.add)
         finally:
@@ -112,28 +109,6 @@ class _Watched(SequentialExecutor):
         receipt = super().transaction(tx, plain, ctx)
         self._beat[0] = ctx.tx_index + 2
         return receipt
-
-
-class _Committed:
-    """The committed state as the executor asks for it: what the reader finds, and what lies over it."""
-
-    def __init__(self, reader: ioi_storage.Reader, over: dict[bytes, bytes | None]) -> None:
-        self._reader = reader
-        self._over = over
-        self._keys = sorted(over)
-
-    def get(self, key: bytes) -> bytes | None:
-        if key in self._over:
-            return self._over[key]
-        return self._reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None
-
-    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        first = 0 if start is None else bisect_left(self._keys, start)
-        last = len(self._keys) if end is None else bisect_left(self._keys, end)
-        keys = self._keys[first:last]
-        over = ((key, value) for key in (reversed(keys) if reverse else keys) if (value := self._over[key]) is not None)
-        below = (pair for pair in self._reader.scan(start, end, reverse) if pair[0] not in self._over)
-        return heapq.merge(over, below, key=itemgetter(0), reverse=reverse)
 
 
 class _Stream:

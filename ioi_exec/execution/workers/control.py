@@ -44,6 +44,7 @@ class Fork:
 
     carried: pickled, of vm/carrying.py; environ and directory are this process's then. arguments: of the role's function, after
     the VM, to which the descriptors that came are added. output: whether the first descriptor is its standard output and error.
+    clock: by how many seconds its clock is ahead.
     """
 
     role: str
@@ -52,6 +53,7 @@ class Fork:
     environ: dict[str, str] | None = None
     directory: str | None = None
     output: bool = False
+    clock: int = 0
 
 
 @dataclass(frozen=True)

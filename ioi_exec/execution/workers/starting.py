@@ -37,6 +37,9 @@ _BOOT = (
     "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv.pop()); "
     "from ioi_exec.execution.workers.template import main; main()"
 )
+# By hash seed, of processes that look for what a VM must not depend on: how far the clock is ahead, and the time zone. It is never
+# the same day in both of these.
+OTHER_TIMES = {1: (86_400, "IOI-14"), 2: (86_400 * 1000, "IOI+12")}
 _T = TypeVar("_T")
 
 
@@ -275,6 +278,7 @@ class Template:
     def __init__(self, vm: LoadedVM, carried: Carried, hash_seed: int = 0) -> None:
         self.vm = vm
         self.carried = carried
+        self._hash_seed = hash_seed
         self._root = root(hash_seed)
         self._server: _Server | None = None
         self._code: Code | None = None  # as the first one loaded it
@@ -346,8 +350,11 @@ class Template:
             directory = os.getcwd()
         except OSError:
             directory = None
-        environment = interpreter_environment()
-        return Fork(role, arguments, pickle.dumps(self.carried), environment, directory)
+        environment = interpreter_environment(self._hash_seed)
+        clock, zone = OTHER_TIMES.get(self._hash_seed, (0, ""))
+        if zone:
+            environment["TZ"] = zone
+        return Fork(role, arguments, pickle.dumps(self.carried), environment, directory, clock=clock)
 
     def _loaded(self, channel: socket.socket) -> Ready:
         waiting = select.poll()
@@ -374,7 +381,8 @@ class Template:
         if first:
             raise VMError(
                 f"the VM {name} is not the same in its workers as here: {other}. Its file changed since it was imported, or "
-                "something was set after: give what configures a VM as arguments (vm_args), or as an instance"
+                "something was set after: give what configures a VM as arguments (vm_args), or as an instance. Or the VM changed it "
+                "itself when it executed in this process, but it must keep nothing between transactions"
             )
         raise VMError(
             f"the VM {name} changed since this machine began to execute, which goes on with what it was given or not at all: "
@@ -385,7 +393,7 @@ class Template:
 class Templates:
     """Of several machines: VMs that are the same share one. most: how many are kept beyond their last use."""
 
-    def __init__(self, most: int = 1) -> None:
+    def __init__(self, most: int = 4) -> None:
         self._most = most
         self._made: OrderedDict[object, Template] = OrderedDict()
 

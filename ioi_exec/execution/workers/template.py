@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -31,6 +32,7 @@ TEMPLATE = "template"
 ROLES = {
     "worker": "ioi_exec.execution.workers.process",
     "sequential": "ioi_exec.execution.one_by_one.process",
+    "cross-check": "ioi_exec.execution.cross_check.process",
 }
 """The modules whose `main(vm, *arguments, *descriptors)` a forked process can become. The last descriptor is its channel."""
 
@@ -95,6 +97,9 @@ def _become(request: Fork, fds: list[int], vm: LoadedVM | None) -> None:
         if request.environ is not None:
             os.environ.clear()
             os.environ.update(request.environ)
+            time.tzset()
+        if request.clock:
+            _set_clock(request.clock)
         if request.directory is not None:
             try:
                 os.chdir(request.directory)
@@ -165,6 +170,13 @@ def _die_with(parent: int) -> None:
     die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the line above
         os._exit(0)
+
+
+def _set_clock(seconds: int) -> None:
+    """Before a VM is loaded: its time is so much later than it is."""
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() + seconds
+    time.time_ns = lambda: now_ns() + seconds * 10**9
 
 
 def _named(name: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ioi_storage
 import pytest
 
-import ioi_storage
 from ioi_exec import ExecutionMachine, StateError, VMError, VMMismatch
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm import interpreter

@@ -1,0 +1,161 @@
+"""The process that executes a block for a cross-check: each transaction in a child of its own, forked for it, and there twice.
+
+So nothing that a VM kept, in an instance, a class, a module or anywhere else in the process, comes from one transaction to the
+next; and what it keeps shows in the second execution. The children have no reader: the state's environment must not be used after
+a fork, so they ask this process, which has a single thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import socket
+from itertools import islice
+from typing import Any, Iterator
+
+import ioi_storage
+from ioi_shm import Plain, die_with_parent
+
+from ioi_exec.block.context import EndContext, TxContext
+from ioi_exec.block.receipt import DONE, PackedReceipts, Receipts
+from ioi_exec.errors import LimitExceeded
+from ioi_exec.execution.cross_check.messages import Checked, Execution, Get, Scan
+from ioi_exec.execution.one_by_one.committed import Committed
+from ioi_exec.execution.one_by_one.messages import Task
+from ioi_exec.execution.settings import StatedSettings, apart
+from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
+from ioi_exec.execution.workers.control import Complaint, Setup, receive, send
+from ioi_exec.limits import Limits
+from ioi_exec.vm.loading import LoadedVM
+
+AT_ONCE = 100  # pairs of a scan
+
+
+def main(vm: LoadedVM, channel_fd: int) -> None:
+    channel = socket.socket(fileno=channel_fd)
+    try:
+        setup, fds = receive(channel)
+        task, _ = receive(channel)
+        assert isinstance(setup, Setup) and isinstance(task, Task)
+        if fds:
+            setup.reader_spec["fd"] = fds[0]
+        try:
+            _check(vm, setup, task, channel)
+        except ioi_storage.StorageError as error:
+            send(channel, Complaint(0, "storage", str(error), type(error).__name__))
+    except (EOFError, OSError):
+        pass  # of the channel: the engine is gone
+    finally:
+        os._exit(0)
+
+
+def _check(vm: LoadedVM, setup: Setup, task: Task, channel: socket.socket) -> None:
+    reader = ioi_storage.Reader(setup.reader_spec, lag=False)
+    setup.close_fd()
+    now = reader.begin()
+    if now != task.parent:
+        return send(channel, Complaint(0, "stale", task.parent.moved_to(now)))
+    state = Committed(reader, task.overlay)
+    packed = PackedReceipts()
+    for index, tx in enumerate(task.txs):
+        checked = _in_child(vm, setup.limits, state, tx, task.context.of_transaction(index), None, channel)
+        state.apply(checked.first.writes)
+        packed.append(checked.first.receipt)
+        send(channel, checked)
+    if vm.end_block:
+        send(channel, _in_child(vm, setup.limits, state, b"", task.context.of_end(task.txs), packed.finish(), channel))
+
+
+def _in_child(
+    vm: LoadedVM, limits: Limits, state: Committed, tx: bytes, ctx: TxContext | EndContext, receipts: Receipts | None,
+    channel: socket.socket,
+) -> Checked:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            parent = os.getpid()
+            child = os.fork()
+            if child == 0:
+                try:
+                    die_with_parent(signal.SIGKILL)
+                    if os.getppid() == parent:
+                        channel.close()
+                        ours.close()
+                        send(theirs, _executed_twice(vm, limits, _Asked(theirs), tx, ctx, receipts))
+                finally:
+                    os._exit(0)
+        try:
+            return _answered(ours, state)
+        except (EOFError, OSError):
+            gone = Execution(DONE, [], "it ended its process")
+            return Checked(gone, gone)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _answered(channel: socket.socket, state: Committed) -> Checked:
+    """Answer a child's questions until it is done."""
+    scans: dict[int, Iterator[tuple[bytes, bytes]]] = {}
+    while True:
+        message, _ = receive(channel)
+        if isinstance(message, Checked):
+            return message
+        if isinstance(message, Get):
+            send(channel, state.get(message.key))
+        else:
+            if message.number not in scans:
+                scans[message.number] = state.scan(message.start, message.end, message.reverse)
+            send(channel, list(islice(scans[message.number], AT_ONCE)))
+
+
+class _Asked:
+    """The state, in a child."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._scans = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._ask(Get(key))
+        return value
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        self._scans += 1
+        question = Scan(self._scans, start, end, reverse)
+        while pairs := self._ask(question):
+            yield from pairs
+
+    def _ask(self, question: object) -> Any:
+        send(self._channel, question)
+        return receive(self._channel)[0]
+
+
+def _executed_twice(
+    vm: LoadedVM, limits: Limits, base: _Asked, tx: bytes, ctx: TxContext | EndContext, receipts: Receipts | None
+) -> Checked:
+    with StatedSettings() as settings:
+        first = _executed(vm, limits, base, tx, ctx, receipts)
+        settings.renew()
+        return Checked(first, _executed(vm, limits, base, tx, ctx, receipts))
+
+
+def _executed(
+    vm: LoadedVM, limits: Limits, base: _Asked, tx: bytes, ctx: TxContext | EndContext, receipts: Receipts | None
+) -> Execution:
+    plain = Plain(limits.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)
+    receipt = DONE
+    if isinstance(ctx, TxContext):
+        decode = functools.partial(apart, vm.instance.decode) if vm.decode else None
+        receipt, fault = run_transaction(plain, plain.begin(), vm.instance, decode, tx, ctx, limits)
+    else:
+        assert receipts is not None
+        fault = run_end_block(plain, plain.begin(), vm.instance, ctx, receipts)
+    if plain.broken is not None:
+        raise plain.broken
+    if fault is not None:
+        return Execution(DONE, [], type(fault).__name__)
+    if receipt.ok:
+        plain.keep()
+    return Execution(receipt, plain.batch())

@@ -16,6 +16,7 @@ from ioi_exec.block.receipt import Receipt
 from ioi_exec.errors import Diverged, Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.cross_check.messages import Checked, Execution
 from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, Outcome
+from ioi_exec.execution.faults import ALONE_PATIENCE
 from ioi_exec.execution.native import NativeSequentialExecutor
 from ioi_exec.execution.one_by_one.messages import Task
 from ioi_exec.execution.workers.control import Complaint, Setup, receive, send
@@ -32,7 +33,6 @@ from ioi_exec.state.base import translated_by_name
 from ioi_exec.vm.loading import LoadedVM
 
 HASH_SEEDS = (1, 2)  # of the two processes; workers have another
-PATIENCE = 20  # times stall_seconds, for one transaction
 _TRIES = 3  # of processes that are killed from outside
 
 _How = tuple[str, str, str]
@@ -139,7 +139,7 @@ class _Checker:
 
     def __init__(self, template: Template, limits: Limits, block: Block, base: BaseState) -> None:
         template.prepare()
-        self._patience = PATIENCE * limits.stall_seconds
+        self._patience = ALONE_PATIENCE * limits.stall_seconds
         self._process: Process | None = None
         self._channel, theirs = socket.socketpair()
         try:

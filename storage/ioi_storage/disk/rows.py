@@ -122,8 +122,11 @@ def decode_creation(row: bytes) -> Creation:
         )
     try:
         fields = json.loads(unseal("creation", CREATION_KEY, row)[head:])
-        return Creation(fields["tree"], bytes.fromhex(fields["genesis_root"]), fields["meta"])
-    except (ValueError, TypeError, LookupError) as error:
+        creation = Creation(fields["tree"], bytes.fromhex(fields["genesis_root"]), fields["meta"])
+        if not isinstance(creation.tree, str) or not isinstance(creation.meta, dict) or len(creation.genesis_root) != 32:
+            raise TypeError("its fields are not what they must be")
+        return creation
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise corrupt("creation", CREATION_KEY, f"it cannot be read ({error})") from None
 
 

@@ -219,7 +219,7 @@ class Restore:
 
     def _kept(self, number: int) -> bytes:
         with open(os.path.join(self._directory, f"chunk-{number}"), "rb") as file:
-            return file.read()
+            return file.read(CHUNK_LIMIT + 1)
 
     def _drop(self, number: int) -> None:
         os.unlink(os.path.join(self._directory, f"chunk-{number}"))

@@ -24,7 +24,8 @@ from ioi_stress.chaos.timeline import Timeline
 LOG = "engine.log"
 TEMPORARY = "tmp"
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ioi_stress.chaos.engine import main; main(*map(int, sys.argv[2:]))"
+    "import sys; sys.path[:] = filter(None, sys.path); import json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ioi_stress.chaos.engine import main; main(*map(int, sys.argv[2:]))"
 )
 _ANSWER_SECONDS = 0.25  # an engine that does not say which workers it has in this time is stopped: they are what they were
 _LAST_WORDS = 2.0

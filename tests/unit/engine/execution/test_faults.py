@@ -356,6 +356,7 @@ def test_an_oserror_that_a_vm_says_is_its_transactions(make: Make, where: str) -
     expected = [receipt for name in OWN for receipt in (Receipt(), Receipt(2, error=names.get(name, "PermissionError")))]
     assert list(result.receipts) == expected
     assert result.writes == [(b"last", b"%d" % len(OWN))]
+    assert list(machine.execute([tx for name in OWN for tx in (b"fine", name)], sequential=True).receipts) == expected
     try:
         raise OSError(errno.EIO, "the caller's")
     except OSError:  # what the caller is at changes nothing
@@ -366,9 +367,10 @@ def test_an_oserror_that_a_vm_says_is_its_transactions(make: Make, where: str) -
 @pytest.mark.parametrize("tx", sorted(SYSTEMS))
 def test_an_oserror_of_the_system_stops_the_block_and_names_the_transaction(make: Make, where: str, tx: bytes) -> None:
     machine = make(Says, vm_args={"where": where})
-    with pytest.raises(VMFault, match="transaction 2 stopped the block") as caught:
-        machine.execute([b"fine", b"permission", tx, b"fine"])
-    assert caught.value.tx_index == 2 and machine.version == 0
+    for sequential in (False, True):
+        with pytest.raises(VMFault, match="transaction 2 stopped the block") as caught:
+            machine.execute([b"fine", b"permission", tx, b"fine"], sequential=sequential)
+        assert caught.value.tx_index == 2 and machine.version == 0
 
 
 class Interrupted:

@@ -81,9 +81,18 @@ def put_creation(body: bytes):
         (rows.MAGIC + struct.pack(">I", rows.FORMAT) + b"[]", StateCorrupt, "creation"),
         (rows.MAGIC + struct.pack(">I", rows.FORMAT) + b'{"tree":"jellyfish","genesis_root":"x","meta":{}}', StateCorrupt, "creation"),
         (
-            rows.MAGIC + struct.pack(">I", rows.FORMAT) + b'{"tree":"oak","genesis_root":"00","meta":{}}',
+            rows.MAGIC + struct.pack(">I", rows.FORMAT) + b'{"tree":"oak","genesis_root":"%s","meta":{}}' % (b"00" * 32),
             UnknownTree,
             "'oak'",
+        ),
+        *(
+            (rows.MAGIC + struct.pack(">I", rows.FORMAT) + text, StateCorrupt, "creation")
+            for text in (
+                b'{"tree":["jellyfish"],"genesis_root":"%s","meta":{}}' % (b"00" * 32),
+                b'{"tree":"jellyfish","genesis_root":"%s","meta":[]}' % (b"00" * 32),
+                b'{"tree":"jellyfish","genesis_root":"00","meta":{}}',
+                b"[" * 200_000,
+            )
         ),
     ],
 )

@@ -185,3 +185,18 @@ class Phantoms:
         state.put(b"l%03d" % left, b"")
         state.put(b"r%03d" % left, b"")
         return b"%d" % left
+
+
+class Stamps:
+    """`=T` writes T under every key; `?N` returns what is under the N-th, and `?` what a scan finds."""
+
+    KEYS = [b"k%02d" % number for number in range(24)]
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        if tx[:1] == b"=":
+            for key in self.KEYS:
+                state.put(key, tx[1:])
+            return b""
+        if tx[1:]:
+            return state.get(self.KEYS[int(tx[1:])]) or b""
+        return b" ".join(sorted({value for _, value in state.scan()}))

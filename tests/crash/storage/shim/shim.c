@@ -128,7 +128,10 @@ static bool tracked(int fd, char path[PATH_MAX]) {
 
 static bool named(int at, const char *name, char path[PATH_MAX]) {
     char base[PATH_MAX] = "", link[40];
+    int end = 0, fd;
     if (!*root) return false;
+    /* A directory that is held by a descriptor is named by it. */
+    if (sscanf(name, "/proc/self/fd/%d/%n", &fd, &end) == 1 && end > 0) at = fd, name += end;
     if (*name != '/') {
         snprintf(link, sizeof link, at == AT_FDCWD ? "/proc/self/cwd" : "/proc/self/fd/%d", at);
         ssize_t size = readlink(link, base, sizeof base - 2);

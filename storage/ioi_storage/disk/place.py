@@ -16,7 +16,13 @@ from typing import Any, NamedTuple, Optional
 import lmdb
 
 from ..errors import StaleStage, StateMissing
-from .environment import data_file, open_environment, open_memory, translated
+from .environment import (
+    data_file,
+    open_environment,
+    open_memory,
+    translate,
+    translated,
+)
 
 File = tuple[int, int]
 """Device and inode of a data file."""
@@ -61,6 +67,8 @@ class Place(NamedTuple):
                 self._check(self.path)
         except PermissionError:
             pass  # given up since, or another user's directory above it
+        except OSError as error:
+            raise translate(error, f"looking for the state at {self.path}") from error
 
     def _check(self, where: str) -> None:
         assert self.path is not None

@@ -14,9 +14,9 @@ from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
 from ioi_exec.vm.revert import Revert, valid_code
 
-# These depend on the machine (free memory, stack depth, disk, installation), so they must not decide a result. Of OSError only
-# what the machine raised: see `_is_own`.
-MACHINE_FAULTS = (MemoryError, RecursionError, OSError, ImportError)
+# These depend on the machine (free memory, stack depth, installation), so they must not decide a result; nor must an OSError
+# of the system (disk, network): see `_is_own`.
+MACHINE_FAULTS = (MemoryError, RecursionError, ImportError)
 
 ALONE_PATIENCE = 20
 """How often stall_seconds a transaction may take that has a worker for itself: what takes long does not hang."""
@@ -44,7 +44,9 @@ def failed_receipt(error: BaseException) -> Receipt | None:
     error it is, its type says, and not its `__class__`, which may be anything.
     """
     kind = type(error)
-    if not issubclass(kind, Exception) or issubclass(kind, MACHINE_FAULTS) and not (issubclass(kind, OSError) and _is_own(error)):
+    if not issubclass(kind, Exception) or issubclass(kind, MACHINE_FAULTS):
+        return None
+    if issubclass(kind, OSError) and not _is_own(error):
         return None
     if issubclass(kind, Revert):
         try:
@@ -71,7 +73,8 @@ def _is_own(error: BaseException) -> bool:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+    name = dict.get(trace.tb_frame.f_globals, "__name__")
+    module = name.partition(".")[0] if type(name) is str else ""
     if module in _DECODERS:
         return True
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE and module not in sys.stdlib_module_names

@@ -251,6 +251,15 @@ class Clear(OSError):
     __traceback__ = None
 
 
+class NoName(str):
+    def partition(self, by: str) -> Any:  # type: ignore[override]
+        raise MemoryError
+
+
+class Both(OSError, MemoryError):
+    pass
+
+
 def through_generator(error: BaseException) -> Any:
     yield raised(error)
 
@@ -286,6 +295,7 @@ OWN: dict[bytes, Callable[[], Any]] = {
     b"gzip": lambda: gzip.decompress(b"no gzip at all"),
     b"bz2": lambda: bz2.decompress(b"no bz2 at all"),
     b"executed": lambda: exec("raise PermissionError('not the owner')", {}),
+    b"unnamed": lambda: exec("raise PermissionError('not the owner')", {"__name__": NoName()}),
 }
 SYSTEMS: dict[bytes, Callable[[], Any]] = {
     b"open": lambda: open("/nowhere/at/all"),
@@ -293,6 +303,7 @@ SYSTEMS: dict[bytes, Callable[[], Any]] = {
     b"kept": lambda: raised(_system_error()),
     b"numbered": lambda: raised(OSError(errno.EIO, "as the system says it")),
     b"disguised": changed_class,
+    b"both": lambda: raised(Both("an OSError, and no OSError alone")),
     b"waited": lambda: concurrent.futures.Future().result(timeout=0),
     b"socket": lambda: _timed_out(),
     b"library": lambda: ctypes.CDLL("no_such_library_anywhere.so"),

@@ -196,6 +196,8 @@ RAISED: dict[str, Callable[[], Exception]] = {
     "broken code": lambda: BrokenRevert("code"),
     "broken message": lambda: BrokenRevert("message"),
     "unnamed": Unnamed,
+    "denied": lambda: PermissionError("not the owner"),
+    "too late": lambda: TimeoutError(),
     "lying name": lambda: type(LyingStr("Lying"), (Exception,), {})(),
     "long name": lambda: type("N" * 2000, (Exception,), {})(),
     "no class": NoClass,

@@ -156,7 +156,8 @@ class ExecutionMachine:
         """Open a state. It says what its tree and VM are, but a VM that is not built in is taken from the operator alone: vm, or
         what this process gave for this path before, or what ioi-exec was given for it (`init`, `--vm`). Reading needs no VM.
 
-        read_only: works beside a live engine; blocks can be executed, but not committed (outside a sandbox).
+        read_only: works beside a live engine; blocks can be executed, each on one committed state, but not committed (outside a
+        sandbox).
         limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy,
         cross_check: as for `create`.
         accept_interpreter: execute though another Python, or other versions of what the VM depends on, executed so far; from then on

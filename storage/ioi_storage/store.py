@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import lmdb
@@ -15,6 +16,7 @@ from .disk.environment import translated
 from .disk.handle import Handle
 from .disk.making import StrPath
 from .disk.rows import Creation, VersionRow, encode_creation
+from .errors import StaleStage
 from .history import prune, rollback
 from .latest.keeper import Keeper
 from .latest.snapshot import RowReader, Snapshot
@@ -144,7 +146,8 @@ class Store(State):
         return self._view.read(lambda snapshot: snapshot.needed_mark(marks.OLDEST))
 
     def pinned(self) -> AbstractContextManager[None]:
-        return self._view.pinned()
+        self._check()
+        return self._view.pinned() if self.read_only else nullcontext()
 
     def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         found = self._view.point
@@ -207,7 +210,12 @@ class Store(State):
             oldest = None if self.keep is None else prune.next_oldest(self.oldest, row.version, self.keep)
             # A snapshot kept open would keep its pages from being used again.
             self._view.drop()
-            commit.write(self._handle.env, self._handle.tables, staged, row, oldest)
+            try:
+                check = partial(self._check_unmoved, staged.parent)
+                commit.write(self._handle.env, self._handle.tables, staged, row, oldest, check)
+            except StaleStage:
+                self.close()  # what is remembered here is of another state
+                raise
         self._view.committed(row, staged.changes)
         self._keeper.committed(row.version, len(staged.stale), oldest)
         return row.version
@@ -220,6 +228,16 @@ class Store(State):
         with self._handle.writing("describing"), self._handle.begin() as txn:
             txn.put(key, row, db=self._handle.tables["creation"])
         self.meta = meta
+
+    def _check_unmoved(self, parent: Stand, txn: lmdb.Transaction[bytes]) -> None:
+        inside = Snapshot(self._handle.env, self._handle.tables, txn)
+        now = inside.stand(self._handle.file)
+        inside.close()
+        if now != parent:
+            raise StaleStage(
+                f"the state at {self.path} was written to by somebody else, although it is open for writing here, and is not what this "
+                f"batch was staged on, {parent.moved_to(now)}: was its file LOCK removed? Open it anew"
+            )
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
         """Keep the newest `keep` versions and delete what only older ones needed, now; returns how many rows went.

@@ -16,6 +16,8 @@ the data, then writes and syncs the meta page. When `write` returns, the version
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import lmdb
 
 from ..trees.seam import Rows
@@ -48,9 +50,18 @@ def version_row(
     )
 
 
-def write(env: lmdb.Environment, tables: Tables, staged: Staged, row: VersionRow, oldest: int | None) -> None:
-    """oldest: None leaves it. Raises what LMDB raises; then nothing is written."""
+def write(
+    env: lmdb.Environment,
+    tables: Tables,
+    staged: Staged,
+    row: VersionRow,
+    oldest: int | None,
+    check: Callable[[lmdb.Transaction[bytes]], None],
+) -> None:
+    """oldest: None leaves it. check: looks whether the state still is what the batch was staged on, where nobody can change it any
+    more. Raises what that and LMDB raise; then nothing is written."""
     with env.begin(write=True) as txn:
+        check(txn)
         append(txn, tables, "nodes", staged.nodes)
         append(txn, tables, "values", staged.values)
         append(txn, tables, "stale", staged.stale)

@@ -37,8 +37,8 @@ class View:
 
     @property
     def _is_pinned(self) -> bool:
-        """Whether what is seen stays as it is. A writer need not pin: it changes by its own doing alone."""
-        return self.handle.read_only and self._pins > 0
+        """Whether what is seen stays as it is. A writer does not pin: it changes by its own doing alone."""
+        return self._pins > 0
 
     # ---- which snapshot ----
 
@@ -68,15 +68,15 @@ class View:
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
-        self.handle.check()
-        if self.handle.read_only and not self._pins:
+        assert self.handle.read_only, "a writer does not pin"
+        if not self._pins:
             self.drop()
         self._pins += 1
         try:
             yield
         finally:
             self._pins -= 1
-            if self.handle.read_only and not self._pins and self.handle.is_open:
+            if not self._pins and self.handle.is_open:
                 self.drop()
 
     @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable
 
@@ -13,6 +15,7 @@ from ioi_storage import (
     StaleStage,
     StateCorrupt,
     StateMissing,
+    StorageClosed,
     StorageIOError,
     Store,
     check,
@@ -133,3 +136,25 @@ def test_a_disk_that_cannot_be_looked_at_fails_the_commit(path: Path, monkeypatc
         monkeypatch.setattr(os, "stat", stat)
         with pytest.raises(StorageIOError, match="looking for the state"):
             store.commit(staged, **FIELDS)
+
+
+def test_whoever_got_past_the_lock_is_noticed_before_anything_is_written(path: Path) -> None:
+    """One writer is what all that is remembered in memory rests on."""
+    writer = (
+        "import sys\nfrom ioi_storage import Store\nwith Store.open(sys.argv[1]) as store:\n"
+        f"    for _ in range(2):\n        store.commit(store.stage([(b'a', b'theirs')]), **{FIELDS})\n    store.rollback(1)\n"
+    )
+    with Store.open(path) as store:
+        store.commit(store.stage([(b"a", b"theirs")]), **FIELDS)
+        store.rollback(0)  # and so to the same number, with the same root, once more
+        assert store.stand.rollbacks == 1
+        staged = store.stage([(b"a", b"ours")])
+        (path / "LOCK").unlink()
+        subprocess.run([sys.executable, "-c", writer, path], check=True)
+        with pytest.raises(StaleStage, match="somebody else"):
+            store.commit(staged, **FIELDS)
+        with pytest.raises(StorageClosed):
+            store.get(b"a")
+    with Store.open(path) as store:
+        assert (store.version, store.get(b"a"), store.stand.rollbacks) == (1, b"theirs", 2)
+    assert check(path, deep=True).findings == []

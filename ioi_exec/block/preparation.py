@@ -61,10 +61,8 @@ def checked_genesis(genesis: Genesis | None, limits: Limits) -> list[tuple[bytes
     if genesis is None:
         return []
     try:
-        items = sorted(genesis.items() if isinstance(genesis, Mapping) else genesis)
-        for key, value in items:
-            if not isinstance(key, bytes) or not isinstance(value, bytes):
-                raise TypeError
+        pairs = genesis.items() if isinstance(genesis, Mapping) else genesis
+        items = sorted((exact_bytes(key), exact_bytes(value)) for key, value in pairs)
     except (TypeError, ValueError) as error:
         raise InputTypeError("the genesis must be a mapping, or pairs, of bytes keys and bytes values") from error
     before = None

@@ -6,7 +6,7 @@ static int place_of(const Signature *s, PyObject *name) {
     return -1;
 }
 
-int take_arguments(const Signature *s, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out) {
+int place_arguments(const Signature *s, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out) {
     if (count > s->positional) {
         PyErr_Format(PyExc_TypeError, "%s takes at most %d argument%s without a name, not %zd", s->function, s->positional,
                      s->positional == 1 ? "" : "s", count);
@@ -44,8 +44,7 @@ void wrong_type(const char *what, PyObject *object, const char *wanted) {
     PyErr_Format(PyExc_TypeError, "%s is %s, not %s", what, dot ? dot + 1 : type->tp_name, wanted);
 }
 
-PyObject *exact_bytes(PyObject *object, const char *what) {
-    if (PyBytes_CheckExact(object)) return Py_NewRef(object);
+PyObject *copied_bytes(PyObject *object, const char *what) {
     if (PyBytes_Check(object)) return PyBytes_FromStringAndSize(PyBytes_AS_STRING(object), PyBytes_GET_SIZE(object));
     wrong_type(what, object, "bytes");
     return NULL;

@@ -12,12 +12,24 @@ typedef struct {
     const char *name[5];
 } Signature;
 
+int place_arguments(const Signature *signature, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out);
+
 /* Put the arguments of a call into `out` (borrowed; NULL where none was given). -1 with a TypeError set. */
-int take_arguments(const Signature *signature, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out);
+static inline int take_arguments(const Signature *signature, PyObject *const *args, Py_ssize_t count, PyObject *names,
+                                 PyObject **out) {
+    if (names || count != signature->count || count != signature->positional)
+        return place_arguments(signature, args, count, names, out);
+    for (Py_ssize_t i = 0; i < count; i++) out[i] = args[i]; /* all by position: the usual call */
+    return 0;
+}
+
+PyObject *copied_bytes(PyObject *object, const char *what);
 
 /* The object itself if it is bytes, of a subclass the bytes it truly holds, whatever its own methods say; a new reference.
  * Anything else: NULL, and a TypeError "`what` is TYPE, not bytes". */
-PyObject *exact_bytes(PyObject *object, const char *what);
+static inline PyObject *exact_bytes(PyObject *object, const char *what) {
+    return PyBytes_CheckExact(object) ? Py_NewRef(object) : copied_bytes(object, what);
+}
 
 /* TypeError: "`what` is TYPE, not `wanted`". */
 void wrong_type(const char *what, PyObject *object, const char *wanted);

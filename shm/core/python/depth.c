@@ -21,6 +21,19 @@ static depth now(PyThreadState *thread) {
     return at;
 }
 
+/* Whether the engine has the depth it needs: nearly always. */
+static bool enough(PyThreadState *thread) {
+#if PY_VERSION_HEX >= 0x030b0000
+    int python = *python_left(thread);
+#else
+    int python = Py_GetRecursionLimit() - thread->recursion_depth;
+#endif
+#if C_APART
+    if (thread->c_recursion_remaining < ENGINE_DEPTH) return false;
+#endif
+    return python >= ENGINE_DEPTH;
+}
+
 static void set(PyThreadState *thread, const depth *to) {
     if (Py_GetRecursionLimit() != to->limit) Py_SetRecursionLimit(to->limit);
 #if C_APART
@@ -42,15 +55,19 @@ int depth_enter_vm(depth *before, int limit) {
         return -1;
     }
 #endif
-    set(thread, &(depth){limit, limit, VM_C_DEPTH});
+    set(thread, &(depth){.limit = limit, .python = limit, .c = VM_C_DEPTH});
     return 0;
 }
 
 void depth_enter_engine(depth *before) {
     PyThreadState *thread = PyThreadState_Get();
+    if ((before->enough = enough(thread))) return;
     *before = now(thread);
     int python = before->python < ENGINE_DEPTH ? ENGINE_DEPTH : before->python;
-    set(thread, &(depth){before->limit, python, before->c < ENGINE_DEPTH ? ENGINE_DEPTH : before->c});
+    int c = before->c < ENGINE_DEPTH ? ENGINE_DEPTH : before->c;
+    set(thread, &(depth){.limit = before->limit, .python = python, .c = c});
 }
 
-void depth_leave(const depth *before) { set(PyThreadState_Get(), before); }
+void depth_leave(const depth *before) {
+    if (!before->enough) set(PyThreadState_Get(), before);
+}

@@ -11,6 +11,7 @@ enum { VM_C_DEPTH = 1000, ENGINE_DEPTH = 500 };
 
 typedef struct {
     int limit, python, c; /* the thread's, before */
+    bool enough;          /* it stayed as it was */
 } depth;
 
 /* The depth of a VM's call. -1 with RecursionError set if its caller has not left that much. Any other ends with

@@ -62,7 +62,7 @@ PyObject *state_begin(BackObject *back) {
     StateObject *state = (StateObject *)state_type->tp_alloc(state_type, 0);
     if (!state) return NULL;
     state->back = (BackObject *)Py_NewRef((PyObject *)back);
-    state->thread = PyThread_get_thread_ident();
+    state->thread = PyThreadState_Get();
     back->now = state;
     back->cut = false;
     Py_CLEAR(back->broken);
@@ -88,7 +88,7 @@ bool state_refuses(StateObject *state) {
     if (!state->back)
         PyErr_SetString(PyExc_RuntimeError,
                         "the state was used after its transaction ended: a VM keeps nothing between transactions");
-    else if (state->thread != PyThread_get_thread_ident())
+    else if (state->thread != PyThreadState_Get())
         PyErr_SetString(PyExc_RuntimeError, "the state was used in another thread than the one that executes the transaction");
     else if (state->back->cut) PyErr_SetNone(state->back->leave);
     else return false;

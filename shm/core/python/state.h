@@ -82,10 +82,10 @@ int base_next(PyObject *iterator, PyObject **key, PyObject **value);
 
 struct StateObject {
     PyObject_HEAD
-    BackObject *back;     /* NULL: ended */
-    unsigned long thread; /* which began it */
-    uint32_t depth;       /* checkpoints open */
-    ScanObject *scans;    /* borrowed: those that have not ended */
+    BackObject *back;      /* NULL: ended */
+    PyThreadState *thread; /* which began it */
+    uint32_t depth;        /* checkpoints open */
+    ScanObject *scans;     /* borrowed: those that have not ended */
 };
 
 struct ScanObject {

@@ -43,7 +43,7 @@ def make(path: StrPath | None, write: WriteFirst) -> Handle:
             held = place.hold(beside)
             until_made.callback(os.close, held)
         until_made.pop_all()
-    return _opened(final, held, [lock_fd], read_only=False)
+    return _opened(path, final, held, [lock_fd], read_only=False)
 
 
 def _make_in_memory(write: WriteFirst) -> Handle:
@@ -74,17 +74,18 @@ def open_made(path: StrPath, read_only: bool) -> Handle:
     except BaseException:
         os.close(held)
         raise
-    return _opened(final, held, locks, read_only)
+    return _opened(path, final, held, locks, read_only)
 
 
-def _opened(path: str, held: int, locks: list[int], read_only: bool) -> Handle:
+def _opened(given: StrPath, path: str, held: int, locks: list[int], read_only: bool) -> Handle:
     """held: of the directory. From here on its path is for messages: another directory may have its name by now."""
     here = by_descriptor(held)
     try:
         refuse_if_truncated(data_file(here), shown=data_file(path))
         env, map_size = open_environment(here, read_only=read_only, shown=path)
         with translated(f"opening the state at {path}"):
-            where = Place(path, held, place.file_in(here), map_size)
+            named = os.path.join(os.getcwd(), given) if not os.path.isabs(given) else os.fspath(given)
+            where = Place(path, held, place.file_in(here), map_size, named)
     except BaseException:
         for fd in (held, *locks):
             os.close(fd)

@@ -29,12 +29,14 @@ File = tuple[int, int]
 
 
 class Place(NamedTuple):
-    """path: absolute, for messages; None in memory. fd: of the directory, or of the memory; None: found by path."""
+    """path: absolute, for messages; None in memory. fd: of the directory, or of the memory; None: found by path. named: what its
+    owner calls it, absolute, but with all links in it, which may lead elsewhere one day."""
 
     path: Optional[str]
     fd: Optional[int]
     file: File
     map_size: int
+    named: Optional[str] = None
 
     def to_json(self) -> dict[str, Any]:
         return {"path": self.path, "fd": self.fd, "file": list(self.file), "map_size": self.map_size}
@@ -51,37 +53,37 @@ class Place(NamedTuple):
             return open_memory(self.fd, read_only=read_only, map_size=self.map_size)[0]
         where = self.path if self.fd is None else by_descriptor(self.fd)
         with translated(f"opening the state at {self.path}"):
-            self._check(where)  # before LMDB would make a file that is missing
+            self._check(where, self.path)  # before LMDB would make a file that is missing
             env, _ = open_environment(where, read_only=read_only, map_size=self.map_size, metasync=metasync, shown=self.path)
             try:
-                self._check(where)
+                self._check(where, self.path)
             except BaseException:
                 env.close()
                 raise
             return env
 
     def check_named(self) -> None:
-        """StateMissing or StaleStage if the path no longer names what is open, as far as this process may see that."""
+        """StateMissing or StaleStage if its name no longer leads to what is open, as far as this process may see that."""
         try:
             if self.path is not None:
-                self._check(self.path)
+                named = self.named or self.path
+                self._check(named, named)
         except PermissionError:
             pass  # given up since, or another user's directory above it
         except OSError as error:
             raise translate(error, f"looking for the state at {self.path}") from error
 
-    def _check(self, where: str) -> None:
-        assert self.path is not None
+    def _check(self, where: str, shown: str) -> None:
         try:
             there = file_in(where)
         except (FileNotFoundError, NotADirectoryError):
             raise StateMissing(
-                f"the state that was opened at {self.path} (device and inode {_shown(self.file)}) is no longer there: it was "
+                f"the state that was opened at {shown} (device and inode {_shown(self.file)}) is no longer there: it was "
                 "moved away or deleted. Close it, and open the state where it is now"
             ) from None
         if there != self.file:
             raise StaleStage(
-                f"the state at {self.path} was replaced by another: opened was device and inode {_shown(self.file)}, there now is "
+                f"the state at {shown} was replaced by another: opened was device and inode {_shown(self.file)}, there now is "
                 f"{_shown(there)}. Close it and open what is there"
             )
 

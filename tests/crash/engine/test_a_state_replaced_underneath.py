@@ -88,6 +88,20 @@ def test_a_state_that_was_moved_away_takes_no_commit(machine: ExecutionMachine, 
         machine.commit(result)
 
 
+def test_a_link_that_leads_elsewhere_by_now_takes_no_commit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    monkeypatch.chdir(folder.parent)
+    with ExecutionMachine.open("link", **VM) as machine:
+        monkeypatch.chdir("/")
+        assert machine.commit(machine.execute([b"=new"])) == 1
+        link.unlink()
+        link.symlink_to(folder.with_name("other"))
+        with pytest.raises(StaleResult, match=f"{link} was replaced by another"):
+            machine.commit(machine.execute([b"=newer"]))
+    assert root_of(folder)[0] == 1 and root_of(folder.with_name("other"))[0] == 0
+
+
 def test_a_state_that_was_deleted_takes_no_commit(machine: ExecutionMachine, folder: Path) -> None:
     machine.execute(READ)
     shutil.rmtree(folder)

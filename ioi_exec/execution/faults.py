@@ -14,8 +14,9 @@ from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
 from ioi_exec.vm.revert import Revert, valid_code
 
-# These depend on the machine (free memory, stack depth, installation), so they must not decide a result; nor must an OSError
-# of the system (disk, network): see `_is_own`.
+# These depend on the machine (free memory, installation), so they must not decide a result; nor must an OSError of the system (disk,
+# network): see `_is_own`. Nor RecursionError, though every call starts at one depth under one limit: how deep it gets depends on how
+# warm the interpreter's inline caches are (shown in tests/unit/engine/execution/test_settings.py).
 MACHINE_FAULTS = (MemoryError, RecursionError, ImportError)
 
 ALONE_PATIENCE = 20

@@ -14,7 +14,7 @@ import pytest
 
 from ioi_exec import ExecutionMachine, Receipt, StateView, TxContext
 from ioi_exec.execution.executors import SharedPools
-from ioi_exec.execution.settings import INT_DIGITS, RECURSION_LIMIT
+from ioi_exec.execution.settings import INT_DIGITS, RECURSION_LIMIT, apart
 from ioi_exec.pytest_plugin import Machines
 
 CALLERS: ContextVar[str] = ContextVar("CALLERS", default="none")
@@ -135,6 +135,45 @@ def test_however_deep_the_caller_is(pools_of_this_file: SharedPools) -> None:
         with ExecutionMachine.create(None, Seen, workers=workers, pin=False, executors=pools_of_this_file.executors()) as machine:
             found |= {deep(0, machine), deep(500, machine)}
     assert len(found) == 1
+
+
+ITERABLE = """
+class Iterable:
+    def __iter__(self):
+        return iter([1])
+
+def deep(n):
+    return list(Iterable()) if n == 0 else deep(n - 1)
+"""
+
+
+def deepest(made: Callable[[], Callable[[int], object]]) -> int:
+    """The largest argument at which what is made does not raise RecursionError under the stated limit."""
+
+    def goes(n: int) -> bool:
+        try:
+            apart(made(), n)
+            return True
+        except RecursionError:
+            return False
+
+    return max(n for n in range(RECURSION_LIMIT - 20, RECURSION_LIMIT) if goes(n))
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="whose depth changes, if any is known, differs between minor versions")
+def test_a_recursion_error_must_not_decide_a_receipt() -> None:
+    """The same code at the same depth under the same limit fails when it is new and succeeds when it has run for a while."""
+
+    def made() -> Callable[[int], object]:
+        namespace: dict[str, Any] = {}
+        exec(ITERABLE, namespace)
+        deep: Callable[[int], object] = namespace["deep"]
+        return deep
+
+    warm = made()
+    for _ in range(100):
+        warm(3)
+    assert deepest(made) < deepest(lambda: warm)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ CONSENSUS_LIMITS = ("key_bytes", "value_bytes", "tx_keys", "tx_write_bytes", "ou
 class Limits:
     """Upper limits, all inclusive. The first six can decide a receipt, so every node of a chain must use the same; a state keeps
     those it was created with, and is opened with others only where these are not set. The others only decide whether this engine
-    takes a block at all.
+    takes a block at all. (dataclasses.replace sets them all.)
 
     Raises InputTypeError or InputError for values that make no sense.
     """

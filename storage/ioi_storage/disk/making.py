@@ -55,8 +55,7 @@ def _make_in_memory(write: WriteFirst) -> Handle:
         except BaseException:
             os.close(fd)
             raise
-    status = os.fstat(fd)
-    where = Place(None, fd, (status.st_dev, status.st_ino), map_size)
+    where = Place(None, fd, place.file_of(os.fstat(fd)), map_size)
     return Handle(where, env, read_only=False, fds=[fd])
 
 

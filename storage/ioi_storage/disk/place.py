@@ -50,6 +50,8 @@ class Place(NamedTuple):
         """The environment of what is open there. StateMissing, StaleStage if it is there no more."""
         if self.path is None:
             assert self.fd is not None, "memory has no path"
+            if file_of(os.fstat(self.fd)) != self.file:
+                raise StaleStage("the descriptor is not the one of the state in memory that was to be opened: hand over inherit_fds()")
             return open_memory(self.fd, read_only=read_only, map_size=self.map_size)[0]
         where = self.path if self.fd is None else by_descriptor(self.fd)
         with translated(f"opening the state at {self.path}"):
@@ -98,7 +100,10 @@ def by_descriptor(fd: int) -> str:
 
 def file_in(directory: str) -> File:
     """Of the state in `directory`. Raises OSError."""
-    status = os.stat(data_file(directory))
+    return file_of(os.stat(data_file(directory)))
+
+
+def file_of(status: os.stat_result) -> File:
     return status.st_dev, status.st_ino
 
 

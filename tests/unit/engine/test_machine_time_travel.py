@@ -174,3 +174,18 @@ def test_what_ics23_cannot_prove(make: Make) -> None:
         machine.prove_ics23(b"b")
     with pytest.raises(InputError, match="the state has none"):
         make(Put, {}).prove_ics23(b"b")
+
+
+def test_a_past_state_is_never_another_of_its_number(machine: ExecutionMachine) -> None:
+    past, kept, begun = machine.at(4), machine.at(3), machine.scan(version=5)
+    machine.rollback(3)
+    with pytest.raises(VersionMissing, match="no version 4"):
+        past.get(b"a")
+    commit(machine, b"a=other")
+    commit(machine, b"a=other")
+    for look in (past.get, past.prove, past.prove_ics23):
+        with pytest.raises(VersionMissing, match="version 4 is another one by now"):
+            look(b"a")
+    with pytest.raises(StaleResult, match="rolled back"):
+        next(begun)
+    assert (kept.get(b"a"), machine.at(4).get(b"a")) == (b"3", b"other")

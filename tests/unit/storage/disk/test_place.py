@@ -158,3 +158,14 @@ def test_whoever_got_past_the_lock_is_noticed_before_anything_is_written(path: P
     with Store.open(path) as store:
         assert (store.version, store.get(b"a"), store.stand.rollbacks) == (1, b"theirs", 2)
     assert check(path, deep=True).findings == []
+
+
+def test_states_in_memory_are_told_apart() -> None:
+    genesis = [(b"a", b"same")]
+    with Store.create(None, meta={}, genesis=genesis) as one, Store.create(None, meta={}, genesis=genesis) as two:
+        assert one.root == two.root and one.stand != two.stand
+        assert "replaced by another" in one.stand.moved_to(two.stand)
+        mixed = one._handle.place._replace(fd=two._handle.place.fd)
+        with pytest.raises(StaleStage, match="descriptor"):
+            mixed.open(read_only=True)
+        assert one.stand == one.stand.unpacked(one.stand.packed()) and len(one.stand.packed()) == 64

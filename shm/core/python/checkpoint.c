@@ -28,7 +28,7 @@ static PyObject *checkpoint_enter(CheckpointObject *self, PyObject *const *args,
     if (state->depth >= back->limits.checkpoint_depth)
         return PyErr_Format(back->over, "at most %u checkpoints inside each other (Limits.checkpoint_depth)",
                             back->limits.checkpoint_depth);
-    if (BEHIND(back->end->mark(back, &self->mark)) < 0) {
+    if (BEHIND(back, back->end->mark(back, &self->mark)) < 0) {
         back_broke(back);
         return NULL;
     }
@@ -52,7 +52,7 @@ static PyObject *checkpoint_exit(CheckpointObject *self, PyObject *const *args, 
     }
     self->open = false;
     state->depth--;
-    BEHIND((state->back->end->close(state->back, self->mark, given[0] != Py_None), 0));
+    BEHIND(state->back, (state->back->end->close(state->back, self->mark, given[0] != Py_None), 0));
     Py_RETURN_NONE;
 }
 

@@ -15,7 +15,7 @@ PyObject *scan_new(StateObject *state, PyObject *low, PyObject *high, bool rever
         int order = memcmp(PyBytes_AS_STRING(low), PyBytes_AS_STRING(high), a < b ? a : b);
         if (order > 0 || (order == 0 && a >= b)) return (PyObject *)scan; /* at its end already */
     }
-    scan->scan = BEHIND(back->end->scan(back, low, high, reverse));
+    scan->scan = BEHIND(back, back->end->scan(back, low, high, reverse));
     if (!scan->scan) {
         Py_DECREF((PyObject *)scan);
         back_broke(back);
@@ -36,22 +36,20 @@ void scan_end(ScanObject *scan) {
     }
     BackScan *ended = scan->scan;
     scan->scan = NULL;
-    if (ended) BEHIND((scan->free(ended), 0)); /* last: it may close an iterator, which runs anything */
+    if (!ended) return;
+    depth of_vm; /* it closes an iterator of the base */
+    depth_enter_engine(&of_vm);
+    scan->free(ended);
+    depth_leave(&of_vm);
 }
 
 static PyObject *scan_next(ScanObject *scan) {
     StateObject *state = scan->state;
     if (state_refuses(state)) return NULL;
     if (!scan->scan || (scan->limited && scan->left == 0)) return NULL; /* StopIteration */
-    if (scan->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "a scan was advanced while it is being advanced");
-        return NULL;
-    }
     PyObject *key = NULL, *value = NULL;
     BackObject *back = state->back;
-    scan->busy = true;
-    int found = BEHIND(back->end->next(back, scan->scan, &key, &value));
-    scan->busy = false;
+    int found = BEHIND(back, back->end->next(back, scan->scan, &key, &value));
     PyObject *pair = found > 0 ? PyTuple_Pack(2, key, value) : NULL;
     Py_XDECREF(key);
     Py_XDECREF(value);
@@ -65,10 +63,6 @@ static PyObject *scan_close(ScanObject *scan, PyObject *const *args, Py_ssize_t 
     static const Signature close = {"close", 0, 0, 0, {NULL}};
     if (take_arguments(&close, args, count, names, NULL) < 0) return NULL;
     if (scan->state->back && state_refuses(scan->state)) return NULL;
-    if (scan->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "a scan was closed while it is being advanced");
-        return NULL;
-    }
     scan_end(scan);
     Py_RETURN_NONE;
 }

@@ -90,6 +90,7 @@ bool state_refuses(StateObject *state) {
                         "the state was used after its transaction ended: a VM keeps nothing between transactions");
     else if (state->thread != PyThreadState_Get())
         PyErr_SetString(PyExc_RuntimeError, "the state was used in another thread than the one that executes the transaction");
+    else if (state->back->busy) PyErr_SetString(PyExc_RuntimeError, "the state was used in the middle of another use of it");
     else if (state->back->cut) PyErr_SetNone(state->back->leave);
     else return false;
     return true;
@@ -139,7 +140,7 @@ static PyObject *state_get(StateObject *state, PyObject *const *args, Py_ssize_t
     PyObject *key, *value = NULL;
     if (take_arguments(&get, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     if (!state_refuses(state)) {
-        int found = may_exist(state, key) ? BEHIND(state->back->end->get(state->back, key, &value)) : 0;
+        int found = may_exist(state, key) ? BEHIND(state->back, state->back->end->get(state->back, key, &value)) : 0;
         if (found < 0) back_broke(state->back);
         if (found == 0) value = Py_NewRef(Py_None);
     }
@@ -152,7 +153,7 @@ static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssiz
     PyObject *key, *answer = NULL;
     if (take_arguments(&exists, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     if (!state_refuses(state)) {
-        int found = may_exist(state, key) ? BEHIND(state->back->end->exists(state->back, key)) : 0;
+        int found = may_exist(state, key) ? BEHIND(state->back, state->back->end->exists(state->back, key)) : 0;
         if (found < 0) back_broke(state->back);
         else answer = Py_NewRef(found ? Py_True : Py_False);
     }
@@ -175,7 +176,7 @@ static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
         return PyErr_Format(back->over, "a key of %zu bytes: at most %u (Limits.key_bytes)", key_len, most->key_bytes);
     if (len > most->value_bytes)
         return PyErr_Format(back->over, "a value of %zu bytes: at most %u (Limits.value_bytes)", len, most->value_bytes);
-    switch (BEHIND(back->end->write(back, key, value))) {
+    switch (BEHIND(back, back->end->write(back, key, value))) {
     case WRITE_DONE: Py_RETURN_NONE;
     case WRITE_KEYS: return PyErr_Format(back->over, "a transaction writes at most %u keys (Limits.tx_keys)", most->tx_keys);
     case WRITE_BYTES:

@@ -55,6 +55,7 @@ struct BackObject {
     StateObject *now; /* borrowed: the one that has not ended, or NULL */
     PyObject *broken; /* what an operation of the back end raised, or NULL: then the outcome is worth nothing */
     bool cut;         /* the execution cannot go on: every operation raises `leave` */
+    bool busy;        /* in an operation of the back end */
 };
 
 int back_init(BackObject *back, const BackEnd *end, PyObject *limits, PyObject *fetch, PyObject *range, PyObject *over,
@@ -94,19 +95,21 @@ struct ScanObject {
     BackScan *scan;           /* NULL: at its end */
     ScanObject *next, **link; /* among its state's scans; link NULL: not there */
     void (*free)(BackScan *);
-    bool limited, busy;
+    bool limited;
     unsigned long long left; /* pairs it may still give, if limited */
 };
 
-/* An operation of a back end: it has the engine's depth, however deep the VM is, so that none of them ends in a
- * RecursionError where another would not. */
-#define BEHIND(operation)                                                                                                        \
+/* An operation of a back end. It has the engine's depth, however deep the VM is, so that none of them ends in a
+ * RecursionError where another would not. While it lasts the state is busy: what it calls may run a finalizer of the VM. */
+#define BEHIND(back, operation)                                                                                                  \
     ({                                                                                                                           \
         depth of_vm;                                                                                                             \
         depth_enter_engine(&of_vm);                                                                                              \
-        __auto_type done = operation;                                                                                            \
+        (back)->busy = true;                                                                                                     \
+        __auto_type outcome = (operation);                                                                                       \
+        (back)->busy = false;                                                                                                    \
         depth_leave(&of_vm);                                                                                                     \
-        done;                                                                                                                    \
+        outcome;                                                                                                                 \
     })
 
 /* Sets the exception if nothing may be done with this state (any more). */

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 import site
 import sys
@@ -118,8 +119,8 @@ class _Walk:
         elif isinstance(value, type):
             if is_own(value.__module__):
                 self._class(value, not is_imported(value))
-        elif isinstance(value, ModuleType):
-            pass  # what a function uses of it is visited there
+        elif isinstance(value, ModuleType) or any(value is other for other in _of_the_process()):
+            pass  # what a function uses of a module is visited there
         elif callable(getattr(value, "__wrapped__", None)):
             self.visit(name, value.__wrapped__, travels)
         elif isinstance(value, functools.partial):
@@ -176,6 +177,11 @@ class _Walk:
     def _global(self, module: str, name: str, value: Any, travels: bool) -> None:
         if not name.startswith("@"):  # pytest's own, in modules it rewrote
             self.visit(f"{module}.{name}", value, travels and not (isinstance(value, FunctionType) and is_imported(value)))
+
+
+def _of_the_process() -> tuple[object, ...]:
+    """What is different in every process, and no VM's."""
+    return sys.argv, sys.path, sys.modules, sys.meta_path, sys.path_hooks, sys.orig_argv, os.environ, os.environb
 
 
 def is_imported(thing: Any) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from ioi_exec import ExecutionMachine, StateView, TxContext, VMError
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.vm.carrying import carry
+from ioi_exec.vm.code import code_of
 from ioi_exec.vm.loading import load_vm
 
 Rules = Callable[..., ModuleType]
@@ -191,6 +192,42 @@ def test_a_vm_that_cannot_be_forked_is_loaded_by_each_worker(
         assert outputs(machine) == {b"1"}
     if hasattr(module, "KEPT"):
         os.close(module.KEPT)
+
+
+def test_nothing_that_a_module_can_hold_differs_by_itself(pools: SharedPools) -> None:
+    import all_kinds
+
+    assert len(code_of(all_kinds.V)) > 80
+    with ExecutionMachine.create(None, all_kinds.V, **options(pools)) as machine:
+        assert outputs(machine) == outputs(machine, sequential=True) == {b"13xOld(x=1, y=2)1" + b"1AB"}
+
+
+OPTIMIZED = """
+import sys
+from ioi_exec import ExecutionMachine, VMError
+
+def local():
+    class V:
+        def execute(self, tx, state, ctx):
+            assert tx != b"x"
+    return V
+
+class Main(local()): pass
+
+for vm in (Main, local()):
+    try:
+        with ExecutionMachine.create(None, vm, workers=1, pin=False) as machine:
+            print(machine.execute([b"x"]).failed)
+    except VMError as error:
+        print("refused:", "run it without -O" in str(error))
+"""
+
+
+@pytest.mark.parametrize(("flags", "expected"), [([], "1\n1\n"), (["-O"], "refused: True\nrefused: True\n")])
+def test_code_whose_asserts_are_gone_is_not_carried(tmp_path: Path, flags: list[str], expected: str) -> None:
+    (tmp_path / "script.py").write_text(OPTIMIZED)
+    done = subprocess.run([sys.executable, *flags, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr
 
 
 def test_memory_is_shared_and_no_worker_has_the_threads_of_another(pools: SharedPools) -> None:

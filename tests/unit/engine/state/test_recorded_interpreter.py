@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +103,28 @@ def test_a_vm_in_c_does_not_depend_on_it(tmp_path: Path, monkeypatch: pytest.Mon
     with ExecutionMachine.open(tmp_path / "state", workers=0) as machine:
         assert machine.info.interpreter is None
         assert machine.execute([encode_transfer(ada, bob, 1, nonce=0)]).failed == 0
+
+
+def test_the_command(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("class V:\n    def execute(self, tx, state, ctx): state.put(tx, tx)\n")
+    (tmp_path / "genesis.json").write_text('{"state": {}}')
+    (tmp_path / "block.jsonl").write_text('{"tx": "00"}\n')
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "notes")}
+
+    def ran(*words: str) -> tuple[int, dict[str, Any]]:
+        command = [sys.executable, "-m", "ioi_exec", *words, "--json"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        return done.returncode, json.loads((done.stdout or done.stderr).splitlines()[-1])
+
+    assert ran("init", "state", "--vm", "own:V", "--genesis", "genesis.json")[0] == 0
+    with ioi_storage.Store.open(tmp_path / "state") as store:
+        store.set_meta({**store.meta, "interpreter": {**store.meta["interpreter"], "python": "CPython 3.99"}})
+    assert ran("info", "state")[1]["interpreter"] == "CPython 3.99"
+    status, said = ran("run", "state", "block.jsonl")
+    assert (status, said["kind"]) == (2, "VMMismatch") and "executed under CPython 3.99, and this is" in said["error"]
+    assert ran("run", "state", "block.jsonl", "--accept-interpreter")[0] == 0
+    assert ran("run", "state", "block.jsonl")[0] == 0
+    assert ran("info", "state")[1]["interpreter"] == PYTHON
 
 
 def test_dependencies_that_are_none() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Stats:
     """How a block was executed. Of interest to people only: no result depends on it.
 
-    mode: "sequential": one by one, in the calling process or, after deaths, in a clean one; "solo": most of it by one worker alone,
+    mode: "sequential": one by one, in the calling process, in a worker of its own (`sequential=True`) or, after deaths, in a clean one; "solo": most of it by one worker alone,
     since it was small or conflicts made that faster; "parallel".
     policy: the name of the policy, which does not bear on mode "sequential".
     workers: worker processes that took part, 0 if it ran in the calling one.
@@ -30,7 +30,8 @@ class Stats:
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
     stage_threads: threads that computed the state root.
     retries: times the whole block was run again (a worker died, shared memory ran out).
-    seconds: wall time by phase; "record": taking the record out, after "execute".
+    seconds: wall time by phase; "record": taking the record out, after "execute"; "worker": one by one in a worker, what it took to start
+    it and to take the block there and back.
     busy_seconds: per worker, the time it spent executing and validating.
     """
 

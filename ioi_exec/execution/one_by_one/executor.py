@@ -86,7 +86,7 @@ class SequentialWorkerExecutor:
                     return outcome
                 assert self._process is not None
                 culprit = self._process.at() if not self._lost() else None
-                hangs = culprit is not None and not self._process.ended() and not self._process.stopped()
+                hangs = culprit is not None and self._process.hangs and not self._process.stopped()
             self._end()
             base.forget_dead_readers()
             if hangs:
@@ -171,6 +171,7 @@ class _Process:
 
     def __init__(self, template: Template) -> None:
         self._pid_here = os.getpid()
+        self.hangs = False  # it was given up, rather than found dead
         ours, theirs = socket.socketpair()
         beat_fd = os.memfd_create("ioi-beat", os.MFD_CLOEXEC)
         try:
@@ -217,14 +218,18 @@ class _Process:
     def next(self, caller: _Caller, patience: float) -> Any:
         """What it says next; None if it ended or has been at one transaction for so many seconds."""
         seen, since = self._beat[0], monotonic()
-        while not self._waiting.poll(PROGRESS_NS // 1_000_000):
+        while True:
             caller.progress.at(max(0, int(self._beat[0]) - 1))
+            if self._waiting.poll(PROGRESS_NS // 1_000_000):
+                break
             if self._beat[0] != seen:
                 seen, since = self._beat[0], monotonic()
-            elif self._process.ended() or monotonic() - since > max(patience, CHANNEL_SECONDS if not seen else 0.0):
-                break
-        if not self._waiting.poll(0):
-            return None
+            elif self._process.ended():  # and something that it started keeps its end of the channel open
+                if not self._waiting.poll(0):
+                    return None
+            elif monotonic() - since > max(patience, CHANNEL_SECONDS if not seen else 0.0):
+                self.hangs = True
+                return None
         try:
             return receive(self.channel)[0]
         except (EOFError, OSError):

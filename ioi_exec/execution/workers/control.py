@@ -103,7 +103,9 @@ def send(channel: socket.socket, message: object, fds: list[int] | None = None) 
 
 def receive(channel: socket.socket) -> tuple[Any, list[int]]:
     """The next message and the descriptors that came with it. Raises EOFError when the other end is gone."""
-    head, fds, _, _ = socket.recv_fds(channel, _HEAD.size, MAX_FDS)
+    head, fds, _, _ = socket.recv_fds(channel, _HEAD.size, MAX_FDS)  # which passes no flags on
+    for fd in fds:
+        os.set_inheritable(fd, False)  # nothing that a VM or the embedding program starts is to hold one open
     if not head:
         raise EOFError("the control channel was closed")
     head += _exactly(channel, _HEAD.size - len(head))

@@ -239,6 +239,28 @@ def test_memory_is_shared_and_no_worker_has_the_threads_of_another(pools: Shared
         assert outputs(machine) == {b"2"}  # its own, and the one that listens to the engine
 
 
+class Inherits:
+    """Says which descriptors a program that it started would have."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        found = []
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                if int(name) > 2 and os.get_inheritable(int(name)):
+                    found.append(os.readlink(f"/proc/self/fd/{name}"))
+            except OSError:
+                pass
+        return str([name for name in found if "ioi-state" not in name]).encode()  # that one LMDB opens, and who has it holds nothing up
+
+
+def test_what_is_started_by_a_worker_or_the_engine_inherits_nothing_of_it(pools: SharedPools) -> None:
+    """A channel that someone else holds open would outlive who it belongs to."""
+    with ExecutionMachine.create(None, Inherits, **options(pools)) as machine:
+        assert outputs(machine) == outputs(machine, sequential=True) == {b"[]"}
+        processes = pools.get(2, False, None)._processes
+        assert not any(os.get_inheritable(process._fd) for process in processes)
+
+
 SIBLINGS = {
     "pkg/__init__.py": "",
     "pkg/test_base.py": "class Base:\n    def execute(self, tx, state, ctx): return self.word + tx\n",

@@ -62,6 +62,10 @@ class VM(Protocol[T]):
             Once after the last transaction; its writes are part of the block. If it raises, the block fails.
         version: str | int
             Remembered by the state, which then refuses any other.
+        dependencies: list[str]
+            Installed distributions whose versions the state records, and then refuses others until they are accepted.
+
+    What configures it are the arguments of its class: what is set on a class or module after its import reaches no worker.
     """
 
     def execute(self, tx: T, state: StateView, ctx: TxContext) -> bytes | None:

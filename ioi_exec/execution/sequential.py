@@ -19,7 +19,7 @@ from ioi_exec.block.result import Stats
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.executor import Block, OnReceipt, Outcome, Readable
 from ioi_exec.execution.faults import end_block_fault, transaction_fault
-from ioi_exec.execution.settings import StatedSettings, apart
+from ioi_exec.execution.settings import StatedSettings
 from ioi_exec.execution.signals import SeenSignals
 from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
 from ioi_exec.limits import Limits
@@ -35,7 +35,8 @@ class SequentialExecutor:
         self._vm = vm
         self._limits = limits
         self._signals = SeenSignals()
-        self._decode = functools.partial(apart, vm.instance.decode) if vm.decode else None
+        self._settings = StatedSettings()
+        self._decode = functools.partial(self._settings.call, vm.instance.decode) if vm.decode else None
 
     def run(
         self, block: Block, base: Readable, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
@@ -45,7 +46,7 @@ class SequentialExecutor:
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
-        with StatedSettings() as settings, self._signals:
+        with self._settings as settings, self._signals:
             for tx_index, tx in enumerate(block.txs):
                 started = perf_counter_ns()
                 receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index))

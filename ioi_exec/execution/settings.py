@@ -74,6 +74,14 @@ class StatedSettings:
             warnings.simplefilter("ignore")
             self._filters = warnings.filters
 
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The call of what a VM has beside `execute` (decode, keys): what it changed of the process does not reach that, for it is
+        called in another process, or earlier, or not at all, as it comes."""
+        try:
+            return apart(function, *arguments)
+        finally:
+            self.renew()
+
     @contextmanager
     def away(self) -> Iterator[None]:
         """`with settings.away():` what was there before is, for a callback."""

@@ -40,7 +40,7 @@ _How = tuple[str, str, str]
 
 _TWICE = (
     "executed in a fresh process", "executed once more in the same process",
-    "what it kept from the former execution (in itself, its class, its module), time or chance",
+    "what it kept from the former execution (in itself, its class, its module, what `decode` made), time or chance",
 )
 _OTHER = (
     "executed in a fresh process", "in another, with another hash seed and time zone", "the order of a set, the process, time or chance",

@@ -12,7 +12,7 @@ from ioi_exec.block.context import BlockContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import fault_trace
-from ioi_exec.execution.settings import StatedSettings, apart
+from ioi_exec.execution.settings import StatedSettings
 from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
 from ioi_exec.execution.workers.control import Setup
 from ioi_exec.limits import Limits
@@ -66,14 +66,16 @@ class PythonPart(Part):
         self._decode = getattr(self._vm, "decode", None)
         self._keys = getattr(self._vm, "keys", None)
         self._decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
+        self._settings = StatedSettings()
         of_transaction = self._limits.of_transaction()
         self._view = View(worker, of_transaction, self._fetch, self.reader.scan, LimitExceeded, Abandoned)
 
     def run(self) -> None:
-        with StatedSettings() as settings:
-            self._run(settings)
+        with self._settings:
+            self._run()
 
-    def _run(self, settings: StatedSettings) -> None:
+    def _run(self) -> None:
+        settings = self._settings
         worker = self._worker
         context = BlockContext(**worker.context(), block_id=b"")
         self._decoded.clear()
@@ -121,7 +123,7 @@ class PythonPart(Part):
             return self._worker.transaction(tx)
         if tx not in self._decoded:
             try:
-                self._decoded[tx] = apart(self._decode, self._worker.transaction(tx))
+                self._decoded[tx] = self._settings.call(self._decode, self._worker.transaction(tx))
             except Exception as error:
                 self._decoded[tx] = _Raised(error)
         value = self._decoded[tx]
@@ -136,13 +138,17 @@ class PythonPart(Part):
         keys: list[bytes] = []
         for tx in txs:
             try:
-                keys.extend(apart(self._keys, self._transaction(tx)))
+                keys += self._settings.call(self._likely, self._transaction(tx))
             except BaseException:
                 continue  # a hint; if there is something wrong, execute will say so
         missing = view.hint(keys)
         if missing:
             view.bring(missing, list(self._committed(missing)))
         view.end()
+
+    def _likely(self, tx: Any) -> list[bytes]:
+        assert self._keys is not None
+        return list(self._keys(tx))  # here, for it may be a generator
 
     def _fetch(self, key: bytes) -> bytes | None:
         return self._committed([key])[0]

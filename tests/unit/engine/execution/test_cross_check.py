@@ -104,6 +104,27 @@ class Address(Honest):
         return b"%d" % id(Address)
 
 
+class OfDecode(Honest):
+    """Changes what `decode` made, which serves again in a worker where its reads were overtaken."""
+
+    def execute(self, tx: list[bytes], state: StateView, ctx: TxContext) -> bytes:
+        tx.append(b"once more")
+        state.put(b"length", b"%d" % len(tx))
+        return b""
+
+
+class OfKeys(Honest):
+    """What is asked for a hint is called in workers alone."""
+
+    def keys(self, tx: list[bytes]) -> Iterator[bytes]:
+        yield tx[0]
+        tx.clear()
+
+    def execute(self, tx: list[bytes], state: StateView, ctx: TxContext) -> bytes:
+        state.put(b"length", b"%d" % len(tx))
+        return b""
+
+
 class InEndBlock(Honest):
     ends = 0
 
@@ -124,6 +145,7 @@ class OneOfThem(Honest):
 WRONG: list[tuple[type, int, bytes | None]] = [
     (OfInstance, 0, b"n"), (OfClass, 0, b"a"), (OfModule, 0, None), (SetOrder, 0, None), (Today, 0, None), (Hour, 0, None),
     (Chance, 0, b"dice"), (Process, 0, None), (Address, 0, None), (InEndBlock, 4, b"ends"), (OneOfThem, 1, b"odd"),
+    (OfDecode, 0, b"length"), (OfKeys, 0, b"length"),
 ]
 TXS = [b"a", b"b+c", b"fail", b"a+bug"]
 

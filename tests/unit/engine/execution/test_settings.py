@@ -115,6 +115,26 @@ def test_a_vm_meets_the_stated_settings_whatever_the_callers_are(
     assert found == found[: len(ASKED)] * 3, "a transaction left something behind"
 
 
+class Beside(Seen):
+    """What it has beside `execute` changes what `execute` must not notice: it is called in another process, or earlier, or not."""
+
+    def decode(self, tx: bytes) -> bytes:
+        sys.set_int_max_str_digits(0)
+        warnings.simplefilter("error")
+        sys.setrecursionlimit(5000)
+        decimal.getcontext().prec = 3
+        return tx
+
+    def keys(self, tx: bytes) -> Iterator[bytes]:
+        yield b"k"
+        self.decode(tx)
+
+
+def test_what_a_vm_has_beside_execute_changes_nothing_for_it(ioi: Machines) -> None:
+    receipts = ioi(vm=Beside).execute(ASKED * 3).receipts
+    assert list(receipts) == list(ioi(vm=Seen).execute(ASKED * 3).receipts)
+
+
 def test_callbacks_have_the_callers_settings(ioi: Machines, strange_caller: Callable[[], tuple[object, ...]]) -> None:
     before = strange_caller()
     seen: list[object] = []

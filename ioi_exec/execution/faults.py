@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 import traceback
 from opcode import opmap
-from typing import Any
+from typing import Any, Iterator
 
 from ioi_shm import exact_bytes
 
@@ -25,10 +26,19 @@ ALONE_PATIENCE = 20
 # What a class was named, an error's number, and where it comes from, whatever a VM's class says of itself.
 _name_of: Any = type.__dict__["__name__"].__get__
 _errno_of: Any = OSError.__dict__["errno"].__get__
+_args_of: Any = BaseException.__dict__["args"].__get__
 _trace_of: Any = BaseException.__dict__["__traceback__"].__get__
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11 on
+_grouped_in: Any = _GROUP and _GROUP.__dict__["exceptions"].__get__
 
 _RAISE = opmap["RAISE_VARARGS"]
 _DECODERS = {"gzip", "bz2", "_compression", "compression"}  # what they raise without a number is about the bytes they were given
+_OF_ITS_BYTES = {  # and so is what functions in C say with these words
+    ("Invalid data stream",),  # bz2
+    ("illegal IP address string passed to inet_pton",),
+    ("illegal IP address string passed to inet_aton",),
+    ("packed IP wrong length",),
+}
 
 
 class WorkerFault(Exception):
@@ -45,9 +55,7 @@ def failed_receipt(error: BaseException) -> Receipt | None:
     error it is, its type says, and not its `__class__`, which may be anything.
     """
     kind = type(error)
-    if not issubclass(kind, Exception) or issubclass(kind, MACHINE_FAULTS):
-        return None
-    if issubclass(kind, OSError) and not _is_own(error):
+    if not issubclass(kind, Exception) or any(map(_is_the_machines, _leaves(error))):
         return None
     if issubclass(kind, Revert):
         try:
@@ -60,25 +68,53 @@ def failed_receipt(error: BaseException) -> Receipt | None:
     return _failed(kind)
 
 
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, each once, however they are nested; of any other error itself."""
+    todo, seen = [error], set()
+    while todo:
+        leaf = todo.pop()
+        if id(leaf) in seen:
+            continue
+        seen.add(id(leaf))
+        if issubclass(type(leaf), _GROUP):
+            todo.extend(_grouped_in(leaf))
+        else:
+            yield leaf
+
+
+def _is_the_machines(error: BaseException) -> bool:
+    kind = type(error)
+    return issubclass(kind, MACHINE_FAULTS) or issubclass(kind, OSError) and not _is_own(error)
+
+
 def _is_own(error: BaseException) -> bool:
     """Whether no system call is behind an OSError: a VM says PermissionError("not the owner"), and a sender can have it say so.
 
-    An error of the system has its number. Without one it may still be the machine's (a timeout, a library that is not
-    there), so it must come from a `raise`, not out of a call into C, and not one in the standard library, which gives up
-    waiting, or the network, by a `raise` too. All this is in the code that ran, the same in every process and mode.
+    An error of the system has its number; what a VM says first of two things (`PermissionError(owner, sender)`) stands in the
+    same place, and is none. Without one it may still be the machine's (a timeout, a library that is not there), so it must
+    come from a `raise`, not out of a call into C, and not one in the standard library, which gives up waiting, or the
+    network, by a `raise` too. All this is in the code that ran, the same in every process and mode.
     """
-    if _errno_of(error) is not None:
+    if issubclass(type(_errno_of(error)), int):
         return False
+    if type(error) is OSError and _says_of_its_bytes(_args_of(error)):
+        return True
     trace = _trace_of(error)
     if trace is None:
-        return False
+        return True  # nothing raised it: a VM made it, and put it into a group
     while trace.tb_next is not None:
         trace = trace.tb_next
     name = dict.get(trace.tb_frame.f_globals, "__name__")
     module = name.partition(".")[0] if type(name) is str else ""
     if module in _DECODERS:
         return True
-    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE and module not in sys.stdlib_module_names
+    code, at = trace.tb_frame.f_code.co_code, trace.tb_lasti
+    # Code in C may put in a frame of its own that holds none, or says that it was nowhere in it.
+    return 0 <= at < len(code) and code[at] == _RAISE and module not in sys.stdlib_module_names
+
+
+def _says_of_its_bytes(args: Any) -> bool:
+    return len(args) == 1 and type(args[0]) is str and args in _OF_ITS_BYTES
 
 
 def done_receipt(output: object, limits: Limits) -> Receipt:

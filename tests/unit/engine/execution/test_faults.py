@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _ctypes
+import builtins
 import bz2
 import concurrent.futures
 import ctypes
@@ -11,6 +13,7 @@ import os
 import socket
 import sys
 from typing import Any, Callable
+from xml.parsers import expat
 
 import pytest
 
@@ -294,6 +297,10 @@ OWN: dict[bytes, Callable[[], Any]] = {
     b"changed": caught_and_changed,
     b"gzip": lambda: gzip.decompress(b"no gzip at all"),
     b"bz2": lambda: bz2.decompress(b"no bz2 at all"),
+    b"decoder": lambda: bz2.BZ2Decompressor().decompress(b"no bz2 at all"),
+    b"address": lambda: socket.inet_pton(socket.AF_INET, "no address"),
+    b"two": lambda: raised(PermissionError("who owns it", "who is not the owner")),
+    b"in a group": lambda: _wide_group(_group([_raised_error(PermissionError("not the owner")), PermissionError("made only")])),
     b"executed": lambda: exec("raise PermissionError('not the owner')", {}),
     b"unnamed": lambda: exec("raise PermissionError('not the owner')", {"__name__": NoName()}),
 }
@@ -307,10 +314,39 @@ SYSTEMS: dict[bytes, Callable[[], Any]] = {
     b"waited": lambda: concurrent.futures.Future().result(timeout=0),
     b"socket": lambda: _timed_out(),
     b"library": lambda: ctypes.CDLL("no_such_library_anywhere.so"),
-    b"decoder": lambda: bz2.BZ2Decompressor().decompress(b"no bz2 at all"),  # out of C: it cannot be told from the others
+    b"c frame": lambda: _out_of_a_frame_of_c(),
+    b"grouped": lambda: raised(_group([ValueError(), _group([_system_error()])])),
+    b"memory grouped": lambda: raised(_group([ValueError(), MemoryError()])),
 }
-if sys.version_info < (3, 11):  # where this is no OSError yet
-    del SYSTEMS[b"waited"]
+if sys.version_info < (3, 11):  # where this is no OSError yet, and there are no groups
+    for name in (b"waited", b"grouped", b"memory grouped"):
+        del SYSTEMS[name]
+    del OWN[b"in a group"]
+
+
+def _group(errors: list[Exception]) -> Any:
+    return getattr(builtins, "ExceptionGroup")("several", errors)
+
+
+def _wide_group(error: Exception) -> Any:
+    """Each holds the one before twice: few, unless one walks all ways through them."""
+    for _ in range(60):
+        error = _group([error, error])
+    raise error
+
+
+def _raised_error(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+
+def _out_of_a_frame_of_c() -> None:
+    """expat puts a frame into the traceback for each handler, as code in C that was compiled from Python does for its functions."""
+    parser = expat.ParserCreate()
+    parser.EndElementHandler = getattr(_ctypes, "dlopen")
+    parser.Parse("<no_such_library_anywhere.so/>", True)
 
 
 def _system_error() -> OSError:
@@ -363,7 +399,8 @@ def test_an_oserror_that_a_vm_says_is_its_transactions(make: Make, where: str) -
     machine = make(Says, vm_args={"where": where})
     result = machine.execute([tx for name in OWN for tx in (b"fine", name)])
     names = {b"subclass": "NotOwner", b"gzip": "BadGzipFile", b"connection": "ConnectionResetError", b"timeout": "TimeoutError",
-             b"generator": "BlockingIOError", b"bare": "OSError", b"bz2": "OSError"}
+             b"generator": "BlockingIOError", b"bare": "OSError", b"bz2": "OSError", b"decoder": "OSError", b"address": "OSError",
+             b"in a group": "ExceptionGroup"}
     expected = [receipt for name in OWN for receipt in (Receipt(), Receipt(2, error=names.get(name, "PermissionError")))]
     assert list(result.receipts) == expected
     assert result.writes == [(b"last", b"%d" % len(OWN))]

@@ -24,7 +24,7 @@ from ioi_exec.errors import Diverged, InputError
 from ioi_exec.files import BlockFile, read_block
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
-from ioi_exec.state.given import is_noted, note
+from ioi_exec.state.given import is_noted_here, note
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
 read as a transaction refuses its whole file before anything of it executes."""
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     vm_args = vm_args_value(options.vm_args)
     if vm_args is not None and options.vm is None:
         raise InputError("--vm-args was given without --vm: give both, or neither")
-    if options.vm is not None or is_noted(options.state):
+    if options.vm is not None or is_noted_here(options.state):
         find_own_code()
     # A dry run changes nothing, so it may happen beside a live engine.
     with vm_may_print():

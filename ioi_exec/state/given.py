@@ -16,8 +16,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pwd
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -67,9 +69,11 @@ def note(path: str | os.PathLike[str], vm: VMSpec) -> None:
         log.warning("that %s belongs to the VM %s cannot be noted (%s): give --vm to each command that executes", final, vm, error)
 
 
-def is_noted(path: str | os.PathLike[str]) -> bool:
-    """Whether the state at this path has a VM of this user's own, so far as commands were told."""
-    return _noted(os.path.realpath(path)) is not None
+def is_noted_here(path: str | os.PathLike[str]) -> bool:
+    """Whether the state at this path has a VM of this user's own, so far as commands were told, that lies in the working
+    directory. For any other one that directory has nothing, and may have been downloaded."""
+    noted = _noted(os.path.realpath(path))
+    return noted is not None and noted.origin is not None and noted.origin.startswith(os.path.join(os.getcwd(), ""))
 
 
 def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:
@@ -87,10 +91,14 @@ def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:
             f"because a state says so: if this is your VM, say so once with --vm {said.name}, or pass it as vm="
         )
     said.check_same_but_version(given.vm)
-    if given.origin is not None and import_origin(given.vm.name) not in (given.origin, None):
+    found = import_origin(given.vm.name)
+    loaded_already = given.vm.name.partition(":")[0] in sys.modules
+    if given.origin not in (None, found) and not (found is None and loaded_already):
+        now = "is not found now" if found is None else f"would be imported from {found} now"
+        right = "" if found is None else ", or if this one is right too, say so once with --vm"
         raise VMError(
-            f"the VM {given.vm.name} of {path} was imported from {given.origin} when it was given, and would be imported from "
-            f"{import_origin(given.vm.name)} now: go to where it was, or if this one is right too, say so once with --vm"
+            f"the VM {given.vm.name} of {path} was imported from {given.origin} when it was given, and {now}: go to the directory "
+            f"where it was given{right}"
         )
     return _checked(load_vm(given.vm.name, given.vm.args), said)
 
@@ -103,7 +111,10 @@ def _checked(loaded: LoadedVM, said: VMSpec) -> LoadedVM:
 def _note_file(path: str) -> str:
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):  # as that specification has it
-        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):  # then any directory one works in could have brought notes along
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        base = os.path.join(home, ".local", "state")
     return os.path.join(base, "ioi-exec", "vms", sha256(os.fsencode(path)).hexdigest() + ".json")
 
 

@@ -107,10 +107,14 @@ def test_a_note_of_a_module_that_is_another_file_now_is_refused(tmp_path: Path, 
 
 def test_a_note_ends_with_a_state_whose_vm_is_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "notes"))
+    monkeypatch.chdir(Path(__file__).parent)
     given.note(tmp_path / "s", SPEC)
-    assert given.is_noted(tmp_path / "s") and not given.is_noted(tmp_path / "other")
+    assert given.is_noted_here(tmp_path / "s") and not given.is_noted_here(tmp_path / "other")
+    monkeypatch.chdir(tmp_path)  # where its VM is not
+    assert not given.is_noted_here(tmp_path / "s")
+    monkeypatch.chdir(Path(__file__).parent)
     given.note(tmp_path / "s", VMSpec("payments", {}, "1"))
-    assert not given.is_noted(tmp_path / "s")
+    assert not given.is_noted_here(tmp_path / "s")
 
 
 def test_what_is_built_in_needs_no_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from dataclasses import replace
 
 from ioi_storage import (
@@ -100,5 +101,7 @@ def _offer_all(restore: Restore, directory: str, progress: Progress) -> None:
 
 
 def _read(path: str, most: int) -> bytes:
-    with open(path, "rb") as file:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a pipe, say, that nobody ever writes to
+            raise InputError(f"{path} is no plain file, and no snapshot has such: it was not read")
         return file.read(most + 1)

@@ -163,6 +163,51 @@ def test_what_lies_in_the_working_directory_is_not_imported_unless_a_vm_was_give
             trusted = json.loads(done.stdout)["state_root"]
 
 
+def test_nor_where_the_vm_that_was_given_is_installed_elsewhere(own: Path) -> None:
+    """A note for the state is no word about the directory one happens to be in: what the VM imports is not found there."""
+    program = Path(sys.executable).with_name("ioi-exec")
+    installed, download = own / "site", own / "download"
+    installed.mkdir()
+    download.mkdir()
+    (installed / "installed_vm.py").write_text("import wave\n" + OWN)
+    (download / "wave.py").write_text(EVIL)
+
+    def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, **environment}
+        return subprocess.run([program, *arguments], cwd=folder, env=env, input=TX, capture_output=True, text=True)
+
+    found = {"PYTHONPATH": str(installed)}
+    made = run(own, "init", "fresh", "--genesis", "genesis.json", "--vm", "installed_vm:KV", **found)
+    assert made.returncode == 0, made.stderr
+    for workers in ("0", "1"):
+        done = run(download, "run", "../fresh", "-", f"--workers={workers}", **found)
+        assert done.returncode == 0 and not (download / "ran").exists(), done.stderr
+    missing = run(download, "run", "../fresh", "-", "--workers=0")
+    assert missing.returncode == 2 and str(installed / "installed_vm.py") in missing.stderr  # where it was, when it was given
+
+
+def test_a_snapshot_with_a_pipe_in_it_is_refused(cli: Cli, own: Path) -> None:
+    trusted = root(cli)
+    for name in ("chunk-000000", "manifest.json"):
+        (own / "snap" / name).rename(own / "kept")
+        os.mkfifo(own / "snap" / name)
+        assert f"{name} is no plain file" in cli("restore", "copy", "snap", "--root", trusted, "--vm", "kv:KV", status=2).err
+        (own / "snap" / name).unlink()
+        (own / "kept").rename(own / "snap" / name)
+    cli("restore", "copy", "snap", "--root", trusted, "--vm", "kv:KV")
+
+
+def test_a_home_that_is_relative_has_no_notes(cli: Cli, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever made the directory one works in could have put them there."""
+    (note,) = (own / "notes" / "ioi-exec" / "vms").iterdir()
+    theirs = own / ".local" / "state" / "ioi-exec" / "vms"
+    theirs.mkdir(parents=True)
+    (theirs / note.name).write_bytes(note.read_bytes())
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", ".")
+    assert "nobody has given" in cli("run", "state", "-", "--workers=0", stdin=TX, status=2).err
+
+
 def test_where_nothing_can_be_noted_the_vm_is_given_each_time(cli: Cli, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(own / "file"))

@@ -6,6 +6,7 @@ ends are the same program's, connected by inheritance; nothing that came from ou
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import socket
@@ -102,7 +103,8 @@ def send(channel: socket.socket, message: object, fds: list[int] | None = None) 
 
 
 def receive(channel: socket.socket) -> tuple[Any, list[int]]:
-    """The next message and the descriptors that came with it. Raises EOFError when the other end is gone."""
+    """The next message and the descriptors that came with it. Raises EOFError when the other end is gone, OSError (EMFILE) when
+    this process may have no more descriptors: then they are lost, and the channel is of no use any more."""
     head, fds, _, _ = socket.recv_fds(channel, _HEAD.size, MAX_FDS)  # which passes no flags on
     for fd in fds:
         os.set_inheritable(fd, False)  # nothing that a VM or the embedding program starts is to hold one open
@@ -110,7 +112,10 @@ def receive(channel: socket.socket) -> tuple[Any, list[int]]:
         raise EOFError("the control channel was closed")
     head += _exactly(channel, _HEAD.size - len(head))
     length, count = _HEAD.unpack(head)
-    assert len(fds) == count, "descriptors were lost on the way"
+    if len(fds) != count:
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return pickle.loads(_exactly(channel, length)), list(fds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -161,7 +162,7 @@ class _Server:
         return self.channel.fileno() >= 0 and not self.process.ended()
 
     def fork(self, request: Fork, fds: list[int]) -> Process:
-        """Raises ProcessLost."""
+        """Raises ProcessLost, OSError where this process may have no more descriptors."""
         output = _output()
         try:
             send(self.channel, replace(request, output=True), [output, *fds])
@@ -170,6 +171,8 @@ class _Server:
             return Process(forked.pid, received[0])
         except (EOFError, OSError) as error:
             self.close()  # it may be in the middle of an answer
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             raise ProcessLost(f"the process that starts workers does not answer: {error}") from error
         finally:
             os.close(output)
@@ -242,15 +245,25 @@ class Root:
         finally:
             os.close(output)
         ours.settimeout(START_SECONDS)
-        return _Server(_Child(popen), ours)
+        try:
+            return _Server(_Child(popen), ours)
+        except BaseException:
+            ours.close()
+            raise
 
 
 class _Child(Process):
     """The root is this process's child, and waited for as such."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
-        super().__init__(popen.pid, os.pidfd_open(popen.pid))
         self._popen = popen
+        try:
+            pidfd = os.pidfd_open(popen.pid)
+        except BaseException:
+            popen.kill()
+            popen.wait()
+            raise
+        super().__init__(popen.pid, pidfd)
 
     def close(self) -> None:
         super().close()

@@ -65,7 +65,7 @@ class StatedSettings:
 
     def renew(self) -> None:
         """After a transaction: what its VM changed is as stated again. Cheap where nothing was."""
-        if sys.get_int_max_str_digits() != INT_DIGITS:
+        if _int_digits() != INT_DIGITS:
             sys.set_int_max_str_digits(INT_DIGITS)
         if warnings.filters is not self._filters or self._filters != self._filter:
             self._warnings.__exit__(None, None, None)
@@ -99,6 +99,9 @@ class StatedSettings:
         if self._decimal is not None:
             defaults, former = self._decimal
             _copy_context(former, defaults)
+
+
+_int_digits: Callable[[], int] = getattr(sys, "get_int_max_str_digits", lambda: 0)
 
 
 def check_int_digits() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Callable, Protocol
 
-from ioi_shm import State
+from ioi_shm import State, call_apart
 
 from ioi_exec.block.context import EndContext, TxContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.execution.faults import done_receipt, failed_receipt
-from ioi_exec.execution.settings import apart
 from ioi_exec.limits import Limits
+from ioi_exec.vm.interpreter import RECURSION_LIMIT
 
 
 class Abandoned(BaseException):
@@ -41,7 +41,7 @@ def run_transaction(
     Whether the back end is cut must be looked at afterwards: then this says nothing.
     """
     try:
-        output = apart(vm.execute, tx if decode is None else decode(tx), state, ctx)
+        output = call_apart(RECURSION_LIMIT, vm.execute, tx if decode is None else decode(tx), state, ctx)
     except BaseException as error:
         back.end()
         receipt = failed_receipt(error)
@@ -53,7 +53,7 @@ def run_transaction(
 def run_end_block(back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts) -> BaseException | None:
     """What it raised, if anything; as above. The VM gets a `Receipts` of its own."""
     try:
-        apart(vm.end_block, state, ctx, Receipts(receipts.blob, receipts.ends))
+        call_apart(RECURSION_LIMIT, vm.end_block, state, ctx, Receipts(receipts.blob, receipts.ends))
     except BaseException as error:
         back.end()
         return error

@@ -98,7 +98,9 @@ class PythonPart(Part):
         """One incarnation. False if it was cut short. Raises what reading the committed state raised."""
         view = self._view
         ctx = context.of_transaction(tx)
-        return self._finish(*run_transaction(view, view.begin(tx), self._vm, self._transaction, tx, ctx, self._limits))
+        decode = self._worker.transaction if self._decode is None else self._transaction
+        receipt, fault = run_transaction(view, view.begin(tx), self._vm, decode, tx, ctx, self._limits)
+        return self._finish(receipt, fault)
 
     def _end_block(self, context: BlockContext) -> None:
         view, worker = self._view, self._worker
@@ -113,7 +115,8 @@ class PythonPart(Part):
             raise view.broken
         if view.cut:
             return False
-        error = (receipt.error if fault is None else fault_trace(fault)).encode("utf-8", "backslashreplace")
+        text = receipt.error if fault is None else fault_trace(fault)
+        error = text.encode("utf-8", "backslashreplace") if text else b""
         view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None)
         return True
 

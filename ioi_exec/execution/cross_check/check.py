@@ -19,7 +19,7 @@ from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, O
 from ioi_exec.execution.faults import ALONE_PATIENCE
 from ioi_exec.execution.native import NativeSequentialExecutor
 from ioi_exec.execution.one_by_one.messages import Task
-from ioi_exec.execution.workers.control import Complaint, Setup, receive, send
+from ioi_exec.execution.workers.control import Complaint, Setup, channel_pair, receive, send
 from ioi_exec.execution.workers.starting import (
     CHANNEL_SECONDS,
     Process,
@@ -141,7 +141,7 @@ class _Checker:
         template.prepare()
         self._patience = ALONE_PATIENCE * limits.stall_seconds
         self._process: Process | None = None
-        self._channel, theirs = socket.socketpair()
+        self._channel, theirs = channel_pair()
         try:
             with theirs:
                 in_starter(lambda: self._start(template, theirs))

@@ -24,7 +24,7 @@ from ioi_exec.execution.one_by_one.committed import Committed
 from ioi_exec.execution.one_by_one.messages import Task
 from ioi_exec.execution.settings import StatedSettings
 from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
-from ioi_exec.execution.workers.control import Complaint, Setup, receive, send
+from ioi_exec.execution.workers.control import Complaint, Setup, channel_at, channel_pair, receive, send
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -32,7 +32,7 @@ AT_ONCE = 100  # pairs of a scan
 
 
 def main(vm: LoadedVM, channel_fd: int) -> None:
-    channel = socket.socket(fileno=channel_fd)
+    channel = channel_at(channel_fd)
     try:
         setup, fds = receive(channel)
         task, _ = receive(channel)
@@ -70,7 +70,7 @@ def _in_child(
     vm: LoadedVM, limits: Limits, state: Committed, tx: bytes, ctx: TxContext | EndContext, receipts: Receipts | None,
     channel: socket.socket,
 ) -> Checked:
-    ours, theirs = socket.socketpair()
+    ours, theirs = channel_pair()
     with ours:
         with theirs:
             parent = os.getpid()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import mmap
 import os
 import select
-import socket
 from collections import Counter
 from time import monotonic, perf_counter
 from typing import Any
@@ -23,7 +22,7 @@ from ioi_exec.errors import Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, transaction_hangs
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
-from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
 from ioi_exec.execution.workers.starting import (
     CHANNEL_SECONDS,
     Process,
@@ -172,7 +171,7 @@ class _Process:
     def __init__(self, template: Template) -> None:
         self._pid_here = os.getpid()
         self.hangs = False  # it was given up, rather than found dead
-        ours, theirs = socket.socketpair()
+        ours, theirs = channel_pair()
         beat_fd = os.memfd_create("ioi-beat", os.MFD_CLOEXEC)
         try:
             with theirs:

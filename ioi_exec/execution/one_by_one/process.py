@@ -23,7 +23,7 @@ from ioi_exec.execution.executor import Block
 from ioi_exec.execution.one_by_one.committed import Committed
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
 from ioi_exec.execution.sequential import SequentialExecutor
-from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_at, receive, send
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -33,7 +33,7 @@ BEAT_BYTES = mmap.PAGESIZE
 
 def main(vm: LoadedVM, beat_fd: int, channel_fd: int) -> None:
     """beat_fd: a page in which it says what it is at."""
-    channel = socket.socket(fileno=channel_fd)
+    channel = channel_at(channel_fd)
     threading.Thread(target=_end_with, args=(channel,), name="ioi-lifeline", daemon=True).start()
     page = mmap.mmap(beat_fd, BEAT_BYTES)
     os.close(beat_fd)

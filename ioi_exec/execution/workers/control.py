@@ -93,6 +93,21 @@ class Complaint:
     error: str = ""
 
 
+def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a new channel. They wait, whatever socket.setdefaulttimeout says in this process."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(None)
+    theirs.settimeout(None)
+    return ours, theirs
+
+
+def channel_at(fd: int) -> socket.socket:
+    """The end of a channel that came as a descriptor. It waits."""
+    channel = socket.socket(fileno=fd)
+    channel.settimeout(None)
+    return channel
+
+
 def send(channel: socket.socket, message: object, fds: list[int] | None = None) -> None:
     """Send a message. Raises OSError if the other end is gone."""
     body = pickle.dumps(message)

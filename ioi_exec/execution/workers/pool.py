@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 from ioi_shm.memory import STEP_BYTES, SharedArena
 
-from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
 from ioi_exec.execution.workers.starting import (
     CHANNEL_SECONDS,
     Process,
@@ -180,7 +180,7 @@ class Pool:
         self._memory = SharedArena(self._initial_bytes, self._arena_bytes)
         assert self._template is not None
         for worker in range(self.workers):
-            ours, theirs = socket.socketpair()
+            ours, theirs = channel_pair()
             with theirs:
                 arguments = self._memory.size, worker, self.spins > 0
                 try:

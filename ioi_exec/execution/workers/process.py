@@ -15,7 +15,7 @@ import traceback
 import ioi_storage
 from ioi_shm import Arena, Worker
 
-from ioi_exec.execution.workers.control import Complaint, Forget, Setup, receive, send
+from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_at, receive, send
 from ioi_exec.execution.workers.part import Part, make_part
 from ioi_exec.vm.loading import LoadedVM
 
@@ -68,7 +68,7 @@ class Parts:
 
 
 def main(vm: LoadedVM, arena_size: int, worker_id: int, spin: bool, arena_fd: int, channel_fd: int) -> None:
-    channel = socket.socket(fileno=channel_fd)
+    channel = channel_at(channel_fd)
     arena = Arena(arena_fd, arena_size)
     os.close(arena_fd)
     worker = Worker(arena, worker_id)

@@ -24,7 +24,7 @@ import psutil
 
 from ioi_exec.errors import VMError
 from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
-from ioi_exec.execution.workers.control import Fork, Forked, Ready, receive, send
+from ioi_exec.execution.workers.control import Fork, Forked, Ready, channel_pair, receive, send
 from ioi_exec.vm.carrying import Carried, carry
 from ioi_exec.vm.code import Code, difference
 from ioi_exec.vm.loading import LoadedVM
@@ -226,7 +226,7 @@ class Root:
 
     def _started(self) -> _Server:
         path = [entry for entry in sys.path if isinstance(entry, str)]
-        ours, theirs = socket.socketpair()
+        ours, theirs = channel_pair()
         output = _output()
         try:
             with theirs:
@@ -348,7 +348,7 @@ class Template:
             self._server = None
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        ours, theirs = channel_pair()
         with theirs:
             try:
                 process = self._root.fork(self._loading("template", ()), [theirs.fileno()])

@@ -23,7 +23,7 @@ from typing import Any
 
 from ioi_shm import die_with_parent
 
-from ioi_exec.execution.workers.control import Fork, Forked, Ready, receive, send
+from ioi_exec.execution.workers.control import Fork, Forked, Ready, channel_at, receive, send
 from ioi_exec.vm.carrying import Carried, received
 from ioi_exec.vm.code import code_of
 from ioi_exec.vm.loading import LoadedVM
@@ -45,7 +45,7 @@ def root(channel_fd: int, parent: int) -> None:
     faulthandler.enable()
     for module in ROLES.values():
         importlib.import_module(module)
-    _serve(socket.socket(fileno=channel_fd), None)
+    _serve(channel_at(channel_fd), None)
 
 
 def _serve(channel: socket.socket, vm: LoadedVM | None) -> None:
@@ -107,7 +107,7 @@ def _become(request: Fork, fds: list[int], vm: LoadedVM | None) -> None:
                 pass  # it is gone, and nothing is promised about it
         if request.role == TEMPLATE:
             assert request.carried is not None
-            _template(socket.socket(fileno=fds[0]), request.carried)
+            _template(channel_at(fds[0]), request.carried)
         if request.carried is not None:
             vm = _loaded(request.carried, fds[-1])
         importlib.import_module(ROLES[request.role]).main(vm, *request.arguments, *fds)
@@ -150,7 +150,7 @@ def _descriptors() -> set[int]:
 
 def _loaded(pickled: bytes, channel_fd: int) -> LoadedVM:
     """A VM that this process loads for itself, if it is the same as the template's; says on its channel what came of it."""
-    with socket.socket(fileno=os.dup(channel_fd)) as channel:
+    with channel_at(os.dup(channel_fd)) as channel:
         try:
             carried: Carried = pickle.loads(pickled)
             vm = received(carried)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -259,6 +260,29 @@ def test_what_is_started_by_a_worker_or_the_engine_inherits_nothing_of_it(pools:
         assert outputs(machine) == outputs(machine, sequential=True) == {b"[]"}
         processes = pools.get(2, False, None)._processes
         assert not any(os.get_inheritable(process._fd) for process in processes)
+
+
+IMPATIENT = """
+import socket, time
+class V:
+    def execute(self, tx, state, ctx):
+        time.sleep(0.3)
+        return str(socket.getdefaulttimeout()).encode()
+"""
+
+
+@pytest.mark.parametrize("whose", ["socket.setdefaulttimeout(0.1)", ""], ids=["the VM's", "the program's"])
+def test_a_default_timeout_of_sockets_is_none_of_a_channel(rules: Rules, pools: SharedPools, whose: str) -> None:
+    former = socket.getdefaulttimeout()
+    try:
+        module = rules(IMPATIENT.replace("\nclass V", f"\n{whose}\nclass V"))
+        socket.setdefaulttimeout(0.1)
+        with ExecutionMachine.create(None, module.V, **options(pools)) as machine:
+            expected = {b"0.1" if whose else b"None"}
+            assert outputs(machine) == outputs(machine, sequential=True) == expected
+            assert machine.execute([b"a"]).stats.retries == 0
+    finally:
+        socket.setdefaulttimeout(former)
 
 
 SIBLINGS = {

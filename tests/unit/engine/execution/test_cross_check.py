@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -242,6 +243,16 @@ def test_a_vm_in_c_is_checked_against_one_by_one(pools: SharedPools) -> None:
     genesis = {account_key(ada): encode_account(9, 0)}
     with ExecutionMachine.create(None, genesis=genesis, workers=2, pin=False, cross_check=True, executors=pools.executors()) as machine:
         assert machine.execute([encode_transfer(ada, bob, 1, nonce=i) for i in range(5)]).failed == 0
+
+
+def test_a_default_timeout_of_sockets_is_none_of_its_channels(pools: SharedPools) -> None:
+    former = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.1)
+    try:
+        with checking(pools, Honest, 1) as machine:
+            assert machine.execute(TXS).failed == 2
+    finally:
+        socket.setdefaulttimeout(former)
 
 
 def test_no_process_is_left(pools: SharedPools) -> None:

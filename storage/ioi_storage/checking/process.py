@@ -61,6 +61,7 @@ def check(
     final = os.path.realpath(path)
     directory.refuse_if_missing(final)
     with translated(f"opening the state at {final}"):
+        directory.refuse_if_linked(final, final, read_only=True)
         held = hold(final)
     command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), final, str(held), "deep" if deep else "newest"]
     try:

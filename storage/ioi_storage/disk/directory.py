@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 
 from ..errors import StateExists, StateMissing, StorageError, StorageIOError
 from . import lock
-from .environment import data_file, translate, translated
+from .environment import DATA, LOCKS, data_file, translate, translated
 
 
 def refuse_if_missing(path: str) -> None:
@@ -45,6 +45,17 @@ def refuse_if_taken(path: str) -> None:
         raise StateExists(f"{path} already holds a state: open it, or choose another path", is_state=True)
     if not os.path.isdir(path) or os.listdir(path):
         raise StateExists(f"{path} is not an empty directory: choose another path", is_state=False)
+
+
+def refuse_if_linked(path: str, shown: str, *, read_only: bool) -> None:
+    """StorageError if what an opening writes to has another name besides the one in this directory, which may be a file in a
+    backup, or none of a state: LMDB writes in place."""
+    for name, written in ((DATA, not read_only), (LOCKS, os.access(os.path.join(path, LOCKS), os.W_OK))):
+        if written and os.lstat(os.path.join(path, name)).st_nlink > 1:
+            raise StorageError(
+                f"{os.path.join(shown, name)} is a file with another name besides this one (a hard link), and what is written here "
+                "would be written there: nothing was opened. Open a copy of the directory that is made without links"
+            )
 
 
 def refuse_if_others_may_write(path: str) -> None:

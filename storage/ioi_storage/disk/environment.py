@@ -25,7 +25,7 @@ from ..errors import (
 from .rows import TABLES
 
 DATA = "data.mdb"
-_LOCK = "lock.mdb"
+LOCKS = "lock.mdb"
 MAP_SIZE = 1 << 40
 _SMALLEST_MAP = 1 << 30
 _READERS = 1024  # slots for processes reading beside the writer
@@ -60,7 +60,7 @@ def open_environment(
 
 def _refuse_links(path: str, shown: str) -> None:
     """LMDB follows links and writes where they lead, and a state may have come from anywhere."""
-    for name in (DATA, _LOCK):
+    for name in (DATA, LOCKS):
         file = os.path.join(path, name)
         if os.path.lexists(file) and not stat.S_ISREG(os.lstat(file).st_mode):
             raise StorageError(f"{os.path.join(shown, name)} is no plain file, as those of a state are: nothing was opened")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
-from ..errors import StateInUse
+from ..errors import StateInUse, StorageError
 from .environment import translated
 
 NAME = "LOCK"
@@ -16,7 +17,12 @@ def take(directory: str, shown: str | None = None) -> int:
     the directory."""
     shown = shown or directory
     with translated(f"locking {shown}"):
-        fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EISDIR):
+                raise
+            raise StorageError(f"{os.path.join(shown, NAME)} is no plain file, as those of a state are: nothing was opened") from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

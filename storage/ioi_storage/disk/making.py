@@ -69,6 +69,8 @@ def open_made(path: StrPath, read_only: bool) -> Handle:
     with translated(f"opening the state at {final}"):
         held = place.hold(final)
     try:
+        with translated(f"opening the state at {final}"):
+            directory.refuse_if_linked(by_descriptor(held), final, read_only=read_only)
         locks = [] if read_only else [lock.take(by_descriptor(held), shown=final)]
     except BaseException:
         os.close(held)

@@ -15,6 +15,7 @@ from ioi_storage import (
     StorageError,
     StorageIOError,
     Store,
+    check,
 )
 from ioi_storage.trees.seam import _trees
 
@@ -200,6 +201,25 @@ def test_a_state_whose_files_lead_elsewhere_is_not_opened(tmp_path: Path, tree: 
     if name == "LOCK" and read_only:
         Store.open(tmp_path / "s", read_only=True).close()  # it takes no lock
     else:
-        with pytest.raises((StorageError, StorageIOError), match=name if name != "LOCK" else "locking"):
+        with pytest.raises((StorageError, StorageIOError), match=f"s/{name} is no plain file"):
             Store.open(tmp_path / "s", read_only=read_only)
     assert (tmp_path / "precious").read_bytes() == held
+
+
+@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_nor_one_whose_files_have_other_names_that_would_be_written(tmp_path: Path, tree: str, name: str, read_only: bool) -> None:
+    Store.create(tmp_path / "s", tree=tree, meta={}, genesis=GENESIS.items()).close()
+    os.link(tmp_path / "s" / name, tmp_path / "precious")
+    held = (tmp_path / "precious").read_bytes()
+    if name == "data.mdb" and read_only:
+        Store.open(tmp_path / "s", read_only=True).close()
+    else:
+        with pytest.raises(StorageError, match=f"s/{name} is a file with another name"):
+            Store.open(tmp_path / "s", read_only=read_only)
+        if name == "lock.mdb":
+            with pytest.raises(StorageError, match="another name"):
+                check(tmp_path / "s")
+    assert (tmp_path / "precious").read_bytes() == held
+    (tmp_path / "precious").unlink()
+    Store.open(tmp_path / "s", read_only=read_only).close()

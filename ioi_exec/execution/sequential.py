@@ -46,7 +46,7 @@ class SequentialExecutor:
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
-        with self._settings as settings, self._signals:
+        with self._signals as signals, self._settings as settings:
             for tx_index, tx in enumerate(block.txs):
                 started = perf_counter_ns()
                 receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index))
@@ -55,9 +55,13 @@ class SequentialExecutor:
                 packed.append(receipt)
                 if on_receipt is not None or progress.due:
                     with settings.away():
-                        if on_receipt is not None:
-                            on_receipt(tx_index, receipt)
-                        progress.at(tx_index + 1)
+                        try:
+                            signals.take()
+                            if on_receipt is not None:
+                                on_receipt(tx_index, receipt)
+                            progress.at(tx_index + 1)
+                        finally:
+                            signals.wait = True
             receipts = packed.finish()
             executed = perf_counter()
             self._end_block(block, plain, receipts)
@@ -74,7 +78,11 @@ class SequentialExecutor:
         """Execute one transaction; a failed one writes nothing. Raises VMFault, or what reading the state or a signal handler
         of the program raised."""
         self._signals.raised = None
-        receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits)
+        try:
+            self._signals.take()
+            receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits)
+        finally:
+            self._signals.wait = True
         if self._signals.raised is not None:
             raise self._signals.raised  # whatever the VM made of it
         if plain.broken is not None:
@@ -95,7 +103,11 @@ class SequentialExecutor:
         if not self._vm.end_block:
             return
         self._signals.raised = None
-        fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
+        try:
+            self._signals.take()
+            fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
+        finally:
+            self._signals.wait = True
         if self._signals.raised is not None:
             raise self._signals.raised
         if plain.broken is not None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import os
 import signal
+import sys
 import threading
+import warnings
+from types import FrameType
 from typing import Any, Callable, Iterator
 
 import pytest
 from ioi_shm import signal_restarts
 
 from ioi_exec import ExecutionMachine, Revert, StateView, TxContext, VMFault
+from ioi_exec.execution import sequential, settings, signals
 
 
 class SoftTimeLimit(Exception):
@@ -141,6 +146,49 @@ def test_what_a_vm_raises_itself_is_no_signals() -> None:
             machine.execute([b"exit"])
         with pytest.raises(Stop):
             machine.execute([b"ctrl-c"])
+
+
+def test_wherever_it_is_raised_everything_is_as_it_was(handled: Callable[[Any], Any]) -> None:
+    """At each line of the engine's own around a VM: settings and handlers are the program's again, all of them."""
+    handler = handled(SoftTimeLimit())
+    files = {module.__file__ for module in (sequential, settings, signals)}
+    line = [0]
+
+    def there() -> list[object]:
+        filters = id(warnings.filters), list(warnings.filters)
+        return [sys.get_int_max_str_digits(), repr(decimal.DefaultContext), filters, *map(signal.getsignal, signal.valid_signals())]
+
+    def traced(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename not in files or "seeing" in frame.f_code.co_name:
+            return None
+        if event == "line":
+            line[0] -= 1
+            if line[0] == 0:
+                signal.raise_signal(signal.SIGUSR1)
+        return traced
+
+    class Changes:
+        def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> None:
+            sys.set_int_max_str_digits(0)
+            warnings.simplefilter("error")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before, raised, number = there(), 0, 0
+        while raised == number or number == 0:
+            number += 1
+            line[0] = number
+            with ExecutionMachine.create(None, Changes, workers=0) as machine:
+                former = sys.gettrace()
+                sys.settrace(traced)
+                try:
+                    machine.execute([b"one", b"two"], on_receipt=lambda index, receipt: None)
+                except SoftTimeLimit:
+                    raised += 1
+                finally:
+                    sys.settrace(former)
+            assert there() == before, f"the {number}th line"
+    assert raised > 100 and signal.getsignal(signal.SIGUSR1) is handler
 
 
 @pytest.mark.parametrize("restarts", [False, True])

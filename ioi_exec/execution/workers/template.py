@@ -124,7 +124,7 @@ def _template(channel: socket.socket, pickled: bytes) -> None:
         vm = received(carried)
         code = code_of(type(vm.instance))
     except BaseException as error:
-        send(channel, error_text(error))
+        _say(channel, error_text(error))
         os._exit(0)
     threads = len(os.listdir("/proc/self/task"))
     alone = ""
@@ -132,7 +132,7 @@ def _template(channel: socket.socket, pickled: bytes) -> None:
         alone = f"loading it left {threads - 1} thread{'s' * (threads > 2)} running"
     elif _descriptors() - before:
         alone = "loading it left files or connections open"
-    send(channel, Ready(code, alone))
+    _say(channel, Ready(code, alone))
     _serve(channel, vm)
 
 
@@ -156,10 +156,18 @@ def _loaded(pickled: bytes, channel_fd: int) -> LoadedVM:
             vm = received(carried)
             code = code_of(type(vm.instance))
         except BaseException as error:
-            send(channel, error_text(error))
+            _say(channel, error_text(error))
             os._exit(0)
-        send(channel, Ready(code, ""))
+        _say(channel, Ready(code, ""))
         return vm
+
+
+def _say(channel: socket.socket, message: object) -> None:
+    """What came of loading a VM, which may have taken a while."""
+    try:
+        send(channel, message)
+    except OSError:
+        os._exit(0)  # the engine is gone, or does not want it any more
 
 
 def error_text(error: BaseException) -> str:

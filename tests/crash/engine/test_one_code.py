@@ -285,6 +285,20 @@ def test_a_default_timeout_of_sockets_is_none_of_a_channel(rules: Rules, pools: 
         socket.setdefaulttimeout(former)
 
 
+def test_a_block_that_is_interrupted_while_its_vm_loads_says_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text(
+        "import os, signal, time\n"
+        "if 'ENGINE' in os.environ:\n    os.kill(int(os.environ['ENGINE']), signal.SIGINT)\n    time.sleep(0.3)\n" + VERSION.format(1)
+    )
+    (tmp_path / "script.py").write_text(
+        "import os, rules\nfrom ioi_exec import ExecutionMachine\n"
+        "with ExecutionMachine.create(None, rules.V, workers=2, pin=False) as machine:\n"
+        "    os.environ['ENGINE'] = str(os.getpid())\n    machine.execute([b'x'])\n"
+    )
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.endswith("KeyboardInterrupt\n") and done.stderr.count("Traceback") == 1, done.stderr
+
+
 SIBLINGS = {
     "pkg/__init__.py": "",
     "pkg/test_base.py": "class Base:\n    def execute(self, tx, state, ctx): return self.word + tx\n",

@@ -50,10 +50,10 @@ static PyObject *scan_next(ScanObject *scan) {
     PyObject *key = NULL, *value = NULL;
     BackObject *back = state->back;
     int found = BEHIND(back, back->end->next(back, scan->scan, &key, &value));
+    scan->left -= scan->limited; /* first: what is made next may collect garbage, whose finalizer goes on with the scan */
     PyObject *pair = found > 0 ? PyTuple_Pack(2, key, value) : NULL;
     Py_XDECREF(key);
     Py_XDECREF(value);
-    scan->left -= scan->limited;
     if (found < 0 || (found > 0 && !pair)) back_broke(back);
     if (found == 0) scan_end(scan);
     return pair;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import suppress
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -140,6 +141,38 @@ def test_what_a_vm_keeps_is_collected() -> None:
     del kept
     gc.collect()
     assert gone() is None
+
+
+def test_a_finalizer_that_goes_on_with_a_scan_counts_for_its_limit() -> None:
+    """Garbage is collected where the next pair is made (CPython before 3.12), between two lines of the VM."""
+    pairs = {b"%02d" % i: b"v" for i in range(50)}
+    threshold = gc.get_threshold()
+    gc.disable()
+    try:
+        for count in range(1, 60):  # one of them is the first to be made beyond the threshold
+            back = plain(pairs.get, lambda low, high, reverse: iter(sorted(pairs.items())))
+            scan = back.begin().scan(limit=2)
+            taken: list[tuple[bytes, bytes]] = []
+
+            class Late:
+                def __del__(self, scan: Iterator[tuple[bytes, bytes]] = scan, taken: list[tuple[bytes, bytes]] = taken) -> None:
+                    with suppress(RuntimeError):  # in the middle of another use
+                        taken.extend(scan)
+
+            late: Any = Late()
+            late.itself = late
+            del late
+            gc.set_threshold(gc.get_count()[0] + count)
+            gc.enable()
+            taken.extend(scan)
+            gc.disable()
+            gc.set_threshold(*threshold)
+            gc.collect()
+            back.end()
+            assert len(taken) == 2
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
 
 
 def test_exact_bytes() -> None:

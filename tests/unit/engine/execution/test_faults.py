@@ -325,7 +325,7 @@ if sys.version_info < (3, 11):  # where this is no OSError yet, and there are no
 
 
 def _group(errors: list[Exception]) -> Any:
-    return getattr(builtins, "ExceptionGroup")("several", errors)
+    return builtins.ExceptionGroup("several", errors)
 
 
 def _wide_group(error: Exception) -> Any:
@@ -345,7 +345,7 @@ def _raised_error(error: Exception) -> Exception:
 def _out_of_a_frame_of_c() -> None:
     """expat puts a frame into the traceback for each handler, as code in C that was compiled from Python does for its functions."""
     parser = expat.ParserCreate()
-    parser.EndElementHandler = getattr(_ctypes, "dlopen")
+    parser.EndElementHandler = _ctypes.dlopen
     parser.Parse("<no_such_library_anywhere.so/>", True)
 
 

@@ -61,11 +61,15 @@ class _Starter:
 
     def call(self, job: Callable[[], _T]) -> _T:
         """Have the thread do the job. Ctrl-C meanwhile is kept until it is done: a job left half done in another thread
-        would go on starting processes that nobody knows of."""
+        would go on starting processes that nobody knows of. Raises OSError where no thread can be had, and what the job raises."""
         with self._lock:
             if self._pid != os.getpid():  # not started yet, or in a forked child, which has no such thread
-                self._pid, self._jobs = os.getpid(), SimpleQueue()
-                threading.Thread(target=self._run, args=(self._jobs,), name="ioi-starter", daemon=True).start()
+                jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
+                try:
+                    threading.Thread(target=self._run, args=(jobs,), name="ioi-starter", daemon=True).start()
+                except RuntimeError as error:
+                    raise OSError(errno.EAGAIN, str(error)) from error
+                self._pid, self._jobs = os.getpid(), jobs
         future: Future[_T] = Future()
         interruption: BaseException | None = None
         while True:

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import effort
 import psutil
@@ -277,6 +278,19 @@ def test_workers_that_never_start_are_no_transactions_fault(monkeypatch: pytest.
         with pytest.raises(ResourceError, match="died 17 times while no transaction was running"):
             machine.execute([b"\1", b"\2"])
     assert len(started) == 17
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_where_no_thread_can_be_had_it_is_said_and_works_when_there_is_one(monkeypatch: pytest.MonkeyPatch, sequential: bool) -> None:
+    from ioi_exec.execution.workers import starting
+
+    monkeypatch.setattr(starting, "_starter", starting._Starter())
+    with ExecutionMachine.create(None, Ledger, workers=1, pin=False) as machine:
+        with monkeypatch.context() as scarce:
+            scarce.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+            with pytest.raises(ResourceError, match="can't start new thread.*Free memory, processes or descriptors"):
+                machine.execute([b"\1", b"\2"], sequential=sequential)
+        assert machine.execute([b"\1", b"\2"], sequential=sequential).failed == 0
 
 
 def test_a_root_that_never_starts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

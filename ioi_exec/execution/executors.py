@@ -13,7 +13,7 @@ from ioi_exec.vm.loading import LoadedVM
 
 if TYPE_CHECKING:
     from ioi_exec.execution.workers.pool import Pool
-    from ioi_exec.execution.workers.starting import Templates
+    from ioi_exec.execution.workers.templates import Templates
 
 TEMPLATES_KEPT = 8  # of shared pools: VMs whose next machine finds its workers a few milliseconds away
 
@@ -90,7 +90,7 @@ class OwnExecutors:
 
     def templates(self) -> Templates:
         """Where processes come from: the pools', or one's own."""
-        from ioi_exec.execution.workers.starting import Templates
+        from ioi_exec.execution.workers.templates import Templates
 
         if self._pools is not None:
             return self._pools.templates()
@@ -115,7 +115,7 @@ class SharedPools:
         return self._pools[key]
 
     def templates(self) -> Templates:
-        from ioi_exec.execution.workers.starting import Templates
+        from ioi_exec.execution.workers.templates import Templates
 
         if self._templates is None:
             self._templates = Templates(most=TEMPLATES_KEPT)

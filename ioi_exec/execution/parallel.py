@@ -41,12 +41,8 @@ from ioi_exec.execution.faults import (
     transaction_hangs,
 )
 from ioi_exec.execution.workers.pool import Pool
-from ioi_exec.execution.workers.starting import (
-    START_SECONDS,
-    ProcessLost,
-    Template,
-    Templates,
-)
+from ioi_exec.execution.workers.starting import START_SECONDS, ProcessLost
+from ioi_exec.execution.workers.templates import Template, Templates
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.state.base import translated_by_name

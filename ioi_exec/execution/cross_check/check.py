@@ -20,14 +20,8 @@ from ioi_exec.execution.faults import ALONE_PATIENCE
 from ioi_exec.execution.native import NativeSequentialExecutor
 from ioi_exec.execution.one_by_one.messages import Task
 from ioi_exec.execution.workers.control import Complaint, Setup, channel_pair, receive, send
-from ioi_exec.execution.workers.starting import (
-    CHANNEL_SECONDS,
-    Process,
-    ProcessLost,
-    Template,
-    Templates,
-    in_starter,
-)
+from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, ProcessLost, in_starter
+from ioi_exec.execution.workers.templates import Template, Templates
 from ioi_exec.limits import Limits
 from ioi_exec.state.base import translated_by_name
 from ioi_exec.vm.loading import LoadedVM

@@ -23,14 +23,8 @@ from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, transaction_hangs
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
-from ioi_exec.execution.workers.starting import (
-    CHANNEL_SECONDS,
-    Process,
-    ProcessLost,
-    Template,
-    Templates,
-    in_starter,
-)
+from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, ProcessLost, in_starter
+from ioi_exec.execution.workers.templates import Template, Templates
 from ioi_exec.limits import Limits
 from ioi_exec.state.base import translated_by_name
 from ioi_exec.vm.loading import LoadedVM

@@ -16,12 +16,8 @@ import psutil
 from ioi_shm.memory import STEP_BYTES, SharedArena
 
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
-from ioi_exec.execution.workers.starting import (
-    CHANNEL_SECONDS,
-    Process,
-    Template,
-    in_starter,
-)
+from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, in_starter
+from ioi_exec.execution.workers.templates import Template
 from ioi_exec.limits import Limits
 
 log = logging.getLogger("ioi_exec")

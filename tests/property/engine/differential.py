@@ -18,7 +18,7 @@ from ioi_exec.execution.executor import Block, Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.execution.workers.pool import Pool
-from ioi_exec.execution.workers.starting import Templates
+from ioi_exec.execution.workers.templates import Templates
 from ioi_exec.state.base import CommittedState
 from ioi_exec.vm.loading import LoadedVM, load_vm
 

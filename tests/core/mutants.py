@@ -169,7 +169,7 @@ MUTANTS = [
     Mutant("names-by-their-metaclass", "ioi_exec/execution/faults.py", "error=kept_error(_name_of(kind))", "error=kept_error(kind.__name__)", CALLS),
     Mutant("codes-as-they-say", "ioi_exec/execution/faults.py", "code=int.__index__(code)", "code=int(code)", CALLS),
     Mutant("outputs-as-they-are", "ioi_exec/execution/faults.py", "Receipt(output=exact)", "Receipt(output=output)", CALLS),
-    Mutant("errors-as-they-say", "ioi_exec/execution/faults.py", "    kind = type(error)\n", "    kind = error.__class__\n", CALLS),
+    Mutant("errors-as-they-say", "ioi_exec/execution/faults.py", "    kind = type(error)\n    if not", "    kind = error.__class__\n    if not", CALLS),
     Mutant("receipts-while-it-runs", "ioi_exec/execution/transaction.py", "        back.end()\n        receipt = failed_receipt(error)", "        receipt = failed_receipt(error)\n        back.end()", CALLS),
 ]
 

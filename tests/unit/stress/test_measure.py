@@ -83,12 +83,13 @@ class Watcher:
 def leaves_no_process() -> Iterator[None]:
     """But the one that workers are forked from, which stays."""
 
-    def there() -> set[int]:
-        return {process.pid for process in psutil.Process().children(recursive=True) if process.name() != "ioi-root"}
+    def there() -> set[psutil.Process]:
+        return {process for process in psutil.Process().children(recursive=True) if process.name() != "ioi-root"}
 
     before = there()
     yield
-    assert there() <= before
+    # What has ended is seen until the root, whose child it is, has looked after it.
+    assert not psutil.wait_procs(there() - before, timeout=20)[1]
 
 
 def roots_one_by_one(workload: FixedWorkload, tree: str = "jellyfish") -> list[tuple[str, str]]:

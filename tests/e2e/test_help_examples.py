@@ -86,6 +86,7 @@ def stress_files(tmp_path: Path, block_files: None) -> None:
         (tmp_path / name).write_text(text)
 
 
+@pytest.mark.long
 def test_stress_examples(tmp_path: Path, stress_files: None) -> None:
     assert listed(ioi_stress.cli.main) == set(STRESS_COMMANDS)
     for command in STRESS_COMMANDS:

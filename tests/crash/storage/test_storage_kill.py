@@ -16,7 +16,7 @@ from pathlib import Path
 
 import effort
 import pytest
-from ioi_storage import StateMissing, Store, check
+from ioi_storage import StateInUse, StateMissing, Store, check
 from storage_writer import batch, genesis, header
 
 KILLS = effort.amount("IOI_STORAGE_KILLS", sample=10, many=90)
@@ -54,7 +54,16 @@ class Expected:
 
 def check_whole(path: Path, at_least: int, expected: Expected) -> int:
     """The state at `path` is one version and every one before it; returns it."""
-    with Store.open(path) as store:
+    patience = time.monotonic() + 20
+    while True:
+        try:
+            store = Store.open(path)
+            break
+        except StateInUse:  # killed as it forked: its child has the lock until it executes another program
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
+    with store:
         version = store.version
         assert version >= at_least
         expected.upto(version)

@@ -54,12 +54,12 @@ class Expected:
 
 def check_whole(path: Path, at_least: int, expected: Expected) -> int:
     """The state at `path` is one version and every one before it; returns it."""
-    patience = time.monotonic() + 20
+    patience = time.monotonic() + 2  # less than upkeep takes to see that it is alone: should that have the lock, it is found
     while True:
         try:
             store = Store.open(path)
             break
-        except StateInUse:  # killed as it forked: its child has the lock until it executes another program
+        except StateInUse:  # perhaps killed as it forked: a child has the lock until it executes another program
             if time.monotonic() > patience:
                 raise
             time.sleep(0.01)

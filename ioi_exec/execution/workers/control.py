@@ -121,17 +121,20 @@ def receive(channel: socket.socket) -> tuple[Any, list[int]]:
     """The next message and the descriptors that came with it. Raises EOFError when the other end is gone, OSError (EMFILE) when
     this process may have no more descriptors: then they are lost, and the channel is of no use any more."""
     head, fds, _, _ = socket.recv_fds(channel, _HEAD.size, MAX_FDS)  # which passes no flags on
-    for fd in fds:
-        os.set_inheritable(fd, False)  # nothing that a VM or the embedding program starts is to hold one open
-    if not head:
-        raise EOFError("the control channel was closed")
-    head += _exactly(channel, _HEAD.size - len(head))
-    length, count = _HEAD.unpack(head)
-    if len(fds) != count:
+    try:
         for fd in fds:
+            os.set_inheritable(fd, False)  # nothing that a VM or the embedding program starts is to hold one open
+        if not head:
+            raise EOFError("the control channel was closed")
+        head += _exactly(channel, _HEAD.size - len(head))
+        length, count = _HEAD.unpack(head)
+        if len(fds) != count:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return pickle.loads(_exactly(channel, length)), list(fds)
+    except BaseException:
+        for fd in fds:  # the other end may have died between a message's head, which brought them, and its body
             os.close(fd)
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    return pickle.loads(_exactly(channel, length)), list(fds)
+        raise
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:

@@ -160,6 +160,9 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
 
 /* ---- aborting ------------------------------------------------------------------------------------------------ */
 
+/* Whether validation goes ahead of the watermark. */
+static bool early(const ioi_worker *w) { return w->workers > 1 && w->cost_ns >= EARLY_NS; }
+
 /* Abort the incarnation `s` was read from, unless someone else did or it became final. The worker that succeeds
  * owns the next incarnation. */
 static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
@@ -171,6 +174,8 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
     if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));
     /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
     a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
+    /* Whoever read its writes before they were ESTIMATEs is found now, in parallel, and not one by one at the watermark. */
+    if (early(w)) a32_min(&w->sched->validation_idx, tx + 1);
     count(&w->slot->aborts, 1);
     if (ioi_recording(w)) ioi_recorder_aborted(&w->recorder, tx, ioi_status_incarnation(s));
     w->owned = tx;
@@ -343,8 +348,6 @@ static void advance_watermark(ioi_worker *w) {
 
 /* ---- early validation ---------------------------------------------------------------------------------------- */
 
-static bool early(const ioi_worker *w) { return w->workers > 1 && w->cost_ns >= EARLY_NS; }
-
 /* Check a few executed transactions above the watermark, so that those overtaken run again in parallel instead of
  * one by one at the watermark. Only ever a help; skipping one is harmless. */
 static bool validate_some(ioi_worker *w) {
@@ -364,9 +367,7 @@ static bool validate_some(ioi_worker *w) {
     for (; at < end; at++) {
         uint32_t s = a32_load(&w->status[at]);
         if (ioi_status_state(s) != IOI_EXECUTED || validate(w, at)) continue;
-        if (!abort_incarnation(w, at, s)) continue;
-        a32_min(&sched->validation_idx, at + 1); /* what read its writes now meets ESTIMATEs */
-        break;
+        if (abort_incarnation(w, at, s)) break;
     }
     return true;
 }

@@ -67,6 +67,7 @@ MUTANTS = [
     Mutant("no-estimates", "scheduler.c", "if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));", "", quick=True),
     Mutant("estimates-against-the-policy", "scheduler.c", "if (!w->policy.no_estimates) ioi_mv_estimate", "ioi_mv_estimate", ("unit",)),
     Mutant("no-look-at-what-was-overwritten", "scheduler.c", "if (wrote_new || (w->policy.no_estimates && inc->incarnation > 0))", "if (wrote_new)", ("unit",)),
+    Mutant("an-abort-leaves-validation-ahead", "scheduler.c", "if (early(w)) a32_min(&w->sched->validation_idx, tx + 1);", "", ("unit",), quick=True),
     Mutant("no-withdrawal", "mvmemory.c", "ioi_versions_set(arena, ioi_at(arena, old[i].entry), version, 0);", ";", quick=True),
     Mutant("abort-drops-the-waited-bit", "scheduler.c", "a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);", "a32_xchg(&w->status[tx], (s & ~(uint32_t)15) + (1u << IOI_STATUS_BITS) + IOI_EXECUTING);"),
     Mutant("abort-whatever-runs", "scheduler.c", "if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;", "a32_xchg(&w->status[tx], s - IOI_EXECUTED + IOI_ABORTING);"),

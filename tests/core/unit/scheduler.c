@@ -105,6 +105,29 @@ static void a_waiting_worker_gives_its_run_back(void) {
     close_pair(&p);
 }
 
+/* Wherever an abort is found, validation goes back to behind it: what read its writes while they looked good is then found by
+ * all workers at once, not by the watermark alone, one by one. */
+static void every_abort_takes_validation_back(void) {
+    for (int at_watermark = 0; at_watermark < 2; at_watermark++) {
+        pair p;
+        open_pair(&p, 8, 50000);
+        expect_task(&p, 0, 0);
+        expect_task(&p, 1, 1);
+        read_key(&p, 1, "a");
+        if (at_watermark) finish(&p, 1); /* too early: transaction 0 writes a */
+        write_key(&p, 0, "a");
+        finish(&p, 0);
+        a32_store(&p.w[0].sched->validation_idx, 5); /* has passed by, and saw nothing wrong */
+        if (at_watermark) expect_task(&p, 0, 1);
+        else {
+            finish(&p, 1); /* looks at itself, and fails */
+            expect_task(&p, 1, 1);
+        }
+        CHECK(ioi_incarnation_of(&p.w[0], 1) == 1 && a32_load(&p.w[0].sched->validation_idx) == 2);
+        close_pair(&p);
+    }
+}
+
 /* Early validation finds what was overtaken before the watermark gets there. */
 static void early_validation_aborts_above_the_watermark(void) {
     pair p;
@@ -256,6 +279,7 @@ void test_scheduler(void) {
     who_does_not_take_part_is_not_called();
     what_is_owned_comes_before_the_run();
     an_abort_marks_estimates();
+    every_abort_takes_validation_back();
     a_waiting_worker_gives_its_run_back();
     early_validation_aborts_above_the_watermark();
 }

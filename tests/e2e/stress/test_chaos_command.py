@@ -46,6 +46,12 @@ def test_verified(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_no_fault_is_no_verdict(tmp_path: Path) -> None:
+    status, out, err = done(tmp_path, "zipf", "--blocks", "2", "--block-size", "10", "--rate", "0")
+    assert status == 7 and "everything verified" not in out
+    assert "NOTHING JUDGED: no fault struck; 2 blocks verified" in out and err.startswith("ioi-stress: no fault struck")
+
+
 def test_what_is_wrong_is_said_and_can_be_replayed(tmp_path: Path) -> None:
     status, out, err = done(tmp_path, "own", "chaos_workloads:programs", "--set", "vm=Dice", "--rate", "0", "--quiet")
     assert status == 5

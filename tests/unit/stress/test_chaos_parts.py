@@ -199,7 +199,7 @@ def test_an_answer_is_one_write_so_that_a_stopped_engine_has_not_said_half_of_it
 
 
 def test_the_worst_defect_decides_the_exit_status() -> None:
-    report = Report({}, {})
+    report = Report({}, {"kill-worker": FaultCounts(injected=1)}, verified=1)
     assert report.ok and report.exit_status == 0
     report.interrupted = True
     assert not report.ok and report.exit_status == 1
@@ -207,6 +207,14 @@ def test_the_worst_defect_decides_the_exit_status() -> None:
         report.defect(Defect(kind, "because"))
         assert report.exit_status == status
     assert report.lost_commits == 1 and set(DEFECTS.values()) == {1, 5, 6}
+
+
+def test_without_a_fault_or_a_block_there_is_nothing_to_judge() -> None:
+    for struck, verified in ((0, 5), (1, 0)):
+        report = Report({}, {"kill-worker": FaultCounts(injected=struck, missed=3)}, verified=verified)
+        assert report.sound and not report.ok and report.exit_status == 7 and report.to_json()["ok"] is False
+        report.defect(Defect("orphans", "because"))
+        assert report.exit_status == 1
 
 
 def test_processes_that_outlive_their_engine_are_found_and_ended() -> None:

@@ -84,11 +84,11 @@ class _Campaign:
                     self._abandon(this)
                 raise
             with held():
-                if not self._report.ok:
+                if not self._report.sound:
                     self._abandon(this)
                 if self._report.defects:
                     leave_evidence(self._report, self._workload, this, folder, state, disk, self._command)
-                if not self._report.ok or self._plan.seconds is None or self._over():
+                if not self._report.sound or self._plan.seconds is None or self._over():
                     return
                 shutil.rmtree(state)
 

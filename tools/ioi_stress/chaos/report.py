@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ioi_exec import Diverged, StateCorrupt
+from ioi_stress.nothing import NothingJudged
 
 FAILED = 1
 DIVERGED = Diverged.exit_status
@@ -94,13 +95,26 @@ class Report:
         self.lost_commits += defect.kind == "lost commit"
 
     @property
-    def ok(self) -> bool:
+    def sound(self) -> bool:
+        """Whether nothing was wrong and nobody has had enough: the campaign may go on."""
         return not self.defects and not self.interrupted
 
     @property
+    def ok(self) -> bool:
+        """Whether faults struck, all blocks were verified under them, and the campaign came to its end."""
+        return self.sound and self.injected > 0 and self.verified > 0
+
+    @property
     def exit_status(self) -> int:
-        """0 if everything verified; else that of the worst: corrupt before diverged before the rest."""
-        return max((DEFECTS[kind] for kind, _ in self.defects), default=FAILED if self.interrupted else 0)
+        """0 if everything verified; else that of the worst: corrupt before diverged before the rest. Without a fault that struck
+        there is nothing to judge."""
+        nothing = FAILED if self.interrupted else 0 if self.ok else NothingJudged.exit_status
+        return max((DEFECTS[kind] for kind, _ in self.defects), default=nothing)
+
+    @property
+    def unused(self) -> list[str]:
+        """The faults that never struck: of them nothing is known."""
+        return [name for name, counts in self.faults.items() if not counts.injected]
 
     @property
     def injected(self) -> int:

@@ -22,7 +22,7 @@ from ioi_stress.cli import (
 from ioi_stress.interruption import ending_is_interruption
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,
-4 disk or memory, 5 results differed from sequential execution, 6 state corrupt"""
+4 disk or memory, 5 results differed from sequential execution, 6 state corrupt, 7 nothing to judge: what was seen gives no verdict"""
 _COMMANDS: tuple[program.Command, ...] = (run, replay, rwset, sweep, plot, compare, report, trace, explain, chaos, workloads)
 
 

@@ -20,13 +20,14 @@ from ioi_stress.chaos import run as attack
 from ioi_stress.chaos.disk import private_mounts
 from ioi_stress.cli.workload_options import add_workloads, chosen_workload
 from ioi_stress.notation.text import counted, table
+from ioi_stress.nothing import NothingJudged
 
 _EPILOG = """The engine executes and commits the workload in a process of its own, on a state on disk, while faults strike it. This process
 knows what is true, for it has executed every block one by one. It compares the roots of every block before the commit and of every state
 that is opened again, looks for lost commits and for processes that were left, and checks the state, deeply at the end.
 
 Which faults strike where follows from the seed; how the processes are timed cannot be repeated, so that a second run may meet other
-moments."""
+moments. Exit status 7: no fault struck, so that there is nothing to judge."""
 _BLOCKS, _BLOCK_SIZE = 100, 1_000
 _LINES_EVERY = 5.0  # seconds
 
@@ -97,6 +98,8 @@ def run(options: argparse.Namespace) -> int:
         raise _error(report)
     if report.interrupted:
         raise KeyboardInterrupt
+    if not report.ok:
+        raise NothingJudged(_nothing(report))
     return 0
 
 
@@ -160,4 +163,16 @@ def _verdict(report: Report) -> str:
         return "\n".join(f"FAILED: {kind}: {text}" for kind, text in report.defects)
     if report.interrupted:
         return "interrupted: nothing was wrong until then"
-    return "everything verified"
+    if not report.ok:
+        return f"NOTHING JUDGED: {_nothing(report)}"
+    unused = f"; never struck: {', '.join(report.unused)}" if report.unused else ""
+    return f"everything verified, through {counted(report.injected, 'fault')}{unused}"
+
+
+def _nothing(report: Report) -> str:
+    if not report.verified:
+        return "no block was executed"
+    return (
+        f"no fault struck; {counted(report.verified, 'block')} verified without one say nothing of faults: give a higher --rate, more "
+        "--blocks or --seconds, or --faults that find something to strike"
+    )

@@ -9,8 +9,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-CORE = HERE.parent.parent / "shm" / "core"
+TREE = Path(__file__).resolve().parents[2]
+
+
+def compiled(tree: Path, program: Path) -> None:
+    """Make `program` of a tree's core.c and its core."""
+    sources = [tree / "tools" / "bench" / "core.c", *sorted((tree / "shm" / "core").glob("*.c"))]
+    flags = ["-std=c11", "-O3", "-D_GNU_SOURCE", "-UNDEBUG"]
+    subprocess.run([os.environ.get("CC", "gcc"), *flags, *map(str, sources), "-o", str(program)], check=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -21,9 +27,7 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="ioi-bench-") as folder:
         program = Path(folder) / "core"
-        sources = [HERE / "core.c", *sorted(CORE.glob("*.c"))]
-        flags = ["-std=c11", "-O3", "-D_GNU_SOURCE", "-UNDEBUG"]
-        subprocess.run([os.environ.get("CC", "gcc"), *flags, *map(str, sources), "-o", str(program)], check=True)
+        compiled(TREE, program)
         ran = subprocess.run([program, str(chosen.transactions), str(chosen.rounds)], stdout=subprocess.PIPE, text=True)
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     if chosen.json:

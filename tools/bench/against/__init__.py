@@ -1,0 +1,1 @@
+"""This tree beside a frozen revision of itself."""

@@ -23,7 +23,7 @@ from ioi_exec.cli import (
     verify,
 )
 
-_EPILOG = """exit status: 0 done, 1 failed, 2 wrong usage or input, 3 state in use, 4 disk or memory,
+_EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""
 _COMMANDS = (init, run, get, info, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback)
 
@@ -36,4 +36,4 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    return program.run(parser(), arguments, "what was committed before stays, nothing else was")
+    return program.run(parser(), arguments, "what was committed stays, and nothing was by halves")

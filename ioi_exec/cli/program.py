@@ -9,8 +9,9 @@ from typing import NoReturn, Protocol, Sequence
 
 from ioi_exec._version import __version__
 from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, place, report
+from ioi_exec.cli.interruption import ending_is_interruption
 from ioi_exec.cli.options import Commands, find_own_code
-from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream
+from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream, results_alone
 from ioi_exec.errors import Error
 
 
@@ -49,10 +50,14 @@ def parser(program: str, description: str, epilog: str, commands: Sequence[Comma
 
 
 def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None, interrupted: str, *, own_code: bool = False) -> int:
-    """Run one command and return its exit status. interrupted: what Ctrl-C left behind, in words. own_code: whether all
+    """Run one command and return its exit status. interrupted: what Ctrl-C, SIGTERM or SIGHUP left behind, in words. own_code: whether all
     commands import from the working directory."""
     ensure_streams()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with results_alone(), ending_is_interruption():
+        return _run(top, list(sys.argv[1:] if arguments is None else arguments), interrupted, own_code)
+
+
+def _run(top: argparse.ArgumentParser, given: list[str], interrupted: str, own_code: bool) -> int:
     _Parser.program, _Parser.as_json = top.prog, "--json" in given
     # With --json, standard error holds the error object and nothing else.
     level = logging.ERROR if _Parser.as_json else logging.WARNING

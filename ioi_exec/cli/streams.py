@@ -9,6 +9,7 @@ import secrets
 import stat
 import sys
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import BinaryIO, Iterator, TextIO
 
 from ioi_storage.disk.directory import sync_name
@@ -16,6 +17,8 @@ from ioi_storage.disk.directory import sync_name
 # What stands in for one that was closed. Input and output fail when used: an empty block was not given, and a result
 # nobody could get was not printed. Messages go nowhere.
 _STAND_INS = (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+
+_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def ensure_streams() -> None:
@@ -33,12 +36,37 @@ def ensure_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))
 
 
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Inside, `sys.stdout` alone leads to standard output: what else writes to descriptor 1, a VM say, or a program or library
+    that it uses, writes to standard error."""
+    stream = sys.stdout
+    if type(stream) is not TextIOWrapper or stream.fileno() != 1:  # a program that has put its own there keeps it
+        yield
+        return
+    stream.flush()
+    apart = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
+    sys.stdout = open(
+        apart, "w", encoding=stream.encoding, errors=stream.errors, closefd=False, buffering=1 if stream.line_buffering else -1
+    )
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.close()
+        finally:
+            sys.stdout = stream
+            os.dup2(apart, 1)
+            os.close(apart)
+
+
 def name_stream(error: OSError) -> None:
     """Has an error that names no file name the standard stream it came from: files are named when opened, and what fails
     in them later is the store's to tell."""
     if error.filename is not None:
         return
-    writable = fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    writable = fcntl.fcntl(sys.stdout.fileno(), fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.errno == errno.EBADF and not writable:
         error.filename = "standard output"
         give_up_output()
@@ -67,7 +95,7 @@ def input_file(name: str) -> Iterator[tuple[BinaryIO, str]]:
 def output_file(name: str | None) -> Iterator[TextIO]:
     """A file to write, which will be whole or not there; None or - is standard output. What is no plain file (a pipe, a
     device) is written as it is."""
-    if name is None or name == "-":
+    if name is None or name in _STANDARD_OUTPUT:
         yield sys.stdout
         return
     if os.path.exists(name) and not stat.S_ISREG(os.stat(name).st_mode):

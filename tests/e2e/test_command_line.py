@@ -311,6 +311,22 @@ def test_a_state_in_use_and_ctrl_c(cli: Cli, mine: Callable[..., Any], tmp_path:
     assert mine(b"after").object["version"] == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_asks_it_to_end_is_as_ctrl_c(cli: Cli, mine: Callable[..., Any], tmp_path: Path, number: signal.Signals, hang_up: None) -> None:
+    engine = start(tmp_path, "run", "state", "-", "--json", "--workers=1")
+    assert engine.stdin is not None
+    engine.stdin.write('{"tx": "%s"}\n' % b"slow".hex())
+    engine.stdin.close()
+    engine.stdin = None
+    wait_for(tmp_path / "started")
+    engine.send_signal(number)
+    out, err = engine.communicate(timeout=60)
+    assert (engine.returncode, out, json.loads(err)["kind"]) == (1, "", "Interrupted")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(engine.pid, 0)
+    assert info(cli)["version"] == 0
+
+
 def test_a_corrupt_state(cli: Cli, tmp_path: Path, state: Path) -> None:
     data = state / "data.mdb"
     content = bytearray(data.read_bytes())

@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 import traceback
+from io import TextIOWrapper
 from typing import Any
 
 from ioi_shm import die_with_parent
@@ -94,6 +95,8 @@ def _become(request: Fork, fds: list[int], vm: LoadedVM | None) -> None:
             os.dup2(fds[0], 1)  # a VM that prints must not mix into the engine's own results
             os.dup2(fds[0], 2)
             os.close(fds.pop(0))
+            assert isinstance(sys.stdout, TextIOWrapper)
+            sys.stdout.reconfigure(line_buffering=True)  # it ends without a last flush
         if request.environ is not None:
             os.environ.clear()
             os.environ.update(request.environ)

@@ -7,7 +7,8 @@ from typing import Iterator
 
 import pytest
 
-from ioi_stress.interruption import ending_is_interruption, held
+from ioi_exec.cli.interruption import ending_is_interruption
+from ioi_stress.interruption import held
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 EVERY = pytest.mark.parametrize("number", [signal.SIGINT, *ENDING])
@@ -47,7 +48,7 @@ def test_several_at_once_are_one(number: signal.Signals) -> None:
 
 def test_a_later_one_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("ioi_stress.interruption.monotonic", lambda: now[0])
+    monkeypatch.setattr("ioi_exec.cli.interruption.monotonic", lambda: now[0])
     with ending_is_interruption():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):

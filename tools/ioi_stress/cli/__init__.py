@@ -19,7 +19,6 @@ from ioi_stress.cli import (
     trace,
     workloads,
 )
-from ioi_stress.interruption import ending_is_interruption
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,
 4 disk or memory, 5 results differed from sequential execution, 6 state corrupt, 7 nothing to judge: what was seen gives no verdict"""
@@ -34,5 +33,4 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    with ending_is_interruption():
-        return program.run(parser(), arguments, "nothing more was measured", own_code=True)
+    return program.run(parser(), arguments, "nothing more was measured", own_code=True)

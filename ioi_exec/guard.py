@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
+from typing import TYPE_CHECKING
 
 from ioi_storage import process
 
@@ -13,8 +15,8 @@ class Guard:
     """Held during every call of a machine."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner = 0
+        self._lock = threading.Lock()  # held only while looking at `_holder` and changing it
+        self._holder: _Call | None = None
         self._pid = process.pid
         self.closed = False
 
@@ -32,41 +34,52 @@ class Guard:
         if self.closed:
             raise MachineClosed(f"{what}: the machine is closed; open it again")
 
-    def _enter(self, what: str) -> None:
-        if not self._lock.acquire(blocking=False):
-            where = "from inside another call" if self._owner == threading.get_ident() else "while another thread uses it"
-            raise MachineBusy(f"{what} was called {where}: use a machine from one thread, one call after another")
 
-    def _leave(self) -> None:
-        self._owner = 0
-        self._lock.release()
+class _Call(_thread.RLock):  # type: ignore[misc]  # final in typeshed, not in CPython
+    """What the `with` of a call holds: a lock of its own, whose `__exit__` is the one of C.
 
+    A signal handler may raise before any line of Python, so before the first line of an `__exit__` in Python too, and the
+    machine would be busy for good. No generator either: that would cost more than a read does.
+    """
 
-class _Call:
-    """What the `with` of a call holds. No generator: that would cost more than a read does."""
+    if TYPE_CHECKING:
 
-    __slots__ = ("_guard", "_what", "_inside", "_entered")
+        def _is_owned(self) -> bool: ...
+
+    def __new__(cls, guard: Guard, what: str, inside: bool) -> _Call:
+        return super().__new__(cls)
 
     def __init__(self, guard: Guard, what: str, inside: bool) -> None:
         self._guard = guard
         self._what = what
         self._inside = inside  # whether another call of the same thread may be going on
-        self._entered = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:  # type: ignore[override]
         guard = self._guard
         guard._check(self._what)
-        if self._inside and guard._owner == threading.get_ident():
-            return
-        guard._enter(self._what)
         try:
-            self._entered = True
-            guard._owner = threading.get_ident()
+            self.acquire()
+            with guard._lock:
+                holder = guard._holder
+                if holder is None or holder.over():
+                    guard._holder = self
+                elif not holder._is_owned():
+                    raise self._busy("while another thread uses it")
+                elif not self._inside:
+                    raise self._busy("from inside another call")
             guard._check(self._what)  # it may have been closed meanwhile
         except BaseException:
-            guard._leave()
+            if self._is_owned():
+                self.release()
             raise
+        return True
 
-    def __exit__(self, *exception: object) -> None:
-        if self._entered:
-            self._guard._leave()
+    def over(self) -> bool:
+        """Whether its `with` has been left."""
+        if self._is_owned() or not self.acquire(blocking=False):
+            return False
+        self.release()
+        return True
+
+    def _busy(self, where: str) -> MachineBusy:
+        return MachineBusy(f"{self._what} was called {where}: use a machine from one thread, one call after another")

@@ -156,6 +156,31 @@ def test_the_paper_s_panels() -> None:
     assert len(plot.paper(sweep_of(blocks=(100,), workers=(2,))).axes) == 3
 
 
+def test_the_paper_s_panels_of_several_policies_are_facets_on_one_scale() -> None:
+    figure = plot.paper(sweep_of(policies=("default", "paper"), repeat=2))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:4] == [f"blocks of {size}, {policy}" for policy in ("default", "paper") for size in ("100", "1,000")]
+    assert titles[8:] == [f"{workers}, {policy}" for policy in ("default", "paper") for workers in ("1 worker", "4 workers")]
+    first, second = figure.axes[0], figure.axes[2]
+    assert first.get_ylim() == second.get_ylim()
+    assert line_of(second, "2")[0] == pytest.approx([0.8 * height for height in line_of(first, "2")[0]])
+
+
+def test_what_ran_one_by_one_is_beside_each_series_that_differs_in_it() -> None:
+    def dashed(sweep: Sweep) -> list[tuple[str, list[float]]]:
+        drawn = [line for line in plot.throughput(sweep).axes[0].get_lines() if line.get_linestyle() == "--"]
+        return [(str(line.get_label()), list(line.get_ydata())) for line in drawn]
+
+    alike = sweep_of(blocks=(100, 200), workers=(2,), repeat=3)
+    ((label, heights),) = dashed(alike)
+    assert label == "sequential" and heights == pytest.approx([1100 / 1.04] * 3)
+    for row in alike.rows:
+        if row["block_size"] == 200:
+            row["sequential_total_seconds"] *= 4  # a fourth of the speed
+    one, other, legend = dashed(alike)
+    assert other[1] == pytest.approx([height / 4 for height in one[1]]) and legend == ("sequential", [])
+
+
 @pytest.mark.parametrize(
     "call, says",
     [
@@ -181,7 +206,7 @@ def test_the_paper_s_panels() -> None:
         ),
         (lambda: plot.aborts(sweep_of(workers=(0,))), "no row was executed by workers"),
         (lambda: plot.speedup(sweep_of(workers=(0,))), "no row has a speedup"),
-        (lambda: plot.paper(sweep_of(policies=("default", "paper"))), "policy varies"),
+        (lambda: plot.paper(sweep_of(policies=tuple("abcde"))), "5 policies do not stand beside each other: choose up to 4"),
         (lambda: plot.speedup(sweep_of(blocks=(100,)), "figure.jpg"), "PNG, PDF or SVG"),
         (lambda: plot.speedup(__file__), "holds no rows of a sweep"),
     ],

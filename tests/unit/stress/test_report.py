@@ -470,6 +470,18 @@ def test_a_sweep_s_page_has_its_points_figures_and_rows() -> None:
     assert "0 rows" in check_page(sweep_page(Sweep([], ["accounts"]))).text
 
 
+def test_throughput_has_one_by_one_beside_it_whatever_the_series_are() -> None:
+    rows = sweep_rows(accounts=[10, 20], block_size=[20, 30, 40], policies=("default",))
+    for row in rows:
+        row["sequential_total_seconds"] = 0.02
+    assert "one by one" in check_page(sweep_page(sweep_of(rows))).text  # of series by block size, alike in it
+    for row in rows:
+        row["sequential_total_seconds"] = 0.001 * row["block_size"]
+    found = check_page(sweep_page(sweep_of(rows)))
+    assert "one by one, 30" in found.text
+    assert {"line sequential s0", "line sequential s2"} <= {each.attributes.get("class") for each in found.named("path")}
+
+
 @pytest.mark.parametrize(
     "grid, policies",
     [

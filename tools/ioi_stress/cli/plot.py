@@ -8,6 +8,8 @@ from typing import Any
 
 from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json
+from ioi_stress.sweeps import Sweep
+from ioi_stress.sweeps.where import parse_where
 
 FIGURES = {
     "speedup": "times as fast as one by one, against workers",
@@ -45,7 +47,7 @@ def register(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="COLUMN=VALUE,...",
-        help="only rows of these values; may be given several times",
+        help="only rows of these values, of several columns if wanted: workers=1,2,policy=default",
     )
     command.add_argument(
         "--phase",
@@ -66,18 +68,9 @@ def run(options: argparse.Namespace) -> int:
     for name in given:
         if name not in takes:
             raise InputError(f"--{name} is not for the figure {options.figure}: leave it out")
-    draw(options.file, options.output, where=_where(options.where), **given)
+    sweep = Sweep.read(options.file)
+    columns = list(sweep.rows[0]) if sweep.rows else sweep.point_columns
+    draw(sweep, options.output, where=parse_where(options.where, columns), **given)
     if options.json:
         print_json({"figure": options.figure, "file": options.output})
     return 0
-
-
-def _where(given: list[str]) -> dict[str, list[str]]:
-    """Raises InputError."""
-    where: dict[str, list[str]] = {}
-    for each in given:
-        column, equals, values = each.partition("=")
-        if not equals:
-            raise InputError(f"--where {each}: give COLUMN=VALUE")
-        where.setdefault(column, []).extend([values] if column == "policy" and "=" in values else values.split(","))
-    return where

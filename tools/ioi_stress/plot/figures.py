@@ -93,7 +93,7 @@ def throughput(
         figure, [[axes]] = drawing(5.6, 3.4)
         scale_for(axes, against, xs)
         lines.draw_all(axes, series, against, parallel)
-        lines.sequential(axes, rows, against, beside)
+        lines.sequential(axes, series, against, beside)
         from_zero(axes)
         axes.set_xlabel(LABELS.get(against, against.replace("_", " ")))
         axes.set_ylabel(f"transactions per second\n({PHASES[phase]})")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 from ioi_stress.plot.style import SEQUENTIAL, series_styles
 from ioi_stress.results.interval import Interval
 from ioi_stress.sweeps.rows import Row
-from ioi_stress.sweeps.series import Measure, points_of
+from ioi_stress.sweeps.series import Measure, baselines, points_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,17 +52,19 @@ def _moved(axes: Axes, value: float, share: float, low: float, high: float) -> f
     return value + share * (high - low)
 
 
-def sequential(axes: Axes, rows: Sequence[Row], x: str, measure: Measure) -> bool:
-    """The sequential execution that ran beside, as a dashed line; all of it that shares an x, for neither workers nor
-    policy matter to it. Whether there was any."""
-    points = points_of(rows, x, measure)
-    if points:
+def sequential(axes: Axes, series: Sequence[tuple[Any, str, list[Row]]], x: str, measure: Measure) -> bool:
+    """The sequential execution that ran beside: a dashed line for all of the series, or one in the colour of each where
+    they differ in it. Whether there was any."""
+    found = baselines([rows for _, _, rows in series], x, measure)
+    styles = series_styles([value for value, _, _ in series])
+    for number, points in found:
+        colour = SEQUENTIAL if number is None else styles[number]["color"]
         xs = [float(value) for value, _ in points]
         axes.fill_between(
             xs,
             [interval.low for _, interval in points],
             [interval.high for _, interval in points],
-            color=SEQUENTIAL,
+            color=colour,
             alpha=0.15,
             linewidth=0,
         )
@@ -70,12 +72,14 @@ def sequential(axes: Axes, rows: Sequence[Row], x: str, measure: Measure) -> boo
         axes.plot(
             xs,
             [interval.median for _, interval in points],
-            color=SEQUENTIAL,
+            color=colour,
             linestyle="--",
-            label="sequential",
+            label="sequential" if number is None else "_",
             **style,
         )
-    return bool(points)
+    if len(found) > 1:
+        axes.plot([], [], color=SEQUENTIAL, linestyle="--", label="sequential")
+    return bool(found)
 
 
 def legend(axes: Axes, title: str) -> None:

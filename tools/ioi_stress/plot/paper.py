@@ -26,6 +26,7 @@ from ioi_stress.sweeps.series import (
     shown,
     subtitle,
     throughput_of,
+    values_of,
     varying,
 )
 
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AXES = ("accounts", "block_size", "workers")
+_FACETS = 4
 
 
 def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
-    """Three rows of panels: against workers, against accounts, against block size. Raises InputError if anything else
-    varies."""
+    """Three rows of panels: against workers, against accounts, against block size; of several policies side by side, on one
+    scale. Raises InputError if anything else varies, or for more policies than stand beside each other."""
     rows = [row for row in rows_of(data, where) if row["workers"] > 0]
     missing = [name for name in _AXES if not rows or name not in rows[0]]
     if missing:
@@ -46,25 +48,34 @@ def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
             f"the paper's figures need {', '.join(missing)}: `ioi-stress sweep paper` measures what they show"
         )
     accounts, blocks, workers = (numbers_of(rows, name) for name in _AXES)
-    if others := varying(rows, *_AXES):
+    if others := varying(rows, *_AXES, "policy"):
         raise InputError(f"{', '.join(others)} varies, which it does not in the paper: choose one value")
-    ends = sorted({blocks[0], blocks[-1]})
+    policies = values_of(rows, "policy")
+    if len(policies) > _FACETS:
+        raise InputError(
+            f"{len(policies)} policies do not stand beside each other: choose up to {_FACETS}, such as policy={policies[0]}"
+        )
+    ends, extremes = sorted({blocks[0], blocks[-1]}), sorted({workers[0], workers[-1]})
     with settings():
-        figure, panels = drawing(7.6, 8.4, 3, 2, sharey="row")
-        for axes, size in zip(panels[0], ends):
-            _panel(axes, _at(rows, block_size=size), "workers", "accounts", workers, accounts, f"blocks of {size:,}")
-        for axes, size in zip(panels[1], ends):
-            _panel(axes, _at(rows, block_size=size), "accounts", "workers", accounts, workers, f"blocks of {size:,}")
-        for axes, number in zip(panels[2], sorted({workers[0], workers[-1]})):
-            _panel(
-                axes, _at(rows, workers=number), "block_size", "accounts", blocks, accounts, counted(number, "worker")
-            )
+        wide = 2 * len(policies)
+        figure, panels = drawing(7.6 if wide == 2 else 3.4 * wide, 8.4, 3, wide, sharey="row")
+        for facet, policy in enumerate(policies):
+            of = f", {policy}" if len(policies) > 1 else ""
+            mine, first = _at(rows, policy=policy), 2 * facet
+            for axes, size in zip(panels[0][first:], ends):
+                _panel(axes, _at(mine, block_size=size), "workers", "accounts", workers, accounts, f"blocks of {size:,}{of}")
+            for axes, size in zip(panels[1][first:], ends):
+                _panel(axes, _at(mine, block_size=size), "accounts", "workers", accounts, workers, f"blocks of {size:,}{of}")
+            for axes, number in zip(panels[2][first:], extremes):
+                title = f"{counted(number, 'worker')}{of}"
+                _panel(axes, _at(mine, workers=number), "block_size", "accounts", blocks, accounts, title)
         for row in panels:
             row[0].set_ylabel("transactions per second")
             from_zero(row[0])  # the others share it
             used = [axes for axes in row if axes.has_data()]
-            for axes in row[len(used) :]:
-                axes.remove()
+            for axes in row:
+                if axes not in used:
+                    axes.remove()
             lines.legend(used[-1], "workers" if row is panels[1] else "accounts")
         figure.suptitle(subtitle(rows, *_AXES), fontsize=9, color="#555555", x=0.01, ha="left")
         save(figure, path)
@@ -80,7 +91,8 @@ def _panel(
 ) -> None:
     parallel, beside = throughput_of("execute")
     scale_for(axes, x, xs)
-    lines.draw_all(axes, [(value, shown(value), _at(rows, **{by: value})) for value in values], x, parallel)
-    lines.sequential(axes, rows, x, beside)
+    series = [(value, shown(value), _at(rows, **{by: value})) for value in values]
+    lines.draw_all(axes, series, x, parallel)
+    lines.sequential(axes, series, x, beside)
     axes.set_xlabel(LABELS[x])
     axes.set_title(title)

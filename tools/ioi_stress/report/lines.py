@@ -20,7 +20,7 @@ _ASIDE = 5.0  # between series at the same place, or their bars would hide one a
 _ALONE = 60  # up to so many points each has a mark and a bar; more are a line with a band
 _MARKS = 7
 REFERENCE, IDEAL = "sequential", "ideal"
-"""Styles of series that others are held against; those of the others are s0, s1, ..."""
+"""Styles of series that others are held against; those of the others are s0, s1, ... "sequential s1" is beside s1 alone."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,14 @@ class _Sample:
 
 def _drawn(series: Series, number: int, of: int, across: Scale, up: Scale) -> _Drawn:
     many = len(series.points) > _ALONE
-    aside = 0.0 if many or series.style in (REFERENCE, IDEAL) else _ASIDE * (number - (of - 1) / 2)
+    beside = series.style.startswith(REFERENCE)
+    aside = 0.0 if many or beside or series.style == IDEAL else _ASIDE * (number - (of - 1) / 2)
     places = [
         (across.at(x) + aside, up.at(each.median), up.at(each.low), up.at(each.high)) for x, each in series.points
     ]
     paths, marks = [], []
     spread = any(low - high > 0.5 for _, _, low, high in places)
-    if spread and (many or series.style == REFERENCE):
+    if spread and (many or beside):
         edge = [f"{x:.1f} {high:.1f}" for x, _, _, high in places]
         edge += [f"{x:.1f} {low:.1f}" for x, _, low, _ in reversed(places)]
         paths.append(("band", f"M{' L'.join(edge)} Z"))

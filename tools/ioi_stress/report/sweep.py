@@ -25,7 +25,9 @@ from ioi_stress.sweeps.series import (
     LABELS,
     SERIES_MAX,
     Measure,
+    baselines,
     column,
+    placeable,
     points_of,
     throughput_of,
     values_of,
@@ -99,9 +101,7 @@ class _Part:
 def _figures(sweep: Sweep) -> list[_Part]:
     """Against every column of numbers that varies; what else does becomes series and panels."""
     rows = sweep.rows
-    against = [
-        name for name in varying(rows) if all(isinstance(value, (int, float)) for value in values_of(rows, name))
-    ]
+    against = [name for name in varying(rows) if placeable(values_of(rows, name))]
     if not against:
         return [_Part("", [[_categories(sweep)]])]
     return [_against(rows, x) for x in against]
@@ -156,23 +156,28 @@ def _kinds(rows: Sequence[Row], x: str) -> list[_Kind]:
 
 def _series(rows: Sequence[Row], x: str, by: str | None, kind: _Kind) -> list[Series]:
     values = [None] if by is None else values_of(rows, by)
+    chosen = [[row for row in rows if by is None or row[by] == value] for value in values]
+    labels = ["in parallel" if by is None else short(value) for value in values]
     series = []
-    for number, value in enumerate(values):
-        points = points_of([row for row in rows if by is None or row[by] == value], x, kind.measure)
-        if points:
-            label = "in parallel" if by is None else short(value)
-            series.append(Series(label, [(float(place), interval) for place, interval in points], f"s{number}"))
+    for number, (label, found) in enumerate(zip(labels, chosen)):
+        if points := points_of(found, x, kind.measure):
+            series.append(Series(label, _placed(points), f"s{number}"))
     if not series:
         return []
-    # Neither workers nor policy matter to the sequential execution; a parameter of the workload does.
-    alike = by in (None, "workers", "policy")
-    if kind.beside is not None and alike and (points := points_of(rows, x, kind.beside)):
-        series.append(Series("one by one", [(float(place), interval) for place, interval in points], REFERENCE))
+    for which, points in [] if kind.beside is None else baselines(chosen, x, kind.beside):
+        if which is None:
+            series.append(Series("one by one", _placed(points), REFERENCE))
+        else:
+            series.append(Series(f"one by one, {labels[which]}", _placed(points), f"{REFERENCE} s{which}"))
     if kind.title == "Speed-up":
         places = [place for each in series for place, _ in each.points if place >= 1]
         if places:
             series.append(Series("as many as workers", [(place, Interval.of([place])) for place in sorted(set(places))], IDEAL))
     return series
+
+
+def _placed(points: Sequence[tuple[Any, Interval]]) -> list[tuple[float, Interval]]:
+    return [(float(place), interval) for place, interval in points]
 
 
 def _categories(sweep: Sweep) -> Markup:

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 from ioi_exec import InputError
 from ioi_stress.notation.text import compact
 from ioi_stress.results.interval import CONFIDENCE, Interval
-from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
+from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text
 from ioi_stress.sweeps.sweep import Sweep
+from ioi_stress.sweeps.where import chosen
 
 Source: TypeAlias = "Sweep | str | os.PathLike[str] | Iterable[Mapping[str, Any]]"
 Where: TypeAlias = "Mapping[str, Any] | None"
@@ -29,27 +30,19 @@ LABELS = {
 
 
 def rows_of(source: Source, where: Where = None) -> list[Row]:
-    """where: only rows whose columns have these values; a list allows several.
+    """where: only rows whose columns have these values, as `sweeps.where.chosen` takes them.
 
     Raises InputError for a file that holds no sweep, rows that lack columns, or if nothing is left.
     """
     if isinstance(source, (str, os.PathLike)):
-        rows, name = Sweep.read(source).rows, os.fspath(source)
+        source = Sweep.read(source)
+    if isinstance(source, Sweep):
+        rows, name = source.rows, source.file or "the sweep"
     else:
-        rows, name = [dict(row) for row in (source.rows if isinstance(source, Sweep) else source)], "the sweep"
+        rows, name = [dict(row) for row in source], "the sweep"
     if rows and (missing := set(COLUMNS) - set(rows[0])):
         raise InputError(f"{name}: rows of a sweep have columns that these lack: {', '.join(sorted(missing))}")
-    for column, wanted in (where or {}).items():
-        if rows and column not in rows[0]:
-            raise InputError(f"{name}: has no column {column} to choose by: it has {', '.join(point_columns(rows))}")
-        texts = {as_text(value) for value in (wanted if isinstance(wanted, (list, tuple, set)) else [wanted])}
-        texts |= {as_text(parsed(column, text)) for text in texts}
-        there = values_of(rows, column)
-        rows = [row for row in rows if as_text(row[column]) in texts]
-        if not rows:
-            raise InputError(
-                f"{name}: no row where {column} is {', '.join(sorted(texts))}: it is {', '.join(map(as_text, there))}"
-            )
+    rows = chosen(rows, where or {}, name)
     if not rows:
         raise InputError(f"{name}: holds no rows yet")
     return rows
@@ -78,12 +71,20 @@ def numbers_of(rows: Sequence[Row], column: str) -> list[Any]:
     if column not in point_columns(rows):
         raise InputError(f"there is no column {column} to draw against: there are {', '.join(point_columns(rows))}")
     values = values_of(rows, column)
-    if not all(isinstance(value, (int, float)) for value in values):
+    if not placeable(values):
         raise InputError(
-            f"{column} has values that are no numbers, so nothing can be drawn against it: "
-            f"{', '.join(map(as_text, values))}"
+            f"{column} has values that are no numbers, or beyond what an axis holds, so nothing can be drawn against it: "
+            f"{', '.join(as_text(value) or '(empty)' for value in values)}"
         )
     return values
+
+
+def placeable(values: Iterable[Any]) -> bool:
+    """Whether all are numbers that an axis can have."""
+    return all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and (value == 0 or 1e-100 < abs(value) < 1e100)
+        for value in values
+    )
 
 
 def series_of(rows: Sequence[Row], x: str, by: str | None = None) -> tuple[str, list[tuple[Any, str, list[Row]]]]:
@@ -131,6 +132,23 @@ def points_of(rows: Sequence[Row], x: str, measure: Measure) -> list[tuple[Any, 
         if measured:
             found.append((value, Interval.of(measured)))
     return found
+
+
+def baselines(
+    series: Sequence[Sequence[Row]], x: str, beside: Measure
+) -> list[tuple[int | None, list[tuple[Any, Interval]]]]:
+    """What ran one by one beside the series, as points: (number of the series, points), or one for all of them (None) if
+    they say the same, as series of other workers or policies do: no interval of one is then beyond that of another."""
+    pooled = points_of([row for rows in series for row in rows], x, beside)
+    each = [points_of(rows, x, beside) for rows in series]
+    differing = varying([row for rows in series for row in rows], x, "workers", "policy") if pooled else []
+    if not differing or all(_agree([dict(points)[value] for points in each if value in dict(points)]) for value, _ in pooled):
+        return [(None, pooled)] if pooled else []
+    return [(number, points) for number, points in enumerate(each) if points]
+
+
+def _agree(intervals: Sequence[Interval]) -> bool:
+    return max(each.low for each in intervals) <= min(each.high for each in intervals)
 
 
 def column(name: str) -> Measure:

@@ -32,7 +32,7 @@ class SharedArena:
 
     def __init__(self, initial_bytes: int = STEP_BYTES, limit: int | None = None) -> None:
         self._limit = limit
-        self.fd = os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.fd = _above_standard(os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
         try:
             self.size = _mappable(LARGEST_BYTES)
             os.ftruncate(self.fd, self.size)
@@ -75,6 +75,16 @@ class SharedArena:
         except OSError as error:
             raise ArenaExhausted(f"the system refused {more} bytes of shared memory: {error}") from error
         self.reserved = wanted
+
+
+def _above_standard(fd: int) -> int:
+    """The same file by a number above 2: a program that has closed its standard streams may open them again."""
+    if fd > 2:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
 
 
 def free_memory(root: Path = Path("/sys/fs/cgroup"), meminfo: Path = Path("/proc/meminfo")) -> int:

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import Any, Callable, TypeVar
 
 import psutil
+from ioi_storage.disk.descriptors import keep_standard
 
 from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
 from ioi_exec.execution.workers.control import Fork, Forked, channel_pair, receive, send
@@ -78,6 +79,7 @@ class _Starter:
             if future.done():
                 continue
             try:
+                keep_standard()
                 future.set_result(job())
             except BaseException as error:
                 future.set_exception(error)
@@ -181,12 +183,16 @@ class Server:
 
 
 def _output() -> int:
-    """A descriptor for what a VM prints: standard error, which another one may have taken the place of since."""
+    """A descriptor for what a VM prints: standard error, which another one may have taken the place of since.
+
+    If it was closed when the program began, descriptor 2 may be any file of the program's, unless it says that it is that stream."""
+    stream = sys.__stderr__ or sys.stderr
     try:
-        os.fstat(2)
-        return os.dup(2)
-    except OSError:
-        return os.open(os.devnull, os.O_RDWR)
+        if stream is not None and stream.fileno() == 2:
+            return os.dup(2)
+    except (AttributeError, OSError, ValueError):
+        pass
+    return os.open(os.devnull, os.O_RDWR)
 
 
 class Root:

@@ -22,6 +22,7 @@ from ..errors import (
     StorageError,
     StorageIOError,
 )
+from .descriptors import keep_standard
 from .rows import TABLES
 
 DATA = "data.mdb"
@@ -74,6 +75,7 @@ def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[
 
 
 def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, int]:
+    keep_standard()
     while True:
         try:
             env = lmdb.open(path, map_size=map_size, max_dbs=len(TABLES), lib_version=0, **options)

@@ -7,6 +7,7 @@ import fcntl
 import os
 
 from ..errors import StateInUse, StorageError
+from .descriptors import keep_standard
 from .environment import translated
 
 NAME = "LOCK"
@@ -17,6 +18,7 @@ def take(directory: str, shown: str | None = None) -> int:
     the directory."""
     shown = shown or directory
     with translated(f"locking {shown}"):
+        keep_standard()
         try:
             fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:

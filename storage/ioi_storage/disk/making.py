@@ -10,6 +10,7 @@ from typing import Union
 import lmdb
 
 from . import directory, lock, place
+from .descriptors import keep_standard
 from .environment import (
     data_file,
     open_environment,
@@ -48,6 +49,7 @@ def make(path: StrPath | None, write: WriteFirst) -> Handle:
 
 def _make_in_memory(write: WriteFirst) -> Handle:
     with translated("creating a state in memory"):
+        keep_standard()
         fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
         try:
             env, map_size = open_memory(fd, read_only=False)

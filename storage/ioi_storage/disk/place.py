@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Optional
 import lmdb
 
 from ..errors import StaleStage, StateMissing
+from .descriptors import keep_standard
 from .environment import (
     data_file,
     open_environment,
@@ -109,6 +110,7 @@ def file_of(status: os.stat_result) -> File:
 
 def hold(directory: str) -> int:
     """A descriptor by which the directory is found whatever becomes of its name."""
+    keep_standard()
     return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 

@@ -14,6 +14,8 @@ import os
 from io import StringIO
 from typing import Any, Iterable, Sequence
 
+from ioi_storage.disk.descriptors import keep_standard
+
 from ioi_exec import InputError, StateInUse
 from ioi_stress.sweeps.grid import Grid, describe_values
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
@@ -36,6 +38,7 @@ class SweepFile:
         self.columns = columns_of(grid.axes)
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise InputError(f"{self.path}: no plain file, whose rows could be read again: give another")
+        keep_standard()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             try:

@@ -6,7 +6,7 @@ workload.py, plan.py  what is executed, and how
 vm/, workloads/       programs, and the workloads made of them
 running/              what executes a workload, verifies and records it
 results/, trace/      what was measured, and what happened when
-sweeps/, chaos/       many runs, and runs under attack
+sweeps/, chaos/       many runs, and runs under attack; soaking/: for hours
 explain/, plot/, report/, cli/  what is shown of them; notation/: how it is written
 """
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ioi_stress.results.result import Result
     from ioi_stress.running.measure import Observer
     from ioi_stress.running.measure import measure as run
+    from ioi_stress.soaking import SoakPlan, soak
     from ioi_stress.sweeps import Sweep, sweep
     from ioi_stress.workload import Block, FixedWorkload, Workload
 
@@ -36,18 +37,20 @@ _HOMES = {
     "Plan": ("ioi_stress.plan", "Plan"),
     "Policy": ("ioi_exec.policy", "Policy"),
     "Result": ("ioi_stress.results.result", "Result"),
+    "SoakPlan": ("ioi_stress.soaking", "SoakPlan"),
     "Workload": ("ioi_stress.workload", "Workload"),
     "Sweep": ("ioi_stress.sweeps", "Sweep"),
     "compare": ("ioi_stress.results.comparison", "compare"),
     "plot": ("ioi_stress.plot", ""),
     "run": ("ioi_stress.running.measure", "measure"),
+    "soak": ("ioi_stress.soaking", "soak"),
     "sweep": ("ioi_stress.sweeps", "sweep"),
     "workloads": ("ioi_stress.workloads", ""),
 }
 
 __all__ = [
-    "Block", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Sweep", "Workload", "compare", "plot", "run", "sweep",
-    "workloads",
+    "Block", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "SoakPlan", "Sweep", "Workload", "compare", "plot",
+    "run", "soak", "sweep", "workloads",
 ]
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
@@ -55,6 +56,19 @@ class Ledger:
         for key in tx:
             state.put(key, b"x" * ((total + ctx.tx_index) % 40 + 1))
         return b"%d" % total
+
+
+class Leaky(Ledger):
+    """Holds on to memory and to descriptors, where it is executed in parallel: the oracle is not to leak."""
+
+    held: ClassVar[list[object]] = []
+
+    def execute(self, tx: list[bytes], state: StateView, ctx: TxContext) -> bytes:
+        if MARK in os.environ:
+            self.held.append(bytearray(b"x" * 20_000))
+            if ctx.tx_index % 20 == 0 and len(self.held) < 10_000:
+                self.held.append(os.open("/dev/null", os.O_RDONLY))
+        return super().execute(tx, state, ctx)
 
 
 class Dice(Ledger):

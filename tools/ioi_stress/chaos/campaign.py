@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from time import monotonic
-from typing import Callable
+from typing import Callable, Protocol, Sequence
 
 from ioi_exec import InputError
 from ioi_stress.chaos.disk import Disk
@@ -16,27 +16,58 @@ from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY
 from ioi_stress.chaos.report import Defect, FaultCounts, Report
 from ioi_stress.chaos.round import Round
+from ioi_stress.chaos.schedule import Strike, strikes
 from ioi_stress.interruption import held
 from ioi_stress.workload import Workload
 
 OnProgress = Callable[[Report], None]
 
 
-def run(workload: Workload, plan: ChaosPlan, on_progress: OnProgress | None = None, command: str | None = None) -> Report:
+class Companion(Protocol):
+    """Whoever goes along with a campaign, and has a say in it."""
+
+    def begin(self, folder: Path, state: Path) -> None:
+        """The state is about to be made; the folder beside it is there."""
+
+    def strikes(self, block: int) -> Sequence[Strike]:
+        """What strikes in this block."""
+
+    def after_block(self, this: Round, report: Report) -> None:
+        """The engine is at rest. Raises Defect."""
+
+    def end(self) -> None:
+        """No block comes any more. Idempotent."""
+
+
+def run(
+    workload: Workload,
+    plan: ChaosPlan,
+    on_progress: OnProgress | None = None,
+    command: str | None = None,
+    companion: Companion | None = None,
+) -> Report:
     """Attack the engine while it executes the workload. Ctrl-C ends it early, and the report says what it saw until then.
 
     on_progress(report so far): after every block. command: a line that does the same, for the report of a failure.
     Raises InputError for a directory that is taken, and what executing the workload one by one raises.
     """
-    return _Campaign(workload, plan, on_progress, command).run()
+    return _Campaign(workload, plan, on_progress, command, companion).run()
 
 
 class _Campaign:
-    def __init__(self, workload: Workload, plan: ChaosPlan, on_progress: OnProgress | None, command: str | None) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        plan: ChaosPlan,
+        on_progress: OnProgress | None,
+        command: str | None,
+        companion: Companion | None,
+    ) -> None:
         self._workload = workload
         self._plan = plan
         self._on_progress = on_progress
         self._command = command
+        self._companion = companion
         self._began = monotonic()
         self._report = Report(
             {"workload": {"name": workload.name, **workload.parameters}, "chaos": plan.to_json()},
@@ -59,6 +90,8 @@ class _Campaign:
         finally:
             try:
                 with held():
+                    if self._companion is not None:
+                        self._companion.end()
                     report.seconds = monotonic() - self._began
                     if disk is not None:
                         disk.unmount()
@@ -72,9 +105,11 @@ class _Campaign:
         while True:
             self._report.rounds += 1
             state = (disk.path if disk is not None else folder) / "state"
-            this = Round(self._workload, self._plan, self._report.rounds, folder, state, disk, self._report)
+            if self._companion is not None:
+                self._companion.begin(folder, state)
+            this = Round(self._workload, self._plan, self._strikes_of(self._report.rounds), folder, state, disk, self._report)
             try:
-                this.run(self._after_block)
+                this.run(lambda this=this: self._after_block(this))  # type: ignore[misc]
             except Defect as defect:
                 self._report.defect(defect)
             except KeyboardInterrupt:
@@ -100,12 +135,23 @@ class _Campaign:
         except Defect as defect:
             self._report.defect(defect)
 
-    def _after_block(self) -> bool:
+    def _strikes_of(self, number: int) -> Callable[[int], Sequence[Strike]]:
+        if self._companion is not None:
+            return self._companion.strikes
+        return lambda block: strikes(self._plan, number, block)
+
+    def _after_block(self, this: Round) -> bool:
         """Whether it was the last one."""
         self._report.seconds = monotonic() - self._began
+        if self._companion is not None:
+            self._companion.after_block(this, self._report)
         if self._on_progress is not None:
             self._on_progress(self._report)
-        return self._over()
+        if not self._over():
+            return False
+        if self._companion is not None:
+            self._companion.end()  # nobody has the state open while it is judged
+        return True
 
     def _over(self) -> bool:
         self._report.seconds = monotonic() - self._began

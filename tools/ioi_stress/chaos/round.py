@@ -8,8 +8,8 @@ import signal
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
-from typing import Callable
+from time import monotonic, sleep
+from typing import Callable, Sequence
 
 from ioi_exec import ExecutionMachine, InputError, StateCorrupt
 from ioi_exec.vm.carrying import carry
@@ -36,7 +36,7 @@ from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY, EngineProcess
 from ioi_stress.chaos.report import Defect, Report
-from ioi_stress.chaos.schedule import strikes
+from ioi_stress.chaos.schedule import Strike
 from ioi_stress.chaos.truth import Oracle, Truth
 from ioi_stress.interruption import held
 from ioi_stress.workload import Block, Workload
@@ -60,15 +60,24 @@ class _Durations:
 
 
 class Round:
-    """folder: where the block and the VM lie for the engine."""
+    """folder: where the block and the VM lie for the engine. strikes: what strikes in a block, by its number."""
 
     def __init__(
-        self, workload: Workload, plan: ChaosPlan, number: int, folder: Path, state: Path, disk: Disk | None, report: Report
+        self,
+        workload: Workload,
+        plan: ChaosPlan,
+        strikes: Callable[[int], Sequence[Strike]],
+        folder: Path,
+        state: Path,
+        disk: Disk | None,
+        report: Report,
     ) -> None:
         self.block: Block | None = None
         """The one that is under way, or the last."""
+        self.commit_seconds: float | None = None
+        """What the last commit took that was acknowledged."""
         self._plan = plan
-        self._number = number
+        self._strikes = strikes
         self._folder = folder
         self._report = report
         self._oracle = Oracle(workload, plan.tree, plan.limits)
@@ -102,7 +111,7 @@ class Round:
             self.block = block
             (self._folder / "block").write_bytes(pickle.dumps((list(block.txs), block.header)))
             self._refusals = 0
-            self._attack.arm(strikes(self._plan, self._number, truth.version))
+            self._attack.arm(self._strikes(truth.version))
             while not self._attempt(truth):
                 pass
             self._see_engine()
@@ -129,6 +138,23 @@ class Round:
         self._oracle.close()
         self._no_orphans()
 
+    # ---- between two blocks ----
+
+    def rest(self, seconds: float) -> None:
+        """Let the engine be; what faults have begun ends in its time."""
+        timeline, end = self._attack.timeline, monotonic() + seconds
+        while (left := end - monotonic()) > 0:
+            timeline.do_what_is_due()
+            sleep(timeline.next_in(left))
+
+    def processes(self) -> dict[str, list[int]]:
+        """The ids of those of the engine, by what they are."""
+        process = self._attack.process
+        if process is None:
+            return {}
+        workers = [worker.pid for worker in process.workers()]
+        return {"engine": [process.handle.pid], "workers": workers, "helpers": [other.pid for other in process.others()]}
+
     # ---- a block ----
 
     def _attempt(self, truth: Truth) -> bool:
@@ -151,7 +177,8 @@ class Round:
         self._attack.commit(self._durations.of("commit", 0.01))
         answer = self._ask(Commit(), truth)
         if isinstance(answer, Committed):
-            self._durations.add("commit", monotonic() - began)
+            self.commit_seconds = monotonic() - began
+            self._durations.add("commit", self.commit_seconds)
             self._judge.committed(answer.version)
             return True
         self._went_wrong(answer)

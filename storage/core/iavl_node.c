@@ -150,14 +150,23 @@ static bool read_elsewhere(struct reading *r, struct iavl_node *node) {
     return true;
 }
 
+/* Whether a node is what its halves make of it: who writes relies on that. */
+static bool fits_halves(const struct iavl_node *node) {
+    const struct iavl_node *left = node->left, *right = node->right;
+    int lean = (int)left->height - (int)right->height;
+    unsigned higher = lean > 0 ? left->height : right->height;
+    return lean >= -1 && lean <= 1 && node->height == 1 + higher && node->size == left->size + right->size;
+}
+
 /* The next node, which must be below `height`. */
 static bool read_node(struct reading *r, struct iavl_node *node, uint64_t height) {
     const uint8_t *kind = take(r, 1);
     uint64_t own = 0;
     if (kind == NULL || *kind > ROW_ELSEWHERE) return false;
     node->size = 1;
-    if (*kind != ROW_LEAF && (!read_varint(r, height, &own) || !read_varint(r, UINT64_MAX, &node->size))) return false;
-    if (!read_varint(r, UINT64_MAX, &node->version)) return false;
+    if (*kind != ROW_LEAF && (!read_varint(r, height, &own) || !read_varint(r, (uint64_t)1 << 62, &node->size))) return false;
+    if (!read_varint(r, UINT64_MAX, &node->version) || node->version == 0) return false;
+    if (node->size == 0 || (own == 0 && node->size != 1)) return false;
     node->height = (uint8_t)own;
     if (*kind == ROW_ELSEWHERE) return read_elsewhere(r, node);
     node->row = r->row;
@@ -171,6 +180,7 @@ static bool read_node(struct reading *r, struct iavl_node *node, uint64_t height
         node->left = &halves[0];
         node->right = &halves[1];
         if (own == 0 || !read_node(r, node->left, own) || !read_node(r, node->right, own)) return false;
+        if (!fits_halves(node)) return false;
     }
     return iavl_hash_add(r->hashing, node) || failed(r, IAVL_NO_MEMORY);
 }

@@ -72,8 +72,9 @@ void iavl_hash_free(struct iavl_hashing *hashing);
 
 enum iavl_parsed { IAVL_PARSED, IAVL_NO_ROW, IAVL_NO_MEMORY };
 
-/* Reads a row into `top`, whose `row` it is, and into new nodes from `pool`. Nodes point into the row. Those that stand in
- * it are added to `hashing`: whether they are what they should be, the hash of `top` will say. */
+/* Reads a row into `top`, whose `row` it is, and into new nodes from `pool`. Nodes point into the row. Heights and sizes fit
+ * those below, and no node leans. Those that stand in it are added to `hashing`: the hash of `top` says whether they are the
+ * ones that were written. */
 enum iavl_parsed iavl_parse(struct iavl_node *top, const uint8_t *row, size_t size, struct pool *pool,
                             struct iavl_hashing *hashing);
 

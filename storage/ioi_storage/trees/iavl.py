@@ -35,6 +35,8 @@ from .seam import (
     register,
 )
 
+ROW_KEY_BYTES = 12  # version u64, number u32: IAVL_ROW_KEY of core/iavl_node.h
+
 
 class Iavl:
     name = "iavl"
@@ -48,6 +50,8 @@ class Iavl:
     def stage(
         self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map, memory: None
     ) -> TreeUpdate:
+        if len(parent.pointer) not in (0, ROW_KEY_BYTES):  # it is a record's word
+            raise corrupt("nodes", parent.pointer, f"the key of a row has {ROW_KEY_BYTES} bytes")
         # In one piece: a write may turn what the writes before it made.
         stage = _core.IavlStage(parent.root, parent.pointer, batch, entries, version + 1)
         while keys := stage.wanted():

@@ -91,6 +91,8 @@ def rebuild(parts: Iterator[Leaf | bytes], version: int) -> Generator[Rows, None
         height, size, written = _numbers(part)
         if height != 1 + max(left.height, right.height) or size != left.size + right.size:
             raise ValueError("an inner node has not the height or size of its halves")
+        if abs(left.height - right.height) > 1:
+            raise ValueError("an inner node leans: no tree that is kept in balance has one")
         row = _INNER + _plain(height, size, written, len(right.smallest)) + right.smallest
         row += inside(left, height) + inside(right, height)
         waiting.append(_Subtree(height, size, written, left.smallest, hash_inner(part, left.hash, right.hash), row))

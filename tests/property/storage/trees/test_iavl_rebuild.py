@@ -135,6 +135,7 @@ def meta(*numbers: int) -> bytes:
         [leaf(b"a"), leaf(b"a"), meta(1, 2, 1)],
         [leaf(b"a"), leaf(b"b"), meta(2, 2, 1)],
         [leaf(b"a"), leaf(b"b"), meta(1, 3, 1)],
+        [leaf(b"a"), leaf(b"b"), leaf(b"c"), leaf(b"d"), meta(1, 2, 1), meta(2, 3, 1), meta(3, 4, 1)],
         [leaf(b"a"), leaf(b"b")],
         [leaf(b"a"), meta(1, 2, 1)],
     ],

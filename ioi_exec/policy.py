@@ -33,12 +33,15 @@ class Policy:
     """Consecutive transactions a worker takes at once, 1 to 64. None: follows what a transaction costs; 1: as in the paper."""
     solo: bool = True
     """Let one worker run alone at the watermark while that is faster than several that conflict."""
+    choose: bool = True
+    """Execute a block one by one where that takes less time: few or cheap transactions, or conflicts. In the calling process if
+    the VM is built in, else by one worker. What blocks took before decides. False: all workers take part in every block."""
     small_block: int = 1
     """Blocks of at most so many transactions are left to one worker, and the others asleep. More pays where transactions are cheap:
     waking the others takes about as long as 64 payments, or 8 transactions of 10 us."""
 
     def __post_init__(self) -> None:
-        for field, kinds in (("name", str), ("estimates", bool), ("validation", str), ("solo", bool)):
+        for field, kinds in (("name", str), ("estimates", bool), ("validation", str), ("solo", bool), ("choose", bool)):
             if not isinstance(getattr(self, field), kinds):
                 raise InputTypeError(f"Policy.{field} is {type(getattr(self, field)).__name__}: give {kinds.__name__}")
         if self.validation not in ("value", "version"):
@@ -82,10 +85,11 @@ class Policy:
 
 _NAMED: dict[str, dict[str, Any]] = {
     "default": {},
+    "all-workers": {"choose": False},
     # Algorithms 1 to 5: one transaction at a time, versions compared, no limit to running ahead, never alone.
-    "paper": {"validation": "version", "window": 0, "run": 1, "solo": False},
+    "paper": {"validation": "version", "window": 0, "run": 1, "solo": False, "choose": False},
     "no-estimates": {"estimates": False},
-    "no-solo": {"solo": False},
+    "no-solo": {"solo": False, "choose": False},
 }
 
 DEFAULT = Policy.named("default")

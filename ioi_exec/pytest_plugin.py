@@ -49,8 +49,10 @@ class Machines:
     ) -> ExecutionMachine:
         """A machine over a state in memory. options: as of ExecutionMachine.create."""
         from ioi_exec.machine import ExecutionMachine
+        from ioi_exec.policy import Policy
 
-        settings = {"workers": self.workers, "pin": False, "executors": self._pools.executors(), **options}
+        every = Policy.named("all-workers")  # a test is about what several of them do
+        settings = {"workers": self.workers, "pin": False, "executors": self._pools.executors(), "policy": every, **options}
         machine = ExecutionMachine.create(None, vm, genesis=genesis, **settings)
         self._machines.append(machine)
         return machine

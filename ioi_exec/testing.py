@@ -14,6 +14,7 @@ from ioi_exec.execution.executors import Executors, OwnExecutors, SharedPools
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
+from ioi_exec.policy import Policy
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 
 
@@ -61,7 +62,7 @@ def assert_serializable(
     def executed(count: int, using: Executors, check: int = 0) -> BlockResult:
         with ExecutionMachine.create(
             None, vm, genesis=pairs, vm_args=vm_args, workers=count, pin=False, limits=limits, executors=using,
-            cross_check=check > 0,
+            cross_check=check > 0, policy=Policy.named("all-workers"),
         ) as machine:
             return machine.execute(listed[: check or None], header, sequential=check > 0)
 

@@ -23,12 +23,25 @@ from typing import Any, Iterator
 import effort
 import pytest
 
+from ioi_exec.execution.choosing import Choice
+
 # Started in the background, a shell's child ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Commands note which VM a state was given: not among the notes of whoever runs the tests.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ioi-notes-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
+# What workers do is tested where they execute: the engine would leave most blocks of tests to one, or to none of them. The fixture
+# `chooses` lets it.
+_CHOICE = Choice.alone
+Choice.alone = lambda self, transactions: (False, "")  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine chooses how to run a block, as it does outside tests."""
+    monkeypatch.setattr(Choice, "alone", _CHOICE)
 
 
 @pytest.fixture

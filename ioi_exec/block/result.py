@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class Stats:
     """How a block was executed. Of interest to people only: no result depends on it.
 
-    mode: "sequential": one by one, in the calling process, in a worker of its own (`sequential=True`) or, after deaths, in a clean one; "solo": most of it by one worker alone,
-    since it was small or conflicts made that faster; "parallel".
+    mode: "sequential": one by one, in the calling process, in a worker of its own (`sequential=True`) or, after deaths, in a clean
+    one; "solo": most of it by one worker alone, since it was small or conflicts made that faster; "parallel".
+    why: what made the engine choose one by one, or all workers; empty where it had no choice (see `Policy.choose`).
     policy: the name of the policy, which does not bear on mode "sequential".
     workers: worker processes that took part, 0 if it ran in the calling one.
     executions: incarnations executed; equals the number of transactions if none ran twice.
@@ -36,6 +37,7 @@ class Stats:
     """
 
     mode: str = "sequential"
+    why: str = ""
     policy: str = "default"
     workers: int = 0
     executions: int = 0
@@ -50,6 +52,7 @@ class Stats:
     def to_json(self) -> dict[str, Any]:
         return {
             "mode": self.mode,
+            "why": self.why,
             "policy": self.policy,
             "workers": self.workers,
             "executions": self.executions,

@@ -25,6 +25,8 @@ class Block:
     context: BlockContext
     policy: Policy = DEFAULT
     record: bool = False
+    one_worker: bool = False
+    """Leave it to one of the workers, however many there are."""
 
 
 @dataclass

@@ -83,10 +83,12 @@ class OwnExecutors:
             from ioi_exec.execution.one_by_one.executor import SequentialWorkerExecutor
 
             return SequentialWorkerExecutor(vm, limits, self.templates())
+        from ioi_exec.execution.choosing import ChoosingExecutor
         from ioi_exec.execution.parallel import ParallelExecutor
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None
-        return ParallelExecutor(vm, limits, workers, pin, self.templates(), pool)
+        here = NativeSequentialExecutor(vm, limits) if vm.native is not None and vm.spec.built_in else None
+        return ChoosingExecutor(ParallelExecutor(vm, limits, workers, pin, self.templates(), pool), here)
 
     def templates(self) -> Templates:
         """Where processes come from: the pools', or one's own."""

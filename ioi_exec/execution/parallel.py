@@ -259,7 +259,7 @@ class ParallelExecutor:
         while True:
             needed = memory.arena.begin(
                 txs=block.txs,
-                workers=block.policy.workers_for(len(block.txs), pool.workers),
+                workers=1 if block.one_worker else block.policy.workers_for(len(block.txs), pool.workers),
                 spins=pool.spins,
                 has_end_block=self._vm.end_block,
                 keys=max(2 * len(block.txs), self._keys) + len(overlay),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Iterator
 
-from ioi_exec import ExecutionMachine
+from ioi_exec import ExecutionMachine, Policy
 from tools.bench.workloads import CostlyLoad, CostlyTransfers, PaymentsLoad, rounds_for
 
 
@@ -46,8 +46,11 @@ def cases(transactions: int, quick: bool) -> Iterator[Case]:
 
 def measure(case: Case, workers: list[int], rounds: int) -> dict[str, Any]:
     """Seconds of `execute` (and of its phase that runs transactions) per worker count, one by one being 0."""
+    every = Policy.named("all-workers")
     machines = {
-        count: ExecutionMachine.create(None, case.vm, genesis=case.load.genesis(), vm_args=case.vm_args, workers=count)
+        count: ExecutionMachine.create(
+            None, case.vm, genesis=case.load.genesis(), vm_args=case.vm_args, workers=count, policy=every
+        )
         for count in (0, *workers)
     }
     txs = case.load.block(case.transactions)

@@ -59,7 +59,7 @@ def test_values_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [dict(name=3), dict(estimates=1), dict(validation=None), dict(window="1"), dict(run=True), dict(solo=None), dict(small_block=None)]
+    "wrong", [dict(name=3), dict(estimates=1), dict(validation=None), dict(window="1"), dict(run=True), dict(solo=None), dict(choose=1), dict(small_block=None)]
 )
 def test_values_of_other_types_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputTypeError, match=f"Policy.{next(iter(wrong))} is"):
@@ -67,10 +67,11 @@ def test_values_of_other_types_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_names() -> None:
-    assert Policy.names() == ("default", "paper", "no-estimates", "no-solo")
+    assert Policy.names() == ("default", "all-workers", "paper", "no-estimates", "no-solo")
     paper = Policy.named("paper")
     assert paper.to_json() == {
-        "name": "paper", "estimates": True, "validation": "version", "window": 0, "run": 1, "solo": False, "small_block": 1,
+        "name": "paper", "estimates": True, "validation": "version", "window": 0, "run": 1, "solo": False, "choose": False,
+        "small_block": 1,
     }
     assert Policy(**paper.to_json()) == paper
     with pytest.raises(InputError, match="no policy 'fast'"):

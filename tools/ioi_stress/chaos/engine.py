@@ -16,7 +16,7 @@ from typing import Any
 
 from ioi_shm import die_with_parent
 
-from ioi_exec import BlockResult, Error, ExecutionMachine, MachineClosed
+from ioi_exec import BlockResult, Error, ExecutionMachine, MachineClosed, Policy
 from ioi_exec.vm.carrying import received
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.chaos import messages
@@ -69,7 +69,8 @@ class Engine:
         if message.slow is not None:
             vm, args = slowed(loaded.instance, loaded.spec.name, message.slow), None
         self.machine = ExecutionMachine.open(
-            message.path, vm=vm, vm_args=args, limits=message.limits, workers=message.workers, pin=message.pin, keep=message.keep
+            message.path, vm=vm, vm_args=args, limits=message.limits, workers=message.workers, pin=message.pin, keep=message.keep,
+            policy=Policy.named("all-workers"),  # faults are for those that take part
         )
         return Opened(self.machine.version, self.machine.root)
 

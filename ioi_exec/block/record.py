@@ -12,7 +12,7 @@ import numpy.typing as npt
 class EventKind(IntEnum):
     """What an event tells; most are spans, those marked instant begin and end at the same nanosecond.
 
-    Spans of one worker follow each other or lie inside each other: a SUSPEND or FETCH in the middle of an EXECUTE is part of
+    Spans of one worker follow each other or lie inside each other: a SUSPEND, FETCH or PREEMPTED in the middle of an EXECUTE is part of
     it, SOLO encloses what was done alone."""
 
     EXECUTE = 1
@@ -35,6 +35,9 @@ class EventKind(IntEnum):
     """Instant: the watermark rose to `tx`: all below are final."""
     SOLO = 8
     """The worker ran alone at the watermark, from `tx` to `other`."""
+    PREEMPTED = 9
+    """Another thread had the worker's core: what passed and was not computed (its CPU time), 50 us or more of it. It stands at
+    the end of the span it lies in, since where in it is not known. A VM that sleeps gives its core away, which is no such thing."""
 
 
 EVENT = np.dtype(

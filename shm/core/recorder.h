@@ -4,6 +4,10 @@
  * Off, nothing of it is touched: whoever has something to note looks at ioi_worker.recording first. On, an event takes 48 bytes
  * and mostly one reading of the clock: `now`, the last one, ends one span and begins the next.
  *
+ * What passed is not what the thread computed: another thread may have had its core. Between two readings of the clock that are
+ * IOI_PREEMPTED_NS apart, both are compared, and what is missing is an event of its own, IOI_EVENT_PREEMPTED, unless the thread
+ * itself gave the core away (slept, or waited for a lock or a disk). It ends with the span it lies in; where in it, is not known.
+ *
  * Spans of one worker follow each other or lie inside each other; an event is noted at its end. When the arena is full the
  * record is lost: the worker says so in its slot, notes nothing more, and the block must run again with more room.
  */
@@ -20,8 +24,11 @@ typedef enum ioi_event_kind { /* ioi_exec/block/record.py says what each tells *
                               IOI_EVENT_FETCH,
                               IOI_EVENT_IDLE,
                               IOI_EVENT_COMMIT,
-                              IOI_EVENT_SOLO
+                              IOI_EVENT_SOLO,
+                              IOI_EVENT_PREEMPTED
 } ioi_event_kind;
+
+enum { IOI_PREEMPTED_NS = 50000 }; /* less is not looked for: asking what the thread computed is a system call */
 
 typedef struct ioi_event {
     uint64_t start, end; /* of ioi_now_ns */
@@ -46,6 +53,9 @@ typedef struct ioi_recorder {
     ioi_slot *slot;
     ioi_events *chunk; /* the newest; NULL = none yet */
     uint64_t now;      /* the clock, as last read */
+    uint64_t compared; /* when what passed was last compared with */
+    uint64_t computed; /* what the thread had computed then, ns */
+    uint64_t given;    /* and how often it had given its core away */
     uint64_t count;    /* events noted */
     bool contiguous;   /* no interpreter between one transaction and the next: `now` is when the next begins */
     bool executing;    /* an execution is open */

@@ -16,7 +16,7 @@ typedef struct counts {
 static void check_event(engine *e, const ioi_taken *t, const ioi_event_row *row) {
     bool caused = row->kind == IOI_EVENT_ABORT || row->kind == IOI_EVENT_SUSPEND ||
                   (row->kind == IOI_EVENT_VALIDATE && !row->result);
-    if (row->kind < IOI_EVENT_EXECUTE || row->kind > IOI_EVENT_SOLO) engine_fail(e, "an event of kind %u", row->kind);
+    if (row->kind < IOI_EVENT_EXECUTE || row->kind > IOI_EVENT_PREEMPTED) engine_fail(e, "an event of kind %u", row->kind);
     if (row->start > row->end) engine_fail(e, "an event of kind %u ends before it starts", row->kind);
     if (row->tx > e->c->n) engine_fail(e, "an event of transaction %u", row->tx);
     if (row->key >= (int32_t)t->keys_count || (caused && row->key < 0))

@@ -30,6 +30,7 @@ EXPLAIN = {
     "solo_ns",
     "busy_workers",
     "wasted_share",
+    "preempted_share",
     "lost_ns",
     "conflicting_keys",
     "keys",

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from ioi_stress.trace.looks import LOOKS
+
 VOID = {"meta", "input", "br", "col"}
 BLOCKS = {
     "p",
@@ -132,10 +134,7 @@ def check_page(page: str) -> Read:
             for reference in re.findall(r"url\(([^)]*)\)", value):
                 assert reference[0] == "#" and reference[1:] in identities, each
     (style,) = found.named("style")
-    assert "@import" not in style.text and set(re.findall(r"url\(([^)]*)\)", style.text)) <= {
-        "#hatch-waiting",
-        "#hatch-cut",
-    }
+    assert "@import" not in style.text and set(re.findall(r"url\(([^)]*)\)", style.text)) <= {f"#hatch-{look.style}" for look in LOOKS.values() if look.hatch}
     assert len(found.named("title")) >= 1 and len(found.named("h1")) == 1
     for table in re.findall(r"<table.*?</table>", page, re.DOTALL):
         widths = {len(re.findall(r"<t[hd][ >]", row)) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)}

@@ -8,9 +8,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from simulated_schedule import READ_NS, Tx, random_block, simulate
 
+from ioi_exec.block.record import EventKind
 from ioi_exec.vm import StateView, TxContext
 from ioi_stress.explain.advice import advice
 from ioi_stress.explain.conflicts import by_key, pairs
@@ -80,7 +82,46 @@ def test_two_chains_that_cover_for_each_other() -> None:
     found = explained([Tx((tx % 2,), (tx % 2,)) for tx in range(40)], 2)
     assert found.best == pytest.approx(2, rel=0.01)
     assert found.path_keys[0].best_without == pytest.approx(2, rel=0.01)
-    assert any("other keys make chains as long" in sentence for sentence in advice(found))
+    assert any("only 2.00 times as fast: key/1 makes a chain as long (0.040 ms)." in sentence for sentence in advice(found))
+    assert found.to_json(1)["critical_path"]["by_key"][0]["path_without"] == [{"key": b"key/1".hex(), "name": "key/1"}]
+
+
+def test_without_the_key_one_transaction_is_as_long() -> None:
+    found = explained([*[Tx((0,), (0,), 1_000)] * 20, Tx((), (1,), 19_000)], 2)
+    assert any("transaction 20 alone takes as long" in sentence for sentence in advice(found)), advice(found)
+
+
+@pytest.mark.parametrize(
+    "sequential, parallel, had",
+    [
+        ([9.0, 5.0, 8.0], [2.6, 2.4, 2.5], 5 / 2.4),  # medians would say 3.2
+        ([5.0, 5.0, 5.0], [4.0, 2.6, 6.0], 5 / 2.6),
+    ],
+)
+def test_both_sides_of_a_ratio_are_the_least_and_nothing_is_above_its_bound(
+    sequential: list[float], parallel: list[float], had: float
+) -> None:
+    found = explained([Tx((), (key,)) for key in range(10)], 2)
+    recording = replace(found.recording, sequential=sequential, parallel=parallel)
+    found = Explanation.of(recording)
+    assert found.had == pytest.approx(had) and found.beyond == (had > 2)
+    assert all(each.at_most >= found.had for each in found.bounds if each.cores >= 2)
+    assert found.best >= found.possible.at_most >= found.had
+    text = report(found, 3)
+    assert ("It did better than the model allows" in text) == (had > 2)
+    assert "each the least of 3" in text
+
+
+def test_a_busy_machine_is_said() -> None:
+    found = explained([Tx((), (key,)) for key in range(10)], 2)
+    assert "busy" not in "".join(advice(found)) and "cores for 0.0% of the time of 1 record," in report(found, 3)
+    record, event = found.recording.record, found.recording.record.events[:1].copy()
+    took = found.timeline.duration  # and after it the last worker lost its core for as long again
+    event["kind"], event["start"], event["end"], event["worker"] = EventKind.PREEMPTED, took, 2 * took, 1
+    disturbed = replace(record, events=np.concatenate([record.events, event]))
+    found = Explanation.of(replace(found.recording, records=[record, disturbed]))
+    assert "The machine was busy: other processes had the workers' cores for 17% of the time" in advice(found)[0]
+    assert found.to_json(1)["preempted_share"] == pytest.approx(1 / 6)
 
 
 def slow(share: str, vm: Any = "payments") -> Explanation:

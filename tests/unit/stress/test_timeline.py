@@ -20,11 +20,13 @@ from ioi_stress.trace.timeline import (
     FIRST,
     IDLE,
     OTHER,
+    PREEMPTED,
     VALIDATING,
     WAITING,
     WAKING,
     Timeline,
 )
+from ioi_stress.trace.watermark import executing
 
 
 def span(
@@ -95,6 +97,24 @@ def test_spans_inside_spans() -> None:
         (900, 1000),
         (1010, 1100),
     ]
+
+
+def test_what_another_program_had_the_core_for_is_neither_work_nor_fetching() -> None:
+    events = [
+        span(EventKind.EXECUTE, 0, 1000),
+        span(EventKind.FETCH, 100, 500),
+        span(EventKind.PREEMPTED, 150, 500),
+        span(EventKind.PREEMPTED, 700, 1000),
+        span(EventKind.PREEMPTED, 1000, 1200),  # between two tasks
+        span(EventKind.SUSPEND, 1300, 1500),
+        span(EventKind.PREEMPTED, 1400, 1500),  # it waited meanwhile, and would have had nothing to do
+    ]
+    timeline = Timeline.of(record_of(*events))
+    shares = {name: int(each[0]) for name, each in timeline.shares().items() if each[0]}
+    assert shares == {FIRST: 300, "fetching": 50, PREEMPTED: 950, WAITING: 100, OTHER: 100}
+    assert timeline.work().tolist() == [300, 0, 0, 0] and timeline.counts()["preemptions"] == 4
+    times, values = executing(timeline)
+    assert list(zip(times.tolist(), values.tolist())) == [(0, 1), (150, 0), (500, 1), (700, 0)]
 
 
 def test_a_worker_that_did_nothing() -> None:

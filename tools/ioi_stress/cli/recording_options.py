@@ -26,8 +26,8 @@ def add_recording(parser: argparse.ArgumentParser, repeat: int) -> None:
         type=whole_number,
         default=repeat,
         metavar="N",
-        help="execute the block so often one by one, in parallel and recorded; the recorded one with the median time is "
-        "shown (default: %(default)s)",
+        help="execute the block so often one by one, in parallel and recorded, in turns; the least of each counts, and the "
+        "quickest recorded one is shown (default: %(default)s)",
     )
     group.add_argument(
         "--warmup",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ioi_stress.explain.conflicts import UNKNOWN
-from ioi_stress.explain.explanation import Explanation
+from ioi_stress.explain.explanation import Explanation, PathKey
+from ioi_stress.explain.tables import milliseconds
 from ioi_stress.notation.text import short
 from ioi_stress.trace.timeline import FETCHING, IDLE, OTHER, VALIDATING, WAITING
 
 _NEAR = 0.85  # of what is possible: as good as it gets
 _MUCH = 0.2  # of something: worth a sentence
 _CHEAP_US = 5.0
+_BUSY = 0.05  # of the workers' time
+_NAMED = 3  # keys in a sentence
 
 
 def advice(found: Explanation) -> list[str]:
     sentences = [
+        _disturbed(found),
         _possible(found),
         _had(found),
         _lost(found),
@@ -23,6 +29,15 @@ def advice(found: Explanation) -> list[str]:
         _slower(found),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _disturbed(found: Explanation) -> str:
+    if found.preempted < _BUSY:
+        return ""
+    return (
+        f"The machine was busy: other processes had the workers' cores for {found.preempted:.0%} of the time. That is left out of what "
+        "transactions took, but not of how long the block took: measure again when it has nothing else to do."
+    )
 
 
 def _possible(found: Explanation) -> str:
@@ -83,9 +98,19 @@ def _path(found: Explanation) -> list[str]:
             "later, say), the block "
             f"could be {short(better)} times as fast."
         ]
-    return [
-        f"{text}, but without it the block could be only {short(better)} times as fast: other keys make chains as long."
-    ]
+    return [f"{text}, but without it the block could be only {short(better)} times as fast: {_instead(found, first)}."]
+
+
+def _instead(found: Explanation, key: PathKey) -> str:
+    """What the critical path would be without it."""
+    assert key.without is not None  # it was asked for the first
+    counts = Counter(key.without.keys)
+    if not counts:
+        return f"transaction {found.timeline.name(key.without.transactions[0])} alone takes as long"
+    names = [found.name(each) for each, _ in counts.most_common(_NAMED)]
+    more = f" and {len(counts) - _NAMED:,} more" if len(counts) > _NAMED else ""
+    chains = "makes a chain" if len(counts) == 1 else "make chains"
+    return f"{', '.join(names)}{more} {chains} as long ({milliseconds(key.without.nanoseconds)})"
 
 
 def _overhead(found: Explanation) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,19 +24,21 @@ _QUESTIONS = 3
 @dataclass(frozen=True)
 class PathKey:
     """key: index. steps: dependencies along the critical path that go through it. nanoseconds: of the transactions
-    that they lead to. best_without: the best speed-up on any number of cores if nothing had depended on anything
-    through this key; None: not asked."""
+    that they lead to. without: the critical path if nothing had depended on anything through this key; best_without: the
+    best speed-up on any number of cores then; None: not asked."""
 
     key: int
     steps: int
     nanoseconds: int
-    best_without: float | None
+    best_without: float | None = None
+    without: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """work: nanoseconds of all transactions, as `Recording.work` has them. shares: by class, nanoseconds of all
-    workers together. bounds: by cores, this machine's and this block's among them."""
+    workers together. bounds: by cores, this machine's and this block's among them; none is below what the block had.
+    preempted: the part of the workers' time in which other processes had their cores, in all records."""
 
     recording: Recording
     timeline: Timeline
@@ -48,23 +49,28 @@ class Explanation:
     shares: dict[str, int]
     keys: list[KeyConflicts]
     pairs: list[Pair]
+    preempted: float
 
     @classmethod
     def of(cls, recording: Recording) -> Explanation:
         timeline = Timeline.of(recording.record)
         dependencies = Dependencies.of(recording.record, recording.work())
         work, path = int(dependencies.work.sum()), dependencies.critical_path()
-        cores = sorted({*_CORES, timeline.record.workers, len(os.sched_getaffinity(0))} - {1})
+        workers = timeline.record.workers
+        cores = sorted({*_CORES, workers, len(os.sched_getaffinity(0))} - {1})
+        had = recording.speedup
+        bounds = [bound(work, path.nanoseconds, each) for each in cores]
         return cls(
             recording,
             timeline,
             work,
             path,
             _along(path, dependencies, work),
-            [bound(work, path.nanoseconds, each) for each in cores],
+            [replace(each, at_most=max(each.at_most, had)) if each.cores >= workers else each for each in bounds],
             {name: int(each.sum()) for name, each in timeline.shares().items()},
             by_key(timeline),
             pairs(timeline),
+            recording.preempted(),
         )
 
     @property
@@ -78,7 +84,17 @@ class Explanation:
     @property
     def best(self) -> float:
         """Speed-up on any number of cores."""
+        return max(self.modelled, self.had)
+
+    @property
+    def modelled(self) -> float:
+        """The same, were a transaction one piece that takes as long beside others as alone: what it had may be more."""
         return self.work / self.path.nanoseconds if self.path.nanoseconds else 1.0
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the block did better than that on its workers."""
+        return self.had > bound(self.work, self.path.nanoseconds, self.workers).at_most
 
     @property
     def had(self) -> float:
@@ -89,7 +105,7 @@ class Explanation:
         """On as many cores as there were workers."""
         return next(
             (each for each in self.bounds if each.cores == self.workers),
-            bound(self.work, self.path.nanoseconds, self.workers),
+            Bound(1, 1.0, max(self.had, 1.0)),
         )
 
     @property
@@ -116,7 +132,7 @@ class Explanation:
     @property
     def slower(self) -> float:
         """Executing alone, in parallel and recorded, over all that one by one takes."""
-        return self.work / 1e9 / max(statistics.median(self.recording.sequential), 1e-12)
+        return self.work / 1e9 / max(min(self.recording.sequential), 1e-12)
 
     @property
     def keys_unnamed(self) -> bool:
@@ -162,6 +178,7 @@ class Explanation:
                         "steps": each.steps,
                         "ns": each.nanoseconds,
                         "best_without": each.best_without,
+                        "path_without": None if each.without is None else [self._key(key) for key in sorted(set(each.without.keys))],
                     }
                     for each in self.path_keys[:top]
                 ],
@@ -169,6 +186,7 @@ class Explanation:
             **summary,
             "busy_workers": self.busy,
             "wasted_share": self.wasted,
+            "preempted_share": self.preempted,
             "lost_ns": self.lost,
             "conflicting_keys": len(self.keys),
             "keys": [
@@ -210,8 +228,9 @@ def _along(path: Path, dependencies: Dependencies, work: int) -> list[PathKey]:
     order = sorted(np.unique(keys).tolist(), key=lambda key: (-times[key], -counts[key], key))
     found = []
     for place, key in enumerate(order):
-        without = None
+        each = PathKey(key, int(counts[key]), int(times[key]))
         if place < _QUESTIONS:
-            without = work / max(dependencies.critical_path({key}).nanoseconds, 1)
-        found.append(PathKey(key, int(counts[key]), int(times[key]), without))
+            without = dependencies.critical_path({key})
+            each = replace(each, best_without=work / max(without.nanoseconds, 1), without=without)
+        found.append(each)
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-
 from ioi_stress.explain import tables
 from ioi_stress.explain.advice import advice
 from ioi_stress.explain.explanation import Explanation
@@ -38,11 +36,12 @@ def _what(found: Explanation) -> str:
 
 
 def _speedup(found: Explanation) -> str:
-    one, many = (statistics.median(each) for each in (found.recording.sequential, found.recording.parallel))
+    one, many = min(found.recording.sequential), min(found.recording.parallel)
     bounds = tables.bounds(found)
     lines = [
         f"Speed-up it had on {counted(found.workers, 'worker')}: {short(found.had)}   (one by one "
-        f"{milliseconds(one * 1e9)}, in parallel {milliseconds(many * 1e9)}; {short(found.busy)} workers busy on average)",
+        f"{milliseconds(one * 1e9)}, in parallel {milliseconds(many * 1e9)}; {short(found.busy)} workers busy on average"
+        f"{tables.of_all(len(found.recording.parallel))})",
         f"Best on any number of cores: {short(found.best)}   (all work {milliseconds(found.work)}, critical path "
         f"{milliseconds(found.path.nanoseconds)})",
         "",
@@ -59,7 +58,9 @@ def _time(found: Explanation) -> str:
         f"Where the workers' time went\n{shares_table(found.timeline)}\n"
         f"{counts['executions']:,} executions of {counted(found.transactions, 'transaction')}, {counts['aborts']:,} "
         "aborts, "
-        f"{counts['suspensions']:,} suspensions; {found.wasted:.1%} of the time of executions was wasted"
+        f"{counts['suspensions']:,} suspensions; {found.wasted:.1%} of the time of executions was wasted\n"
+        f"Other processes had the workers' cores for {found.preempted:.1%} of the time of "
+        f"{counted(len(found.recording.records), 'record')}, which is left out of what transactions took"
     )
 
 

@@ -3,7 +3,6 @@ was."""
 
 from __future__ import annotations
 
-import statistics
 from typing import TYPE_CHECKING, Any, Sequence
 
 from ioi_stress.explain import tables
@@ -62,16 +61,13 @@ def _text_columns(heads: Sequence[str]) -> list[int]:
 
 def _about(found: Explanation) -> str:
     recording = found.recording
-    one, many, recorded = (
-        statistics.median(each) for each in (recording.sequential, recording.parallel, recording.recorded)
-    )
-    times = f", medians of {len(recording.parallel)}" if len(recording.parallel) > 1 else ""
+    one, many, recorded = (min(each) for each in (recording.sequential, recording.parallel, recording.recorded))
     return (
         f"Block {recording.number}, {counted(found.transactions, 'transaction')} on "
         f"{counted(found.workers, 'worker')}, executed once more and recorded, "
         f"on a state in memory. Executing took {milliseconds(one)} one by one, {milliseconds(many)} in parallel and "
         f"{milliseconds(recorded)} in parallel "
-        f"while it was recorded{times}. Every one of these ended with the same roots and receipts."
+        f"while it was recorded{tables.of_all(len(recording.parallel))}. Every one of these ended with the same roots and receipts."
     )
 
 
@@ -113,7 +109,7 @@ def _bounds(found: Explanation) -> Markup:
     return line_chart(
         series,
         title=f"Best possible speed-up: {short(found.best)}",
-        note=f"All work over the critical path. It had {short(found.had)} on {counted(found.workers, 'worker')}.",
+        note=f"{'What it had' if found.best > found.modelled else 'All work over the critical path'}. It had {short(found.had)} on {counted(found.workers, 'worker')}.",
         x="cores",
         y="times as fast as one by one",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Mapping
@@ -17,7 +16,7 @@ from ioi_stress.plan import Plan
 from ioi_stress.results.interval import Interval
 from ioi_stress.running.difference import difference
 from ioi_stress.running.state import created
-from ioi_stress.trace.timeline import Ints, Timeline
+from ioi_stress.trace.timeline import PREEMPTED, Ints, Timeline
 from ioi_stress.workload import Block, Workload
 
 
@@ -26,8 +25,11 @@ class Recording:
     """A recorded execution of a block, and how long it took every time: seconds in which transactions ran, staging not
     counted.
 
-    result: of the execution whose record this is, that with the median time of all that were recorded. records: of all
-    of them. parallel: without recording.
+    result: of the execution whose record this is, the quickest of all that were recorded. records: of all of them. parallel:
+    without recording.
+
+    What is made of these is the least of each, on both sides of every ratio: a machine that does something else besides makes
+    things slower and never faster, and the least of some is compared with the least of as many.
     """
 
     workload: Workload
@@ -41,16 +43,21 @@ class Recording:
     recorded: list[float] = field(default_factory=list)
 
     def work(self) -> Ints:
-        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits and fetches; of each the
-        least of all records, for what took longer in one of them was not its own (another program had the core,
-        say)."""
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits, fetches and preemptions; of
+        each the least of all records."""
         least: Ints = np.min([Timeline.of(record).work() for record in self.records], axis=0)
         return least
 
     @property
     def speedup(self) -> float:
-        """Medians: one by one over in parallel, not recorded."""
-        return statistics.median(self.sequential) / max(statistics.median(self.parallel), 1e-12)
+        """One by one over in parallel, not recorded."""
+        return min(self.sequential) / max(min(self.parallel), 1e-12)
+
+    def preempted(self) -> float:
+        """The part of the workers' time in which other processes had their cores, in all records."""
+        timelines = [Timeline.of(record) for record in self.records]
+        lost = sum(int(timeline.shares()[PREEMPTED].sum()) for timeline in timelines)
+        return lost / max(sum(timeline.duration * timeline.record.workers for timeline in timelines), 1)
 
     def cost(self) -> Interval:
         """Of recording: time with it over time without, from pairs of executions that followed each other."""
@@ -110,7 +117,7 @@ def _recorded(machine: ExecutionMachine, block: Block, recording: Recording) -> 
             if record:
                 kept.append((seconds, result))
     kept.sort(key=lambda each: each[0])
-    recording.result = kept[(len(kept) - 1) // 2][1]
+    recording.result = kept[0][1]
     recording.record = _of(recording.result)
     recording.records = [_of(result) for _, result in kept]
     return recording

@@ -16,6 +16,7 @@ from ioi_stress.trace.timeline import (
     FIRST,
     IDLE,
     OTHER,
+    PREEMPTED,
     VALIDATING,
     WAITING,
     WAKING,
@@ -68,6 +69,7 @@ def _execution(style: str, light: str, dark: str, glyphs: str, text: Shade = _ON
 
 
 _WAITING = Hatch(Shade("waiting", "#8a8a8a", "#6d767f"), "/////", "M-1 7L7 -1M-1 1L1 -1M5 7L7 5", 1.2)
+_PREEMPTED = Hatch(Shade("preempted", "#1d2329", "#e6e9ec"), "|||", "M1 0V6M4 0V6", 1.0)
 _CUT = Hatch(PAPER, "xxxx", "M0 0L6 6M6 0L0 6", 0.8)
 
 LOOKS: dict[str, Look] = {
@@ -78,6 +80,7 @@ LOOKS: dict[str, Look] = {
     VALIDATING: Look("validating", Shade("validating", "#2f9e77", "#3db48a"), _ON_COLOUR, "v", "v", 0.5),
     FETCHING: Look("fetching", Shade("fetching", "#a58fd0", "#8f7cc0"), _ON_COLOUR, "f", "f", 0.5),
     WAITING: Look("waiting", PAPER, INK, "~", "~", 0.8, _WAITING),
+    PREEMPTED: Look("preempted", PAPER, INK, "!", "!", 0.3, _PREEMPTED),
     IDLE: Look("idle", _IDLE, INK, " ", " ", 0),
     WAKING: Look("waking", _IDLE, INK, " ", " ", 0),
     OTHER: Look("other", Shade("other", "#c6ccd2", "#4a525a"), INK, ".", ".", 0),

@@ -30,6 +30,7 @@ _NAMES: dict[int, str] = {
     EventKind.FETCH: "fetch from",
     EventKind.IDLE: "idle",
     EventKind.SOLO: "solo from",
+    EventKind.PREEMPTED: "preempted",
 }
 
 
@@ -94,7 +95,7 @@ def _slices(timeline: Timeline, keys: _Keys, leaving: _Flows, arriving: _Flows) 
         name = _NAMES[kind]
         if kind == EventKind.EXECUTE:
             name = f"{name} {keys.tx(tx)} #{incarnation}"
-        elif kind != EventKind.IDLE:
+        elif kind not in (EventKind.IDLE, EventKind.PREEMPTED):
             name = f"{name} {keys.tx(other if kind == EventKind.SUSPEND else tx)}"
         where = {"pid": PROCESS, "tid": lane(worker), "ts": ts[index]}
         category = "solo" if kind == EventKind.SOLO else CLASSES[what]

@@ -12,10 +12,13 @@ import numpy.typing as npt
 from ioi_exec import InputError
 from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
 
-SPANS = (EventKind.EXECUTE, EventKind.VALIDATE, EventKind.SUSPEND, EventKind.FETCH, EventKind.IDLE, EventKind.SOLO)
+SPANS = (
+    EventKind.EXECUTE, EventKind.VALIDATE, EventKind.SUSPEND, EventKind.FETCH, EventKind.IDLE, EventKind.SOLO, EventKind.PREEMPTED
+)
 # Of spans that begin and end together, which one holds the other.
 _RANK = np.zeros(max(EventKind) + 1, np.int64)
 _RANK[EventKind.EXECUTE], _RANK[EventKind.VALIDATE], _RANK[EventKind.FETCH], _RANK[EventKind.SUSPEND] = 1, 2, 3, 4
+_RANK[EventKind.PREEMPTED] = 5
 
 FIRST = "first incarnation"
 AGAIN = "re-execution"
@@ -24,12 +27,13 @@ CUT = "cut short"
 VALIDATING = "validation"
 WAITING = "waiting"
 FETCHING = "fetching"
+PREEMPTED = "preempted"
 IDLE = "idle"
 WAKING = "waking"
 OTHER = "scheduling"
-CLASSES = (FIRST, AGAIN, ABORTED, CUT, VALIDATING, FETCHING, WAITING, IDLE, WAKING, OTHER)
+CLASSES = (FIRST, AGAIN, ABORTED, CUT, VALIDATING, FETCHING, WAITING, PREEMPTED, IDLE, WAKING, OTHER)
 """What a worker does at any moment; waking is until its first span. Executions: kept, of the first incarnation or a
-later one; finished but given up; not even finished."""
+later one; finished but given up; not even finished. Preempted: nothing, another process had its core."""
 EXECUTIONS = CLASSES[:4]
 WASTED = (ABORTED, CUT)
 _OTHER = CLASSES.index(OTHER)
@@ -92,16 +96,16 @@ class Timeline:
 
     @cached_property
     def net(self) -> Ints:
-        """By span: its nanoseconds without the waits and fetches in it, which a native VM has outside of its
+        """By span: its nanoseconds without the waits, fetches and preemptions in it, which a native VM has outside of its
         executions."""
         within = np.zeros(len(self.spans), np.int64)
-        left_out = np.isin(self.spans["kind"], (EventKind.SUSPEND, EventKind.FETCH)) & (self.parent >= 0)
-        np.add.at(within, self.parent[left_out], self.own[left_out])
+        left_out = np.isin(self.spans["kind"], (EventKind.SUSPEND, EventKind.FETCH, EventKind.PREEMPTED)) & (self.parent >= 0)
+        np.add.at(within, self.parent[left_out], (self.spans["end"] - self.spans["start"])[left_out].astype(np.int64))
         net: Ints = (self.spans["end"] - self.spans["start"]).astype(np.int64) - within
         return net
 
     def work(self) -> Ints:
-        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits and fetches."""
+        """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits, fetches and preemptions."""
         work: Ints = np.append(self.net, 0)[self.final]  # the last is for -1
         return work
 
@@ -142,6 +146,7 @@ class Timeline:
             "aborts": int(kinds[EventKind.ABORT]),
             "suspensions": int(kinds[EventKind.SUSPEND]),
             "fetches": int(kinds[EventKind.FETCH]),
+            "preemptions": int(kinds[EventKind.PREEMPTED]),
             "solo spans": int(kinds[EventKind.SOLO]),
         }
 
@@ -229,6 +234,7 @@ def _classified(spans: Events, final: Ints) -> Ints:
         (EventKind.VALIDATE, VALIDATING),
         (EventKind.SUSPEND, WAITING),
         (EventKind.FETCH, FETCHING),
+        (EventKind.PREEMPTED, PREEMPTED),
         (EventKind.IDLE, IDLE),
     ):
         what[kind == each] = CLASSES.index(name)

@@ -21,9 +21,9 @@ def watermark(timeline: Timeline) -> tuple[Ints, Ints]:
 
 def executing(timeline: Timeline, samples: int = SAMPLES) -> tuple[Ints, npt.NDArray[np.float64]]:
     """Times in nanoseconds, and the number of workers that execute a transaction from then on, not counting those that
-    wait in one."""
+    wait in one or whose core another program has."""
     spans, kind = timeline.spans, timeline.spans["kind"]
-    waiting = (kind == EventKind.SUSPEND) & (timeline.parent >= 0)
+    waiting = np.isin(kind, (EventKind.SUSPEND, EventKind.PREEMPTED)) & _within(timeline)
     parts = []
     for chosen, step in ((kind == EventKind.EXECUTE, 1), (waiting, -1)):
         for field, sign in (("start", step), ("end", -step)):
@@ -35,6 +35,16 @@ def executing(timeline: Timeline, samples: int = SAMPLES) -> tuple[Ints, npt.NDA
         changed = np.concatenate(([True], np.diff(values) != 0))
         return at[changed], values[changed]
     return _means(at, values, max(timeline.duration, 1), samples)
+
+
+def _within(timeline: Timeline) -> npt.NDArray[np.bool_]:
+    """By span: whether it lies in an execution, and in no wait there."""
+    kind, parent = timeline.spans["kind"], timeline.parent
+    within = np.zeros(len(kind) + 1, np.bool_)  # the last is for -1
+    for index, (what, around) in enumerate(zip(kind.tolist(), parent.tolist())):  # what is around stands before
+        opened = what == EventKind.EXECUTE or (around >= 0 and within[around])
+        within[index] = opened and what != EventKind.SUSPEND
+    return within[parent]
 
 
 def _means(at: Ints, values: npt.NDArray[np.float64], end: int, samples: int) -> tuple[Ints, npt.NDArray[np.float64]]:

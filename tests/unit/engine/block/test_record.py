@@ -232,3 +232,47 @@ def test_numpy_is_imported_for_records_alone() -> None:
         "    assert m.execute([], record=True).record is not None and 'numpy' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+class Hungry:
+    """Computes until others have had its core for 20 ms, and says for how long they had it; b"sleep" only sleeps."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        began, computed = time.perf_counter_ns(), time.thread_time_ns()
+
+        def missed() -> int:
+            return time.perf_counter_ns() - began - (time.thread_time_ns() - computed)
+
+        if tx == b"sleep":
+            time.sleep(0.002)
+            return b""
+        while missed() < 20_000_000 and time.thread_time_ns() - computed < 5_000_000_000:
+            pass
+        return b"%d" % missed()
+
+
+def test_what_passed_and_was_not_computed_is_told(machine: Machine) -> None:
+    """Two processes on one core take turns. Preempted: what the VM missed itself, no more than what it did not compute."""
+    core = min(os.sched_getaffinity(0))
+    spins = f"import os; os.sched_setaffinity(0, {{{core}}}); print(flush=True)\nwhile os.getppid() == {os.getpid()}: pass"
+    ours = os.sched_getaffinity(0)
+    with subprocess.Popen([sys.executable, "-c", spins], stdout=subprocess.PIPE) as spinner:
+        try:
+            assert spinner.stdout is not None and spinner.stdout.readline()
+            os.sched_setaffinity(0, {core})
+            many = machine(Hungry, workers=2, executors=None)
+            result = many.execute([b"sleep", b"compute", b"sleep", b"compute"], record=True)
+        finally:
+            os.sched_setaffinity(0, ours)
+            spinner.kill()
+    record = check(result)
+    preempted = of_kind(record, EventKind.PREEMPTED)
+    for tx, receipt in enumerate(result.receipts):
+        (execution,) = of_kind(record, EventKind.EXECUTE)[of_kind(record, EventKind.EXECUTE)["tx"] == tx]
+        within = preempted[(preempted["worker"] == execution["worker"]) & (preempted["start"] >= execution["start"])]
+        within = within[within["end"] <= execution["end"]]
+        told = int((within["end"] - within["start"]).sum())
+        if receipt.output:
+            assert 0.9 * int(receipt.output) <= told <= int(execution["end"] - execution["start"]), tx
+        else:
+            assert told == 0, "who sleeps gives the core away"

@@ -67,6 +67,8 @@ class BlockHeader:
         extra_at = block_id_at + block_id_len
         if len(data) != extra_at + extra_len or height > MAX_INT64 or time_ns > MAX_INT64:
             raise StateCorrupt("a block header in the state is damaged: its lengths do not add up")
+        if proposer_len > PROPOSER_BYTES or block_id_len > BLOCK_ID_BYTES or extra_len > EXTRA_BYTES:
+            raise StateCorrupt("a block header in the state is damaged: a part of it is longer than it can be")
         return cls(height, time_ns, data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:])
 
 

@@ -91,14 +91,15 @@ def _executions(said: bytes) -> int:
     return max((int(total or seen) for total, seen in counted), default=0)
 
 
-_REPORT = re.compile(r"^[^\n]*(=== Uncaught Python exception|AddressSanitizer: |: Assertion `|libFuzzer: )", re.MULTILINE)
+_REPORT = re.compile(r"^[^\n]*(=== Uncaught Python exception|AddressSanitizer: |: Assertion `|libFuzzer: (?!fuzz target exited))", re.MULTILINE)
 
 
 def _shown(said: bytes) -> str:
     """A traceback, a failed assertion or a sanitizer's report: its first lines."""
     text = said.decode(errors="replace")
     begin = _REPORT.search(text)
-    return "\n".join(f"    {line}" for line in text[begin.start() if begin else -2000 :].splitlines()[:30] if len(line) < 300)
+    text, _, _ = text[begin.start() if begin else -2000 :].partition("==ERROR: libFuzzer: fuzz target exited")
+    return "\n".join(f"    {line}" for line in text.splitlines()[:30] if len(line) < 300)
 
 
 def keep(name: str, extensions: str, most: int) -> int:

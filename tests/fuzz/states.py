@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from itertools import count
 
 from ioi_storage import Store
+
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where files are made that are written over and over."""
 
 TREES = ("jellyfish", "iavl")
 STATE = {b"key/%d" % number: b"value %d" % number * (number % 4) for number in range(12)}

@@ -7,9 +7,13 @@ from importlib import import_module
 from decoder import Decoder
 
 ROOMS = {
+    "files": ("block_file", "genesis_file", "dump", "header", "vm_args"),
+    "transactions": ("payments", "program"),
+    "said": ("identity", "note", "control"),
     "moving": ("manifest", "chunk"),
     "proofs": ("proof", "ics23"),
     "rows": ("records", "jellyfish_row", "iavl_row", "data_file"),
+    "stress": ("rwset", "result", "sweep", "policy"),
 }
 NAMES = [name for names in ROOMS.values() for name in names]
 _PLANTED = {"planted": ("planted",)}  # in no campaign: test_campaign.py alone

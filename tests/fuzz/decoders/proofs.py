@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 
 from decoder import Decoder
-from ioi_storage import Unprovable, verify, verify_ics23
+from ioi_storage import RangeProof, Unprovable, verify, verify_ics23
 from ioi_storage.verify import InvalidProof
 from states import TREES, known
 
@@ -42,6 +43,19 @@ def _judge(check: Check, lie: Check, root: bytes, proof: bytes, true: Callable[[
             assert _accepts(lie, other, proof), "of the root that it leads to it proves the contrary too"
 
 
+@lru_cache(maxsize=None)
+def _proof(tree: str, keys: tuple[bytes, ...]) -> bytes:
+    return known(tree)[0].prove(keys)
+
+
+@lru_cache(maxsize=None)
+def _range(tree: str, start: bytes | None, end: bytes | None) -> RangeProof | None:
+    try:
+        return known(tree)[0].prove_range(start, end)
+    except ValueError:  # it is empty
+        return None
+
+
 def check_proof(data: bytes) -> None:
     """Head: tree and kind | which keys | bounds, or which claims are lies | of a range, where it begins and ends."""
     if len(data) < HEAD:
@@ -52,11 +66,12 @@ def check_proof(data: bytes) -> None:
     if kind == _RANGE:
         places = sorted(KEYS if tree == "iavl" else (sha256(key).digest() for key in KEYS))
         start, end = ([None, *places][at % (len(places) + 1)] for at in head[1:3])
-        inside = made.prove_range(start, end).pairs if end is None or (start or b"") < end else []
+        whole = _range(tree, start, end)
+        inside = whole.pairs if whole else []
         pairs = [pair for at, pair in enumerate(inside) if not head[3] >> at % 8 & 1 or at > 7]
 
         def true_range() -> bytes | None:
-            return made.prove_range(start, end).proof if pairs == inside else None
+            return whole.proof if whole and pairs == inside else None
 
         _judge(
             lambda root, proof: verify.verify_range(root, tree, start, end, pairs, proof),
@@ -81,7 +96,7 @@ def check_proof(data: bytes) -> None:
         return lambda root, proof: verify.verify_many(root, tree, claims, proof)
 
     made_check = single if kind == _SINGLE else many
-    _judge(made_check(claims), made_check(contrary), made.root, proof, lambda: made.prove(keys) if is_true else None)
+    _judge(made_check(claims), made_check(contrary), made.root, proof, lambda: _proof(tree, tuple(keys)) if is_true else None)
 
 
 def proofs() -> Iterator[bytes]:

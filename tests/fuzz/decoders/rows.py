@@ -14,7 +14,7 @@ from ioi_storage.disk import rows, stale
 from ioi_storage.disk.truncation import refuse_if_truncated
 from ioi_storage.trees.keys import u64, value_key
 from ioi_storage.trees.seam import Inner, Leaf, TreeHead, tree_named
-from states import STATE, TREES, known
+from states import MEMORY, STATE, TREES, known
 
 _SEAL = 8
 _POINTERS = {"jellyfish": u64(1), "iavl": u64(1) + bytes(4)}
@@ -163,15 +163,13 @@ def _node_rows(tree: str) -> Iterator[bytes]:
 
 def check_data_file(data: bytes) -> None:
     """What is read of data.mdb before LMDB maps it. Pages of 512 bytes, so that several fit."""
-    with tempfile.NamedTemporaryFile(dir=_SHM) as file:
+    with tempfile.NamedTemporaryFile(dir=MEMORY) as file:
         Path(file.name).write_bytes(data)
         try:
             refuse_if_truncated(file.name)
         except (StateCorrupt, FormatMismatch):
             pass
 
-
-_SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def data_files() -> Iterator[bytes]:

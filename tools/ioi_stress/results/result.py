@@ -181,7 +181,7 @@ class Result:
         """Raises InputError, which names `source`, for what no run of this format wrote."""
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{source}: no JSON: {error}") from None
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise InputError(f'{source}: no result of ioi-stress: "format" must be "{FORMAT}"; `ioi-stress run --json` writes one')

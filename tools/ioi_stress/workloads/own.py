@@ -102,5 +102,5 @@ def _argument(text: str) -> tuple[str, Any]:
         raise InputError(f"own: --set {text!r}: give NAME=VALUE")
     try:
         return key, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key, value

@@ -9,7 +9,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BUILT  := $(VENV)/.built
 CSRC   := $(wildcard shm/core/*.[ch] shm/core/python/*.[ch] shm/ioi_shm/include/*.h storage/core/*.[ch] storage/core/python/*.[ch] \
-          tools/ioi_stress/native/*.[ch] tools/ioi_stress/native/python/*.[ch])
+          tools/ioi_stress/native/*.[ch] tools/ioi_stress/native/python/*.[ch] \
+          tools/ioi_stress/simulation/core/*.[ch] tools/ioi_stress/simulation/core/python/*.[ch] tools/ioi_stress/simulation/include/*.h)
 
 .PHONY: demo test test-all test-long build clean
 

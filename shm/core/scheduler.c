@@ -192,6 +192,7 @@ static __attribute__((noinline)) bool validate_recorded(ioi_worker *w, uint32_t 
 static bool validate(ioi_worker *w, uint32_t tx) {
     count(&w->slot->validations, 1);
     const ioi_incarnation *inc = ioi_finished(w, tx);
+    ioi_touched(inc, sizeof *inc + inc->reads_count * sizeof *inc->reads, false);
     if (ioi_recording(w)) return validate_recorded(w, tx, inc);
     return ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, NULL);
 }
@@ -529,6 +530,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
 }
 
 void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new) {
+    ioi_touched(inc, sizeof *inc + inc->reads_count * sizeof *inc->reads, true);
     a64_store(&w->incarnations[tx], ioi_offset(w->arena, inc));
     uint32_t executing = a32_load_relaxed(&w->status[tx]);
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);

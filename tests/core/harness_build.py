@@ -34,6 +34,7 @@ import compiled  # noqa: E402
 
 SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checkout's, to compare
 HARNESS = HERE / "harness"
+SIMULATION = HERE.parents[1] / "tools" / "ioi_stress" / "simulation" / "core"
 
 UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "scheduler", "view", "receipts")]
 COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c", "recorded.c"]
@@ -58,7 +59,7 @@ PROGRAMS = {
     "unit": Program((*UNIT, "program.c"), ("-O2",)),
     "unit-asan": Program((*UNIT, "program.c"), tuple(ASAN)),
     "unit-tsan": Program((*UNIT, "program.c"), tuple(TSAN)),
-    "simulate": Program((*COMMON, "sim.c", "parts.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
+    "simulate": Program((*COMMON, str(SIMULATION / "stack.c"), "sim.c", "parts.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
 }
 
 # (file, pattern with one group around the number, its replacement)
@@ -108,7 +109,7 @@ def compile_program(name: str, core: Path, extra: tuple[str, ...] = ()) -> Path:
     """Compile one program against a copy of the core, already tight if the program wants that."""
     program = PROGRAMS[name]
     sources = [*(HARNESS / source for source in program.sources), *sorted(core.glob("*.c"))]
-    includes = [core, core.parent / "ioi_shm" / "include", HARNESS, HERE / "unit"]
+    includes = [core, core.parent / "ioi_shm" / "include", HARNESS, HERE / "unit", SIMULATION]
     return compiled.program(name, sources, [*FLAGS, *program.flags, *extra], includes)
 
 

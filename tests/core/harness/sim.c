@@ -7,46 +7,11 @@
 #include <sys/mman.h>
 
 #include "program.h"
+#include "stack.h"
 #include "wait.h"
 
 enum { STACK_BYTES = 256 << 10, BUFFERED_MAX = 8, CHANGES_MAX = 8, HISTORY = 4096 };
 #define NOBODY UINT32_MAX
-
-/* ---- switching stacks --------------------------------------------------------------------------------------------- */
-
-#if defined(__x86_64__)
-typedef void *machine_context; /* the stack pointer; what the ABI preserves lies on the stack */
-
-__asm__(".text\n.globl sim_switch_stack\n.type sim_switch_stack, @function\n"
-        "sim_switch_stack:\n"
-        "  push %rbp\n push %rbx\n push %r12\n push %r13\n push %r14\n push %r15\n"
-        "  mov %rsp, (%rdi)\n"
-        "  mov (%rsi), %rsp\n"
-        "  pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbx\n pop %rbp\n"
-        "  ret\n"
-        ".size sim_switch_stack, . - sim_switch_stack\n");
-void sim_switch_stack(machine_context *from, machine_context *to);
-
-static void make_context(machine_context *context, uint8_t *stack, void (*entry)(void)) {
-    void **top = (void **)(stack + STACK_BYTES) - 1;
-    *top = NULL; /* the entry's return address: never used; leaves the stack as after a call */
-    *--top = (void *)entry;
-    *context = top - 6;
-    memset(*context, 0, 6 * sizeof *top);
-}
-#define switch_context sim_switch_stack
-#else
-#include <ucontext.h>
-typedef ucontext_t machine_context;
-static void make_context(machine_context *context, uint8_t *stack, void (*entry)(void)) {
-    getcontext(context);
-    context->uc_stack.ss_sp = stack;
-    context->uc_stack.ss_size = STACK_BYTES;
-    context->uc_link = NULL;
-    makecontext(context, entry, 0);
-}
-static void switch_context(machine_context *from, machine_context *to) { swapcontext(from, to); }
-#endif
 
 /* ---- state -------------------------------------------------------------------------------------------------------------- */
 
@@ -57,7 +22,7 @@ typedef struct buffered {
 } buffered;
 
 typedef struct coroutine {
-    machine_context context;
+    sim_context context;
     uint8_t *stack;
     void (*run)(void *);
     void *argument;
@@ -73,7 +38,7 @@ static struct {
     uint64_t rng, steps, exchanges, clock, lowest;
     coroutine all[SIM_COROUTINES_MAX];
     uint32_t count, current;
-    machine_context outside;
+    sim_context outside;
     uint64_t changes[CHANGES_MAX];
     bool killed, over, woken;
     struct {
@@ -117,7 +82,7 @@ uint32_t sim_spawn(void (*run)(void *), void *argument) {
         c->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         assert(c->stack != MAP_FAILED);
     }
-    make_context(&c->context, c->stack, entry);
+    sim_context_make(&c->context, c->stack, STACK_BYTES, entry);
     c->run = run;
     c->argument = argument;
     c->state = RUNNABLE;
@@ -143,6 +108,7 @@ static void drain_all(coroutine *c) {
 }
 
 void ioi_sim_store(void *word, uint64_t value, uint32_t size) {
+    sim_step();
     buffered b = {word, value, size};
     if (sim.current == NOBODY || sim.options.drain_percent >= 100) {
         write_word(&b);
@@ -153,7 +119,7 @@ void ioi_sim_store(void *word, uint64_t value, uint32_t size) {
     c->stores[c->stores_count++] = b;
 }
 
-uint64_t ioi_sim_load(const void *word, uint32_t size) {
+static uint64_t read_word(const void *word, uint32_t size) {
     if (sim.current != NOBODY) {
         const coroutine *c = &sim.all[sim.current];
         for (uint32_t i = c->stores_count; i-- > 0;)
@@ -161,6 +127,11 @@ uint64_t ioi_sim_load(const void *word, uint32_t size) {
     }
     return size == 4 ? atomic_load_explicit((a32 *)word, memory_order_relaxed)
                      : atomic_load_explicit((a64 *)word, memory_order_relaxed);
+}
+
+uint64_t ioi_sim_load(const void *word, uint32_t size) {
+    sim_step();
+    return read_word(word, size);
 }
 
 /* ---- who goes on -------------------------------------------------------------------------------------------------------- */
@@ -183,8 +154,8 @@ static void go_to(uint32_t next) {
     sim.history[sim.switches % HISTORY].step = sim.steps;
     sim.switches++;
     sim.current = next;
-    switch_context(from == NOBODY ? &sim.outside : &sim.all[from].context,
-                   next == NOBODY ? &sim.outside : &sim.all[next].context);
+    sim_context_switch(from == NOBODY ? &sim.outside : &sim.all[from].context,
+                       next == NOBODY ? &sim.outside : &sim.all[next].context);
 }
 
 void sim_yield(void) {
@@ -216,7 +187,7 @@ static void consider_switching(uint64_t moment, bool here) {
     }
 }
 
-void ioi_sim_point(void) {
+void sim_step(void) {
     if (sim.current == NOBODY) return;
     sim.steps++;
     sim.clock += sim.options.clock_step;
@@ -230,13 +201,21 @@ void ioi_sim_point(void) {
     consider_switching(sim.steps, !sim.options.at_exchanges);
 }
 
-/* Right before an exchange. */
-void ioi_sim_drain(void) {
+/* Right before an exchange, or a system call. */
+static void exchange(void) {
+    sim_step();
     if (sim.current == NOBODY) return;
     sim.exchanges++;
     if (sim.options.at_exchanges) consider_switching(sim.exchanges, true);
     drain_all(&sim.all[sim.current]);
 }
+
+void ioi_sim_exchange(const void *word) {
+    (void)word;
+    exchange();
+}
+
+void ioi_sim_touch(const void *bytes, uint64_t len, bool store) { (void)bytes, (void)len, (void)store; }
 
 sim_end sim_run(void) {
     go_to(choose());
@@ -263,9 +242,8 @@ void sim_print_schedule(void) {
 
 bool ioi_futex_wait(a32 *word, uint32_t expected, uint64_t timeout_ns) {
     (void)timeout_ns;
-    ioi_sim_point();
-    ioi_sim_drain(); /* a system call */
-    if (sim.current == NOBODY || ioi_sim_load(word, 4) != expected) return true;
+    exchange();
+    if (sim.current == NOBODY || read_word(word, 4) != expected) return true;
     sim.all[sim.current].state = ASLEEP;
     sim.all[sim.current].futex = word;
     go_to(choose());
@@ -273,8 +251,7 @@ bool ioi_futex_wait(a32 *word, uint32_t expected, uint64_t timeout_ns) {
 }
 
 void ioi_futex_wake(a32 *word, uint32_t count) {
-    ioi_sim_point();
-    ioi_sim_drain();
+    exchange();
     uint32_t start = sim.count ? rng_below(&sim.rng, sim.count) : 0; /* which ones, the kernel does not promise */
     for (uint32_t k = 0; k < sim.count && count; k++) {
         coroutine *c = &sim.all[(start + k) % sim.count];
@@ -286,7 +263,7 @@ void ioi_futex_wake(a32 *word, uint32_t count) {
 }
 
 void ioi_pause(void) {
-    ioi_sim_point();
+    sim_step();
     for (uint32_t i = 0; i < sim.count; i++) /* what others stored becomes visible in the end */
         if (sim.all[i].stores_count) {
             if (i == sim.current || sim.all[i].state != KILLED) drain_oldest(&sim.all[i]);

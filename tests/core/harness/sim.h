@@ -49,6 +49,9 @@ bool sim_killed(void); /* the victim was stopped before its end */
 /* Kill one now, unless it is done. Not the one that runs. */
 void sim_kill(uint32_t victim);
 
+/* One step of time, as before every atomic operation. */
+void sim_step(void);
+
 /* Whoever runs gives way: for loops of the tests that wait for something. */
 void sim_yield(void);
 

@@ -91,7 +91,7 @@ static void run_ambush(void *context) {
     const a32 *state = &s->engine.arena.shared->sched.state;
     while (atomic_load_explicit(state, memory_order_relaxed) == IOI_BLOCK_RUNNING && sim_steps() < s->abandon_at &&
            waits_begun(s) < s->ambush) {
-        ioi_sim_point();
+        sim_step();
         sim_yield();
     }
     uint32_t victim = UINT32_MAX, lowest = UINT32_MAX;
@@ -111,7 +111,7 @@ static void run_ambush(void *context) {
 static void run_abandoner(void *context) {
     schedule *s = context;
     while (sim_steps() < s->abandon_at) {
-        ioi_sim_point();
+        sim_step();
         sim_yield();
     }
     ioi_stop_block(&s->engine.arena, IOI_BLOCK_ABANDONED);

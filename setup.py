@@ -36,6 +36,7 @@ def core(
         define_macros=[("_GNU_SOURCE", "1"), *macros],
         undef_macros=["NDEBUG"],  # assertions guard consensus: they stay on
         extra_compile_args=FLAGS,
+        extra_link_args=["-pthread"],
     )
 
 

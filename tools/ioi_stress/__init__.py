@@ -5,6 +5,7 @@ The command line `ioi-stress` and this library are the same thing. Names are imp
 workload.py, plan.py  what is executed, and how
 vm/, workloads/       programs, and the workloads made of them
 running/              what executes a workload, verifies and records it
+simulation/           what runs it on many cores in virtual time
 results/, trace/      what was measured, and what happened when
 sweeps/, chaos/       many runs, and runs under attack; soaking/: for hours
 explain/, plot/, report/, cli/  what is shown of them; notation/: how it is written
@@ -13,6 +14,7 @@ explain/, plot/, report/, cli/  what is shown of them; notation/: how it is writ
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ioi_stress.results.result import Result
     from ioi_stress.running.measure import Observer
     from ioi_stress.running.measure import measure as run
+    from ioi_stress.simulation import Costs, Simulation, simulate
     from ioi_stress.soaking import SoakPlan, soak
     from ioi_stress.sweeps import Sweep, sweep
     from ioi_stress.workload import Block, FixedWorkload, Workload
@@ -36,22 +39,30 @@ _HOMES = {
     "Observer": ("ioi_stress.running.measure", "Observer"),
     "Plan": ("ioi_stress.plan", "Plan"),
     "Policy": ("ioi_exec.policy", "Policy"),
+    "Costs": ("ioi_stress.simulation", "Costs"),
     "Result": ("ioi_stress.results.result", "Result"),
     "SoakPlan": ("ioi_stress.soaking", "SoakPlan"),
     "Workload": ("ioi_stress.workload", "Workload"),
     "Sweep": ("ioi_stress.sweeps", "Sweep"),
+    "Simulation": ("ioi_stress.simulation", "Simulation"),
     "compare": ("ioi_stress.results.comparison", "compare"),
     "plot": ("ioi_stress.plot", ""),
     "run": ("ioi_stress.running.measure", "measure"),
     "soak": ("ioi_stress.soaking", "soak"),
+    "simulate": ("ioi_stress.simulation", "simulate"),
     "sweep": ("ioi_stress.sweeps", "sweep"),
     "workloads": ("ioi_stress.workloads", ""),
 }
 
 __all__ = [
-    "Block", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "SoakPlan", "Sweep", "Workload", "compare", "plot",
-    "run", "soak", "sweep", "workloads",
+    "Block", "Costs", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Simulation", "SoakPlan", "Sweep", "Workload",
+    "compare", "include", "plot", "run", "simulate", "soak", "sweep", "workloads",
 ]
+
+
+def include() -> str:
+    """The directory of ioi_scheduler.h, for schedulers of one's own (docs/schedulers.md)."""
+    return str(Path(__file__).parent / "simulation" / "include")
 
 
 def __getattr__(name: str) -> object:

@@ -22,6 +22,8 @@ from ioi_exec.limits import Limits
 
 log = logging.getLogger("ioi_exec")
 
+SPINS = 1000  # turns of a worker with a core of its own before it sleeps
+
 _pin_warned = False
 
 
@@ -46,7 +48,7 @@ class Pool:
         self._numbers = 0
         self._pid = os.getpid()
         cores = len(os.sched_getaffinity(0))
-        self.spins = 1000 if workers <= cores else 0  # a worker without a core of its own must not spin
+        self.spins = SPINS if workers <= cores else 0  # a worker without a core of its own must not spin
 
     @property
     def memory(self) -> SharedArena:

@@ -15,6 +15,7 @@ from ioi_stress.cli import (
     report,
     run,
     rwset,
+    simulate,
     soak,
     sweep,
     trace,
@@ -23,7 +24,7 @@ from ioi_stress.cli import (
 
 _EPILOG = """exit status: 0 done and verified, 1 failed or interrupted, 2 wrong usage or input, 3 state in use,
 4 disk or memory, 5 results differed from sequential execution, 6 state corrupt, 7 nothing to judge: what was seen gives no verdict"""
-_COMMANDS: tuple[program.Command, ...] = (run, replay, rwset, sweep, plot, compare, report, trace, explain, chaos, soak, workloads)
+_COMMANDS: tuple[program.Command, ...] = (run, replay, rwset, sweep, plot, compare, report, trace, explain, simulate, chaos, soak, workloads)
 
 
 def parser() -> argparse.ArgumentParser:

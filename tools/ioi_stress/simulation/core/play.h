@@ -36,4 +36,9 @@ extern const ioi_scheduler sim_sequential, sim_oracle;
 uint64_t sim_sequential_ns(const sim_block *block, const sim_costs *costs);
 uint64_t sim_critical_path_ns(const sim_block *block, const sim_costs *costs);
 
+/* Real nanoseconds a transaction, of a block whose programs cost nothing: what the core takes with one worker, and the
+ * sequential reference. */
+uint64_t sim_measure_core(const sim_block *block);
+uint64_t sim_measure_sequential(const sim_block *block);
+
 #endif

@@ -2,12 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "../../native/program.h"
 #include "block.h"
 #include "machine.h"
 #include "native.h"
 #include "play.h"
+#include "sequential.h"
 #include "vm.h"
 #include "wait.h"
 
@@ -52,28 +54,42 @@ static bool bring(play *p, ioi_alloc *alloc, ioi_entry *entry) {
     return ioi_mv_set_base(alloc, entry, value.at, (uint32_t)value.len);
 }
 
+typedef struct taker {
+    ioi_worker w;
+    ioi_view *view;
+    ioi_native native;
+} taker;
+
+static void taker_init(taker *t, play *p, uint32_t id) {
+    ioi_worker_init(&t->w, &p->arena, id);
+    t->view = ioi_view_new(&t->w);
+    t->view->limits = p->b->limits;
+    ioi_native_init(&t->native, &t->w, t->view, &p->vm);
+}
+
+static void taker_free(taker *t) {
+    ioi_native_free(&t->native);
+    ioi_view_free(t->view);
+    ioi_worker_free(&t->w);
+}
+
+static void take_part(taker *t, play *p) {
+    ioi_worker_enter(&t->w);
+    ioi_native_enter(&t->native);
+    while (ioi_native_run(&t->native))
+        for (uint32_t i = 0; i < t->native.missing_count; i++)
+            if (!bring(p, &t->w.alloc, t->native.missing[i])) ioi_stop_block(&p->arena, IOI_BLOCK_FULL);
+    ioi_worker_leave(&t->w);
+    ioi_block_depart(&p->arena);
+}
+
 static void run_worker(void *context) {
     play *p = playing;
-    uint32_t id = (uint32_t)(uintptr_t)context;
-    ioi_worker w;
-    ioi_worker_init(&w, &p->arena, id);
-    ioi_view *view = ioi_view_new(&w);
-    view->limits = p->b->limits;
-    ioi_native native;
-    ioi_native_init(&native, &w, view, &p->vm);
-    uint32_t seen = 0;
-    while (ioi_block_await(&p->arena, id, &seen, p->plan->spin_ns)) {
-        ioi_worker_enter(&w);
-        ioi_native_enter(&native);
-        while (ioi_native_run(&native))
-            for (uint32_t i = 0; i < native.missing_count; i++)
-                if (!bring(p, &w.alloc, native.missing[i])) ioi_stop_block(&p->arena, IOI_BLOCK_FULL);
-        ioi_worker_leave(&w);
-        ioi_block_depart(&p->arena);
-    }
-    ioi_native_free(&native);
-    ioi_view_free(view);
-    ioi_worker_free(&w);
+    uint32_t id = (uint32_t)(uintptr_t)context, seen = 0;
+    taker t;
+    taker_init(&t, p, id);
+    while (ioi_block_await(&p->arena, id, &seen, p->plan->spin_ns)) take_part(&t, p);
+    taker_free(&t);
 }
 
 /* ---- the coordinator ------------------------------------------------------------------------------------------------ */
@@ -194,30 +210,89 @@ static void run_coordinator(void *context) {
     ioi_block_shutdown(&p->arena, p->plan->workers);
 }
 
-const char *sim_play_core(const sim_block *block, const sim_plan *plan, sim_result *result) {
+static bool open_play(play *p, const sim_block *block, const sim_plan *plan) {
     static uint8_t *base;
     if (!base) {
         void *mapped = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (mapped == MAP_FAILED) return "there is no address space for the simulated arena";
+        if (mapped == MAP_FAILED) return false;
         base = mapped;
     }
-    play p = {.b = block, .plan = plan, .vm = ioi_program, .result = result};
-    p.vm.execute = execute;
-    p.last_ns = calloc(block->n + 1, sizeof *p.last_ns);
-    assert(p.last_ns);
-    playing = &p;
+    memset(p, 0, sizeof *p);
+    p->b = block;
+    p->plan = plan;
+    p->vm = ioi_program;
+    p->vm.execute = execute;
+    p->last_ns = calloc(block->n + 1, sizeof *p->last_ns);
+    assert(p->last_ns);
     uint64_t hashed[4] = {plan->seed * 2 + 1, plan->seed ^ 0x9e3779b97f4a7c15, 0xd1342543de82ef95, plan->seed + 7};
-    ioi_arena_init(&p.arena, base, ARENA_BYTES, ARENA_BYTES, hashed);
-    ioi_sched *sched = &p.arena.shared->sched;
+    ioi_arena_init(&p->arena, base, ARENA_BYTES, ARENA_BYTES, hashed);
     sim_vm_oversleep(block->oversleep_ns);
-    sim_machine_reset(&(sim_machine_options){
-        .costs = &plan->costs, .seed = plan->seed, .base = base, .bytes = ARENA_BYTES, .hot = sched, .hot_end = sched + 1});
+    playing = p;
+    return true;
+}
+
+static void close_play(play *p) { free(p->last_ns); }
+
+const char *sim_play_core(const sim_block *block, const sim_plan *plan, sim_result *result) {
+    play p;
+    if (!open_play(&p, block, plan)) return "there is no address space for the simulated arena";
+    p.result = result;
+    ioi_sched *sched = &p.arena.shared->sched;
+    sim_machine_reset(&(sim_machine_options){.costs = &plan->costs,
+                                             .seed = plan->seed,
+                                             .base = p.arena.base,
+                                             .bytes = ARENA_BYTES,
+                                             .hot = sched,
+                                             .hot_end = sched + 1});
     for (uintptr_t i = 0; i < plan->workers; i++) sim_machine_add(run_worker, (void *)i);
     sim_machine_add(run_coordinator, &p);
     if (!sim_machine_run()) p.wrong = "the simulated workers all sleep before the block is done: the core has a fault";
-    free(p.last_ns);
+    close_play(&p);
     return p.wrong;
 }
+
+/* ---- real time ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t real_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Outside the machine operations are what they are: the core at work, alone. */
+uint64_t sim_measure_core(const sim_block *block) {
+    sim_plan plan = {.workers = 1};
+    play p;
+    if (!open_play(&p, block, &plan) || !lay_out(&p, block->n)) return 0;
+    taker t;
+    taker_init(&t, &p, 0);
+    ioi_block_start(&p.arena);
+    uint64_t from = real_now();
+    take_part(&t, &p);
+    uint64_t took = real_now() - from;
+    taker_free(&t);
+    close_play(&p);
+    return block->n ? took / block->n : 0;
+}
+
+uint64_t sim_measure_sequential(const sim_block *block) {
+    ioi_ctx ctx = {0};
+    ioi_seq *seq = ioi_seq_new(&ioi_program, &block->limits, &ctx);
+    for (size_t i = 0; i < block->base_count; i++)
+        ioi_seq_set_base(seq, block->keys[i].at, block->keys[i].len, block->values[i].at, block->values[i].len);
+    uint64_t from = real_now();
+    for (uint32_t tx = 0; tx < block->n; tx++) {
+        sim_bytes bytes = sim_block_tx(block, tx);
+        ioi_outcome outcome;
+        ioi_seq_hint(seq, bytes.at, bytes.len);
+        ioi_seq_execute(seq, bytes.at, bytes.len, &outcome);
+    }
+    uint64_t took = real_now() - from;
+    ioi_seq_free(seq);
+    return block->n ? took / block->n : 0;
+}
+
+/* ---- bounds --------------------------------------------------------------------------------------------------------- */
 
 uint64_t sim_sequential_ns(const sim_block *block, const sim_costs *costs) {
     uint64_t sum = 0;

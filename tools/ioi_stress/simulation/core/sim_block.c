@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../native/parse.h"
 #include "../../native/program.h"
 #include "sequential.h"
 #include "vm.h"
@@ -19,6 +20,15 @@ sim_bytes sim_block_base(const sim_block *b, const uint8_t *key, size_t len) {
         else low = middle + 1;
     }
     return (sim_bytes){NULL, 0};
+}
+
+bool sim_block_scans(const sim_block *b) {
+    for (uint32_t tx = 0; tx < b->n; tx++) {
+        sim_bytes t = sim_block_tx(b, tx);
+        program_bytes body;
+        if (program_check(t.at, t.len, &body) == PROGRAM_SCANS) return true;
+    }
+    return false;
 }
 
 uint64_t sim_digest(uint64_t kind, const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len) {

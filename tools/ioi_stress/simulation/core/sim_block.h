@@ -38,6 +38,9 @@ static inline sim_bytes sim_block_tx(const sim_block *b, uint32_t tx) {
 /* The committed value of a key; at NULL if it has none. */
 sim_bytes sim_block_base(const sim_block *b, const uint8_t *key, size_t len);
 
+/* Whether a program in it scans, which the Program VM in C cannot. */
+bool sim_block_scans(const sim_block *b);
+
 /* Fill in what sequential execution says: digest, txs, distinct. `write` gets the last write of every key. */
 void sim_block_reference(sim_block *b, void (*write)(void *context, sim_bytes key, sim_bytes value), void *context);
 

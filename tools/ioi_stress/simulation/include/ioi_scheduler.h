@@ -1,6 +1,6 @@
 /* Schedulers of one's own for `ioi-stress simulate --scheduler`: the whole contract.
  *
- * A scheduler is a shared library with one constant, `const ioi_scheduler ioi_scheduler`. Its `worker` is called once for
+ * A scheduler is a shared library with one constant, `const ioi_scheduler scheduler`. Its `worker` is called once for
  * every worker, each a core of the simulated machine with a clock of its own, and returns when there is nothing more to
  * do. What workers share is `memory`; they must go at it through the operations below alone, which cost what they would
  * on the machine: a word that another core has changed comes over in a cache line's time, and queues where many want it.

@@ -1,8 +1,10 @@
 /* ioi_stress._simulation: blocks on the simulated machine. Converts, and decides nothing. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+
 #include <dlfcn.h>
 
+#include "../calibrate.h"
 #include "../machine.h"
 #include "../play.h"
 
@@ -82,8 +84,12 @@ static PyObject *prepare(PyObject *Py_UNUSED(module), PyObject *args) {
     p->base = Py_NewRef(base);
     PyObject *capsule = PyCapsule_New(p, CAPSULE, drop), *writes = PyDict_New(), *result = NULL;
     if (capsule && writes && take_transactions(&p->block, txs) && take_base(&p->block, base)) {
-        sim_block_reference(&p->block, keep_write, writes);
-        if (!PyErr_Occurred()) result = PyTuple_Pack(2, capsule, writes);
+        if (sim_block_scans(&p->block)) {
+            result = Py_NewRef(Py_None);
+        } else {
+            sim_block_reference(&p->block, keep_write, writes);
+            if (!PyErr_Occurred()) result = PyTuple_Pack(2, capsule, writes);
+        }
     }
     Py_XDECREF(capsule);
     Py_XDECREF(writes);
@@ -98,13 +104,13 @@ static bool take_costs(PyObject *tuple, sim_costs *costs) {
     return true;
 }
 
-/* A baseline by its name, or a library's `ioi_scheduler`. NULL with an exception. */
+/* A baseline by its name, or a library's `scheduler`. NULL with an exception. */
 static const ioi_scheduler *scheduler_of(const char *name) {
     const ioi_scheduler *baselines[] = {&sim_sequential, &sim_oracle};
     for (size_t i = 0; i < sizeof baselines / sizeof *baselines; i++)
         if (strcmp(baselines[i]->name, name) == 0) return baselines[i];
     void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL); /* stays: it is loaded once however often this is called */
-    const ioi_scheduler *found = library ? dlsym(library, "ioi_scheduler") : NULL;
+    const ioi_scheduler *found = library ? dlsym(library, "scheduler") : NULL;
     if (!found) PyErr_SetString(PyExc_ValueError, dlerror());
     else if (found->abi != IOI_SCHEDULER_ABI)
         PyErr_Format(PyExc_ValueError, "%s: made for another ioi_scheduler.h: compile it anew", name);
@@ -157,10 +163,30 @@ static PyObject *bounds(PyObject *Py_UNUSED(module), PyObject *args) {
                          (unsigned long long)sim_critical_path_ns(&p->block, &costs));
 }
 
+static PyObject *measure(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+    uint64_t line, call, latency, oversleep;
+    Py_BEGIN_ALLOW_THREADS;
+    line = sim_measure_line();
+    sim_measure_wake(&call, &latency);
+    oversleep = sim_measure_oversleep();
+    Py_END_ALLOW_THREADS;
+    return Py_BuildValue("KKKK", (unsigned long long)line, (unsigned long long)call, (unsigned long long)latency,
+                         (unsigned long long)oversleep);
+}
+
+static PyObject *measure_work(PyObject *Py_UNUSED(module), PyObject *capsule) {
+    prepared *p = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (!p) return NULL;
+    return Py_BuildValue("KK", (unsigned long long)sim_measure_core(&p->block),
+                         (unsigned long long)sim_measure_sequential(&p->block));
+}
+
 static PyMethodDef functions[] = {
+    {"measure", measure, METH_NOARGS, "This machine: cache line, wake call, wake latency, oversleep; nanoseconds."},
     {"prepare", prepare, METH_VARARGS, "A block to simulate, and what sequential execution writes."},
     {"play", play, METH_VARARGS, "Play a block in virtual time."},
     {"bounds", bounds, METH_VARARGS, "What a block takes one by one, and its critical path: nanoseconds."},
+    {"measure_work", measure_work, METH_O, "What a transaction takes here: one worker, and one by one; nanoseconds."},
     {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};

@@ -1,0 +1,146 @@
+"""Many plays of one block in virtual time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Callable, TypeAlias
+
+from ioi_exec import Error, InputError, InputTypeError
+from ioi_exec.cores import available_cores
+from ioi_exec.execution.workers.pool import SPINS
+from ioi_exec.execution.workers.process import SPIN_NS
+from ioi_exec.policy import Policy
+from ioi_stress import _simulation
+from ioi_stress.interruption import held
+from ioi_stress.simulation.blocks import block_of
+from ioi_stress.simulation.calibration import calibrated
+from ioi_stress.simulation.costs import Costs
+from ioi_stress.simulation.result import Play, Point, Simulation, point_of
+from ioi_stress.workload import Workload
+
+WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
+WORKERS_MAX = 128
+SEEDS = 8
+BASELINES = ("sequential", "oracle")
+
+_Task: TypeAlias = tuple[int, int, Costs]
+_Player: TypeAlias = "Callable[[Sequence[_Task]], Iterator[Play]]"
+
+
+class SimulationFailed(Error):
+    """A simulated block ended otherwise than sequential execution, or not at all: the scheduler has a fault."""
+
+
+def simulate(
+    workload: Workload,
+    *,
+    workers: Sequence[int] = WORKERS,
+    policy: Policy | None = None,
+    scheduler: str | None = None,
+    costs: Costs | None = None,
+    seeds: int = SEEDS,
+    block: int = 0,
+    own_cores: bool = True,
+) -> Simulation:
+    """How fast one block would be on machines of so many cores: the engine's scheduler, versions and view under virtual time.
+
+    policy: the engine's, default Policy.named("default"). scheduler: another one than the engine's: "sequential", "oracle" (which
+    knows all dependencies beforehand), or the path of a shared library (docs/schedulers.md). costs: what things take; None: measured
+    here. seeds: of what differs from run to run. own_cores: False: workers share cores, so that they do not spin before they sleep.
+
+    Every play ends with the state and receipts of sequential execution, or raises SimulationFailed. Raises InputError or
+    InputTypeError for what makes no sense, and the engine's errors where the block has to be executed to know what it reads
+    and writes.
+    """
+    counts = _checked(workers, seeds, policy, scheduler)
+    chosen = policy or Policy.named("default")
+    assumed = calibrated() if costs is None else costs
+    prepared = block_of(workload, block, assumed)
+    sequential, path = _simulation.bounds(prepared, assumed.of_core())
+    spins, spin_ns = (SPINS, SPIN_NS) if own_cores else (0, 0)
+
+    def play(task: _Task) -> Play:
+        count, seed, each = task
+        found = _simulation.play(prepared, scheduler, count, chosen.of_core(), spins, spin_ns, seed, each.of_core())
+        return Play(**found)
+
+    transactions = sum(1 for _ in _transactions(workload, block))
+    with _player(play) as run:
+        points = [_point(count, transactions, sequential, path, assumed, seeds, run) for count in counts]
+    name = scheduler if scheduler is not None else f"policy {chosen.name}"
+    described = {"name": workload.name, "parameters": dict(workload.parameters)}
+    return Simulation(described, block, transactions, name, seeds, assumed, sequential, path, points)
+
+
+def _transactions(workload: Workload, number: int) -> Iterator[bytes]:
+    for index, block in enumerate(workload.blocks()):
+        if index == number:
+            yield from block.txs
+            return
+
+
+def _point(count: int, transactions: int, sequential: int, path: int, costs: Costs, seeds: int, run: _Player) -> Point:
+    numbers = range(1, seeds + 1)
+    few = numbers[: max(1, seeds // 4)]  # attributing takes fewer than finding the worst
+    lines = [costs.lines_at(factor) for factor in (0.5, 1, 2)]
+    groups = [*((each, numbers) for each in lines), (costs.free_lines(), few), (costs.free_wakes(), few)]
+    plays = run([(count, seed, each) for each, chosen in groups for seed in chosen])
+    half, as_assumed, double, free_lines, free_wakes = ([next(plays) for _ in chosen] for _, chosen in groups)
+    return point_of(count, transactions, sequential, path, [half, as_assumed, double], (free_lines, free_wakes))
+
+
+def _checked(workers: Sequence[int], seeds: int, policy: Policy | None, scheduler: str | None) -> list[int]:
+    for name, value, most in (*(("workers", each, WORKERS_MAX) for each in workers), ("seeds", seeds, 1 << 20)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputTypeError(f"{name}: {value!r} is {type(value).__name__}: give integers")
+        if not 1 <= value <= most:
+            raise InputError(f"{name}: {value}: give 1 to {most}")
+    if not workers:
+        raise InputError("workers: none are given: give at least one number of them")
+    if scheduler is not None and policy is not None:
+        raise InputError("a policy is the engine's own scheduler's: give one of policy and scheduler")
+    if scheduler is not None and scheduler not in BASELINES and not os.path.isfile(scheduler):
+        raise InputError(f"there is no scheduler {scheduler!r}: give {', '.join(BASELINES)}, or the path of a shared library")
+    return sorted(set(workers))
+
+
+# ---- all cores ---------------------------------------------------------------------------------------------------------
+
+_playing: Callable[[_Task], Play]
+
+
+def _in_child(task: _Task) -> Play:
+    return _playing(task)
+
+
+def _left_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _player(play: Callable[[_Task], Play]) -> Iterator[_Player]:
+    """Plays tasks in as many processes as there are cores, each of which has the block by being forked."""
+    global _playing
+    _playing = play
+    cores = available_cores()
+    pool = ProcessPoolExecutor(cores, get_context("fork"), _left_to_the_parent) if cores > 1 else None
+
+    def run(tasks: Sequence[_Task]) -> Iterator[Play]:
+        try:
+            yield from map(play, tasks) if pool is None else pool.map(_in_child, tasks)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        except RuntimeError as error:
+            raise SimulationFailed(str(error)) from None
+
+    try:
+        yield run
+    finally:
+        with held():
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -20,7 +21,7 @@ from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.disk import _run
-from ioi_stress.chaos.fault import BETWEEN, COMMITTING
+from ioi_stress.chaos.fault import BETWEEN, COMMITTING, ROLLING_BACK
 from ioi_stress.chaos.faults.signals import KillEngine
 from ioi_stress.chaos.orphanage import ENDING_SECONDS
 from ioi_stress.chaos.processes import wait_dead
@@ -57,8 +58,9 @@ def plan(*faults: str, **options: Any) -> ChaosPlan:
 def test_a_fault(fault: str, tmp_path: Path) -> None:
     report = run(payments(), plan(fault, seed=SEED))
     assert report.ok and report.exit_status == 0, report.defects
-    assert report.committed == 3 and report.transactions == 3 * 1_200 and report.verified >= 3
-    assert report.deep_checks == 1 and report.read_again == 4
+    committed = 3 + report.rolled_back
+    assert report.committed == committed and report.transactions == committed * 1_200 and report.verified >= committed
+    assert report.deep_checks == 1 + report.passages["restoring"] and report.read_again == 4
     counts = report.faults[fault]
     assert counts.injected and counts.injected == sum(counts.phases.values())
     if fault != "little-memory":  # there may be enough all the same
@@ -108,7 +110,8 @@ def test_the_disk_that_is_a_file() -> None:
         pytest.skip(str(error))
     assert report.ok, report.defects
     followed = report.faults["full-disk"].followed
-    assert followed["refused: ResourceError"] and not followed["state opened again"]  # ENOSPC: the store goes on
+    assert followed["refused: ResourceError"]
+    assert not followed["state opened again"] or report.passages["rolling back"]  # ENOSPC: the store goes on, but for a rollback
 
 
 def test_a_disk_that_is_too_small_for_the_state_is_no_defect(tmp_path: Path) -> None:
@@ -131,9 +134,7 @@ class Undo(Fault):
 
     def strike(self, target: Target, rng: Random) -> bool:
         engine = target.engine()
-        with ioi_storage.Store.open(target.state, read_only=True) as store:
-            version = store.version
-        if version == 0:
+        if not self.possible(target):
             return False
         children = engine.children(recursive=True)  # which it is no longer asked for once it is dead
         engine.kill()
@@ -142,6 +143,10 @@ class Undo(Fault):
         with ioi_storage.Store.open(target.state) as store:
             self.change(store)
         return True
+
+    def possible(self, target: Target) -> bool:
+        with ioi_storage.Store.open(target.state, read_only=True) as store:
+            return store.version > 0
 
     def change(self, store: ioi_storage.Store) -> None:
         store.rollback(store.version - 1)
@@ -153,6 +158,35 @@ def test_a_lost_commit_is_found(tmp_path: Path) -> None:
     assert [kind for kind, _ in report.defects] == ["lost commit"] and "was acknowledged" in report.defects[0][1]
     assert report.evidence is not None and report.replay == ["the same again"]
     assert {"state", "block.jsonl", "genesis.json", "engine.log", "report.json"} <= set(os.listdir(report.evidence))
+
+
+def test_making_rolling_back_and_restoring_under_attack() -> None:
+    report = run(programs(blocks=3), plan("kill-engine", "stop-engine", "full-disk", rate=3, seed=2, keep=3, stall_seconds=0.1))
+    assert report.ok, report.defects
+    assert set(report.passages) == {"making the state", "rolling back", "restoring"} and report.rolled_back
+    struck = sum((counts.phases for counts in report.faults.values()), Counter())
+    assert set(report.passages) <= set(struck), struck
+
+
+class Further(Undo):
+    """Where a rollback is ended by a kill, the state is further back than it was to go."""
+
+    name = "further"
+    help = "SIGKILL the engine while it rolls back, and roll back to genesis"
+    passages = (ROLLING_BACK,)
+
+    def possible(self, target: Target) -> bool:
+        assert isinstance(target, Attack)
+        return target._phase == ROLLING_BACK
+
+    def change(self, store: ioi_storage.Store) -> None:
+        store.rollback(0)
+
+
+def test_a_rollback_that_went_elsewhere_is_found() -> None:
+    report = run(programs(blocks=5), ChaosPlan(faults=[Further()], rate=3, workers=1))
+    assert (report.exit_status, [kind for kind, _ in report.defects]) == (6, ["lost commit"])
+    assert "came back at version 0" in report.defects[0][1]
 
 
 class Thin(Undo):

@@ -173,6 +173,32 @@ def test_versions_that_were_to_be_kept_are_there(tmp_path: Path, keep: int | Non
         judge.versions(str(tmp_path / "state"))
 
 
+def test_what_was_being_made_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with ExecutionMachine.create(state, workers=0) as machine:
+        truth = Truth(0, machine.root, bytes(32), 0, 0, 0.1)
+    judge = Judge([truth, TRUTHS[1]], Report({}, {}), None)
+    assert judge.whole_or_absent(str(state), 0) and not judge.whole_or_absent(str(tmp_path / "other"), 0)
+    with pytest.raises(Defect, match="at version 0, and not at 1"):
+        judge.whole_or_absent(str(state), 1)
+    with pytest.raises(Defect, match="committed was"):
+        Judge(TRUTHS, Report({}, {}), None).whole_or_absent(str(state), 0)
+    (state / "data.mdb").write_bytes(b"")
+    with pytest.raises(Defect):
+        judge.whole_or_absent(str(state), 0)
+
+
+def test_a_rollback_that_was_ended_is_done_or_not(judge: Judge) -> None:
+    judge.rolling = 1
+    judge.opened(Opened(2, bytes([2]) * 32))
+    assert (judge.acknowledged, judge.rolling) == (2, 1)
+    judge.opened(Opened(1, bytes([1]) * 32))
+    assert (judge.acknowledged, judge.rolling) == (1, None)
+    judge.rolling = 0
+    with pytest.raises(Defect, match="rolled back to version 0"):
+        judge.rolled_back(Opened(1, bytes([1]) * 32))
+
+
 @pytest.mark.parametrize("field", ["version", "state_root", "receipts_root", "failed"])
 def test_every_result_is_compared(judge: Judge, field: str) -> None:
     truth = TRUTHS[3]

@@ -91,6 +91,13 @@ class Attack:
         self._begin(EXECUTING, 0.0, executing)
         self._begin(STAGING, executing, staging)
 
+    def passage(self, phase: str, state: str, strikes: Sequence[Strike], seconds: float) -> None:
+        """No block, but something else is done to this state, which probably takes so long."""
+        self.state = state
+        self._strikes = list(strikes)
+        self._phase = phase
+        self._begin(phase, 0.0, seconds)
+
     def commit(self, seconds: float) -> None:
         self._phase = COMMITTING
         self._begin(COMMITTING, 0.0, seconds)

@@ -16,7 +16,7 @@ from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY
 from ioi_stress.chaos.report import Defect, FaultCounts, Report
 from ioi_stress.chaos.round import Round
-from ioi_stress.chaos.schedule import Strike, strikes
+from ioi_stress.chaos.schedule import Schedule, Strike, drawn
 from ioi_stress.interruption import held
 from ioi_stress.workload import Workload
 
@@ -107,7 +107,7 @@ class _Campaign:
             state = (disk.path if disk is not None else folder) / "state"
             if self._companion is not None:
                 self._companion.begin(folder, state)
-            this = Round(self._workload, self._plan, self._strikes_of(self._report.rounds), folder, state, disk, self._report)
+            this = Round(self._workload, self._plan, self._schedule(self._report.rounds), folder, state, disk, self._report)
             try:
                 this.run(lambda this=this: self._after_block(this))  # type: ignore[misc]
             except Defect as defect:
@@ -135,10 +135,8 @@ class _Campaign:
         except Defect as defect:
             self._report.defect(defect)
 
-    def _strikes_of(self, number: int) -> Callable[[int], Sequence[Strike]]:
-        if self._companion is not None:
-            return self._companion.strikes
-        return lambda block: strikes(self._plan, number, block)
+    def _schedule(self, number: int) -> Schedule:
+        return Schedule(self._companion.strikes, lambda block, phase: []) if self._companion is not None else drawn(self._plan, number)
 
     def _after_block(self, this: Round) -> bool:
         """Whether it was the last one."""
@@ -162,7 +160,7 @@ class _Campaign:
         if self._plan.state is None:
             shutil.rmtree(folder)
             return
-        for name in ("block", "vm", "engine.log"):
+        for name in ("block", "vm", "genesis", "engine.log"):
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / TEMPORARY)
 

@@ -12,11 +12,15 @@ import signal
 import threading
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+import ioi_storage
 from ioi_shm import die_with_parent
 
-from ioi_exec import BlockResult, Error, ExecutionMachine, MachineClosed, Policy
+from ioi_exec import BlockResult, Error, ExecutionMachine, Policy
+from ioi_exec.cli.snapshot import MANIFEST, chunk_name
+from ioi_exec.state.base import storage_errors
 from ioi_exec.vm.carrying import received
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.chaos import messages
@@ -27,9 +31,12 @@ from ioi_stress.chaos.messages import (
     End,
     Ended,
     Executed,
+    Make,
     Open,
     Opened,
     Refused,
+    Restore,
+    RollBack,
     Run,
     Workers,
 )
@@ -47,6 +54,12 @@ class Engine:
                 return self._open(message)
             if isinstance(message, Run):
                 return self._run(message)
+            if isinstance(message, Make):
+                return _made(message)
+            if isinstance(message, RollBack):
+                return self._roll_back(message)
+            if isinstance(message, Restore):
+                return _restored(message)
             if isinstance(message, Commit):
                 assert self.machine is not None and self._result is not None, "commit without a result"
                 return Committed(self.machine.commit(self._result))
@@ -64,9 +77,9 @@ class Engine:
 
     def _open(self, message: Open) -> Opened:
         self._close()
-        loaded = load_vm(message.vm, message.vm_args) if message.vm is not None else load_vm(_unpickled(message.vm_file))
-        vm, args = (message.vm, message.vm_args) if message.vm is not None else (loaded.instance, None)
+        vm, args = _vm(message)
         if message.slow is not None:
+            loaded = load_vm(vm, args)
             vm, args = slowed(loaded.instance, loaded.spec.name, message.slow), None
         self.machine = ExecutionMachine.open(
             message.path, vm=vm, vm_args=args, limits=message.limits, workers=message.workers, pin=message.pin, keep=message.keep,
@@ -85,6 +98,11 @@ class Engine:
             result.version, result.state_root, result.receipts_root, result.failed, stats.mode, stats.retries, dict(stats.seconds)
         )
 
+    def _roll_back(self, message: RollBack) -> Opened:
+        assert self.machine is not None, "rollback without a state"
+        self.machine.rollback(message.version)
+        return Opened(self.machine.version, self.machine.root)
+
     def _close(self) -> None:
         machine, self.machine, self._result = self.machine, None, None
         if machine is not None:
@@ -95,9 +113,38 @@ class Engine:
             return True
         try:
             _ = self.machine.version
-        except MachineClosed:
+        except Error:  # closed, or a rollback has begun that opening it again will finish
             return True
         return False
+
+
+def _made(message: Make) -> Opened:
+    opening = message.opening
+    vm, args = _vm(opening)
+    with open(message.genesis, "rb") as file:
+        genesis = pickle.load(file)
+    with ExecutionMachine.create(
+        opening.path, vm, message.tree, genesis, vm_args=args, workers=0, limits=opening.limits
+    ) as machine:
+        return Opened(machine.version, machine.root)
+
+
+def _restored(message: Restore) -> Opened:
+    snapshot = Path(message.snapshot)
+    with storage_errors():
+        manifest = ioi_storage.Manifest.decode((snapshot / MANIFEST).read_bytes())
+        with ioi_storage.Restore(message.path, manifest, root=message.root) as restore:
+            while missing := restore.missing():  # the first chunk says how many there are
+                for number in missing:
+                    restore.offer(number, (snapshot / chunk_name(number)).read_bytes())
+            restore.finish()
+        with ioi_storage.Store.open(message.path, read_only=True) as store:
+            return Opened(store.latest.version, store.latest.root)
+
+
+def _vm(message: Open) -> tuple[Any, Any]:
+    """(vm, its arguments)."""
+    return (message.vm, message.vm_args) if message.vm is not None else (_unpickled(message.vm_file), None)
 
 
 def _unpickled(file: str) -> Any:

@@ -16,13 +16,17 @@ EXECUTING = "executing"
 STAGING = "staging"
 COMMITTING = "committing"
 PHASES = (BETWEEN, EXECUTING, STAGING, COMMITTING)
+MAKING = "making the state"
+ROLLING_BACK = "rolling back"
+RESTORING = "restoring"
+PASSAGES = (MAKING, ROLLING_BACK, RESTORING)
 
 
 class Target(Protocol):
     """The engine under attack, as a fault sees it."""
 
     state: str
-    """Directory of the state."""
+    """Directory of the state that is worked on, which may not be there yet."""
     stall_seconds: float
     native: bool
     """Whether the VM is native: then no Python of ours can be put around it."""
@@ -52,13 +56,15 @@ class Target(Protocol):
 class Fault(ABC):
     """Something that may happen to an engine. Nothing of it is kept from one strike to the next.
 
-    name: as `--faults` takes it. help: one line. phases: when it may strike. kills_engine: whether it sends the engine SIGKILL;
+    name: as `--faults` takes it. help: one line. phases: when it may strike in a block. passages: in which it may strike beside.
+    kills_engine: whether it sends the engine SIGKILL;
     after any other fault the engine must live on. refusals: the errors, by class, that may follow from it.
     """
 
     name: ClassVar[str]
     help: ClassVar[str]
     phases: ClassVar[tuple[str, ...]] = PHASES
+    passages: ClassVar[tuple[str, ...]] = ()
     kills_engine: ClassVar[bool] = False
     refusals: ClassVar[tuple[str, ...]] = ("ResourceError", "VMFault")
 

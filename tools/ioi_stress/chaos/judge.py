@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -16,7 +17,8 @@ from ioi_stress.chaos.truth import Truth
 
 class Judge:
     """acknowledged: the newest version whose commit the engine has confirmed. asked: a later one it was told to commit, of which
-    nothing is known yet. keep: how many versions must be there; None: all."""
+    nothing is known yet. rolling: the version that it was told to go back to, and may have reached.
+    keep: how many versions must be there; None: all."""
 
     def __init__(self, truths: list[Truth], report: Report, keep: int | None) -> None:
         self._truths = truths
@@ -24,6 +26,7 @@ class Judge:
         self._report = report
         self.acknowledged = 0
         self.asked: int | None = None
+        self.rolling: int | None = None
 
     def executed(self, found: Executed, truth: Truth) -> None:
         """Before it is committed. Raises Defect."""
@@ -46,6 +49,9 @@ class Judge:
         """The state was opened again, whatever had happened. Raises Defect."""
         self._check_version(found.version)
         self._check_root(found.version, found.root)
+        if found.version == self.rolling:
+            self._report.rolled_back += self.acknowledged - self.rolling
+            self.acknowledged, self.rolling = self.rolling, None
         if found.version > self.acknowledged:
             self._report.unacknowledged += 1
             self._acknowledge(found.version)
@@ -77,12 +83,40 @@ class Judge:
                     raise Defect("corrupt", f"version {version} of the state has another receipts root than was committed")
                 self._report.read_again += 1
 
+    def rolled_back(self, found: Opened) -> None:
+        """The engine says so. Raises Defect."""
+        if found.version != self.rolling:
+            raise Defect("corrupt", f"rolled back to version {self.rolling}, the state is at version {found.version}")
+        self.opened(found)
+
+    def finish_rollback(self, path: str) -> None:
+        """One that has begun may have been ended half-way, and then opening the state finishes it. Raises Defect."""
+        with _error_is_a_defect(), ExecutionMachine.open(path, workers=0) as machine:
+            self.opened(Opened(machine.version, machine.root))
+
+    def whole_or_absent(self, path: str, version: int) -> bool:
+        """Whether there is a state, which then is whole and at this version: its making was ended by a fault. Raises Defect."""
+        if not os.path.lexists(path):
+            return False
+        self.check(path, deep=False)
+        with _error_is_a_defect(), ExecutionMachine.open(path, read_only=True, workers=0) as machine:
+            self.made(Opened(machine.version, machine.root), version)
+        return True
+
+    def made(self, found: Opened, version: int) -> None:
+        """A state was made, or restored, that is to be at this version. Raises Defect."""
+        if found.version != version:
+            raise Defect("corrupt", f"a state was made at version {found.version}, and not at {version}")
+        self._check_root(found.version, found.root)
+
     def _check_root(self, version: int, root: bytes) -> None:
         committed = self._truths[version].state_root
         if root != committed:
             raise Defect("corrupt", f"version {version} of the state has the root {root.hex()}, committed was {committed.hex()}")
 
     def _check_version(self, version: int) -> None:
+        if version == self.rolling:
+            return
         if version < self.acknowledged:
             raise Defect("lost commit", f"version {self.acknowledged} was acknowledged, and the state came back at version {version}")
         newest = self.acknowledged if self.asked is None else self.asked

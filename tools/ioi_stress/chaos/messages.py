@@ -54,6 +54,31 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Make:
+    """Make the state as `opening` will open it. genesis: a file with the pickled pairs. Answered by Opened."""
+
+    opening: Open
+    tree: str
+    genesis: str
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """The state that is open. Answered by Opened."""
+
+    version: int
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Make a state at `path` of a snapshot, or go on with that. Answered by Opened."""
+
+    path: str
+    snapshot: str
+    root: bytes
+
+
+@dataclass(frozen=True)
 class Run:
     """Execute the block that is pickled, as (transactions, header), in `file`."""
 

@@ -21,6 +21,8 @@ class ChaosPlan:
     keep: versions of the state that are kept while it runs, so that pruning is under attack as well; None: all.
     stall_seconds: as in `Limits`. disk_mib: put the state on a disk of so many MiB that is a file (needs root).
     check_every: check the state after every so many deaths of the engine; it is checked deeply at the end in any case.
+    passages_every: after so many blocks, and at the end, the state is rolled back and executed again, and a snapshot of it restored, if
+    faults strike meanwhile.
     """
 
     faults: Sequence[Fault] = field(default_factory=all_faults)
@@ -34,6 +36,7 @@ class ChaosPlan:
     stall_seconds: float = 1.0
     disk_mib: int | None = None
     check_every: int = 5
+    passages_every: int = 10
     pin: bool = True
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class ChaosPlan:
             raise InputError(f"keep is {self.keep}: give at least 2, for the last two versions are compared after each death")
         if self.check_every < 1:
             raise InputError(f"check_every is {self.check_every}: give at least 1")
+        if self.passages_every < 1:
+            raise InputError(f"passages_every is {self.passages_every}: give at least 1")
         if self.disk_mib is not None and self.disk_mib < DISK_LEAST:
             raise InputError(f"a disk of {self.disk_mib} MiB: give at least {DISK_LEAST}")
 
@@ -69,4 +74,5 @@ class ChaosPlan:
             "stall_seconds": self.stall_seconds,
             "disk_mib": self.disk_mib,
             "check_every": self.check_every,
+            "passages_every": self.passages_every,
         }

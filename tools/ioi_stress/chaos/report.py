@@ -64,7 +64,8 @@ class Report:
     rounds: how often the workload began. verified: blocks whose state root and receipts root were compared before their commit.
     committed, transactions: of acknowledged (or found) commits. reopened: states opened after a death or an I/O error, their version
     and root compared. unacknowledged: commits of those that were durable though the engine had died before it said so. read_again:
-    versions whose roots were read from the final state. checks, deep_checks: of the whole state. defects: kind and text.
+    versions whose roots were read from the final state. passages: how often a state was made, rolled back or restored while faults
+    struck. rolled_back: versions that went with that, and were executed and committed again. checks, deep_checks: of the whole state. defects: kind and text.
     """
 
     parameters: dict[str, Any]
@@ -81,6 +82,8 @@ class Report:
     checks: int = 0
     deep_checks: int = 0
     read_again: int = 0
+    passages: Counter[str] = field(default_factory=Counter)
+    rolled_back: int = 0
     lost_commits: int = 0
     orphans: int = 0
     defects: list[tuple[str, str]] = field(default_factory=list)
@@ -138,6 +141,8 @@ class Report:
             "checks": self.checks,
             "deep_checks": self.deep_checks,
             "versions_read_again": self.read_again,
+            "passages": dict(self.passages),
+            "versions_rolled_back": self.rolled_back,
             "lost_commits": self.lost_commits,
             "orphans": self.orphans,
             "faults": {name: counts.to_json() for name, counts in self.faults.items()},

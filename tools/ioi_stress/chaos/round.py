@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 from collections import deque
 from dataclasses import replace
@@ -11,12 +12,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Callable, Sequence
 
-from ioi_exec import ExecutionMachine, InputError, StateCorrupt
+from ioi_exec import InputError, StateCorrupt
 from ioi_exec.vm.carrying import carry
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.chaos import orphanage
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.disk import Disk
+from ioi_stress.chaos.fault import MAKING, RESTORING, ROLLING_BACK
 from ioi_stress.chaos.faults.signals import LONGEST_STOP
 from ioi_stress.chaos.judge import Judge
 from ioi_stress.chaos.messages import (
@@ -26,23 +28,29 @@ from ioi_stress.chaos.messages import (
     End,
     Ended,
     Executed,
+    Make,
     Open,
     Opened,
     Opening,
     Refused,
+    Restore,
+    RollBack,
     Run,
 )
 from ioi_stress.chaos.orphanage import Orphanage
 from ioi_stress.chaos.plan import ChaosPlan
 from ioi_stress.chaos.process import TEMPORARY, EngineProcess
 from ioi_stress.chaos.report import Defect, Report
-from ioi_stress.chaos.schedule import Strike
+from ioi_stress.chaos.schedule import Schedule, Strike
+from ioi_stress.chaos.snapshot import take_snapshot
 from ioi_stress.chaos.truth import Oracle, Truth
 from ioi_stress.interruption import held
 from ioi_stress.workload import Block, Workload
 
 _PATIENCE = 180.0  # seconds an answer may take beyond what it takes one by one: starting workers alone may take 60
 _SLOWER = 30  # how many times slower than one by one a block may be: workers die, others use the cores
+_BACK_MOST = 3  # versions, that are rolled back at once
+_GUESS = 0.05  # seconds that something takes of which nothing is known
 _STALLS = 40  # how often stall_seconds may pass: the engine waits for so long, time and again, and is itself stopped for longer
 
 
@@ -60,13 +68,13 @@ class _Durations:
 
 
 class Round:
-    """folder: where the block and the VM lie for the engine. strikes: what strikes in a block, by its number."""
+    """folder: where the block and the VM lie for the engine."""
 
     def __init__(
         self,
         workload: Workload,
         plan: ChaosPlan,
-        strikes: Callable[[int], Sequence[Strike]],
+        schedule: Schedule,
         folder: Path,
         state: Path,
         disk: Disk | None,
@@ -77,7 +85,7 @@ class Round:
         self.commit_seconds: float | None = None
         """What the last commit took that was acknowledged."""
         self._plan = plan
-        self._strikes = strikes
+        self._schedule = schedule
         self._folder = folder
         self._report = report
         self._oracle = Oracle(workload, plan.tree, plan.limits)
@@ -100,32 +108,34 @@ class Round:
         )
         if not named:
             (folder / "vm").write_bytes(pickle.dumps(carry(vm)))
-        ExecutionMachine.create(
-            state, workload.vm, plan.tree, workload.genesis(), vm_args=workload.vm_args, workers=0, limits=plan.limits
-        ).close()
-        self._files = set(os.listdir(state))
+        (folder / "genesis").write_bytes(pickle.dumps(dict(workload.genesis())))
+        self._files: set[str] = set()  # of the state; none until it is made
+        self._recent: deque[tuple[Block, Truth]] = deque(maxlen=_BACK_MOST)
 
     def run(self, after_block: Callable[[], bool]) -> None:
         """All blocks, or until `after_block` says it is enough; then the judgement. Raises Defect."""
+        self._make()
         for block, truth in self._oracle.blocks():
-            self.block = block
-            (self._folder / "block").write_bytes(pickle.dumps((list(block.txs), block.header)))
-            self._refusals = 0
-            self._attack.arm(self._strikes(truth.version))
-            while not self._attempt(truth):
-                pass
-            self._see_engine()
-            self._see_workers()
-            self._attack.settle()
-            self._no_orphans(wait=False)
+            self._execute(block, truth)
+            self._recent.append((block, truth))
             if after_block():
                 break
+            if truth.version % self._plan.passages_every == 0:
+                self._roll_back()
+                self._restore()
+        if self._judge.acknowledged % self._plan.passages_every:
+            self._roll_back()
+            self._restore()
         self._end()
         self._judge.check(str(self._state), deep=True)
         self.judge_versions()
 
     def judge_versions(self) -> None:
         """All that the state holds. Nobody may have it open."""
+        if not self._files and not self._judge.whole_or_absent(str(self._state), 0):
+            return  # it was being made
+        if self._judge.rolling is not None:
+            self._judge.finish_rollback(str(self._state))
         self._judge.versions(str(self._state))
 
     def abandon(self) -> None:
@@ -156,6 +166,21 @@ class Round:
         return {"engine": [process.handle.pid], "workers": workers, "helpers": [other.pid for other in process.others()]}
 
     # ---- a block ----
+
+    def _execute(self, block: Block, truth: Truth) -> None:
+        self.block = block
+        (self._folder / "block").write_bytes(pickle.dumps((list(block.txs), block.header)))
+        self._refusals = 0
+        self._attack.arm(self._schedule.in_block(truth.version))
+        while not self._attempt(truth):
+            pass
+        self._settle()
+
+    def _settle(self) -> None:
+        self._see_engine()
+        self._see_workers()
+        self._attack.settle()
+        self._no_orphans(wait=False)
 
     def _attempt(self, truth: Truth) -> bool:
         """Whether the block is committed."""
@@ -199,10 +224,7 @@ class Round:
     def _open(self) -> bool:
         """Open the state as the next block wants it. False: the engine died at it, or could not."""
         opening, self._opened = self._attack.opening, None
-        if self._attack.process is None:
-            with held():  # half started nobody would end it
-                self._attack.process = EngineProcess(self._folder)
-                self._report.engine_starts += 1
+        self._start()
         message = replace(
             self._open_message, slow=opening.slow, limits=replace(self._plan.limits, arena_bytes=opening.arena_bytes)
         )
@@ -216,6 +238,85 @@ class Round:
         self._report.reopened += self._was_open
         self._was_open = True
         return True
+
+    def _start(self) -> None:
+        """The engine, if there is none."""
+        if self._attack.process is None:
+            with held():  # half started nobody would end it
+                self._attack.process = EngineProcess(self._folder)
+                self._report.engine_starts += 1
+
+    # ---- what is done to a state beside ----
+
+    def _make(self) -> None:
+        path, message = str(self._state), Make(self._open_message, self._plan.tree, str(self._folder / "genesis"))
+        strikes = self._schedule.in_passage(0, MAKING)
+        self._pass(MAKING, path, strikes, lambda: self._done(message, path, 0))
+        self._files = set(os.listdir(self._state))
+
+    def _roll_back(self) -> None:
+        """By a few versions, which are executed again afterwards."""
+        newest = self._judge.acknowledged
+        strikes = self._schedule.in_passage(newest, ROLLING_BACK)
+        most = min(len(self._recent), newest, (self._plan.keep or _BACK_MOST + 1) - 1)
+        if not strikes or not most:
+            return
+        back = 1 + strikes[0].rng.randrange(most)
+        self._judge.rolling = newest - back
+        self._pass(ROLLING_BACK, str(self._state), strikes, self._rolled_back)
+        for block, truth in list(self._recent)[-back:]:
+            self._execute(block, truth)
+
+    def _rolled_back(self) -> bool:
+        if self._opened is None and not self._open():
+            return False
+        if self._judge.rolling is None:  # it was there before the engine could say so
+            return True
+        answer = self._ask(RollBack(self._judge.rolling))
+        if isinstance(answer, Opened):
+            self._judge.rolled_back(answer)
+            return True
+        self._went_wrong(answer)
+        return False
+
+    def _restore(self) -> None:
+        """A copy, of a snapshot of the newest version."""
+        newest = self._judge.acknowledged
+        strikes = self._schedule.in_passage(newest, RESTORING)
+        if not strikes:
+            return
+        snapshot, copy = self._folder / "snapshot", str(self._state.parent / "copy")
+        take_snapshot(str(self._state), snapshot)
+        message = Restore(copy, str(snapshot), self.truths[newest].state_root)
+        self._pass(RESTORING, copy, strikes, lambda: self._done(message, copy, newest))
+        self._judge.check(copy, deep=True)
+        shutil.rmtree(copy)
+        shutil.rmtree(snapshot)
+
+    def _done(self, message: object, path: str, version: int) -> bool:
+        """Whether there is a state now, which then is as it must be."""
+        self._start()
+        answer = self._ask(message)
+        if isinstance(answer, Opened):
+            self._judge.made(answer, version)
+            return True
+        self._went_wrong(answer)
+        return self._judge.whole_or_absent(path, version)
+
+    def _pass(self, phase: str, path: str, strikes: Sequence[Strike], attempt: Callable[[], bool]) -> None:
+        """Attempt it, under attack, until it is done."""
+        self._start()
+        self._refusals = 0
+        self._attack.passage(phase, path, strikes, self._durations.of(phase, _GUESS))
+        while True:
+            began = monotonic()
+            if attempt():
+                break
+        self._durations.add(phase, monotonic() - began)
+        if strikes:
+            self._report.passages[phase] += 1
+        self._settle()
+        self._attack.state = str(self._state)
 
     def _note(self, executed: Executed) -> None:
         seconds = executed.seconds
@@ -275,7 +376,7 @@ class Round:
         self._attack.rest()
         self._dead.add(process.mark)  # the next engine comes at once, and may meet what is left of this one
         self._deaths += 1
-        if self._deaths % self._plan.check_every == 0:
+        if self._deaths % self._plan.check_every == 0 and self._files and self._judge.rolling is None:
             self._judge.check(str(self._state), deep=False)
 
     def _end(self) -> None:
@@ -294,7 +395,7 @@ class Round:
         self._oracle.close()
         self._no_orphans()
         left = [str(self._folder / TEMPORARY / name) for name in os.listdir(self._folder / TEMPORARY)]
-        left += [str(each) for each in self._state.parent.iterdir() if each.name.startswith(f".{self._state.name}.")]
+        left += [str(each) for each in self._state.parent.iterdir() if each.name.startswith((f".{self._state.name}.", ".copy."))]
         left += [str(each) for each in self._state.iterdir() if each.name not in self._files]
         if left:
             raise Defect("left behind", f"files were left: {', '.join(left)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp
 from random import Random
+from typing import Callable, Sequence
 
 from ioi_stress.chaos.fault import Fault
 from ioi_stress.chaos.plan import ChaosPlan
@@ -19,6 +20,32 @@ class Strike:
     phase: str
     moment: float
     rng: Random
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """in_block: what strikes in a block, by its number. in_passage: what strikes when something else is done after it (PASSAGES)."""
+
+    in_block: Callable[[int], Sequence[Strike]]
+    in_passage: Callable[[int, str], Sequence[Strike]]
+
+
+def drawn(plan: ChaosPlan, round_number: int) -> Schedule:
+    """Of a round."""
+    return Schedule(
+        lambda block: strikes(plan, round_number, block), lambda block, phase: passage_strikes(plan, round_number, block, phase)
+    )
+
+
+def passage_strikes(plan: ChaosPlan, round_number: int, block: int, phase: str) -> list[Strike]:
+    """As many as in a block."""
+    rng = Random(f"{plan.seed} {round_number} {block} {phase}")
+    faults = [fault for fault in plan.faults if phase in fault.passages]
+    if not faults:
+        return []
+    return [
+        Strike(rng.choice(faults), phase, 1.1 * rng.random(), Random(rng.getrandbits(64))) for _ in range(_poisson(plan.rate, rng))
+    ]
 
 
 def strikes(plan: ChaosPlan, round_number: int, block: int) -> list[Strike]:

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 import time
+from typing import Mapping
 
 from ioi_exec import Diverged, Error, StateCorrupt
 from ioi_exec.cli.options import (
@@ -24,7 +25,9 @@ from ioi_stress.nothing import NothingJudged
 
 _EPILOG = """The engine executes and commits the workload in a process of its own, on a state on disk, while faults strike it. This process
 knows what is true, for it has executed every block one by one. It compares the roots of every block before the commit and of every state
-that is opened again, looks for lost commits and for processes that were left, and checks the state, deeply at the end.
+that is opened again, looks for lost commits and for processes that were left, and checks the state, deeply at the end. Faults also
+strike while the state is made, and every ten blocks while it is rolled back (the blocks are then executed again) and while a snapshot
+of it is restored: afterwards it must be what it was or what it was to become, or absent where it was to be made.
 
 Which faults strike where follows from the seed; how the processes are timed cannot be repeated, so that a second run may meet other
 moments. Exit status 7: no fault struck, so that there is nothing to judge."""
@@ -145,6 +148,7 @@ def _summary(report: Report) -> str:
         f"({counted(report.transactions, 'transaction')})",
         f"{counted(report.engine_starts, 'engine')} started, {counted(report.reopened, 'time')} the state was opened again, "
         f"{counted(report.unacknowledged, 'commit')} found that the engine had not lived to acknowledge",
+        f"under attack: {_counted(report.passages) or 'nothing but blocks'}; {counted(report.rolled_back, 'version')} rolled back",
         f"{counted(report.checks, 'check')} and {counted(report.deep_checks, 'deep check')} of the state, "
         f"{counted(report.read_again, 'version')} read again at the end",
         f"lost commits {report.lost_commits}, orphans {report.orphans}",
@@ -154,7 +158,7 @@ def _summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _counted(followed: dict[str, int]) -> str:
+def _counted(followed: Mapping[str, int]) -> str:
     return ", ".join(f"{what} {count:,}" for what, count in sorted(followed.items(), key=lambda item: -item[1]))
 
 

@@ -9,7 +9,14 @@ from random import Random
 import psutil
 from ioi_storage.disk.environment import data_file
 
-from ioi_stress.chaos.fault import BETWEEN, COMMITTING, EXECUTING, Fault, Target
+from ioi_stress.chaos.fault import (
+    BETWEEN,
+    COMMITTING,
+    EXECUTING,
+    PASSAGES,
+    Fault,
+    Target,
+)
 
 _PAGE = 4096
 
@@ -21,6 +28,7 @@ class FullDisk(Fault):
     name = "full-disk"
     help = "leave no room for the state until a commit has failed: the disk of --disk filled, or the size of files limited"
     phases = (BETWEEN, EXECUTING, COMMITTING)
+    passages = PASSAGES
 
     def strike(self, target: Target, rng: Random) -> bool:
         target.may_show_later()  # the upkeep process may have met it; the next commit says so
@@ -29,7 +37,8 @@ class FullDisk(Fault):
             target.disk.fill(spare)
             target.at_rest(target.disk.make_room)
             return True
-        size = os.path.getsize(data_file(target.state)) + spare
+        file = data_file(target.state)
+        size = (os.path.getsize(file) if os.path.exists(file) else 0) + spare
         limited = [target.engine(), *target.upkeep()]
         for process in limited:
             _limit(process, size)

@@ -8,7 +8,7 @@ from random import Random
 
 import psutil
 
-from ioi_stress.chaos.fault import Fault, Target
+from ioi_stress.chaos.fault import PASSAGES, ROLLING_BACK, Fault, Target
 
 GONE = "the process is gone"
 LONGEST_STOP = 2.0  # in stall_seconds
@@ -82,7 +82,8 @@ class StopWorker(_Stop):
 
 class KillEngine(_Kill):
     name = "kill-engine"
-    help = "SIGKILL the engine: executing, staging, committing or between blocks"
+    help = "SIGKILL the engine: executing, staging, committing, between blocks, making, rolling back or restoring a state"
+    passages = PASSAGES
     kills_engine = True
     refusals = ()
 
@@ -93,6 +94,7 @@ class KillEngine(_Kill):
 class StopEngine(_Stop):
     name = "stop-engine"
     help = "SIGSTOP the engine for a while; its workers go on"
+    passages = PASSAGES
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return target.engine()
@@ -101,6 +103,7 @@ class StopEngine(_Stop):
 class KillUpkeep(_Kill):
     name = "kill-upkeep"
     help = "SIGKILL the process that keeps the latest values up to date and prunes"
+    passages = (ROLLING_BACK,)
     refusals = ()  # the store does its work
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
@@ -110,6 +113,7 @@ class KillUpkeep(_Kill):
 class StopUpkeep(_Stop):
     name = "stop-upkeep"
     help = "SIGSTOP that process for a while, maybe while it holds the store's write lock"
+    passages = (ROLLING_BACK,)
 
     def victim(self, target: Target, rng: Random) -> psutil.Process | None:
         return drawn(target.upkeep(), rng)

@@ -26,6 +26,7 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "StaleStage": errors.StaleResult,
     "StorageClosed": errors.MachineClosed,
     "DiskFull": errors.ResourceError,
+    "TooManyReaders": errors.ResourceError,
     "StorageIOError": errors.ResourceError,
     "StorageError": errors.StateError,
 }

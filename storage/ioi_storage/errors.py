@@ -79,6 +79,10 @@ class DiskFull(StorageError):
     """No room on the disk, in the map or in memory. The committed state is as it was; the store stays open."""
 
 
+class TooManyReaders(StorageError):
+    """More reads are open than there is room for. Nothing else is wrong: the store goes on, and reads once some have ended."""
+
+
 class StorageIOError(StorageError):
     """The operating system failed an operation. An open store has closed itself: open it anew and look at its version."""
 

@@ -206,8 +206,8 @@ class Store(State):
         )
         self._keeper.do_what_upkeep_failed_to()
         with self._handle.writing("committing to"):
-            self._keeper.make_room()
             oldest = None if self.keep is None else prune.next_oldest(self.oldest, row.version, self.keep)
+            self._keeper.make_room(0 if oldest is None else len(staged.stale))
             # A snapshot kept open would keep its pages from being used again.
             self._view.drop()
             try:

@@ -21,6 +21,7 @@ from ..errors import (
     StateCorrupt,
     StorageError,
     StorageIOError,
+    TooManyReaders,
 )
 from .descriptors import keep_standard
 from .rows import TABLES
@@ -126,6 +127,11 @@ def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) 
         )
     if _is_full(error, path):
         return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
+    if isinstance(error, lmdb.ReadersFullError):
+        return TooManyReaders(
+            f"{_READERS} read transactions are open already while {doing}, of all processes: end scans, or processes that read it, "
+            "and try again"
+        )
     if isinstance(error, _BROKEN):
         return StateCorrupt(f"LMDB finds the file damaged while {doing} ({error}): restore it from a backup")
     if isinstance(error, lmdb.VersionMismatchError):
@@ -139,6 +145,16 @@ def translated(doing: str, path: str | None = None) -> Iterator[None]:
         yield
     except (lmdb.Error, OSError) as error:
         raise translate(error, doing, path) from error
+
+
+def begin_reading(env: lmdb.Environment) -> lmdb.Transaction[bytes]:
+    """A read transaction. Where the dead have left no place for it, they are forgotten."""
+    try:
+        return env.begin()
+    except lmdb.ReadersFullError:
+        if not env.reader_check():
+            raise
+        return env.begin()
 
 
 def data_file(path: str) -> str:

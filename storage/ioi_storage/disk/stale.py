@@ -4,7 +4,9 @@ Every commit notes in table `stale` which rows its version no longer needs. Once
 that one, nobody needs them, and they go: in bounded transactions, never within a commit, for deleting rows all over the
 tables is the slowest thing one can do to them. Mark `oldest` moves first, so that what is being deleted cannot be read.
 
-May be stopped at any point. A record is deleted with the rows it names, so the next run goes on where this one ended.
+A sweep takes what several versions recorded, in the order of the rows, since neighbours share pages: one at a time, each version
+would touch most of these pages again. Its records go in its last transaction, after all rows they name. May be stopped at any
+point: the next sweep finds the records again, and that some rows are gone already.
 """
 
 from __future__ import annotations
@@ -19,53 +21,52 @@ from . import marks
 from .environment import Begin, Tables
 from .rows import unseal
 
-STEP = 2_000  # rows a transaction: some 40 ms
+STEP = 4_000  # rows a transaction, some 30 ms
+SWEEP = 200_000  # rows, about, and some 50 MB of memory. Sweeps of 20,000 delete a third as many in a second
 
 _TABLE_OF_KIND = ("nodes", "values")
 _RECORD_HEAD = 10  # kind u8 | version u64 | size u8; then `size` bytes: the rest of the row's key
 
+Row = tuple[str, bytes]  # its table and key
 
-def steps(begin: Begin, tables: Tables) -> Iterator[int]:
-    """Each next() is one transaction, begun by `begin`, and returns how many rows it deleted."""
+
+def steps(env: lmdb.Environment, begin: Begin, tables: Tables, sweep: int | None = None) -> Iterator[int]:
+    """Each next() is one transaction, begun by `begin`, and returns how many rows it deleted. sweep: rows each, SWEEP."""
+    while True:
+        with env.begin() as txn:
+            rows, pieces = _collected(txn, tables, sweep or SWEEP)
+        if not pieces:
+            break
+        rows.sort()
+        for first in range(0, max(len(rows), 1), STEP):
+            with begin() as txn:
+                deleted = sum(txn.delete(key, db=tables[table]) for table, key in rows[first : first + STEP])
+                if first + STEP >= len(rows):
+                    deleted += sum(txn.delete(key, db=tables["stale"]) for key in pieces)
+            yield deleted
     while True:
         with begin() as txn:
-            deleted = _step(txn, tables)
-        if not deleted:
+            dropped = _drop_versions(txn, tables)
+        if not dropped:
             return
-        yield deleted
+        yield dropped
 
 
-def _step(txn: lmdb.Transaction[bytes], tables: Tables) -> int:
-    oldest, flat = marks.read(txn, tables, marks.OLDEST), marks.read(txn, tables, marks.FLAT)
-    assert oldest is not None and flat is not None, "every state has these marks"
-    # What the flat table lacks is read from table `values`, overwritten or not.
-    rows, pieces = _collected(txn, tables, min(oldest, flat))
-    for table, keys in rows.items():
-        for key in sorted(keys):  # neighbours share pages
-            txn.delete(key, db=tables[table])
-    for key in pieces:
-        txn.delete(key, db=tables["stale"])
-    count = sum(map(len, rows.values())) + len(pieces)
-    return count or _drop_versions(txn, tables, oldest)
-
-
-def _collected(
-    txn: lmdb.Transaction[bytes], tables: Tables, newest: int
-) -> tuple[dict[str, list[bytes]], list[bytes]]:
-    """The rows to delete by table, and the keys of the pieces that name them; whole pieces, about STEP rows."""
-    rows: dict[str, list[bytes]] = {name: [] for name in _TABLE_OF_KIND}
+def _collected(txn: lmdb.Transaction[bytes], tables: Tables, sweep: int) -> tuple[list[Row], list[bytes]]:
+    """The rows to delete, and the keys of the pieces that name them; whole pieces, about so many rows."""
+    newest = _newest(txn, tables)
+    rows: list[Row] = []
     pieces: list[bytes] = []
     with txn.cursor(tables["stale"]) as cursor:
         for key, row in cursor.iternext():
-            if int.from_bytes(key[:8], "big") > newest or sum(map(len, rows.values())) >= STEP:
+            if int.from_bytes(key[:8], "big") > newest or len(rows) >= sweep:
                 break
-            for table, row_key in records(key, row):
-                rows[table].append(row_key)
+            rows.extend(records(key, row))
             pieces.append(key)
     return rows, pieces
 
 
-def records(key: bytes, row: bytes) -> Iterator[tuple[str, bytes]]:
+def records(key: bytes, row: bytes) -> Iterator[Row]:
     """(table, row key) of each record of a row of table `stale`."""
     body, at = unseal("stale", key, row), 0
     while at < len(body):
@@ -76,8 +77,31 @@ def records(key: bytes, row: bytes) -> Iterator[tuple[str, bytes]]:
         at = end
 
 
-def _drop_versions(txn: lmdb.Transaction[bytes], tables: Tables, oldest: int) -> int:
-    dropped = 0
+def waiting(txn: lmdb.Transaction[bytes], tables: Tables, most: int) -> int:
+    """How many rows of table `stale` could be deleted now, counted up to `most`; costs two searches for each version of them."""
+    newest, count, version = _newest(txn, tables), 0, 0
+    with txn.cursor(tables["stale"]) as cursor:
+        while count < most and cursor.set_range(u64(version)):
+            first = cursor.key()
+            version = max(version, int.from_bytes(first[:8], "big")) + 1
+            if version > newest + 1:
+                break
+            if cursor.prev() if cursor.set_range(u64(version)) else cursor.last():
+                count += int.from_bytes(cursor.key()[8:], "big") - int.from_bytes(first[8:], "big") + 1
+    return min(count, most)
+
+
+def _newest(txn: lmdb.Transaction[bytes], tables: Tables) -> int:
+    """What is stale since this version or an earlier one, nobody needs: what the flat table lacks is read from table `values`,
+    overwritten or not."""
+    oldest, flat = marks.read(txn, tables, marks.OLDEST), marks.read(txn, tables, marks.FLAT)
+    assert oldest is not None and flat is not None, "every state has these marks"
+    return min(oldest, flat)
+
+
+def _drop_versions(txn: lmdb.Transaction[bytes], tables: Tables) -> int:
+    oldest, dropped = marks.read(txn, tables, marks.OLDEST), 0
+    assert oldest is not None, "every state has this mark"
     with txn.cursor(tables["versions"]) as cursor:
         while dropped < STEP and cursor.first() and cursor.key() < u64(oldest):
             cursor.delete()

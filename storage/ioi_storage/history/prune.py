@@ -22,4 +22,4 @@ def prune(view: View, oldest: int, progress: Callable[[int], None] | None) -> in
     view.drop()
     with handle.writing("pruning"), handle.begin() as txn:
         marks.write(txn, handle.tables, marks.OLDEST, oldest)
-    return view.write("pruning", stale.steps(handle.begin, handle.tables), progress)
+    return view.write("pruning", stale.steps(handle.env, handle.begin, handle.tables), progress)

@@ -37,6 +37,11 @@ class Follower:
         """How many lag behind the snapshot fitted last, and were committed since."""
         return 0 if self._lag is None else self._lag.writes
 
+    @property
+    def newest_size(self) -> int:
+        """Bytes of keys and values of the version that was committed last."""
+        return 0 if self._lag is None else self._lag.newest_size
+
     def committed(self, version: int, changes: Changes) -> None:
         """A version that this process has committed, which need not be read again. `fit` was called just before it."""
         assert self._lag is not None, "whoever commits has looked at the newest version"

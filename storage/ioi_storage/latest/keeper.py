@@ -6,11 +6,13 @@ The flat table and pruning are behind at most by the bounds below. A state in me
 from __future__ import annotations
 
 import time
+from itertools import takewhile
 
 from ..disk import stale
 from ..disk.handle import Handle
 from ..errors import StorageError, StorageIOError
 from . import catchup
+from .snapshot import Snapshot
 from .upkeep import Upkeep
 from .view import View
 
@@ -18,8 +20,13 @@ from .view import View
 LAG_VERSIONS = 64
 LAG_WRITES = 100_000  # some 20 MB, and what a state takes to open
 UPKEEP_WRITES = 2_000
+# How many rows of table `stale` may wait to be deleted, with the rows that they record: some 300 MB of the file. A commit that
+# finds more waits until more have gone than its version adds.
+WAITING = 8_000
 _RECORDS = 45  # of stale rows in a row of table `stale`, about
+_BYTES_A_ROW = 500  # of those: larger values count for more
 _PATIENCE = 30.0  # seconds
+_LOOK = 0.002  # seconds between looks how far the process is
 
 
 class Keeper:
@@ -29,7 +36,7 @@ class Keeper:
         self._handle = handle
         self._view = view
         self.upkeep = Upkeep(handle.place) if handle.path is not None else None
-        self._prunable = 0  # records of stale rows that the process was not asked to delete yet
+        self._prunable = 0  # stale rows that the process was not asked to delete yet, about
         self._owed = False  # what the process failed to do
         handle.before_closing.append(self._stop)
 
@@ -47,22 +54,47 @@ class Keeper:
         self._prune()
         self._owed = False
 
-    def make_room(self) -> None:
-        """Wait for the upkeep process while it gets on, else do its work: one version more may lag behind then."""
-        _, lag = self._view.now()
+    def make_room(self, stale_rows: int) -> None:
+        """Wait for the upkeep process while it gets on, else do its work: one version more may lag behind then, and so many
+        rows of table `stale` more may wait; 0: none will."""
         patience = time.monotonic() + _PATIENCE
+        _, lag = self._view.now()
         while lag.versions >= LAG_VERSIONS or lag.writes >= LAG_WRITES:
-            busy = self.upkeep is not None and self.upkeep.alive and lag.writes >= UPKEEP_WRITES
-            if not busy or time.monotonic() > patience:
-                return self.settle()
-            time.sleep(0.002)
+            if lag.writes < UPKEEP_WRITES or not self._gets_on(patience):
+                self.settle()
+                break
+            time.sleep(_LOOK)
             self._view.drop()
             _, lag = self._view.now()
+        if stale_rows:
+            self._make_fewer(_RECORDS * stale_rows * 5 // 4, patience)
+
+    def _gets_on(self, patience: float) -> bool:
+        return self.upkeep is not None and self.upkeep.alive and time.monotonic() < patience
+
+    def _make_fewer(self, rows: int, patience: float) -> None:
+        """So many stale rows go, unless no more wait than may."""
+        goal = self._view.look(Snapshot.prunable_rows) - rows
+
+        def too_many() -> bool:
+            return self._view.look(lambda now: now.prunable_rows() > goal and now.waiting(WAITING) == WAITING)
+
+        if not too_many():
+            return
+        self._view.drop()  # its pages are used again meanwhile
+        if self.upkeep is not None and self.upkeep.ask(prune=0):  # when the last order was given, fewer could go
+            while self._gets_on(patience):
+                time.sleep(_LOOK)
+                if not too_many():
+                    return
+        self.end()
+        sweep = stale.steps(self._handle.env, self._handle.begin, self._handle.tables, rows)
+        self._view.write("pruning", takewhile(lambda _: too_many(), sweep))
 
     def committed(self, version: int, stale_rows: int, oldest: int | None) -> None:
         """stale_rows: of table `stale`, what the version recorded; oldest: what mark `oldest` became, None: it stayed."""
         if oldest is not None:
-            self._prunable += _RECORDS * stale_rows
+            self._prunable += _RECORDS * stale_rows + self._view.newest_size // _BYTES_A_ROW
         if self.upkeep is None:
             self.settle()
             if oldest is not None:
@@ -70,7 +102,7 @@ class Keeper:
             return
         if self._view.lag_writes >= UPKEEP_WRITES:
             self.upkeep.ask(flat=version)
-        if oldest is not None and self._prunable >= UPKEEP_WRITES and self.upkeep.ask(prune=oldest):
+        if oldest is not None and self._prunable >= stale.SWEEP and self.upkeep.ask(prune=oldest):
             self._prunable = 0
 
     # ---- at once ----
@@ -99,4 +131,4 @@ class Keeper:
         self._prunable = 0
 
     def _prune(self) -> None:
-        self._view.write("pruning", stale.steps(self._handle.begin, self._handle.tables))
+        self._view.write("pruning", stale.steps(self._handle.env, self._handle.begin, self._handle.tables))

@@ -27,6 +27,7 @@ class Lag:
         self.flat = flat  # versions up to here are not in it
         self._changes: list[Changes] = []  # of version flat + 1, flat + 2, ...
         self._values: dict[bytes, bytes | None] = {}
+        self._sizes: list[int] = []  # bytes of each of them
         self._merged = 0  # how many of _changes are in _values
         self._shared = False
         self._sorted: list[bytes] | None = None
@@ -39,6 +40,16 @@ class Lag:
     @property
     def versions(self) -> int:
         return len(self._changes)
+
+    @property
+    def size(self) -> int:
+        """Bytes of keys and values, all versions."""
+        return sum(self._sizes)
+
+    @property
+    def newest_size(self) -> int:
+        """Bytes of keys and values, the newest version."""
+        return self._sizes[-1]
 
     @property
     def values(self) -> Mapping[bytes, bytes | None]:
@@ -54,6 +65,7 @@ class Lag:
     def add(self, version: int, changes: Changes) -> None:
         assert version == self.newest + 1, "versions come one after another"
         self._changes.append(changes)
+        self._sizes.append(sum(len(key) + len(value or b"") for key, value in changes))
         self.writes += len(changes)
 
     def share(self) -> Mapping[bytes, bytes | None]:
@@ -66,7 +78,7 @@ class Lag:
         """Drop the versions that a snapshot with this mark holds in its flat table."""
         if flat <= self.flat:
             return
-        self._changes = self._changes[flat - self.flat :]
+        self._changes, self._sizes = self._changes[flat - self.flat :], self._sizes[flat - self.flat :]
         self.flat = flat
         self.writes = sum(map(len, self._changes))
         self._values, self._merged, self._shared, self._sorted = {}, 0, False, None

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import lmdb
 
-from ..disk import marks
-from ..disk.environment import Tables
+from ..disk import marks, stale
+from ..disk.environment import Tables, begin_reading
 from ..disk.rows import (
     CREATION_KEY,
     Creation,
@@ -57,7 +57,7 @@ class Snapshot:
     def __init__(self, env: lmdb.Environment, tables: Tables, txn: lmdb.Transaction[bytes] | None = None) -> None:
         self._tables = tables
         self._own = txn is None
-        self._txn: lmdb.Transaction[bytes] = env.begin() if txn is None else txn
+        self._txn: lmdb.Transaction[bytes] = begin_reading(env) if txn is None else txn
         self._cursors: dict[str, lmdb.Cursor[bytes]] = {}
         self._marks: dict[bytes, int | None] = {}
 
@@ -104,6 +104,14 @@ class Snapshot:
                 f"the state at {path} is being rolled back to version {version}: wait for that, or, "
                 "if nobody is at it, open it once for writing, which finishes it"
             )
+
+    def waiting(self, most: int) -> int:
+        """Of table `stale`, the rows that could be deleted, counted up to `most`."""
+        return stale.waiting(self._txn, self._tables, most)
+
+    def prunable_rows(self) -> int:
+        """Of the tables that pruning deletes from: all, stale or not."""
+        return sum(int(self._txn.stat(self._tables[table])["entries"]) for table in ("nodes", "values"))
 
     def changes(self, version: int) -> list[tuple[bytes, bytes | None]]:
         """What a version wrote."""

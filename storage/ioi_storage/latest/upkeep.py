@@ -141,7 +141,7 @@ def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int)
 
 
 def _prune(env: lmdb.Environment, begin: Begin, tables: Tables, oldest: int) -> Iterator[int]:
-    return stale.steps(begin, tables)
+    return stale.steps(env, begin, tables)
 
 
 JOBS: dict[str, Job] = {"flat": _catch_up, "prune": _prune}
@@ -207,12 +207,11 @@ def _serve(place: Place, parent: int) -> None:
 
 
 def take_turn(orders: dict[str, int], running: dict[str, Iterator[Any]], start: Callable[[str, int], Iterator[Any]]) -> None:
-    """One step of the first of JOBS that has something to do: commits may come to wait for the flat table, for nothing
-    else, so that pruning lets it go first."""
+    """One step of a job, after which it is the last in `running`: a job that is ordered again and again keeps no other waiting."""
     for name in JOBS:
-        if name not in running and name in orders:
+        if name in orders and name not in running:
             running[name] = start(name, orders.pop(name))
-        if name in running:
-            if next(running[name], "over") == "over":
-                del running[name]
-            return
+    for name in [*running][:1]:
+        steps = running.pop(name)
+        if next(steps, "over") != "over":
+            running[name] = steps

@@ -10,11 +10,14 @@ import lmdb
 
 from ..disk.handle import Handle
 from ..disk.rows import VersionRow
-from ..errors import StaleStage
+from ..errors import StaleStage, TooManyReaders
 from ..stand import Stand
 from .follow import Follower
 from .lag import Changes, Lag, merged
 from .snapshot import Point, RowReader, Snapshot
+
+# Of how many moments a store may have scans and walks open: all of one moment share a transaction.
+MOMENTS = 128
 
 T = TypeVar("T")
 Pairs = Iterator[tuple[bytes, bytes]]
@@ -33,6 +36,7 @@ class View:
         self._latest: VersionRow | None = None
         self._stand: Stand | None = None
         self._pins = 0
+        self._walked: dict[int, tuple[Snapshot, int]] = {}  # by transaction: what scans and walks read from, how many of them
         handle.before_closing.append(self.drop)
 
     @property
@@ -94,12 +98,26 @@ class View:
             return
         # It may be newer than the snapshot for reads, for which the lag then would be too small.
         self.drop()
-        snapshot = Snapshot(self.handle.env, self.handle.tables)
+        snapshot, users = self._walked.get(self.handle.env.info()["last_txnid"]) or (self._another(), 0)
+        number = snapshot.id
+        self._walked[number] = snapshot, users + 1
         try:
             yield snapshot, self.handle.check
         finally:
             if self.handle.is_open:
-                snapshot.close()
+                _, users = self._walked.pop(number)
+                if users > 1:
+                    self._walked[number] = snapshot, users - 1
+                else:
+                    snapshot.close()
+
+    def _another(self) -> Snapshot:
+        if len(self._walked) >= MOMENTS:
+            raise TooManyReaders(
+                f"scans and walks of {MOMENTS} versions of the state at {self.handle.path} are open, which keeps their pages: end some, "
+                "or let go of them"
+            )
+        return Snapshot(self.handle.env, self.handle.tables)
 
     def _fit(self, snapshot: Snapshot) -> Lag:
         snapshot.refuse_rollback(self.handle.path)
@@ -185,6 +203,11 @@ class View:
     def lag_writes(self) -> int:
         """How many writes lag behind, as far as this process knows without looking."""
         return self._follower.writes
+
+    @property
+    def newest_size(self) -> int:
+        """Bytes of keys and values that the version committed last wrote."""
+        return self._follower.newest_size
 
     @contextmanager
     def walking(self) -> Iterator[RowReader]:

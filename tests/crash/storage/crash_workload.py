@@ -26,7 +26,7 @@ from typing import Any, Optional, TypeVar
 import lmdb
 import shimmed
 from ioi_storage import DiskFull, Restore, Store
-from ioi_storage.disk import directory
+from ioi_storage.disk import directory, stale
 from ioi_storage.latest import keeper, upkeep
 
 T = TypeVar("T")
@@ -191,9 +191,10 @@ def sabotage(how: str) -> None:
 def small() -> None:
     """The upkeep process has something to do all the time, in many transactions."""
     keeper.UPKEEP_WRITES, keeper.LAG_WRITES, keeper.LAG_VERSIONS = 30, 600, 12
+    keeper.WAITING, stale.SWEEP = 12, 60  # and is waited for
     imports = "from ioi_storage.latest import catchup; from ioi_storage.disk import stale; "
     exec(imports, {})  # there nobody would see them fail
-    shrink = imports + "catchup.STEP = 40; stale.STEP = 60; "
+    shrink = imports + "catchup.STEP = 40; stale.STEP, stale.SWEEP = 60, 200; "
     upkeep._BOOT = upkeep._BOOT.replace("from ioi_storage.latest.upkeep", shrink + "from ioi_storage.latest.upkeep")
 
 

@@ -60,7 +60,7 @@ def commit(store: Store) -> None:
 
 def small_steps() -> None:
     """Many transactions."""
-    catchup.STEP, stale.STEP, rollback.STEP = 15, 20, 5
+    catchup.STEP, stale.STEP, stale.SWEEP, rollback.STEP = 15, 20, 70, 5
     ioi_storage.moving.writer._PAIRS = genesis._CHUNK = 20
 
 

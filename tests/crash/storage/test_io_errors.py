@@ -14,6 +14,7 @@ import effort
 import pytest
 import shimmed
 from ioi_storage import StateCorrupt, StorageClosed, StorageIOError, Store, check
+from ioi_storage.disk import stale
 from ioi_storage.latest import keeper
 
 STRIDE = effort.amount("IOI_STORAGE_FAULTS", sample=17, many=3)
@@ -117,7 +118,7 @@ def test_what_upkeep_fails_to_do_the_commit_does(tmp_path: Path, monkeypatch: py
 
 
 def test_damage_that_upkeep_finds_is_an_error_of_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(stale, "SWEEP", 1)
     with Store.create(tmp_path / "state", meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
         with store._handle.env.begin(write=True) as txn:
             txn.put(bytes(8), b"damage", db=store._handle.tables["stale"])

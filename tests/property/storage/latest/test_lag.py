@@ -57,6 +57,7 @@ class Work:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(catchup, "STEP", 5)
         monkeypatch.setattr(stale, "STEP", 5)
+        monkeypatch.setattr(stale, "SWEEP", 20)
         monkeypatch.setattr(upkeep.Upkeep, "stop", lambda _: self.stop())
         self.orders: dict[str, int] = {}
         self.running: dict[str, Iterator[Any]] = {}
@@ -339,19 +340,3 @@ def test_closing_does_not_wait_for_forked_children(tmp_path: Path, monkeypatch: 
     finally:
         os.close(release)
         os.waitpid(child, 0)
-
-
-def test_pruning_lets_the_flat_table_go_first() -> None:
-    done = []
-
-    def start(name: str, version: int) -> Iterator[None]:
-        for step in range(2):
-            done.append((name, version, step))
-            yield
-
-    orders, running = {"prune": 7}, {}  # type: ignore[var-annotated]
-    upkeep.take_turn(orders, running, start)
-    orders["flat"] = 9
-    while orders or running:
-        upkeep.take_turn(orders, running, start)
-    assert done == [("prune", 7, 0), ("flat", 9, 0), ("flat", 9, 1), ("prune", 7, 1)]

@@ -40,8 +40,8 @@ enum { JF_KEY_MAX = 8 + NODE_DEPTHS };
 struct jf_stage;
 
 /* The subtree at `depth` >= 1 nibbles whose slot is `slot` (NULL: empty; `leaf`: its kind); its rows will belong to
- * `version`. Entries must be ascending by key hash, unique, and share their first `depth` nibbles (at least one entry);
- * JF_BAD_BATCH otherwise. Copies what it is given. `crown` (NULL: none) belongs to this state, and is
+ * `version`. Entries must be ascending by key hash, unique, and share their first `depth` nibbles (at least one entry), which a
+ * leaf has too; JF_BAD_BATCH otherwise. Copies what it is given. `crown` (NULL: none) belongs to this state, and is
  * not used if another stage has taken it; jf_free releases it. *stage is NULL unless JF_OK. */
 enum jf_result jf_open(struct jf_stage **stage, unsigned depth, const uint8_t *slot, bool leaf, const struct jf_entry *entries,
                        size_t count, uint64_t version, struct crown *crown);

@@ -65,6 +65,28 @@ static bool settle(struct jf_stage *stage, struct work *work, unsigned nibble, s
     return true;
 }
 
+/* Whether a leaf is below child n of this node. */
+static bool is_below(const struct work *work, unsigned n, const uint8_t *leaf) {
+    const uint8_t *key_hash = slot_key_hash(leaf);
+    unsigned depth = work->depth;
+    bool on_path = memcmp(key_hash, work->key_hash, depth / 2) == 0;
+    if (depth % 2 == 1) on_path = on_path && key_hash[depth / 2] >> 4 == work->key_hash[depth / 2] >> 4;
+    return on_path && node_nibble(key_hash, depth) == n;
+}
+
+/* Whether the leaves of a row, which ascend in each group, are where their keys belong, no row lies deeper than keys go, and no
+ * group beside one: entries are merged with leaves, and leaves are hashed bit by bit, on the strength of it. */
+static bool in_place(const struct work *work) {
+    const struct node *node = &work->node;
+    if (node->refs != 0 && (node->groups != 0 || work->depth + 1 == NODE_DEPTHS)) return false;
+    for (unsigned n = 0; n < 16; n++) {
+        const uint8_t *leaves = node->slot[n];
+        if (node->count[n] == 0) continue;
+        if (!is_below(work, n, leaves) || !is_below(work, n, leaves + (node->count[n] - 1) * NODE_LEAF)) return false;
+    }
+    return true;
+}
+
 /* Sends the entries of `work` on to its children. */
 static bool route(struct jf_stage *stage, struct work *work) {
     for (size_t begin = work->begin, end; begin < work->end; begin = end) {
@@ -137,6 +159,10 @@ enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slo
     top->key_hash = own[0].key_hash;
     top->end = (uint32_t)count;
     unsigned nibble = node_nibble(own[0].key_hash, depth - 1);
+    if (slot != NULL && leaf && !is_below(top, nibble, slot)) {
+        jf_free(stage);
+        return JF_BAD_BATCH;
+    }
     if (slot != NULL && leaf) node_set_leaves(&top->node, nibble, memcpy(own_slot, slot, NODE_LEAF), 1);
     if (slot != NULL && !leaf) node_set_ref(&top->node, nibble, memcpy(own_slot, slot, NODE_INNER));
     for (size_t i = 0; stage->crown != NULL && i < EXPECTED_AHEAD && i < count; i++)
@@ -153,7 +179,7 @@ enum jf_result jf_open(struct jf_stage **out, unsigned depth, const uint8_t *slo
 enum jf_result jf_feed(struct jf_stage *stage, size_t i, const uint8_t *row, size_t size) {
     assert(i < stage->wanted.count);
     struct work *work = stage->wanted.at[i];
-    return node_parse(&work->node, row, size) ? JF_OK : JF_BAD_ROW;
+    return node_parse(&work->node, row, size) && in_place(work) ? JF_OK : JF_BAD_ROW;
 }
 
 /* A hash that must come out as it is recorded, of row `row`. */

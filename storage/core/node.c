@@ -100,7 +100,7 @@ void node_point(struct node *node, const uint8_t *row) {
 }
 
 static bool good(const uint8_t *row, size_t size) {
-    if (size < NODE_HEADER + NODE_CHECKSUM) return false;
+    if (size < NODE_HEADER + NODE_CHECKSUM || size > NODE_MAX) return false;
     size -= NODE_CHECKSUM;
     if (load_be64(row + size) != xxh3(row, size, 0)) return false;
     size_t at = NODE_HEADER;

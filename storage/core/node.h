@@ -9,7 +9,7 @@
  *          one key:    the leaf: version u64 BE of the value's row | key hash 32 | value hash 32 = 72 bytes
  *          more keys:  the group: hash 32 | leaves, ascending by key hash                        = 32 + 72 n bytes
  *
- * A row and its key fill at most half a page of LMDB.
+ * A row and its key fill at most half a page of LMDB. A node with a child that has a row, and the root, has no group.
  */
 #ifndef IOI_NODE_H
 #define IOI_NODE_H

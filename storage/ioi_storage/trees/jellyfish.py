@@ -204,7 +204,7 @@ def _applied(read: ReadNodes, memory: Crowns | None, task: SubtreeTask) -> Subtr
         return _walked(read, crown, 1, task)
     path = bytes([task.entries[0] >> 4])
     key = task.slot[:8] + path
-    old_slots = _core.node_slots(_checked_row(read, key, task.slot[8:]))
+    old_slots = _slots(read, key, task.slot[8:])
     rows_below = {nibble for nibble, slot in enumerate(old_slots) if _is_ref(slot)}
     if not rows_below:
         return _walked(read, crown, 1, task)  # its leaves stand flat
@@ -393,7 +393,24 @@ def _nibbles(key_hash: bytes) -> list[int]:
 
 
 def _root_slots(read: ReadNodes, head: TreeHead) -> tuple[bytes | None, ...]:
-    return _core.node_slots(_checked_row(read, head.pointer, head.root)) if head.pointer else _NO_SLOTS
+    if len(head.pointer) not in (0, 8):  # it is a record's word
+        raise corrupt("nodes", head.pointer, "the key of a root's row has 8 bytes")
+    return _slots(read, head.pointer, head.root) if head.pointer else _NO_SLOTS
+
+
+def _slots(read: ReadNodes, key: bytes, expected: bytes) -> tuple[bytes | None, ...]:
+    """Of the root's row, or one of the next level: what subtrees below it begin with."""
+    slots = _core.node_slots(_checked_row(read, key, expected))
+    depth, path = len(key) - 8, _path(key) << 4
+    for nibble, slot in enumerate(slots):
+        if slot is None or len(slot) == _REF_SIZE:
+            continue
+        is_group = len(slot) > _LEAF_SIZE
+        if is_group and (depth == 0 or any(map(_is_ref, slots))):
+            raise corrupt("nodes", key, "keys stand flat in it beside rows of their own")
+        if not is_group and not slot[8:40].hex().startswith(f"{path | nibble:0{depth + 1}x}"):
+            raise corrupt("nodes", key, f"leaf {slot[8:40].hex()} is not where it belongs")
+    return slots
 
 
 def _row(read: ReadNodes, key: bytes, expected: bytes) -> _Row:

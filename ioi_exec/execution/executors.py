@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ioi_exec.execution.executor import Executor
+from ioi_exec.block.progress import OnProgress
+from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, Outcome
 from ioi_exec.execution.native import NativeSequentialExecutor
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.execution.settings import check_caller
@@ -12,6 +14,7 @@ from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
 if TYPE_CHECKING:
+    from ioi_exec.execution.parallel import LastResort
     from ioi_exec.execution.workers.pool import Pool
     from ioi_exec.execution.workers.templates import Templates
 
@@ -88,7 +91,28 @@ class OwnExecutors:
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None
         here = NativeSequentialExecutor(vm, limits) if vm.native is not None and vm.spec.built_in else None
-        return ChoosingExecutor(ParallelExecutor(vm, limits, workers, pin, self.templates(), pool), here)
+        last_resort = self._last_resort(vm, limits, workers, pin)
+        return ChoosingExecutor(ParallelExecutor(vm, limits, workers, pin, self.templates(), pool, last_resort), here)
+
+    def _last_resort(self, vm: LoadedVM, limits: Limits, workers: int, pin: bool) -> LastResort | None:
+        """One by one: in a process that keeps what is done, or here if the VM comes with the engine; a foreign one in C might end
+        this process."""
+        from ioi_exec.execution.parallel import LastResort
+
+        if vm.native is not None and not vm.spec.built_in:
+            return None
+
+        def run(
+            block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None, died: Mapping[int | None, int]
+        ) -> Outcome:
+            from ioi_exec.execution.one_by_one.executor import SequentialWorkerExecutor
+
+            executor = self.get(vm, limits, workers, pin, sequential=True)
+            if isinstance(executor, SequentialWorkerExecutor):
+                return executor.run(block, base, on_receipt, on_progress, died)
+            return executor.run(block, base, on_receipt, on_progress)
+
+        return LastResort(run, apart=vm.native is None)
 
     def templates(self) -> Templates:
         """Where processes come from: the pools', or one's own."""

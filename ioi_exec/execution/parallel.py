@@ -2,8 +2,10 @@
 
 Uncommitted work is disposable, so nothing is repaired: when a worker dies, an assertion fails or nothing moves for too
 long, all workers are killed and the block runs again from its beginning in fresh ones. A death counts against the
-transaction that was running. Two on the same one, and the block runs one by one in a single clean worker; two more
-there, and the block fails and names it. Deaths that follow no transaction are retried up to FREE_DEATHS times.
+transaction that was running. Two on the same one, or DEATHS_BEFORE_LAST_RESORT whatever they were at, and the block is left to
+what executes one by one, in a process that keeps what is done (one_by_one/executor.py): it comes to an end also where somebody
+kills every process after a while, and names a transaction that ends all of its own. A VM in C that two workers died of runs one by
+one in a single clean worker; two more there, and the block fails and names the transaction.
 
 A transaction that takes long is not one that hangs: after a stall the block runs one by one too, with ALONE_PATIENCE times the
 patience, and only a stall there is its transaction's.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import TypedDict
@@ -22,7 +25,7 @@ from ioi_shm.memory import ArenaExhausted, SharedArena
 
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import PROGRESS_NS, OnProgress, Progress
-from ioi_exec.block.receipt import Receipts
+from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import (
     Error,
@@ -48,13 +51,23 @@ from ioi_exec.policy import Policy
 from ioi_exec.state.base import translated_by_name
 from ioi_exec.vm.loading import LoadedVM
 
-FREE_DEATHS = 16
+FREE_DEATHS = 16  # where there is no last resort
+DEATHS_BEFORE_LAST_RESORT = 6
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
 LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
 GUESS_RECORD = 256  # bytes more while it is recorded
+
+
+@dataclass(frozen=True)
+class LastResort:
+    """What executes a block where workers do not live long enough. run: its last argument is how many died, by transaction.
+    apart: in another process, which a transaction may end."""
+
+    run: Callable[[Block, BaseState, OnReceipt | None, OnProgress | None, Mapping[int | None, int]], Outcome]
+    apart: bool
 
 
 @dataclass
@@ -67,6 +80,15 @@ class _Attempts:
     by_tx: Counter[int] = field(default_factory=Counter)
     alone: bool = False  # one by one in a single worker from now on
     alone_by_tx: Counter[int] = field(default_factory=Counter)
+    deaths: int = 0
+    last_resort: LastResort | None = None
+    resigned: bool = False
+    """It is time for the last resort."""
+
+    @property
+    def by_transaction(self) -> Counter[int | None]:
+        """All deaths; those that followed no transaction by None."""
+        return Counter({None: self.free_deaths}) + self.by_tx + self.alone_by_tx
 
     def stall(self, culprits: list[int], patience: float) -> None:
         """Nothing moved for so many seconds, though all workers lived. Raises VMFault, or as `death`."""
@@ -80,9 +102,11 @@ class _Attempts:
     def death(self, culprits: list[int]) -> None:
         """Count a death; decides how to go on. Raises VMFault or ResourceError when it is enough."""
         self.retries += 1
+        self.deaths += 1
+        self.resigned = self.last_resort is not None and self.deaths > DEATHS_BEFORE_LAST_RESORT
         if not culprits:
             self.free_deaths += 1
-            if self.free_deaths > FREE_DEATHS:
+            if self.free_deaths > FREE_DEATHS and self.last_resort is None:
                 raise ResourceError(
                     f"worker processes died {self.free_deaths} times while no transaction was running, so the block was given "
                     "up: look for what kills them (memory limits, signals)"
@@ -99,6 +123,8 @@ class _Attempts:
                 "alone): the VM crashes on it, stops its process, or takes more memory than there is. Nothing was staged",
             )
         if not self.alone and deaths >= DEATHS_BEFORE_SEQUENTIAL:
+            if self.last_resort is not None and self.last_resort.apart:
+                self.resigned = True
             self.alone = True
 
 
@@ -106,12 +132,14 @@ class ParallelExecutor:
     """An Executor over a pool of worker processes, its own unless one is given."""
 
     def __init__(
-        self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, templates: Templates, pool: Pool | None = None
+        self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, templates: Templates, pool: Pool | None = None,
+        last_resort: LastResort | None = None,
     ) -> None:
         self._vm = vm
         self._templates = templates
         self._template: Template | None = None
         self._limits = limits
+        self._last_resort = last_resort
         self._owns_pool = pool is None
         self._pool = pool if pool is not None else Pool(workers, pin, limits.arena_bytes)
         self._alone: Pool | None = None  # the single clean worker, while it is needed
@@ -140,13 +168,13 @@ class ParallelExecutor:
                 on_progress(Progress(0, 0, 0, 0, 0, 0, (), 0))
             stats = Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began})
             return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
-        attempts = _Attempts(len(block.txs))
+        attempts = _Attempts(len(block.txs), last_resort=None if block.record else self._last_resort)
         streamed = _Stream(on_receipt, on_progress)
         if self._pool.in_use:
             raise MachineBusy("the workers are at a block of another machine, which shares them: execute one block after another")
         self._pool.in_use = True
         try:
-            while True:
+            while not attempts.resigned:
                 pool = self._pool_for(attempts)
                 outcome = self._attempt(pool, block, base, streamed, attempts)
                 if outcome is not None:
@@ -154,6 +182,10 @@ class ParallelExecutor:
                     took = outcome.stats.seconds.get("record", 0.0)
                     outcome.stats.seconds["execute"] = perf_counter() - began - took
                     return outcome
+            assert self._last_resort is not None
+            outcome = self._last_resort.run(block, base, streamed.once(), on_progress, attempts.by_transaction)
+            outcome.stats.retries += attempts.retries
+            return outcome
         except ArenaExhausted as error:
             raise ResourceError(str(error)) from error
         finally:
@@ -364,6 +396,16 @@ class _Stream:
         first = self._next
         for index, receipt in enumerate(Receipts(*arena.receipts(first, watermark)), first):
             self._next = index + 1
+            self.on_receipt(index, receipt)
+
+    def once(self) -> OnReceipt | None:
+        """For an executor that begins with the first."""
+        return None if self.on_receipt is None else self._once
+
+    def _once(self, index: int, receipt: Receipt) -> None:
+        if index == self._next:
+            self._next += 1
+            assert self.on_receipt is not None
             self.on_receipt(index, receipt)
 
     def tell(self, arena: Arena) -> None:

@@ -1,8 +1,11 @@
 """Execution one by one in a worker process: the oracle for a VM in Python on a machine with workers.
 
 Not in the calling process, which has other settings, other modules and another history than the workers have. What executes is the
-sequential executor, over a map of its own; a death is met as in parallel.py: once more in a fresh process, then the block fails
-and names the transaction. One that hangs fails it at once: it has had ALONE_PATIENCE.
+sequential executor, over a map of its own. One that hangs fails the block at once: it has had ALONE_PATIENCE.
+
+After a death it is once more in a fresh process, then the block fails and names the transaction. Where processes end whatever they are
+at, somebody kills them. So after the first death each tells what it has done, as soon as it has done something and then about every
+30 ms, and the next one goes on from there: a block comes to its end if processes live long enough for one transaction.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import mmap
 import os
 import select
 from collections import Counter
-from time import monotonic, perf_counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter, sleep
 from typing import Any
 
 from ioi_exec.block.measured import Measured
@@ -21,7 +26,7 @@ from ioi_exec.block.result import Stats
 from ioi_exec.errors import Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, transaction_hangs
-from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Streamed, Task
+from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Kept, Streamed, Task
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
 from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, ProcessLost, in_starter
 from ioi_exec.execution.workers.templates import Template, Templates
@@ -29,8 +34,12 @@ from ioi_exec.limits import Limits
 from ioi_exec.state.base import translated_by_name
 from ioi_exec.vm.loading import LoadedVM
 
-FREE_DEATHS = 16
-DEATHS_BEFORE_FAILURE = 2
+FREE_DEATHS = 16  # without a transaction done between them,
+GIVE_UP_SECONDS = 30.0  # and in so much time, end the block
+DEATHS_BEFORE_FAILURE = 2  # at one transaction, if there are no others
+MOST_DEATHS_ELSEWHERE = 8  # each of which lets a transaction end two processes more: somebody kills them, whatever they are at
+PAUSE = 0.01  # seconds, times the deaths in a row, before the next process is started,
+LONGEST_PAUSE = 0.1
 
 
 class SequentialWorkerExecutor:
@@ -39,7 +48,6 @@ class SequentialWorkerExecutor:
     def __init__(self, vm: LoadedVM, limits: Limits, templates: Templates, hash_seed: int = 0) -> None:
         self._vm = vm
         self._limits = limits
-        self._patience = ALONE_PATIENCE * limits.stall_seconds
         self._templates = templates
         self._hash_seed = hash_seed
         self._template: Template | None = None
@@ -53,18 +61,20 @@ class SequentialWorkerExecutor:
         return () if process is None else (process.pid,)
 
     def run(
-        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
+        self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None,
+        died: Mapping[int | None, int] = {},
     ) -> Outcome:
-        """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` and `on_progress` raise."""
+        """died: how many processes have at this block already, by transaction. Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` and `on_progress` raise."""
         if not block.txs and not self._vm.end_block:
             AloneProgress(on_progress, 0).end()
             return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": 0.0}))
         caller = _Caller(block, on_receipt, on_progress)
-        deaths: Counter[int | None] = Counter()
+        deaths = _Deaths(len(block.txs), died)
+        kept = _Kept()
         while True:
             hangs = False
             try:
-                outcome = self._attempt(block, base, caller)
+                outcome = self._attempt(block, base, caller, kept, deaths)
             except ProcessLost:
                 culprit = None
             except OSError as error:
@@ -75,7 +85,7 @@ class SequentialWorkerExecutor:
                 raise
             else:
                 if outcome is not None:
-                    outcome.stats.retries = sum(deaths.values())
+                    outcome.stats.retries = deaths.total
                     return outcome
                 assert self._process is not None
                 culprit = self._process.at() if not self._lost() else None
@@ -84,26 +94,30 @@ class SequentialWorkerExecutor:
             base.forget_dead_readers()
             if hangs:
                 assert culprit is not None
-                raise transaction_hangs(culprit, len(block.txs), self._patience)
-            deaths[culprit] += 1
-            _check_deaths(deaths, culprit, len(block.txs))
+                raise transaction_hangs(culprit, len(block.txs), ALONE_PATIENCE * self._limits.stall_seconds)
+            deaths.add(culprit)
 
     def close(self) -> None:
         self._end()
 
-    def _attempt(self, block: Block, base: BaseState, caller: _Caller) -> Outcome | None:
+    def _attempt(self, block: Block, base: BaseState, caller: _Caller, kept: _Kept, deaths: _Deaths) -> Outcome | None:
         """None: the process ended or hangs."""
         began = perf_counter()
         caller.again()
         process = self._ready(base)
         assert self._told is not None
         task = Task(
-            self._told[1], base.store_stand, base.overlay_writes(), list(block.txs), block.context, caller.on_receipt is not None
+            self._told[1], base.store_stand, {**base.overlay_writes(), **kept.writes}, list(block.txs), block.context,
+            caller.on_receipt is not None, keep=deaths.any, done=kept.done,
         )
+        before = dict(kept.writes)
         process.begin(task)
-        while (message := process.next(caller, self._patience)) is not None:
+        while (message := process.next(caller, self._limits.stall_seconds)) is not None:
             if isinstance(message, Streamed):
                 caller.hand_out(Receipts(message.blob, message.ends))
+            elif isinstance(message, Kept):
+                kept.writes, kept.done = {**before, **dict(message.writes)}, (message.blob, message.ends)
+                deaths.progress()
             elif isinstance(message, Finished):
                 caller.progress.end()
                 stats = Stats(
@@ -111,7 +125,8 @@ class SequentialWorkerExecutor:
                     seconds={**message.seconds, "worker": perf_counter() - began - sum(message.seconds.values())},
                 )
                 receipts = Receipts(message.blob, message.ends)
-                return Outcome(message.writes, receipts, stats, Measured(alone=message.each_ns))
+                writes = sorted({**before, **dict(message.writes)}.items()) if before else message.writes
+                return Outcome(writes, receipts, stats, Measured(alone=message.each_ns))
             else:
                 raise self._failure(message)
         return None
@@ -208,8 +223,8 @@ class _Process:
         """The transaction it is at, or was at when it ended."""
         return int(self._beat[0]) - 1 if self._beat[0] else None
 
-    def next(self, caller: _Caller, patience: float) -> Any:
-        """What it says next; None if it ended or has been at one transaction for so many seconds."""
+    def next(self, caller: _Caller, stall_seconds: float) -> Any:
+        """What it says next; None if it ended, has been at one transaction for too long, or was stopped for so many seconds."""
         seen, since = self._beat[0], monotonic()
         while True:
             caller.progress.at(max(0, int(self._beat[0]) - 1))
@@ -220,7 +235,9 @@ class _Process:
             elif self._process.ended():  # and something that it started keeps its end of the channel open
                 if not self._waiting.poll(0):
                     return None
-            elif monotonic() - since > max(patience, CHANNEL_SECONDS if not seen else 0.0):
+            elif monotonic() - since > max(stall_seconds, CHANNEL_SECONDS if not seen else 0.0) and (
+                self.stopped() or monotonic() - since > ALONE_PATIENCE * stall_seconds
+            ):
                 self.hangs = True
                 return None
         try:
@@ -263,17 +280,58 @@ class _Caller:
         self._seen = 0
 
 
-def _check_deaths(deaths: Counter[int | None], culprit: int | None, transactions: int) -> None:
-    """Raises VMFault or ResourceError when it is enough."""
-    if culprit is None and deaths[None] > FREE_DEATHS:
-        raise ResourceError(
-            f"worker processes died {deaths[None]} times while no transaction was running, so the block was given up: look for "
-            "what kills them (memory limits, signals)"
-        )
-    if culprit is not None and deaths[culprit] >= DEATHS_BEFORE_FAILURE:
-        where = f"transaction {culprit}" if culprit < transactions else "end_block"
+@dataclass
+class _Kept:
+    """What is done of a block, whatever becomes of the process that did it. done: receipts of the first transactions, packed."""
+
+    writes: dict[bytes, bytes | None] = field(default_factory=dict)
+    done: tuple[bytes, bytes] = b"", b""
+
+
+class _Deaths:
+    """Of the processes that were at one block; and when that is enough."""
+
+    def __init__(self, transactions: int, before: Mapping[int | None, int]) -> None:
+        self._transactions = transactions
+        self._before = before
+        self._at: Counter[int] = Counter()
+        self.total = 0
+        self._in_a_row = 0  # at no transaction, and none was done between
+        self._since = monotonic()
+
+    @property
+    def any(self) -> bool:
+        return self.total > 0 or bool(self._before)
+
+    def progress(self) -> None:
+        """A transaction is done for good."""
+        self._in_a_row, self._since = 0, monotonic()
+
+    def add(self, culprit: int | None) -> None:
+        """A process ended; culprit: the transaction it was at. Waits before the next one. Raises VMFault or ResourceError when it is
+        enough."""
+        self.total += 1
+        if culprit is not None:
+            return self._blame(culprit)
+        self._in_a_row += 1
+        seconds = monotonic() - self._since
+        if self._in_a_row > FREE_DEATHS and seconds > GIVE_UP_SECONDS:
+            raise ResourceError(
+                f"worker processes died {self._in_a_row} times in {seconds:.0f} s while no transaction was running, so the block "
+                "was given up: look for what kills them (memory limits, signals)"
+            )
+        sleep(min(PAUSE * self._in_a_row, LONGEST_PAUSE))
+
+    def _blame(self, culprit: int) -> None:
+        self._at[culprit] += 1
+        deaths = self._at[culprit]
+        elsewhere = self.total - deaths + sum(self._before.values()) - self._before.get(culprit, 0)
+        if deaths < DEATHS_BEFORE_FAILURE + 2 * min(elsewhere, MOST_DEATHS_ELSEWHERE):
+            return
+        where = f"transaction {culprit}" if culprit < self._transactions else "end_block"
+        others = f"; {elsewhere} ended elsewhere, so look also for what kills them" if elsewhere else ""
         raise VMFault(
             culprit,
-            f"{where} ended every worker that executed it ({deaths[culprit]} times, one by one): the VM crashes on it, stops its "
-            "process, or takes more memory than there is. Nothing was staged",
+            f"{where} ended every worker that executed it ({deaths} times, one by one): the VM crashes on it, stops its "
+            f"process, or takes more memory than there is{others}. Nothing was staged",
         )

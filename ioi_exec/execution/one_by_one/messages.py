@@ -11,7 +11,10 @@ from ioi_exec.block.context import BlockContext
 
 @dataclass(frozen=True)
 class Task:
-    """A block to execute. overlay: what lies over the state that `setup` names, as it is at `parent`. stream: tell each receipt."""
+    """A block to execute. overlay: what lies over the state that `setup` names, as it is at `parent`. stream: tell each receipt.
+
+    keep: say now and then what is done, so that the next process can go on from there if this one ends. done: receipts of the
+    first transactions, packed, which an earlier one has executed and `overlay` holds the writes of."""
 
     setup: int
     parent: Stand
@@ -19,6 +22,8 @@ class Task:
     txs: list[bytes]
     context: BlockContext
     stream: bool
+    keep: bool = False
+    done: tuple[bytes, bytes] = b"", b""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,17 @@ class Streamed:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The block is executed up to here. writes: of this process; blob, ends: receipts from the block's first on."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    blob: bytes
+    ends: bytes
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The block is executed; the fields are an Outcome's. each_ns: u64 of each transaction."""
+    """The block is executed; the fields are an Outcome's, the writes of this process alone. each_ns: u64 of each transaction."""
 
     writes: list[tuple[bytes, bytes | None]]
     blob: bytes

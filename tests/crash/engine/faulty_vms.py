@@ -48,6 +48,21 @@ class Killer(Ledger):
         return super().execute(tx[:2], state, ctx)
 
 
+class Mortal(Ledger):
+    """Its process is killed at the fourth transaction that it begins while `mortal` is there; b"kill" ends it then, too."""
+
+    def __init__(self, mortal: str) -> None:
+        super().__init__()
+        self.mortal = mortal
+        self.begun = 0
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        self.begun += 1
+        if os.path.exists(self.mortal) and (tx == b"kill" or self.begun >= 4):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute(tx[:2], state, ctx)
+
+
 class Sleeper(Ledger):
     """The transaction b"hang" never ends."""
 

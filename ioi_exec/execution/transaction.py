@@ -44,10 +44,24 @@ def run_transaction(
         output = call_apart(RECURSION_LIMIT, vm.execute, tx if decode is None else decode(tx), state, ctx)
     except BaseException as error:
         back.end()
-        receipt = failed_receipt(error)
-        return (DONE, error) if receipt is None else (receipt, None)
+        return _failed(error)
     back.end()
     return done_receipt(output, limits), None
+
+
+def settled(output: object, error: BaseException | None, limits: Limits) -> tuple[Receipt, BaseException | None]:
+    """The same of an execution that is over: what it returned, or what it raised."""
+    if error is None:
+        return done_receipt(output, limits), None
+    try:
+        raise error  # what looks at it finds it under way, as above
+    except BaseException:
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> tuple[Receipt, BaseException | None]:
+    receipt = failed_receipt(error)
+    return (DONE, error) if receipt is None else (receipt, None)
 
 
 def run_end_block(back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts) -> BaseException | None:

@@ -6,16 +6,17 @@ from abc import ABC, abstractmethod
 from typing import Any, Sequence
 
 import ioi_storage
-from ioi_shm import BLOCK_RUNNING, TASK_END_BLOCK, TASK_LEAVE, Arena, View, Worker
+from ioi_shm import TASK_LEAVE, Arena, View, Worker
 
-from ioi_exec.block.context import BlockContext
+from ioi_exec.block.context import BlockContext, TxContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import fault_trace
 from ioi_exec.execution.settings import StatedSettings
-from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
+from ioi_exec.execution.transaction import Abandoned, run_end_block, settled
 from ioi_exec.execution.workers.control import Setup
 from ioi_exec.limits import Limits
+from ioi_exec.vm.interpreter import RECURSION_LIMIT
 from ioi_exec.vm.loading import LoadedVM
 
 
@@ -75,32 +76,20 @@ class PythonPart(Part):
             self._run()
 
     def _run(self) -> None:
-        settings = self._settings
-        worker = self._worker
-        context = BlockContext(**worker.context(), block_id=b"")
+        """Raises what reading the committed state raised."""
+        context = BlockContext(**self._worker.context(), block_id=b"")
+        fields = tuple(context.of_transaction(0))[:-1]
         self._decoded.clear()
-        hinted = range(0)
-        while True:
-            task, tx = worker.next()
-            if task == TASK_LEAVE:
-                return
-            if task == TASK_END_BLOCK:
-                self._end_block(context)
-                continue
-            if self._keys is not None and tx not in hinted:
-                hinted = range(tx, worker.run_end(tx))
-                self._hint(hinted)
-            while not self._execute(tx, context) and self._arena.state == BLOCK_RUNNING:
-                settings.renew()  # its reads were overtaken while it ran: once more
-            settings.renew()
+        decode = None if self._decode is None else self._transaction
+        hint = None if self._keys is None else self._hint
+        renew, most = self._settings.renew, self._limits.output_bytes
+        turns = self._view.turns
+        while turns(self._vm, decode, hint, self._settle, renew, TxContext, fields, most, RECURSION_LIMIT) != TASK_LEAVE:
+            self._end_block(context)
 
-    def _execute(self, tx: int, context: BlockContext) -> bool:
-        """One incarnation. False if it was cut short. Raises what reading the committed state raised."""
-        view = self._view
-        ctx = context.of_transaction(tx)
-        decode = self._worker.transaction if self._decode is None else self._transaction
-        receipt, fault = run_transaction(view, view.begin(tx), self._vm, decode, tx, ctx, self._limits)
-        return self._finish(receipt, fault)
+    def _settle(self, output: object, error: BaseException | None) -> None:
+        """Publish an incarnation that failed, or returned what is not plainly bytes."""
+        self._finish(*settled(output, error, self._limits))
 
     def _end_block(self, context: BlockContext) -> None:
         view, worker = self._view, self._worker
@@ -108,20 +97,19 @@ class PythonPart(Part):
         state = view.begin(self._arena.transactions)
         self._finish(DONE, run_end_block(view, state, self._vm, ctx, Receipts(*worker.receipts())))
 
-    def _finish(self, receipt: Receipt, fault: BaseException | None) -> bool:
-        """Publish what an incarnation came to. False if it was cut short."""
+    def _finish(self, receipt: Receipt, fault: BaseException | None) -> None:
+        """Publish what an incarnation came to; nothing if it was cut short."""
         view = self._view
         if view.broken is not None:
             raise view.broken
         if view.cut:
-            return False
+            return
         text = receipt.error if fault is None else fault_trace(fault)
         error = text.encode("utf-8", "backslashreplace") if text else b""
         view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None)
-        return True
 
     def _transaction(self, tx: int) -> Any:
-        """What `decode` made of the transaction; an exception of it is raised anew each time, as `execute`'s own."""
+        """What `execute` is given: what `decode` made of the transaction. An exception of it is raised anew each time."""
         if self._decode is None:
             return self._worker.transaction(tx)
         if tx not in self._decoded:
@@ -134,12 +122,12 @@ class PythonPart(Part):
             raise value.error
         return value
 
-    def _hint(self, txs: range) -> None:
-        """Fetch the committed values the transactions of a run will likely read, at once."""
+    def _hint(self, first: int, end: int) -> None:
+        """Fetch the committed values that a run of transactions will likely read, at once."""
         view = self._view
-        view.begin(txs.start)
+        view.begin(first)
         keys: list[bytes] = []
-        for tx in txs:
+        for tx in range(first, end):
             try:
                 keys += self._settings.call(self._likely, self._transaction(tx))
             except BaseException:

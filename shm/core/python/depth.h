@@ -22,4 +22,7 @@ void depth_enter_engine(depth *before);
 /* As it was; a limit that was set meanwhile is forgotten. */
 void depth_leave(const depth *before);
 
+/* apart.c: a vectorcall at the depth of a VM's call and with context variables of its own. */
+PyObject *apart(long limit, PyObject *function, PyObject *const *args, size_t count);
+
 #endif

@@ -1,17 +1,9 @@
 /* ioi_shm.View: the back end in a worker, over the multi-version memory. Waits where it meets an ESTIMATE. */
-#include "state.h"
+#include "view_object.h"
 
 #include "../ordered.h"
 
 enum { HINT_MAX = 1024 }; /* bytes of a key: no store takes longer ones */
-
-typedef struct {
-    BackObject back; /* first */
-    PyObject *owner; /* the Worker */
-    ioi_worker *worker;
-    ioi_view *view;
-    uint64_t fetch_from; /* while recording: when `hint` said what is missing */
-} ViewObject;
 
 static int cut_short(ViewObject *self) {
     self->back.cut = true;
@@ -451,6 +443,8 @@ static PyMethodDef view_methods[] = {
     {"end", CALL(view_end_state), METH_NOARGS, "Nothing may be read or written through it any more."},
     {"finish", CALL(view_finish), METH_VARARGS,
      "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault)."},
+    {"turns", CALL(view_turns), METH_VARARGS,
+     "Execute transactions (vm, decode, hint, settle, renew, context type, fields, output_bytes, depth) until another task."},
     {"hint", CALL(view_hint), METH_O, "Which of these keys have no base yet; None: of no use any more."},
     {"bring", CALL(view_bring), METH_VARARGS, "Bring bases (keys, values)."},
     {NULL, NULL, 0, NULL}};

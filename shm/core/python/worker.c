@@ -117,22 +117,6 @@ static PyObject *worker_bring(WorkerObject *self, PyObject *values) {
     Py_RETURN_NONE;
 }
 
-/* (task, tx): what to do next, for a VM in Python. */
-static PyObject *worker_next(WorkerObject *self, PyObject *Py_UNUSED(none)) {
-    ioi_task task;
-    uint32_t tx = 0;
-    Py_BEGIN_ALLOW_THREADS
-    task = ioi_next(&self->worker, &tx);
-    Py_END_ALLOW_THREADS
-    return Py_BuildValue("iI", (int)task, tx);
-}
-
-static PyObject *worker_run_end(WorkerObject *self, PyObject *argument) {
-    unsigned long tx = PyLong_AsUnsignedLong(argument);
-    if (PyErr_Occurred()) return NULL;
-    return PyLong_FromUnsignedLong(ioi_run_end(&self->worker, (uint32_t)tx));
-}
-
 static PyObject *worker_transaction(WorkerObject *self, PyObject *argument) {
     unsigned long tx = PyLong_AsUnsignedLong(argument);
     if (PyErr_Occurred()) return NULL;
@@ -167,8 +151,6 @@ static PyMethodDef worker_methods[] = {
     {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits)."},
     {"run", CALL(worker_run), METH_NOARGS, "Run the native VM; None at the end, or keys whose base is missing."},
     {"bring", CALL(worker_bring), METH_O, "The committed values of those keys."},
-    {"next", CALL(worker_next), METH_NOARGS, "The next (task, tx) for a VM in Python."},
-    {"run_end", CALL(worker_run_end), METH_O, "Where the run ends that begins with this transaction."},
     {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},
     {"context", CALL(worker_context), METH_NOARGS, "The block's context."},
     {"receipts", CALL(worker_receipts), METH_NOARGS, "Packed receipts of the block, in end_block."},

@@ -21,7 +21,7 @@ from ioi_exec import InputError
 from ioi_stress.chaos import FAULTS, ChaosPlan, Fault, Report, Target, named_faults, run
 from ioi_stress.chaos.attack import Attack
 from ioi_stress.chaos.disk import _run
-from ioi_stress.chaos.fault import BETWEEN, COMMITTING, ROLLING_BACK
+from ioi_stress.chaos.fault import BETWEEN, COMMITTING, PASSAGES, ROLLING_BACK
 from ioi_stress.chaos.faults.signals import KillEngine
 from ioi_stress.chaos.orphanage import ENDING_SECONDS
 from ioi_stress.chaos.processes import wait_dead
@@ -187,6 +187,28 @@ def test_a_rollback_that_went_elsewhere_is_found() -> None:
     report = run(programs(blocks=5), ChaosPlan(faults=[Further()], rate=3, workers=1))
     assert (report.exit_status, [kind for kind, _ in report.defects]) == (6, ["lost commit"])
     assert "came back at version 0" in report.defects[0][1]
+
+
+class Enough(Fault):
+    """The user has seen enough."""
+
+    name = "enough"
+    help = "Ctrl-C"
+
+    def __init__(self, passage: str) -> None:
+        self.passages = (passage,)  # type: ignore[misc]
+
+    def strike(self, target: Target, rng: Random) -> bool:
+        assert isinstance(target, Attack)
+        if target._phase in self.passages:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+
+@pytest.mark.parametrize("passage", PASSAGES)
+def test_ctrl_c_while_something_else_is_done_to_a_state(passage: str, tmp_path: Path) -> None:
+    report = run(programs(blocks=2), ChaosPlan(faults=[Enough(passage)], rate=5, workers=1, state=str(tmp_path / "kept")))
+    assert report.interrupted and not report.defects and report.exit_status == 1
 
 
 class Thin(Undo):

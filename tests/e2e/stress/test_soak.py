@@ -16,6 +16,7 @@ import pytest
 from chaos_workloads import Leaky, processes_in
 
 from ioi_stress import SoakPlan, soak
+from ioi_stress.cli import main
 from ioi_stress.soaking.quantities import QUANTITIES
 from ioi_stress.soaking.report import GROWS
 from ioi_stress.workload import Block, FixedWorkload
@@ -71,6 +72,24 @@ def test_interrupted_it_tells_what_it_saw(tmp_path: Path) -> None:
     assert process.returncode == 1 and "Traceback" not in err, err
     assert "interrupted, until then: " in out and "ioi-stress: interrupted" in err
     assert os.listdir(tmp_path) == [] and processes_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (("--seconds", "0"), "seconds is 0"),
+        (("--duty", "2"), "duty is 2"),
+        (("--faults", "nonsense"), "kill-engine"),
+        (("-o", "-"), "give -o a file"),
+        (("-o", "no/such/directory/page.html"), "no/such/directory"),
+        (("--state", str(HERE)), "empty"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_done(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["soak", *arguments]) in (1, 2)
+    assert says in capsys.readouterr().err
 
 
 @pytest.fixture

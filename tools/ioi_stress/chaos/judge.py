@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import Iterator
 
-from ioi_storage import check
+from ioi_storage import Store, check
 
 from ioi_exec import Error, ExecutionMachine, StateCorrupt
 from ioi_exec.state.base import storage_errors
@@ -91,8 +91,8 @@ class Judge:
 
     def finish_rollback(self, path: str) -> None:
         """One that has begun may have been ended half-way, and then opening the state finishes it. Raises Defect."""
-        with _error_is_a_defect(), ExecutionMachine.open(path, workers=0) as machine:
-            self.opened(Opened(machine.version, machine.root))
+        with _error_is_a_defect(), storage_errors(), Store.open(path) as store:
+            self.opened(Opened(store.version, store.root))
 
     def whole_or_absent(self, path: str, version: int) -> bool:
         """Whether there is a state, which then is whole and at this version: its making was ended by a fault. Raises Defect."""

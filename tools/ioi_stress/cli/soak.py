@@ -6,8 +6,9 @@ import argparse
 import shlex
 import sys
 import time
+from contextlib import ExitStack
 
-from ioi_exec import Diverged, Error, StateCorrupt
+from ioi_exec import Diverged, Error, InputError, StateCorrupt
 from ioi_exec.cli.options import (
     Commands,
     add_command,
@@ -81,6 +82,8 @@ def register(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.output == "-":
+        raise InputError("-o - would mix with the table, or with --json: give -o a file")
     check_outputs([options.output], [])
     if options.output is not None:
         check_templates()
@@ -91,14 +94,14 @@ def run(options: argparse.Namespace) -> int:
     )
     shown = not options.quiet and not options.json and sys.stderr.isatty()
     command = shlex.join(["ioi-stress", *sys.argv[1:]])
-    with vm_may_print():
-        report = soak(plan, Mix(options.seed, options.vm), _Lines() if shown else None, command)
-    if options.output is not None:
-        with output_file(options.output) as stream:
-            stream.write(soak_page(report, command))
-    if options.output == "-":
-        pass
-    elif options.json:
+    with ExitStack() as files:
+        # Opened before, so that a directory that is not there is not found out after hours.
+        output = files.enter_context(output_file(options.output)) if options.output is not None else None
+        with vm_may_print():
+            report = soak(plan, Mix(options.seed, options.vm), _Lines() if shown else None, command)
+        if output is not None:
+            output.write(soak_page(report, command))
+    if options.json:
         print_json(report.to_json())
     else:
         print(_summary(report), flush=True)

@@ -41,7 +41,19 @@ class Forger:
         return _encoded(self._tree, self._read, self._head, sorted(shown), span, claimed.__contains__)
 
 
+_judged = 0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def how_many() -> Iterator[None]:
+    """What a run with -s says in the end."""
+    yield
+    print(f"\n{_judged:,} forged proofs, beside those that are made up")
+
+
 def accepted(check: Any, proof: bytes) -> bool:
+    global _judged
+    _judged += 1
     try:
         check(proof)
     except InvalidProof:

@@ -74,6 +74,12 @@ class StatedSettings:
             warnings.simplefilter("ignore")
             self._filters = warnings.filters
 
+    def renewed(self) -> tuple[Any, ...]:
+        """renew(); and by what C sees that there is nothing to renew: where the filters of warnings are, which, and what is in them;
+        what says how many digits, and how many."""
+        self.renew()
+        return warnings.__dict__, self._filters, self._filter, _int_digits, INT_DIGITS
+
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The call of what a VM has beside `execute` (decode, keys): what it changed of the process does not reach that, for it is
         called in another process, or earlier, or not at all, as it comes."""

@@ -82,9 +82,9 @@ class PythonPart(Part):
         self._decoded.clear()
         decode = None if self._decode is None else self._transaction
         hint = None if self._keys is None else self._hint
-        renew, most = self._settings.renew, self._limits.output_bytes
+        renewed, most = self._settings.renewed, self._limits.output_bytes
         turns = self._view.turns
-        while turns(self._vm, decode, hint, self._settle, renew, TxContext, fields, most, RECURSION_LIMIT) != TASK_LEAVE:
+        while turns(self._vm, decode, hint, self._settle, renewed, TxContext, fields, most, RECURSION_LIMIT) != TASK_LEAVE:
             self._end_block(context)
 
     def _settle(self, output: object, error: BaseException | None) -> None:

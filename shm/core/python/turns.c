@@ -14,14 +14,15 @@ typedef struct {
     PyObject *decode;        /* decode(tx index): what `execute` is given; None: the bytes */
     PyObject *hint;          /* hint(first, end): a run of transactions comes now; None: nobody wants to know */
     PyObject *settle;        /* settle(output, error): publish what is no plain success; the one that is not is None */
-    PyObject *renew;         /* renew(): an incarnation is over */
+    PyObject *renewed;       /* renewed(): the stated settings of the interpreter are in force again; what `changed` looks at */
+    PyObject *settings;      /* that, as last said */
     PyTypeObject *kind;      /* of contexts: a tuple of `fields` and the transaction's index */
     PyObject *fields;        /* a tuple */
     Py_ssize_t output_bytes; /* at most */
     long depth;
 } Turns;
 
-static PyObject *execute_name;
+static PyObject *execute_name, *filters_name;
 
 static PyObject *context_of(const Turns *turns, uint32_t tx) {
     Py_ssize_t fields = PyTuple_GET_SIZE(turns->fields);
@@ -115,10 +116,33 @@ static int incarnation(const Turns *turns, uint32_t tx) {
     return done;
 }
 
-static int renewed(const Turns *turns) {
-    PyObject *result = PyObject_CallNoArgs(turns->renew);
-    Py_XDECREF(result);
-    return result ? 0 : -1;
+/* What stands in `settings`: as StatedSettings.renewed of settings.py says. */
+enum { WARNINGS, FILTERS, FILTERED, DIGITS_OF, DIGITS, SETTINGS };
+
+/* Whether the VM changed the settings that outlast its call: 1, 0, or -1 with an exception. */
+static int changed(const Turns *turns) {
+    PyObject *stated = turns->settings;
+    PyObject *filters = PyDict_GetItemWithError(PyTuple_GET_ITEM(stated, WARNINGS), filters_name);
+    if (filters != PyTuple_GET_ITEM(stated, FILTERS)) return PyErr_Occurred() ? -1 : 1;
+    int same = PyObject_RichCompareBool(filters, PyTuple_GET_ITEM(stated, FILTERED), Py_EQ);
+    if (same < 1) return same < 0 ? -1 : 1;
+    PyObject *digits = PyObject_CallNoArgs(PyTuple_GET_ITEM(stated, DIGITS_OF));
+    if (!digits) return -1;
+    same = PyObject_RichCompareBool(digits, PyTuple_GET_ITEM(stated, DIGITS), Py_EQ);
+    Py_DECREF(digits);
+    return same < 0 ? -1 : !same;
+}
+
+static int renew(Turns *turns) {
+    int other = turns->settings ? changed(turns) : 1;
+    if (other < 1) return other;
+    Py_XSETREF(turns->settings, PyObject_CallNoArgs(turns->renewed));
+    if (!turns->settings) return -1;
+    if (PyTuple_Check(turns->settings) && PyTuple_GET_SIZE(turns->settings) == SETTINGS &&
+        PyDict_Check(PyTuple_GET_ITEM(turns->settings, WARNINGS)))
+        return 0;
+    PyErr_SetString(PyExc_TypeError, "turns: renewed() says what is looked at");
+    return -1;
 }
 
 static int hinted(const Turns *turns, uint32_t first, uint32_t end) {
@@ -128,7 +152,7 @@ static int hinted(const Turns *turns, uint32_t first, uint32_t end) {
 }
 
 /* Until there is something else to do: which task. NULL with an exception. */
-static PyObject *until_other(const Turns *turns) {
+static PyObject *until_other(Turns *turns) {
     ioi_worker *worker = turns->view->worker;
     uint32_t first = 0, end = 0; /* hints were given for these */
     for (;;) {
@@ -146,14 +170,14 @@ static PyObject *until_other(const Turns *turns) {
         int done;
         do {
             done = incarnation(turns, tx); /* again if its reads were overtaken while it ran */
-            if (done < 0 || renewed(turns) < 0) return NULL;
+            if (done < 0 || renew(turns) < 0) return NULL;
         } while (!done && a32_load(&worker->sched->state) == IOI_BLOCK_RUNNING);
     }
 }
 
 PyObject *view_turns(ViewObject *self, PyObject *args) {
     Turns turns = {.view = self};
-    if (!PyArg_ParseTuple(args, "OOOOOO!O!nl:turns", &turns.vm, &turns.decode, &turns.hint, &turns.settle, &turns.renew,
+    if (!PyArg_ParseTuple(args, "OOOOOO!O!nl:turns", &turns.vm, &turns.decode, &turns.hint, &turns.settle, &turns.renewed,
                           &PyType_Type, &turns.kind, &PyTuple_Type, &turns.fields, &turns.output_bytes, &turns.depth))
         return NULL;
     if (!PyType_IsSubtype(turns.kind, &PyTuple_Type) || PyTuple_GET_SIZE(turns.fields) >= CONTEXT_MAX) {
@@ -161,5 +185,8 @@ PyObject *view_turns(ViewObject *self, PyObject *args) {
         return NULL;
     }
     if (!execute_name && !(execute_name = PyUnicode_InternFromString("execute"))) return NULL;
-    return until_other(&turns);
+    if (!filters_name && !(filters_name = PyUnicode_InternFromString("filters"))) return NULL;
+    PyObject *task = until_other(&turns);
+    Py_XDECREF(turns.settings);
+    return task;
 }

@@ -444,7 +444,7 @@ static PyMethodDef view_methods[] = {
     {"finish", CALL(view_finish), METH_VARARGS,
      "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault)."},
     {"turns", CALL(view_turns), METH_VARARGS,
-     "Execute transactions (vm, decode, hint, settle, renew, context type, fields, output_bytes, depth) until another task."},
+     "Execute transactions (vm, decode, hint, settle, renewed, context type, fields, output_bytes, depth) until another task."},
     {"hint", CALL(view_hint), METH_O, "Which of these keys have no base yet; None: of no use any more."},
     {"bring", CALL(view_bring), METH_VARARGS, "Bring bases (keys, values)."},
     {NULL, NULL, 0, NULL}};

@@ -2,12 +2,14 @@
 
 One by one is in the calling process if the VM comes with the engine; any other, which might end its process, has one worker of the
 pool. Results are the same either way. What decides is what blocks have taken: per number of transactions (doubling), for they
-bear on what waking workers costs, the seconds a transaction each way. The way that was slower is tried again when the time since
-the last try is so long that the try, at its last figure, costs a hundredth of it: conflicts come and go.
+bear on what waking workers costs, the least seconds a transaction of the last few blocks each way, which other work on the machine
+disturbs less than a mean. The way that was slower is tried again after some blocks, for conflicts come and go, and after twice as many
+each time that it was slower still.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -19,23 +21,43 @@ from ioi_exec.execution.workers.pool import Pool
 
 WAKING_SECONDS = 80e-6  # work that takes no longer is done before a second worker is awake
 FEW = 256  # cheap transactions that are done before workers in other processes could have begun
-TRY_SHARE = 0.01  # of the time, for trying the slower way again
-TRY_BLOCKS = 16  # at least so many blocks apart
+REMEMBERED = 5  # blocks each way
+TRIES = 3  # blocks, one after another, when the other way is tried
+TRY_FIRST = 16  # blocks until the other way is tried again
+TRY_MOST = 512
+HOPELESS = 3.0  # times the present way's figure: the try ends there
 CLEARLY = 0.97  # of the time that the present way takes: less is worth a change
-WEIGHT = 0.25  # of the newest block in the mean
+
+
+def _some() -> deque[float]:
+    return deque(maxlen=REMEMBERED)
 
 
 @dataclass
 class _Measured:
-    """Blocks of about the same number of transactions. Seconds a transaction; None: not known."""
+    """Blocks of about the same number of transactions."""
 
     alone: bool
-    """The present way."""
-    seconds: dict[bool, float] = field(default_factory=dict)
-    """By way: whether one by one."""
+    """The present way: whether one by one."""
+    now: deque[float] = field(default_factory=_some)
+    """Seconds a transaction, of the last blocks the present way."""
+    other: deque[float] = field(default_factory=_some)
+    """The same the other way, when it was tried last, or what it would take at most; empty: not known."""
+    trying: int = 0
+    """So many blocks are still to be tried the other way."""
     blocks: int = 0
-    spent: float = 0.0
-    """Blocks and seconds since the other way was tried."""
+    """Since then."""
+    patience: int = TRY_FIRST
+    """Blocks until the next try."""
+
+    def change(self) -> None:
+        self.alone, self.now, self.other = not self.alone, self.other, self.now
+        self.trying, self.blocks, self.patience = 0, 0, TRY_FIRST
+
+    def try_other(self) -> None:
+        if self.other:
+            self.patience = min(2 * self.patience, TRY_MOST)
+        self.other, self.trying, self.blocks = _some(), TRIES, 0
 
 
 class Choice:
@@ -53,18 +75,20 @@ class Choice:
         if not self._here and self._cost is not None and transactions * self._cost <= WAKING_SECONDS:
             return True, "done before a second worker is awake"
         known = self._known(transactions)
-        other = known.seconds.get(not known.alone)
-        if other is None:
-            return (False, "to compare") if known.alone and known.blocks else (known.alone, "not measured yet")
-        now = known.seconds.get(known.alone)
-        if now is None:
-            return known.alone, "to compare"
-        if other < CLEARLY * now:
-            known.alone, known.blocks, known.spent = not known.alone, 0, 0.0
-            return known.alone, _faster(now / other)
-        if known.blocks >= TRY_BLOCKS and (other - now) * transactions <= TRY_SHARE * known.spent:
+        if not known.now:
+            return known.alone, "not measured yet"
+        if not known.trying:
+            if not known.other:
+                if not known.alone:
+                    return False, "one by one would take no less"
+                known.try_other()
+            elif min(known.other) < CLEARLY * min(known.now):
+                known.change()
+            elif known.blocks >= known.patience:
+                known.try_other()
+        if known.trying:
             return not known.alone, "to compare"
-        return known.alone, _faster(other / now)
+        return known.alone, f"{min(known.other) / min(known.now):.2f} times as fast as the other way"
 
     def took(self, transactions: int, alone: bool, seconds: float, stats: Stats) -> None:
         """A block was executed without trouble."""
@@ -72,27 +96,21 @@ class Choice:
             return
         known = self._known(transactions)
         each = seconds / transactions
-        before = known.seconds.get(alone)
-        known.seconds[alone] = each if before is None else before + WEIGHT * (each - before)
+        self._cost = sum(stats.busy_seconds) / max(1, stats.executions)
         if alone is known.alone:
+            known.now.append(each)
             known.blocks += 1
-            known.spent += seconds
-        else:
-            known.blocks, known.spent = 0, 0.0
-        computed = sum(stats.busy_seconds) / max(1, stats.executions)
-        self._cost = computed
-        if not alone and not self._here and True not in known.seconds and computed < CLEARLY * each:
-            known.seconds[True] = computed  # what one worker would take at most: it has executed more often, and validated
+            if not alone and not known.other and self._cost < CLEARLY * min(known.now):
+                known.other.append(self._cost)  # what one worker would take at most: it need not execute twice, or wait
+        elif known.trying:
+            known.other.append(each)
+            known.trying = 0 if known.now and each > HOPELESS * min(known.now) else known.trying - 1
 
     def _known(self, transactions: int) -> _Measured:
         size = transactions.bit_length()
         if size not in self._of_size:
             self._of_size[size] = _Measured(self._here)
         return self._of_size[size]
-
-
-def _faster(times: float) -> str:
-    return f"{times:.2f} times as fast as the other way"
 
 
 class ChoosingExecutor:

@@ -16,9 +16,10 @@ from .disk.environment import translated
 from .disk.handle import Handle
 from .disk.making import StrPath
 from .disk.rows import Creation, VersionRow, encode_creation
-from .errors import StaleStage
+from .errors import DiskFull, StaleStage
 from .history import prune, rollback
 from .latest.keeper import Keeper
+from .latest.lag import room
 from .latest.snapshot import RowReader, Snapshot
 from .latest.view import View
 from .moving.chunks import CHUNK_BYTES, Chunk
@@ -212,7 +213,8 @@ class Store(State):
             self._view.drop()
             try:
                 check = partial(self._check_unmoved, staged.parent)
-                commit.write(self._handle.env, self._handle.tables, staged, row, oldest, check)
+                begin = partial(self._handle.begin_growing, self._view.lag_room + room(staged.changes))
+                commit.write(begin, self._handle.tables, staged, row, oldest, check)
             except StaleStage:
                 self.close()  # what is remembered here is of another state
                 raise
@@ -240,7 +242,8 @@ class Store(State):
             )
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
-        """Keep the newest `keep` versions and delete what only older ones needed, now; returns how many rows went.
+        """Keep the newest `keep` versions and delete what only older ones needed, now; returns how many rows went. On a full disk
+        it makes room, for which there is a reserve (disk/reserve.py).
 
         progress(rows deleted so far) is called between the transactions and may raise: what is left goes with the next
         prune. Beside it, `keep` of an open store prunes as versions come. ValueError, DiskFull, StorageIOError."""
@@ -248,8 +251,13 @@ class Store(State):
         if keep < 1:
             raise ValueError(f"keep must be at least 1, the newest version, not {keep}")
         oldest = max(self.oldest, self.version - keep + 1)
-        self._keeper.settle()
         self._keeper.leave_pruning()
+        try:
+            self._keeper.settle(to_prune=True)
+        except DiskFull:  # then what it can do without
+            if prune.prune(self._view, oldest, progress) == 0:
+                raise
+            self._keeper.settle(to_prune=True)
         return prune.prune(self._view, oldest, progress)
 
     def rollback(self, version: int) -> None:

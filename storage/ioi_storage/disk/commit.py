@@ -23,7 +23,7 @@ import lmdb
 from ..trees.seam import Rows
 from ..trees.staged import Staged
 from . import marks
-from .environment import Tables
+from .environment import Begin, Tables
 from .rows import VersionRow, encode_version
 
 
@@ -51,7 +51,7 @@ def version_row(
 
 
 def write(
-    env: lmdb.Environment,
+    begin: Begin,
     tables: Tables,
     staged: Staged,
     row: VersionRow,
@@ -60,7 +60,7 @@ def write(
 ) -> None:
     """oldest: None leaves it. check: looks whether the state still is what the batch was staged on, where nobody can change it any
     more. Raises what that and LMDB raise; then nothing is written."""
-    with env.begin(write=True) as txn:
+    with begin() as txn:
         check(txn)
         append(txn, tables, "nodes", staged.nodes)
         append(txn, tables, "values", staged.values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -102,20 +103,21 @@ _BROKEN = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
 _SHORT_WRITE = 1 << 20  # bytes: more than LMDB hands to one write, large values apart
 
 
-def _is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
-    """LMDB reports a write cut short by a full disk as EIO: that is what an EIO on a full disk means.
+def is_full(error: lmdb.Error | OSError, path: str | None) -> bool:
+    """Whether there is no more room for a file in `path`. LMDB reports a write cut short by a full disk as EIO: that is what an EIO on a full disk means.
 
     Its transaction is undone and its pages, which nothing refers to, are written anew by the next one."""
     code = error.errno if isinstance(error, OSError) else getattr(error, "code", 0)
-    if isinstance(error, _FULL) or code in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, _FULL) or code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
     if code != errno.EIO or path is None:
         return False
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     try:
         disk = os.statvfs(path)
+        return disk.f_bavail * disk.f_frsize < _SHORT_WRITE or 0 <= limit < os.stat(data_file(path)).st_size + _SHORT_WRITE
     except OSError:  # nothing is there any more
         return False
-    return disk.f_bavail * disk.f_frsize < _SHORT_WRITE
 
 
 def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) -> StorageError:
@@ -125,7 +127,10 @@ def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) 
             f"the map of the state is full while {doing} ({error}): the committed state is as it was; open it where more "
             "address space may be used (ulimit -v)"
         )
-    if _is_full(error, path):
+    if is_full(error, path):
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if limit >= 0:
+            doing += f", where this process may write no file of more than {limit} bytes (ulimit -f)"
         return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
     if isinstance(error, lmdb.ReadersFullError):
         return TooManyReaders(

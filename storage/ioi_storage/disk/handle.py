@@ -11,6 +11,7 @@ import lmdb
 
 from .. import process
 from ..errors import StorageClosed, StorageError, StorageIOError
+from . import reserve
 from .environment import Tables, open_tables, translate
 from .place import Place
 
@@ -68,6 +69,16 @@ class Handle:
     def begin(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
         """A write transaction, which leaving commits."""
         return self.env.begin(write=True)
+
+    @contextmanager
+    def begin_growing(self, lag: int = 0) -> Iterator[lmdb.Transaction[bytes]]:
+        """The same for what lets the state grow: it leaves the reserve as it is, or fails. lag: bytes that will lag behind then."""
+        with self.begin() as txn:
+            if self.path is None:
+                yield txn
+                return
+            with reserve.held(self.env, txn, self.tables, self.place.map_size, lag):
+                yield txn
 
     def failed(self, error: lmdb.Error | OSError, doing: str) -> StorageError:
         """What to raise for `error`. After an I/O error LMDB may commit on as if nothing had happened, on pages the

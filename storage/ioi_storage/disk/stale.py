@@ -5,21 +5,22 @@ that one, nobody needs them, and they go: in bounded transactions, never within 
 tables is the slowest thing one can do to them. Mark `oldest` moves first, so that what is being deleted cannot be read.
 
 A sweep takes what several versions recorded, in the order of the rows, since neighbours share pages: one at a time, each version
-would touch most of these pages again. Its records go in its last transaction, after all rows they name. May be stopped at any
+would touch most of these pages again. Its records go last, after all rows they name. May be stopped at any
 point: the next sweep finds the records again, and that some rows are gone already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import lmdb
 
 from ..errors import corrupt
 from ..trees.keys import u64
 from . import marks
-from .environment import Begin, Tables
+from .environment import Begin, Tables, begin_reading
 from .rows import unseal
+from .steps import in_steps
 
 STEP = 4_000  # rows a transaction, some 30 ms
 SWEEP = 200_000  # rows, about, and some 50 MB of memory. Sweeps of 20,000 delete a third as many in a second
@@ -33,17 +34,15 @@ Row = tuple[str, bytes]  # its table and key
 def steps(env: lmdb.Environment, begin: Begin, tables: Tables, sweep: int | None = None) -> Iterator[int]:
     """Each next() is one transaction, begun by `begin`, and returns how many rows it deleted. sweep: rows each, SWEEP."""
     while True:
-        with env.begin() as txn:
+        with begin_reading(env) as txn:
             rows, pieces = _collected(txn, tables, sweep or SWEEP)
         if not pieces:
             break
-        rows.sort()
-        for first in range(0, max(len(rows), 1), STEP):
-            with begin() as txn:
-                deleted = sum(txn.delete(key, db=tables[table]) for table, key in rows[first : first + STEP])
-                if first + STEP >= len(rows):
-                    deleted += sum(txn.delete(key, db=tables["stale"]) for key in pieces)
-            yield deleted
+
+        def delete(txn: lmdb.Transaction[bytes], part: Sequence[Row], last: bool) -> int:
+            return sum(txn.delete(key, db=tables[table]) for table, key in part)
+
+        yield from in_steps(sorted(rows) + [("stale", piece) for piece in pieces], STEP, env, begin, delete)
     while True:
         with begin() as txn:
             dropped = _drop_versions(txn, tables)

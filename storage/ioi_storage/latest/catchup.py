@@ -15,6 +15,7 @@ from .. import _core
 from ..disk import marks
 from ..disk.environment import Begin, Tables
 from ..disk.rows import decode_value
+from ..disk.steps import in_steps
 from ..errors import corrupt
 from ..trees.keys import u64
 from .lag import Changes
@@ -26,22 +27,20 @@ STEP = 10_000
 
 
 def steps(
-    begin: Begin,
-    tables: Tables,
-    values: Mapping[bytes, bytes | None],
-    version: int,
-) -> Iterator[None]:
+    env: lmdb.Environment, begin: Begin, tables: Tables, values: Mapping[bytes, bytes | None], version: int
+) -> Iterator[int]:
     """Writes `values`, the newest of all versions above the mark up to `version`; each next() is one transaction, which
-    `begin` begins."""
-    keys = sorted(values)
-    for first in range(0, max(len(keys), 1), STEP):
-        with begin() as txn:
-            write(txn, tables, [(key, values[key]) for key in keys[first : first + STEP]])
-            if first + STEP >= len(keys):
-                before = marks.read(txn, tables, marks.FLAT)
-                assert before is not None and before <= version, "only one at a time brings the table up"
-                marks.write(txn, tables, marks.FLAT, version)
-        yield
+    `begin` begins, and returns how many it wrote."""
+
+    def bring_up(txn: lmdb.Transaction[bytes], keys: Sequence[bytes], last: bool) -> int:
+        write(txn, tables, [(key, values[key]) for key in keys])
+        if last:
+            before = marks.read(txn, tables, marks.FLAT)
+            assert before is not None and before <= version, "only one at a time brings the table up"
+            marks.write(txn, tables, marks.FLAT, version)
+        return len(keys)
+
+    return in_steps(sorted(values), STEP, env, begin, bring_up)
 
 
 def write(txn: lmdb.Transaction[bytes], tables: Tables, changes: Changes) -> None:

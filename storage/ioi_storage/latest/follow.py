@@ -38,9 +38,14 @@ class Follower:
         return 0 if self._lag is None else self._lag.writes
 
     @property
-    def newest_size(self) -> int:
-        """Bytes of keys and values of the version that was committed last."""
-        return 0 if self._lag is None else self._lag.newest_size
+    def room(self) -> int:
+        """Bytes that the flat table may grow by, of all that lags."""
+        return 0 if self._lag is None else self._lag.room
+
+    @property
+    def newest_room(self) -> int:
+        """Of the version that was committed last."""
+        return 0 if self._lag is None else self._lag.newest_room
 
     def committed(self, version: int, changes: Changes) -> None:
         """A version that this process has committed, which need not be read again. `fit` was called just before it."""

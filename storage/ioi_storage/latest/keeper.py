@@ -94,7 +94,7 @@ class Keeper:
     def committed(self, version: int, stale_rows: int, oldest: int | None) -> None:
         """stale_rows: of table `stale`, what the version recorded; oldest: what mark `oldest` became, None: it stayed."""
         if oldest is not None:
-            self._prunable += _RECORDS * stale_rows + self._view.newest_size // _BYTES_A_ROW
+            self._prunable += _RECORDS * stale_rows + self._view.newest_room // _BYTES_A_ROW
         if self.upkeep is None:
             self.settle()
             if oldest is not None:
@@ -114,15 +114,16 @@ class Keeper:
             self._handle.close()
             raise error
 
-    def settle(self) -> None:
-        """Bring the flat table up to the newest version, now."""
+    def settle(self, *, to_prune: bool = False) -> None:
+        """Bring the flat table up to the newest version, now. to_prune: the reserve may be used for it."""
         self._handle.check_writable("settle it")
         self.end()  # two that bring it up at once would overwrite new by old
         self._view.drop()
         with self._handle.writing("bringing up the latest values of"):
             _, lag = self._view.now()
             self._view.drop()
-            for _ in catchup.steps(self._handle.begin, self._handle.tables, lag.values, lag.newest):
+            begin = self._handle.begin if to_prune else self._handle.begin_growing
+            for _ in catchup.steps(self._handle.env, begin, self._handle.tables, lag.values, lag.newest):
                 pass
             self._view.now()  # the lag is forgotten
 

@@ -20,6 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 Changes = Sequence[tuple[bytes, "bytes | None"]]
 
 
+def room(changes: Changes) -> int:
+    """Bytes that the flat table may grow by: pages are two thirds full, a row has a head and a seal."""
+    return sum([len(key) + len(value or b"") for key, value in changes]) * 3 // 2 + 50 * len(changes)
+
+
 class Lag:
     """Newest writes by key; None is a delete. `newest`: the highest version in it, or that of the flat table."""
 
@@ -27,7 +32,7 @@ class Lag:
         self.flat = flat  # versions up to here are not in it
         self._changes: list[Changes] = []  # of version flat + 1, flat + 2, ...
         self._values: dict[bytes, bytes | None] = {}
-        self._sizes: list[int] = []  # bytes of each of them
+        self._rooms: list[int] = []  # of each of them
         self._merged = 0  # how many of _changes are in _values
         self._shared = False
         self._sorted: list[bytes] | None = None
@@ -42,14 +47,14 @@ class Lag:
         return len(self._changes)
 
     @property
-    def size(self) -> int:
-        """Bytes of keys and values, all versions."""
-        return sum(self._sizes)
+    def room(self) -> int:
+        """Bytes that the flat table may grow by, all versions."""
+        return sum(self._rooms)
 
     @property
-    def newest_size(self) -> int:
-        """Bytes of keys and values, the newest version."""
-        return self._sizes[-1]
+    def newest_room(self) -> int:
+        """Of the newest version."""
+        return self._rooms[-1]
 
     @property
     def values(self) -> Mapping[bytes, bytes | None]:
@@ -65,7 +70,7 @@ class Lag:
     def add(self, version: int, changes: Changes) -> None:
         assert version == self.newest + 1, "versions come one after another"
         self._changes.append(changes)
-        self._sizes.append(sum(len(key) + len(value or b"") for key, value in changes))
+        self._rooms.append(room(changes))
         self.writes += len(changes)
 
     def share(self) -> Mapping[bytes, bytes | None]:
@@ -78,7 +83,7 @@ class Lag:
         """Drop the versions that a snapshot with this mark holds in its flat table."""
         if flat <= self.flat:
             return
-        self._changes, self._sizes = self._changes[flat - self.flat :], self._sizes[flat - self.flat :]
+        self._changes, self._rooms = self._changes[flat - self.flat :], self._rooms[flat - self.flat :]
         self.flat = flat
         self.writes = sum(map(len, self._changes))
         self._values, self._merged, self._shared, self._sorted = {}, 0, False, None

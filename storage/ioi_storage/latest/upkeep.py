@@ -29,8 +29,14 @@ from typing import Any, Optional
 import lmdb
 
 from .. import errors
-from ..disk import marks, stale
-from ..disk.environment import Begin, Tables, open_tables, translated
+from ..disk import marks, reserve, stale
+from ..disk.environment import (
+    Begin,
+    Tables,
+    begin_reading,
+    open_tables,
+    translated,
+)
 from ..disk.place import Place
 from ..errors import StorageError, StorageIOError
 from . import catchup
@@ -117,11 +123,11 @@ class Upkeep:
         return None
 
 
-def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int) -> Iterator[None]:
+def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int) -> Iterator[int]:
     def now(txn: lmdb.Transaction[bytes]) -> tuple[Optional[int], Optional[int]]:
         return marks.read(txn, tables, marks.FLAT), marks.read(txn, tables, marks.ROLLBACKS)
 
-    with env.begin() as txn:
+    with begin_reading(env) as txn:
         before = now(txn)
         flat, _ = before
         assert flat is not None, "every state has this mark"
@@ -137,7 +143,7 @@ def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int)
             yield txn
 
     if flat < version:
-        yield from catchup.steps(begin_unless_moved, tables, values, version)
+        yield from catchup.steps(env, begin_unless_moved, tables, values, version)
 
 
 def _prune(env: lmdb.Environment, begin: Begin, tables: Tables, oldest: int) -> Iterator[int]:
@@ -195,8 +201,13 @@ def _serve(place: Place, parent: int) -> None:
             check_parent()
             yield txn
 
+    @contextmanager
+    def begin_growing() -> Iterator[Any]:
+        with begin() as txn, reserve.held(env, txn, tables, place.map_size):
+            yield txn
+
     def start(name: str, version: int) -> Iterator[Any]:
-        return JOBS[name](env, begin, tables, version)
+        return JOBS[name](env, begin_growing if name == "flat" else begin, tables, version)
 
     orders = _Orders()
     running: dict[str, Iterator[Any]] = {}

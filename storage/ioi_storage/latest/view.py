@@ -205,9 +205,14 @@ class View:
         return self._follower.writes
 
     @property
-    def newest_size(self) -> int:
-        """Bytes of keys and values that the version committed last wrote."""
-        return self._follower.newest_size
+    def lag_room(self) -> int:
+        """Bytes that the flat table may grow by, as far as this process knows without looking."""
+        return self._follower.room
+
+    @property
+    def newest_room(self) -> int:
+        """Of the version committed last."""
+        return self._follower.newest_room
 
     @contextmanager
     def walking(self) -> Iterator[RowReader]:

@@ -37,7 +37,8 @@ def test_each_call_fails(tmp_path: Path, operation: str, tree: str) -> None:
     shown = [json.loads(line) for line in said.splitlines()]
     assert [line.get("action") for line in shown] == actions
     for line in shown:
-        assert line["runs"] > line["errors"].get("NoneType", 0)
+        if line["action"] != "ENOSPC" or operation not in ("settle", "prune"):  # which try again with less
+            assert line["runs"] > line["errors"].get("NoneType", 0)
 
 
 # ---- the upkeep process ----
@@ -105,7 +106,7 @@ def test_nothing_else_is_done_either(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shows(path, version)
 
 
-@pytest.mark.parametrize("fault", ["write:2:ENOSPC", "sync:2:ENOSPC", "write:3:kill", "write:4:half-kill", "sync:2:kill"])
+@pytest.mark.parametrize("fault", ["write:2+:ENOSPC", "sync:2+:ENOSPC", "write:3:kill", "write:4:half-kill", "sync:2:kill"])
 def test_what_upkeep_fails_to_do_the_commit_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     path = tmp_path / "state"
     with with_failed_upkeep(path, monkeypatch, fault) as store:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import subprocess
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,10 @@ from typing import Any
 import pytest
 from ioi_storage import DiskFull, Restore, Store, check
 
+TREES = ["iavl", "jellyfish"]
 FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", transactions=0, failed=0)
+
+Pairs = dict[bytes, bytes]
 
 
 @pytest.fixture
@@ -59,6 +65,59 @@ def test_commit_on_a_full_disk(small_disk) -> None:
     with Store.open(small_disk / "s") as store:
         assert store.latest == latest and dict(store.scan()) == model
         assert all(store.get(key, latest.version) == value for key, value in model.items())
+
+
+# ---- pruning makes room ----
+
+
+def fill(store: Store, model: Pairs, rng: random.Random) -> None:
+    for _ in range(1000):
+        batch = {b"%d" % rng.randrange(400): rng.randbytes(rng.choice([30, 30, 800, 5000])) for _ in range(60)}
+        try:
+            store.commit(store.stage(sorted(batch.items())), **FIELDS)
+        except DiskFull:
+            return
+        model |= batch
+    raise AssertionError("it is not full")
+
+
+def full_and_pruned(path: Path, tree: str) -> None:
+    """Again and again, what is pruned makes room for more commits."""
+    rng, model = random.Random(3), {b"start": b"0"}
+    with Store.create(path, tree=tree, meta={}, genesis=model.items()) as store:
+        for _ in range(6):
+            fill(store, model, rng)
+            fill(store, model, rng) if rng.random() < 0.5 else None
+            before = store.version
+            assert not store.closed and dict(store.scan()) == model
+            assert store.prune(2) > 0 and store.oldest == before - 1
+            for _ in range(5):
+                batch = {b"%d" % rng.randrange(400): rng.randbytes(30) for _ in range(60)}
+                store.commit(store.stage(sorted(batch.items())), **FIELDS)
+                model |= batch
+            assert dict(store.scan()) == model
+    assert check(path, deep=True).findings == []
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_pruning_makes_room_on_a_full_disk(small_disk: Path, tree: str) -> None:
+    full_and_pruned(small_disk / "s", tree)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_pruning_makes_room_where_files_may_be_no_larger(tmp_path: Path, tree: str) -> None:
+    """ulimit -f, in a child, and for its upkeep process."""
+    child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4 * 2**20, 4 * 2**20))
+            full_and_pruned(tmp_path / "s", tree)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_create_on_a_full_disk(small_disk) -> None:

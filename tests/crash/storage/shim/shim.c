@@ -261,6 +261,20 @@ static int cut(int fd, off_t size, int (*cut_)(int, off_t)) {
 
 int ftruncate(int fd, off_t size) { return cut(fd, size, REAL(ftruncate)); }
 
+/* It returns what went wrong; what is there already is not cut off. */
+int posix_fallocate(int fd, off_t offset, off_t size) {
+    char path[PATH_MAX];
+    struct stat found;
+    if (!tracked(fd, path) || fstat(fd, &found)) return REAL(posix_fallocate)(fd, offset, size);
+    int fate_ = fate(WRITE);
+    if (fails(fate_)) return errno;
+    int result = REAL(posix_fallocate)(fd, offset, size);
+    if (result == 0 && offset + size > found.st_size) {
+        append((struct record){.kind = 'T', .file = inode_of(fd), .offset = (uint64_t)(offset + size)}, "", "", NULL, 0);
+    }
+    return ended(fate_, result) < 0 ? errno : result;
+}
+
 /* ---- syncing ---- */
 
 static int synced(int fd, int (*sync_)(int)) {
@@ -380,4 +394,5 @@ ssize_t pwrite64(int, const void *, size_t, off_t) __attribute__((alias("pwrite"
 ssize_t pwritev64(int, const struct iovec *, int, off_t) __attribute__((alias("pwritev")));
 int ftruncate64(int, off_t) __attribute__((alias("ftruncate")));
 void *mmap64(void *, size_t, int, int, int, off_t) __attribute__((alias("mmap")));
+int posix_fallocate64(int, off_t, off_t) __attribute__((alias("posix_fallocate")));
 int fallocate64(int, int, off_t, off_t) __attribute__((alias("fallocate")));

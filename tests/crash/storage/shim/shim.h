@@ -7,7 +7,7 @@
  *   SHIM_LOG     the file to record to; absent: nothing is recorded. Several processes may share one.
  *   SHIM_FAULT   a fault, armed from the start.
  *
- * A fault is CALLS:N:ACTION. CALLS: write (all calls that write or cut off), sync, name (that make, rename, remove), open
+ * A fault is CALLS:N:ACTION. CALLS: write (all calls that write, cut off or extend), sync, name (that make, rename, remove), open
  * (any), all (but open). N: the N-th of them, counted by each process from when it was armed; with a + behind it, all from there on;
  * 0: none, they are only counted. ACTION:
  *   EIO ENOSPC   not done, fails

@@ -216,7 +216,8 @@ def test_a_file_short_of_pages_nobody_uses_is_whole(tmp_path, commit) -> None:
     data = bytearray((path / "data.mdb").read_bytes())
     newest = max((0, 4096), key=lambda at: data[at + 144 : at + 152][::-1])
     (last_page,) = struct.unpack_from("<Q", data, newest + 136)
-    assert (last_page + 1) * 4096 == len(data)
+    assert (last_page + 1) * 4096 <= len(data)
+    del data[(last_page + 1) * 4096 :]  # the reserve
     struct.pack_into("<Q", data, newest + 136, last_page + 5)
     (path / "data.mdb").write_bytes(data)
     with Store.open(path) as store:

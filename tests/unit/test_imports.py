@@ -32,8 +32,8 @@ PLANTED = [
     ("ioi_storage.state", "import typing\nif typing.TYPE_CHECKING:\n    from .overlay import OverlayStore", "rooms of the storage"),
     ("ioi_storage.proofs.verify", "import lmdb", "What verifies a proof"),
     ("ioi_stress.notation.text", "import ioi_stress.results.result", "rooms of the tool"),
-    ("ioi_stress.trace.looks", "def f():\n    from ioi_stress.report import lanes", "rooms of the tool"),
-    ("ioi_stress.plot.lines", "import ioi_stress.report.lines", "rooms of the tool"),
+    ("ioi_stress.tracing.looks", "def f():\n    from ioi_stress.reporting import lanes", "rooms of the tool"),
+    ("ioi_stress.plot.lines", "import ioi_stress.reporting.lines", "rooms of the tool"),
 ]
 
 

@@ -6,9 +6,10 @@ workload.py, plan.py  what is executed, and how
 vm/, workloads/       programs, and the workloads made of them
 running/              what executes a workload, verifies and records it
 simulation/           what runs it on many cores in virtual time
-results/, trace/      what was measured, and what happened when
+results/, tracing/    what was measured, and what happened when
 sweeps/, chaos/       many runs, and runs under attack; soaking/: for hours
-explain/, plot/, report/, cli/  what is shown of them; notation/: how it is written
+explaining/, plot/, reporting/  what is shown of them; notation/: how it is written
+library.py, cli/      what one calls, in Python and in a shell
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ioi_exec.policy import Policy
     from ioi_stress import plot, workloads
+    from ioi_stress.library import Trace, explain, report, run, trace
     from ioi_stress.plan import Plan
     from ioi_stress.results.comparison import compare
     from ioi_stress.results.interval import Interval
     from ioi_stress.results.result import Result
     from ioi_stress.running.measure import Observer
-    from ioi_stress.running.measure import measure as run
     from ioi_stress.simulation import Costs, Simulation, simulate
     from ioi_stress.soaking import SoakPlan, soak
     from ioi_stress.sweeps import Sweep, sweep
@@ -42,21 +43,26 @@ _HOMES = {
     "Costs": ("ioi_stress.simulation", "Costs"),
     "Result": ("ioi_stress.results.result", "Result"),
     "SoakPlan": ("ioi_stress.soaking", "SoakPlan"),
+    "Trace": ("ioi_stress.library", "Trace"),
     "Workload": ("ioi_stress.workload", "Workload"),
     "Sweep": ("ioi_stress.sweeps", "Sweep"),
     "Simulation": ("ioi_stress.simulation", "Simulation"),
     "compare": ("ioi_stress.results.comparison", "compare"),
+    "explain": ("ioi_stress.library", "explain"),
     "plot": ("ioi_stress.plot", ""),
-    "run": ("ioi_stress.running.measure", "measure"),
+    "report": ("ioi_stress.library", "report"),
+    "run": ("ioi_stress.library", "run"),
     "soak": ("ioi_stress.soaking", "soak"),
     "simulate": ("ioi_stress.simulation", "simulate"),
     "sweep": ("ioi_stress.sweeps", "sweep"),
+    "trace": ("ioi_stress.library", "trace"),
     "workloads": ("ioi_stress.workloads", ""),
 }
 
 __all__ = [
-    "Block", "Costs", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Simulation", "SoakPlan", "Sweep", "Workload",
-    "compare", "include", "plot", "run", "simulate", "soak", "sweep", "workloads",
+    "Block", "Costs", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Simulation", "SoakPlan",
+    "Sweep", "Trace", "Workload", "compare", "explain", "include", "plot", "report", "run", "simulate", "soak", "sweep",
+    "trace", "workloads",
 ]
 
 

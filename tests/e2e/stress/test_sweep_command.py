@@ -165,8 +165,7 @@ def counting(counters, transactions):
     txs = [b"%d" % (i % counters) for i in range(transactions)]
     return ioi_stress.FixedWorkload("counting", Counters, {}, [ioi_stress.Block(txs)], {"counters": counters})
 
-plan = ioi_stress.Plan(pin=False, warmup=0)
-grid = {"counters": [1, 30], "transactions": 30, "workers": [0, 2], "plan": plan, "file": "own.csv"}
+grid = {"counters": [1, 30], "transactions": 30, "workers": [0, 2], "pin": False, "warmup": 0, "output": "own.csv"}
 found = ioi_stress.sweep(counting, repeat=2, progress=True, **grid)
 print(found)
 array = found.to_numpy()

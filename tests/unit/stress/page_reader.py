@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from ioi_stress.trace.looks import LOOKS
+from ioi_stress.tracing.looks import LOOKS
 
 VOID = {"meta", "input", "br", "col"}
 BLOCKS = {

@@ -11,8 +11,8 @@ import pytest
 from simulated_schedule import random_block, simulate
 
 from ioi_exec.block.record import READ
-from ioi_stress.explain.dependencies import Dependencies, Path, bound
-from ioi_stress.trace.timeline import Timeline
+from ioi_stress.explaining.dependencies import Dependencies, Path, bound
+from ioi_stress.tracing.timeline import Timeline
 
 
 def random_graph(seed: int, n: int, keys: int = 4) -> Dependencies:

@@ -10,10 +10,10 @@ import pytest
 from simulated_schedule import Tx, random_block, simulate
 
 from ioi_exec import InputError
-from ioi_stress.trace.looks import LOOKS
-from ioi_stress.trace.picture import check_picture, write_picture
-from ioi_stress.trace.text import drawn
-from ioi_stress.trace.timeline import ABORTED, AGAIN, FIRST, Timeline
+from ioi_stress.tracing.looks import LOOKS
+from ioi_stress.tracing.picture import check_picture, write_picture
+from ioi_stress.tracing.text import drawn
+from ioi_stress.tracing.timeline import ABORTED, AGAIN, FIRST, Timeline
 
 
 def timeline(seed: int = 1, n: int = 60, workers: int = 3) -> Timeline:

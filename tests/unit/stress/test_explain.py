@@ -14,13 +14,13 @@ from simulated_schedule import READ_NS, Tx, random_block, simulate
 
 from ioi_exec.block.record import EventKind
 from ioi_exec.vm import StateView, TxContext
-from ioi_stress.explain.advice import advice
-from ioi_stress.explain.conflicts import by_key, pairs
-from ioi_stress.explain.explanation import Explanation
-from ioi_stress.explain.report import report
+from ioi_stress.explaining.advice import advice
+from ioi_stress.explaining.conflicts import by_key, pairs
+from ioi_stress.explaining.explanation import Explanation
+from ioi_stress.explaining.report import report
 from ioi_stress.plan import Plan
 from ioi_stress.running.recording import Recording
-from ioi_stress.trace.timeline import FETCHING, FIRST, IDLE, WAITING, Timeline
+from ioi_stress.tracing.timeline import FETCHING, FIRST, IDLE, WAITING, Timeline
 
 
 def explained(txs: list[Tx], workers: int, keys: int = 10) -> Explanation:

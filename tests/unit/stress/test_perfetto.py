@@ -11,9 +11,9 @@ from simulated_schedule import random_block, simulate
 from trace_reader import Trace, read_trace
 
 from ioi_exec.block.record import EventKind
-from ioi_stress.trace.perfetto import microseconds, write_trace
-from ioi_stress.trace.timeline import Timeline
-from ioi_stress.trace.watermark import executing
+from ioi_stress.tracing.perfetto import microseconds, write_trace
+from ioi_stress.tracing.timeline import Timeline
+from ioi_stress.tracing.watermark import executing
 
 
 def executed_ns(trace: Trace) -> int:

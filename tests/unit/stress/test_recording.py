@@ -11,12 +11,12 @@ import pytest
 from trace_reader import read_trace
 
 from ioi_exec import Diverged, InputError
-from ioi_stress.explain.dependencies import Dependencies
-from ioi_stress.explain.explanation import Explanation
+from ioi_stress.explaining.dependencies import Dependencies
+from ioi_stress.explaining.explanation import Explanation
 from ioi_stress.plan import Plan
 from ioi_stress.running.recording import record_block
-from ioi_stress.trace.perfetto import write_trace
-from ioi_stress.trace.timeline import Timeline
+from ioi_stress.tracing.perfetto import write_trace
+from ioi_stress.tracing.timeline import Timeline
 from ioi_stress.workload import Block, FixedWorkload
 
 
@@ -84,7 +84,7 @@ def test_trace_of_a_real_block_nests_and_binds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "workers", "message"),
-    [(3, 1, "there is no block 3: counters has 2 blocks"), (1, 1, "no transactions"), (0, 0, "--workers 0")],
+    [(3, 1, "there is no block 3: counters has 2 blocks"), (1, 1, "no transactions"), (0, 0, "workers is 0")],
 )
 def test_nothing_to_record(number: int, workers: int, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -20,25 +20,27 @@ from simulated_schedule import Tx, random_block, simulate
 
 from ioi_exec.block.record import Record
 from ioi_stress.cli import parser
-from ioi_stress.cli.plan_options import chosen_plan
-from ioi_stress.cli.workload_options import chosen_workload
+from ioi_stress.cli.plan_options import chosen_options
+from ioi_stress.cli.workload_options import chosen_parameters, chosen_workload
+from ioi_stress.library import plan_of
 from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.notation.text import significant
 from ioi_stress.plan import Plan
-from ioi_stress.report import run_page, sweep_page
-from ioi_stress.report.again import as_pasted, run_command, sweep_command
-from ioi_stress.report.rendering import environment
-from ioi_stress.report.scale import Scale
-from ioi_stress.report.timeline_data import timeline_data
+from ioi_stress.reporting import run_page, sweep_page
+from ioi_stress.reporting.again import as_pasted, run_command, sweep_command
+from ioi_stress.reporting.rendering import environment
+from ioi_stress.reporting.scale import Scale
+from ioi_stress.reporting.timeline_data import timeline_data
 from ioi_stress.results.figures import FIGURES
 from ioi_stress.results.result import BlockMeasurement, Repetition, Result, Verification
 from ioi_stress.running.machine_facts import machine_facts
 from ioi_stress.running.recording import Recording
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.rows import MEASURED, Row
-from ioi_stress.trace.looks import LOOKS, SHADES
-from ioi_stress.trace.segments import Segments
-from ioi_stress.trace.timeline import CLASSES, WAKING, Timeline
+from ioi_stress.sweeps.run import grid_of
+from ioi_stress.tracing.looks import LOOKS, SHADES
+from ioi_stress.tracing.segments import Segments
+from ioi_stress.tracing.timeline import CLASSES, WAKING, Timeline
 from ioi_stress.workload import FixedWorkload
 from ioi_stress.workloads import WORKLOADS, make
 
@@ -313,7 +315,7 @@ def chosen(command: list[str]) -> tuple[Any, Plan]:
 
     options = parser().parse_args(shlex.split(" ".join(command))[1:])
     workload = chosen_workload(options)
-    return workload, chosen_plan(options, workload)
+    return workload, plan_of(workload, **chosen_options(options))
 
 
 @pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in ("replay", "rwset", "own")])
@@ -416,11 +418,12 @@ def sweep_of(rows: list[Row], **more: Any) -> Sweep:
 def test_the_command_of_a_sweep_has_the_same_grid(plan: Plan) -> None:
     import shlex
 
-    from ioi_stress.cli.sweep import _grid
 
     rows = sweep_rows(plan)
     command = sweep_command(sweep_of(rows))
-    grid, repeat = _grid(parser().parse_args(shlex.split(" ".join(command))[1:]))
+    given = parser().parse_args(shlex.split(" ".join(command))[1:])
+    asked = Plan(sequential=given.sequential, tree=given.tree, state=given.state, pin=given.pin)
+    grid, repeat = grid_of(given.workload, chosen_parameters(given), given.workers, given.policy, given.repeat, asked, given.verify)
     assert (grid.identity, repeat) == (rows[0]["grid"], 3)
     assert sweep_command(sweep_of(rows[: len(rows) // 2]))  # a whole round and a half
     assert sweep_command(sweep_of(rows[:1])) == []  # most of its points are not there
@@ -522,7 +525,7 @@ def test_pages_need_jinja_alone_and_say_so() -> None:
 import sys
 sys.modules.update(dict.fromkeys(("matplotlib", "rich", "scipy", *sys.argv[1:])))
 from ioi_exec import InputError
-from ioi_stress.report.rendering import check_templates
+from ioi_stress.reporting.rendering import check_templates
 from ioi_stress.cli import parser
 parser()
 try:
@@ -556,7 +559,7 @@ def test_templates_escape_everything() -> None:
 
 
 def test_no_template_turns_escaping_off() -> None:
-    folder = files("ioi_stress.report").joinpath("templates")
+    folder = files("ioi_stress.reporting").joinpath("templates")
     sources = {each.name: each.read_text() for each in folder.iterdir()}
     assert len(sources) > 8
     for name, source in sources.items():
@@ -573,7 +576,7 @@ def test_looks_stand_once() -> None:
             assert f"--{shade.name}: {shade.light};" in light and f"--{shade.name}: {shade.dark};" in dark
         assert style.count(f"\n.{look.style} {{") == 1
     for name in ("drawings.css", "page.css"):
-        source = files("ioi_stress.report").joinpath(name).read_text()
+        source = files("ioi_stress.reporting").joinpath(name).read_text()
         assert not any(f"--{shade.name}:" in source for shade in SHADES)
 
 

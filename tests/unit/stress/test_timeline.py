@@ -11,8 +11,8 @@ from simulated_schedule import random_block, simulate
 
 from ioi_exec import InputError
 from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
-from ioi_stress.trace.segments import Segments
-from ioi_stress.trace.timeline import (
+from ioi_stress.tracing.segments import Segments
+from ioi_stress.tracing.timeline import (
     ABORTED,
     AGAIN,
     CLASSES,
@@ -26,7 +26,7 @@ from ioi_stress.trace.timeline import (
     WAKING,
     Timeline,
 )
-from ioi_stress.trace.watermark import executing
+from ioi_stress.tracing.watermark import executing
 
 
 def span(

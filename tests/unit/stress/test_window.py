@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 import pytest
 from simulated_schedule import random_block, simulate
 
 from ioi_exec import InputError
-from ioi_stress.trace.timeline import Timeline
-from ioi_stress.trace.window import Moment, moment, window
+from ioi_stress.tracing.timeline import Timeline
+from ioi_stress.tracing.window import Moment, moment, window
 
 
 @pytest.mark.parametrize(
@@ -41,7 +39,7 @@ def test_transactions() -> None:
 
 @pytest.mark.parametrize("text", ["", "tx", "-1", "1m", "1e3", "ms", "tx-1", "1.2.3", "\u0661"])
 def test_nonsense(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
+    with pytest.raises(InputError):
         moment(text)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
-from ioi_stress.cli.recording_options import add_recording, chosen_recording, positive
+from ioi_stress.cli.recording_options import add_recording, chosen_options, positive
 from ioi_stress.cli.workload_options import add_workloads
-from ioi_stress.explain.explanation import Explanation
-from ioi_stress.explain.report import report
+from ioi_stress.explaining.report import TOP, report
+from ioi_stress.library import explain
 
 _EPILOG = """It says which keys its transactions fought over and what that cost, who aborted whom, and how long the critical path
 is: the longest chain of transactions that read what the one before wrote. No schedule is faster than that, on any
@@ -32,14 +32,13 @@ def register(commands: Commands) -> None:
 def _options(parser: argparse.ArgumentParser) -> None:
     add_recording(parser, repeat=5)
     parser.add_argument(
-        "--top", type=positive, default=10, metavar="N", help="rows of each table (default: %(default)s)"
+        "--top", type=positive, default=TOP, metavar="N", help="rows of each table (default: %(default)s)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     with vm_may_print():
-        recording = chosen_recording(options)
-    found = Explanation.of(recording)
+        found = explain(**chosen_options(options))
     if options.json:
         print_json(found.to_json(options.top))
     else:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ioi_exec.cli.options import whole_number
 from ioi_exec.policy import Policy
 from ioi_stress.cli.values import checked
 from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.plan import Plan
-from ioi_stress.running.verify import on_by_default
-from ioi_stress.workload import Workload
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +19,11 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     add_measuring(group)
 
 
-def add_measuring(group: argparse._ArgumentGroup) -> None:
-    """All but workers and policy."""
+def add_measuring(group: argparse._ArgumentGroup, repeat: int | None = Plan.repeat, said: str = "%(default)s") -> None:
+    """All but workers and policy. repeat: the default; said: how help calls it."""
     group.add_argument(
-        "--repeat", type=whole_number, default=Plan.repeat, metavar="N",
-        help="repetitions of all blocks from genesis on (default: %(default)s)",
+        "--repeat", type=whole_number, default=repeat, metavar="N",
+        help=f"repetitions of all blocks from genesis on (default: {said})",
     )
     group.add_argument(
         "--warmup", type=whole_number, default=Plan.warmup, metavar="N",
@@ -55,16 +54,7 @@ def add_policy(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def chosen_plan(options: argparse.Namespace, workload: Workload) -> Plan:
-    """Raises InputError."""
-    return Plan(
-        workers=options.workers,
-        policy=options.policy,
-        repeat=options.repeat,
-        warmup=options.warmup,
-        sequential=options.sequential,
-        verify=on_by_default(workload, options.sequential) if options.verify is None else options.verify,
-        tree=options.tree,
-        state=options.state,
-        pin=options.pin,
-    )
+def chosen_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `ioi_stress.run` and `sweep` take of them."""
+    names = ("workers", "policy", "repeat", "warmup", "sequential", "verify", "tree", "state", "pin")
+    return {name: getattr(options, name) for name in names}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from ioi_exec import InputError
 from ioi_exec.cli.options import whole_number
 from ioi_stress.cli.plan_options import add_policy
-from ioi_stress.cli.workload_options import chosen_workload
-from ioi_stress.plan import Plan
-from ioi_stress.running.recording import Recording, record_block
+from ioi_stress.cli.workload_options import chosen_parameters
 
 
 def add_recording(parser: argparse.ArgumentParser, repeat: int) -> None:
@@ -39,16 +37,10 @@ def add_recording(parser: argparse.ArgumentParser, repeat: int) -> None:
     group.add_argument("--no-pin", dest="pin", action="store_false", help="let workers move between cores")
 
 
-def chosen_recording(options: argparse.Namespace) -> Recording:
-    """Raises InputError, Diverged, and the engine's errors."""
-    plan = Plan(
-        workers=options.workers, policy=options.policy, repeat=options.repeat, warmup=options.warmup, pin=options.pin
-    )
-    if options.workers == 0:
-        raise InputError(
-            "--workers 0 executes one by one in this process, where there is no schedule to record: give at least 1"
-        )
-    return record_block(chosen_workload(options), options.block, plan)
+def chosen_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `ioi_stress.explain` and `trace` take beside their own."""
+    names = ("workload", "block", "workers", "policy", "repeat", "warmup", "pin")
+    return {**chosen_parameters(options), **{name: getattr(options, name) for name in names}}
 
 
 def positive(text: str) -> int:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import TextIO
 
 from ioi_exec import Error, InputError
 from ioi_exec.cli.options import vm_may_print, whole_number
 from ioi_stress.plan import Plan
-from ioi_stress.report import run_page
-from ioi_stress.report.rendering import check_templates
+from ioi_stress.reporting import run_page
+from ioi_stress.reporting.rendering import check_templates
 from ioi_stress.results.result import Result
-from ioi_stress.running.machine_facts import machine_facts
 from ioi_stress.running.recording import Recording, record_block
-from ioi_stress.sweeps import Sweep
-from ioi_stress.sweeps.rows import LASTING, machine_id
 from ioi_stress.workload import Workload
 
 _QUICK_SECONDS = 1.0  # a block that takes less is recorded several times, so that what others did meanwhile counts less
@@ -73,11 +69,3 @@ def _recorded(result: Result, workload: Workload, plan: Plan, block: int) -> tup
     turns = _TURNS if seconds < _QUICK_SECONDS else 1
     with vm_may_print():
         return record_block(workload, block, replace(plan, repeat=turns, warmup=1, state=None)), ""
-
-
-def same_machine(sweep: Sweep) -> Mapping[str, Any] | None:
-    """The facts of this machine that last, if all rows were measured on it."""
-    facts = machine_facts()
-    if {row["machine"] for row in sweep.rows} != {machine_id(facts)}:
-        return None
-    return {name: facts[name] for name in LASTING}

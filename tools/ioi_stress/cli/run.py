@@ -13,7 +13,7 @@ from ioi_exec import Diverged, Error, InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
 from ioi_exec.cli.streams import name_stream, output_file
 from ioi_stress.cli.outputs import check_outputs, files_read
-from ioi_stress.cli.plan_options import add_plan, chosen_plan
+from ioi_stress.cli.plan_options import add_plan, chosen_options
 from ioi_stress.cli.report_options import add_run_report, check_report, write_run_report
 from ioi_stress.cli.summary import summary
 from ioi_stress.cli.workload_options import (
@@ -21,11 +21,13 @@ from ioi_stress.cli.workload_options import (
     add_workloads,
     chosen_workload,
 )
+from ioi_stress.library import plan_of
+from ioi_stress.library import run as measured
 from ioi_stress.results.raw import write_csv
 from ioi_stress.results.result import Result
 from ioi_stress.running.difference import Mismatch
 from ioi_stress.running.live import live_view
-from ioi_stress.running.measure import measure, measured_before
+from ioi_stress.running.measure import measured_before
 from ioi_stress.running.shrink import shrink
 from ioi_stress.running.verify import found, write_shrunk
 from ioi_stress.workloads import WORKLOADS
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     if options.mismatch_dir and not os.path.isdir(options.mismatch_dir):
         raise InputError(f"--mismatch-dir: there is no directory {options.mismatch_dir}: make it first")
     workload = chosen_workload(options)
-    plan = chosen_plan(options, workload)
+    plan = plan_of(workload, **chosen_options(options))
     mismatches: list[Mismatch] = []
     failure: Error | None = None
     with ExitStack() as last:
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             with vm_may_print():
                 try:
                     with live_view(not options.quiet and not options.json) as observer:
-                        result = measure(workload, plan, observer, on_mismatch=mismatches.append)
+                        result = measured(workload, plan, observer, on_mismatch=mismatches.append)
                 except Error as error:
                     before = measured_before(error)
                     if before is None or not before.repetitions:

@@ -21,8 +21,8 @@ from ioi_stress.chaos import FAULTS, named_faults
 from ioi_stress.cli.outputs import check_outputs
 from ioi_stress.notation.text import counted, significant, table
 from ioi_stress.nothing import NothingJudged
-from ioi_stress.report import soak_page
-from ioi_stress.report.rendering import check_templates
+from ioi_stress.reporting import soak_page
+from ioi_stress.reporting.rendering import check_templates
 from ioi_stress.soaking import Mix, SoakPlan, SoakReport, soak
 from ioi_stress.soaking.report import RULE, Judged
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any
 
 from ioi_exec import Diverged, InputError
 from ioi_exec.cli.options import (
@@ -20,22 +18,18 @@ from ioi_exec.cli.options import (
 from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
 from ioi_stress.cli.outputs import check_outputs, files_read
-from ioi_stress.cli.plan_options import add_measuring
-from ioi_stress.cli.report_options import add_report, check_report, same_machine
+from ioi_stress.cli.plan_options import add_measuring, chosen_options
+from ioi_stress.cli.report_options import add_report, check_report
 from ioi_stress.cli.values import checked, several
-from ioi_stress.cli.workload_options import add_workloads, chosen_parameters
+from ioi_stress.cli.workload_options import PREFIX, add_workloads, chosen_parameters
+from ioi_stress.library import report
 from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.notation.text import counted
-from ioi_stress.plan import Plan
-from ioi_stress.report import sweep_page
 from ioi_stress.results.figures import FIGURES
 from ioi_stress.results.interval import Interval
-from ioi_stress.running.verify import on_by_default
-from ioi_stress.sweeps import Grid, Sweep, paper
-from ioi_stress.sweeps import run as run_sweep
+from ioi_stress.sweeps import Sweep, sweep
+from ioi_stress.sweeps.run import PAPER, REPEAT
 
-REPEAT = 30
-_PAPER = "paper"
 _EPILOG = """Every option of the workload that takes a number or one of several words, and --workers and --policy, takes
 several with commas between; every combination of all of them is a point. Each repetition of each point becomes one row.
 Points take turns, in an order shuffled anew for every round, so that a machine that gets slower makes all of them
@@ -57,7 +51,7 @@ def register(commands: Commands) -> None:
     )
     choices = add_workloads(command, _add_sweep, lists=True)
     parser = choices.add_parser(
-        _PAPER,
+        PAPER,
         help="not a workload but a grid: that of the Block-STM paper's evaluation",
         allow_abbrev=False,
         description="The grid of the Block-STM paper's evaluation, for this engine: payments of 100 us between 2 to 10,000 "
@@ -68,11 +62,11 @@ def register(commands: Commands) -> None:
     add_json(parser, default=argparse.SUPPRESS)
     parser.add_argument(
         "--quick",
+        dest=f"{PREFIX}quick",
         action="store_true",
         help="small blocks and few repetitions: a minute or two, to see what it looks like",
     )
     _add_sweep(parser)
-    parser.set_defaults(repeat=None, workers=None)
     command.set_defaults(run=run)
 
 
@@ -92,8 +86,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         help=f"of the scheduler: some of {', '.join(Policy.names())}; or one of your own, such as paper,window=64, each "
         "with a --policy of its own (default: default)",
     )
-    add_measuring(group)
-    parser.set_defaults(repeat=REPEAT)
+    add_measuring(group, None, str(REPEAT))
     group = parser.add_argument_group("what comes out")
     group.add_argument(
         "-o", "--output", metavar="FILE", help="CSV file of the rows, which is gone on with if it is there"
@@ -112,36 +105,21 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("-o - : rows are appended to a file; without -o, --json prints them")
     check_report(options)
     check_outputs([options.output, options.report], files_read(options))
-    grid, repeat = _grid(options)
     with ExitStack() as files:
-        report = files.enter_context(output_file(options.report)) if options.report is not None else None
+        page = files.enter_context(output_file(options.report)) if options.report is not None else None
         with vm_may_print():
-            found = run_sweep(grid, repeat, options.output, False if options.quiet or options.json else True)
-        if report is not None:
-            report.write(sweep_page(found, same_machine(found)))
+            found = sweep(
+                options.workload, **chosen_parameters(options), **chosen_options(options), output=options.output,
+                progress=not (options.quiet or options.json),
+            )
+        if page is not None:
+            page.write(report(found))
     _print(found, options)  # when the page is whole: standard output may be full, or gone
     if found.diverged:
         raise Diverged(_diverged(found.diverged))
     if found.interrupted:
         raise KeyboardInterrupt
     return 0
-
-
-def _grid(options: argparse.Namespace) -> tuple[Grid, int]:
-    """Raises InputError."""
-    given: dict[str, Any] = {"workload": options.workload, **chosen_parameters(options), "repeat": options.repeat}
-    if options.workload == _PAPER:
-        given = paper(options.quick)
-    name, repeat, workers = (given.pop(each, None) for each in ("workload", "repeat", "workers"))
-    plan = Plan(
-        warmup=options.warmup, sequential=options.sequential, tree=options.tree, state=options.state, pin=options.pin
-    )
-    grid = Grid.of(name, given, options.workers or workers, options.policy or "default", plan)
-    verify = options.verify
-    if verify is None:
-        verify = all(on_by_default(grid.workload_of(point), options.sequential) for point in grid.points)
-    repeat = repeat if options.repeat is None else options.repeat
-    return replace(grid, plan=replace(grid.plan, verify=verify, repeat=repeat)), repeat
 
 
 def _print(found: Sweep, options: argparse.Namespace) -> None:

@@ -10,27 +10,22 @@ from typing import Any
 
 from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print
-from ioi_exec.cli.streams import output_file
 from ioi_stress.cli.outputs import check_outputs, files_read
-from ioi_stress.cli.recording_options import add_recording, chosen_recording
+from ioi_stress.cli.recording_options import add_recording, chosen_options
+from ioi_stress.cli.values import checked
 from ioi_stress.cli.workload_options import add_workloads
+from ioi_stress.library import COST_ROUNDS, Trace, trace
 from ioi_stress.notation.text import counted, short
 from ioi_stress.results.interval import Interval
 from ioi_stress.running.recording import Recording
-from ioi_stress.trace.perfetto import write_trace
-from ioi_stress.trace.picture import check_picture, write_picture
-from ioi_stress.trace.rwset import write_rwset
-from ioi_stress.trace.summary import counts_line, shares_table, to_json
-from ioi_stress.trace.text import drawn
-from ioi_stress.trace.timeline import Timeline
-from ioi_stress.trace.window import moment, window
+from ioi_stress.tracing.picture import check_picture
+from ioi_stress.tracing.summary import counts_line, shares_table, to_json
+from ioi_stress.tracing.window import moment
 
 FORMAT = "ioi-stress/trace/1"
 _EPILOG = """The blocks before it are executed and committed, the block itself is executed one by one and recorded on all workers,
 and both are compared. Without a file to write the timeline is drawn as text. Files for the Perfetto UI
 (ui.perfetto.dev: Open trace file) have a lane for each worker; click on an abort to see which write caused it."""
-_COST_ROUNDS = 15
-_RWSET_ROUNDS = 5  # what a transaction takes is the least of them
 
 
 def register(commands: Commands) -> None:
@@ -64,20 +59,20 @@ def _options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--from",
         dest="begin",
-        type=moment,
+        type=checked(moment),
         metavar="TIME",
         help="draw from here on: milliseconds, a number with a unit (300us) or the first execution of a transaction "
         "(tx120)",
     )
     group.add_argument(
-        "--to", dest="end", type=moment, metavar="TIME", help="draw up to here; tx120: the last execution of it"
+        "--to", dest="end", type=checked(moment), metavar="TIME", help="draw up to here; tx120: the last execution of it"
     )
     group.add_argument("--width", type=_width, metavar="N", help="columns of the text (default: those of the terminal)")
     group.add_argument(
         "--recording-cost",
         dest="measure_cost",
         action="store_true",
-        help=f"measure what recording costs: the block at least {_COST_ROUNDS} times with and without it, in turns",
+        help=f"measure what recording costs: the block at least {COST_ROUNDS} times with and without it, in turns",
     )
 
 
@@ -97,83 +92,41 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"{name}: standard output holds the summary: name a file of its own")
         if not os.path.isdir(os.path.dirname(name) or "."):
             raise InputError(f"{name}: there is no directory {os.path.dirname(name)}: make it first")
-    if options.repeat and (options.measure_cost or options.rwset is not None):
-        options.repeat = max(options.repeat, _COST_ROUNDS if options.measure_cost else _RWSET_ROUNDS)
     with vm_may_print():
-        recording = chosen_recording(options)
-    timeline = Timeline.of(recording.record)
-    begin, end = window(timeline, options.begin, options.end)
-    title = _title(recording)
-    files = _write(options, recording, timeline, begin, end, title)
+        found = trace(
+            **chosen_options(options), output=options.output, picture=options.picture, rwset=options.rwset, begin=options.begin,
+            end=options.end, measure_cost=options.measure_cost,
+        )
     if options.json:
-        print_json(_object(options, recording, timeline, files))
+        print_json(_object(found))
         return 0
-    print(title)
-    if options.text or not files:
+    print(found.title)
+    if options.text or not found.files:
         width = options.width or shutil.get_terminal_size((100, 24)).columns
-        print("\n" + drawn(timeline, begin, end, width, ascii_only=not _can_print("\u2588\u2593\u2592\u2591")))
-    print(f"\n{shares_table(timeline)}\n{counts_line(timeline)}")
+        print("\n" + found.text(width, ascii_only=not _can_print("\u2588\u2593\u2592\u2591")))
+    print(f"\n{shares_table(found.timeline)}\n{counts_line(found.timeline)}")
     if options.measure_cost:
-        print(_cost(recording))
+        print(_cost(found.recording))
     print("verified: state root and receipts equal those of sequential execution")
-    for name, path, note in files:
+    for name, path, note in found.files:
         print(f"{name}: {path} ({note})")
     return 0
 
 
-def _write(
-    options: argparse.Namespace, recording: Recording, timeline: Timeline, begin: int, end: int, title: str
-) -> list[tuple[str, str, str]]:
-    """The files that were asked for: what each is, where, and what to know about it."""
-    files: list[tuple[str, str, str]] = []
-    if options.output is not None:
-        with output_file(options.output) as stream:
-            count = write_trace(timeline, stream, _about(recording))
-        files.append(("trace", options.output, f"{counted(count, 'event')}; open it at ui.perfetto.dev"))
-    if options.rwset is not None:
-        with output_file(options.rwset) as stream:
-            write_rwset(recording.record, recording.work(), stream, recording.number)
-        files.append(("rwset", options.rwset, f"ioi-stress explain rwset {options.rwset}"))
-    if options.picture is not None:
-        write_picture(timeline, options.picture, begin, end, title)
-        files.append(("picture", options.picture, f"{(end - begin) / 1e6:,.3f} ms"))
-    return files
-
-
-def _about(recording: Recording) -> dict[str, Any]:
-    return {
-        "workload": recording.workload.name,
-        "parameters": dict(recording.workload.parameters),
-        "block": recording.number,
-        "policy": recording.plan.policy.to_json(),
-        "state_root": recording.result.state_root.hex(),
-    }
-
-
-def _title(recording: Recording) -> str:
-    failed = f" ({recording.result.failed:,} failed)" if recording.result.failed else ""
-    return (
-        f"{recording.workload.name}: block {recording.number}, "
-        f"{counted(recording.record.transactions, 'transaction')}{failed}, "
-        f"{counted(recording.record.workers, 'worker')}, policy {recording.plan.policy.name}"
-    )
-
-
-def _object(
-    options: argparse.Namespace, recording: Recording, timeline: Timeline, files: list[tuple[str, str, str]]
-) -> dict[str, Any]:
+def _object(found: Trace) -> dict[str, Any]:
+    recording = found.recording
     return {
         "format": FORMAT,
-        **_about(recording),
+        **found.about,
         "transactions": recording.record.transactions,
         "failed": recording.result.failed,
         "workers": recording.record.workers,
         "mode": recording.result.stats.mode,
         "verified": True,
         "seconds": {"sequential": recording.sequential, "parallel": recording.parallel, "recorded": recording.recorded},
-        "cost": recording.cost().to_json() if options.measure_cost else None,
-        **to_json(timeline),
-        "files": {name: path for name, path, _ in files},
+        "cost": recording.cost().to_json() if found.measured_cost else None,
+        **to_json(found.timeline),
+        "files": {name: path for name, path, _ in found.files},
     }
 
 

@@ -15,7 +15,7 @@ from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, Parameter, make, parameters_of
 from ioi_stress.workloads.parameters import INTEGER, NUMBER, TEXTS
 
-_PREFIX = "parameter_"
+PREFIX = "parameter_"
 
 
 def add_workloads(
@@ -64,10 +64,10 @@ def add_parameters(
         if each.kind == TEXTS:
             options.update(nargs="+", action="extend")
         if each.positional:
-            group.add_argument(_PREFIX + each.name, **options)
+            group.add_argument(PREFIX + each.name, **options)
         else:
             flag = "--" + each.name.replace("_", "-")
-            group.add_argument(flag, dest=_PREFIX + each.name, default=default, required=each.required, **options)
+            group.add_argument(flag, dest=PREFIX + each.name, default=default, required=each.required, **options)
 
 
 def chosen_workload(options: argparse.Namespace) -> Workload:
@@ -77,7 +77,7 @@ def chosen_workload(options: argparse.Namespace) -> Workload:
 
 def chosen_parameters(options: argparse.Namespace) -> dict[str, Any]:
     """Those that were given."""
-    return {name[len(_PREFIX) :]: value for name, value in vars(options).items() if name.startswith(_PREFIX)}
+    return {name[len(PREFIX) :]: value for name, value in vars(options).items() if name.startswith(PREFIX)}
 
 
 def _help(parameter: Parameter) -> str:

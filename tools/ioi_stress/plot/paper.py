@@ -3,7 +3,7 @@
 There they are throughput against threads, for each number of accounts and blocks of 1,000 and 10,000; against the
 number of accounts; and against the size of a block; with sequential execution as a line. Persistence is not part of it,
 and so is not here: throughput is of the execution of transactions alone. Drawn of what `ioi-stress sweep paper` or
-`ioi_stress.sweep(**paper())` measures.
+`ioi_stress.sweep("paper")` measures.
 """
 
 from __future__ import annotations

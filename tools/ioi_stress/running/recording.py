@@ -16,7 +16,7 @@ from ioi_stress.plan import Plan
 from ioi_stress.results.interval import Interval
 from ioi_stress.running.difference import difference
 from ioi_stress.running.state import created
-from ioi_stress.trace.timeline import PREEMPTED, Ints, Timeline
+from ioi_stress.tracing.timeline import PREEMPTED, Ints, Timeline
 from ioi_stress.workload import Block, Workload
 
 
@@ -49,6 +49,14 @@ class Recording:
         return least
 
     @property
+    def title(self) -> str:
+        failed = f" ({self.result.failed:,} failed)" if self.result.failed else ""
+        return (
+            f"{self.workload.name}: block {self.number}, {counted(self.record.transactions, 'transaction')}{failed}, "
+            f"{counted(self.record.workers, 'worker')}, policy {self.plan.policy.name}"
+        )
+
+    @property
     def speedup(self) -> float:
         """One by one over in parallel, not recorded."""
         return min(self.sequential) / max(min(self.parallel), 1e-12)
@@ -73,7 +81,7 @@ def record_block(workload: Workload, number: int, plan: Plan) -> Recording:
     """
     if plan.workers == 0:
         raise InputError(
-            "--workers 0 executes one by one in this process, where there is no schedule to record: give at least 1"
+            "workers is 0: that executes one by one in this process, where there is no schedule to record: give at least 1"
         )
     pools = SharedPools()
     with closing(pools):

@@ -10,7 +10,7 @@ from ioi_stress.notation.text import counted
 from ioi_stress.plan import Plan
 from ioi_stress.running.recording import record_block
 from ioi_stress.simulation.costs import Costs
-from ioi_stress.trace.timeline import keys_by_tx
+from ioi_stress.tracing.timeline import keys_by_tx
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Workload
 from ioi_stress.workloads.base import VMS

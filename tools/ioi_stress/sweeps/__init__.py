@@ -2,7 +2,7 @@
 
 from ioi_stress.sweeps.grid import Grid
 from ioi_stress.sweeps.paper import paper
-from ioi_stress.sweeps.run import run, sweep
+from ioi_stress.sweeps.run import sweep
 from ioi_stress.sweeps.sweep import Sweep
 
-__all__ = ["Grid", "Sweep", "paper", "run", "sweep"]
+__all__ = ["Grid", "Sweep", "paper", "sweep"]

@@ -21,7 +21,7 @@ WORKLOAD = "uniform"
 
 
 def paper(quick: bool = False) -> dict[str, Any]:
-    """The arguments of `sweep` for it: `ioi_stress.sweep(**paper(), file="paper.csv")`. quick: small blocks and few
+    """The arguments of `sweep` for it; `ioi_stress.sweep("paper")` is the same. quick: small blocks and few
     repetitions, done in a minute or two, to see what it would look like."""
     return {
         "workload": WORKLOAD,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -12,48 +13,79 @@ from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.plan import Plan
 from ioi_stress.running.measure import measure
+from ioi_stress.running.verify import on_by_default
 from ioi_stress.sweeps.file import SweepFile
 from ioi_stress.sweeps.grid import Grid, Point, WorkloadMaker
+from ioi_stress.sweeps.paper import paper
 from ioi_stress.sweeps.progress import progress as shown_progress
 from ioi_stress.sweeps.rows import Row, as_text, row_of
 from ioi_stress.sweeps.sweep import Sweep, divergences
+
+REPEAT = 30
+PAPER = "paper"
+"""In place of a workload: the grid of the Block-STM paper's evaluation."""
 
 
 def sweep(
     workload: str | WorkloadMaker,
     *,
     workers: Any = None,
-    policies: Any = "default",
-    repeat: int = 30,
-    file: str | os.PathLike[str] | None = None,
-    plan: Plan | None = None,
+    policy: Any = None,
+    repeat: int | None = None,
+    warmup: int = Plan.warmup,
+    sequential: bool = True,
+    verify: bool | None = None,
+    tree: str = Plan.tree,
+    state: str | None = None,
+    pin: bool = True,
+    output: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **grid: Any,
 ) -> Sweep:
     """Measure a workload over a grid of its parameters, workers and policies: a row for every repetition of a point.
 
-        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], file="zipf.csv")
+        ioi_stress.sweep("zipf", s=[0.5, 1.0, 1.5], accounts=10_000, workers=[1, 2, 4], output="zipf.csv")
 
     workload: a name of `ioi_stress.workloads.WORKLOADS`, or a function that takes the grid's parameters and returns a
     Workload; it may be one of a notebook's, and so may the workload's VM. It is called once for each combination of
-    them, before anything is run.
+    them, before anything is run. "paper": the grid of the Block-STM paper, or with quick=True a small one like it.
     grid: the workload's parameters. A list, tuple, range or array is an axis; anything else is fixed.
-    workers: as in Plan. policies: names as `--policy` takes them, or Policy objects.
-    file: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again,
+    workers, policy: as `ioi_stress.run` takes them, or several. repeat: rows of each point (None: 30; as many as the paper's).
+    output: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again,
     whatever interrupted it, and more repetitions than before go on where it ended; a file of another grid is refused.
-    plan: how to run in all that the grid does not say (tree, state, pin, sequential, verify, warmup).
-    progress: True: show it on standard error; None: where that is a terminal or this is a notebook.
+    progress: True: show it on standard error; None: where that is a terminal or this is a notebook. The others: as in Plan; verify
+    None: on, unless `sequential` is off and that would take long.
 
-    Each point is first run `plan.warmup` times unmeasured; workers live on from row to row. Ctrl-C ends it with the
+    Each point is first run `warmup` times unmeasured; workers live on from row to row. Ctrl-C ends it with the
     rows so far and `interrupted`. Raises InputError or InputTypeError for what cannot be a grid before anything is run,
-    StateInUse if another sweep writes `file`, and the engine's errors; the rows measured before are in `file`.
+    StateInUse if another sweep writes `output`, and the engine's errors; the rows measured before are in `output`.
     """
-    if isinstance(repeat, bool) or not isinstance(repeat, int):
+    plan = Plan(warmup=warmup, sequential=sequential, tree=tree, state=state, pin=pin)
+    made, times = grid_of(workload, grid, workers, policy, repeat, plan, verify)
+    return run(made, times, output, progress)
+
+
+def grid_of(
+    workload: str | WorkloadMaker, parameters: Mapping[str, Any], workers: Any, policy: Any, repeat: int | None, plan: Plan,
+    verify: bool | None,
+) -> tuple[Grid, int]:
+    """The grid and the repetitions of what `sweep` was given."""
+    if repeat is not None and (isinstance(repeat, bool) or not isinstance(repeat, int)):
         raise InputTypeError(f"repeat is {type(repeat).__name__}: give an integer")
-    if repeat < 1:
+    if repeat is not None and repeat < 1:
         raise InputError(f"repeat is {repeat}: give at least 1")
-    made = Grid.of(workload, grid, workers, policies, plan)
-    return run(made, repeat, file, progress)
+    if workload == PAPER:
+        if unknown := set(parameters) - {"quick"}:
+            raise InputError(f"the paper's grid is what it is, and takes no {', '.join(sorted(unknown))}: only quick=True")
+        given = paper(**parameters)
+        parameters = {name: value for name, value in given.items() if name not in ("workload", "repeat", "workers")}
+        workload, workers = given["workload"], given["workers"] if workers is None else workers
+        repeat = given["repeat"] if repeat is None else repeat
+    grid = Grid.of(workload, parameters, workers, "default" if policy is None else policy, plan)
+    if verify is None:
+        verify = all(on_by_default(grid.workload_of(point), plan.sequential) for point in grid.points)
+    times = REPEAT if repeat is None else repeat
+    return replace(grid, plan=replace(plan, verify=verify, repeat=times)), times
 
 
 def run(grid: Grid, repeat: int, file: str | os.PathLike[str] | None = None, progress: bool | None = None) -> Sweep:

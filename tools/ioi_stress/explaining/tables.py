@@ -1,0 +1,129 @@
+"""The tables of an explanation, as text and as a page have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ioi_stress.explaining.conflicts import UNKNOWN
+from ioi_stress.explaining.explanation import Explanation
+from ioi_stress.notation.text import counted, short
+
+
+@dataclass(frozen=True)
+class Table:
+    """title: also where there are no rows. notes: what follows, a line each."""
+
+    title: str
+    heads: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+
+def bounds(found: Explanation) -> Table:
+    return Table(
+        "Best possible speed-up",
+        ["cores", *(str(each.cores) for each in found.bounds)],
+        [
+            ["no schedule is above", *(short(each.at_most) for each in found.bounds)],
+            ["one that knew all is not below", *(short(each.at_least) for each in found.bounds)],
+        ],
+        [
+            *(
+                ["It did better than the model allows, so what it had is the bound: see what is assumed."]
+                if found.beyond
+                else []
+            ),
+            "Assumed: a transaction begins when all whose writes it reads have ended, and takes as long beside others as alone. Writing",
+            "what another one wrote or read is no dependency, as older values are kept. Work and path are executing alone, for each",
+            f"transaction the least of {counted(len(found.recording.records), 'record')}; fetching committed values, validating, end_block "
+            "and commit are not counted.",
+        ],
+    )
+
+
+def keys(found: Explanation, top: int) -> Table:
+    if not found.keys:
+        return Table("No key caused a conflict.", [], [])
+    rows = []
+    for each in found.keys[:top]:
+        reach = ["", ""] if each.key == UNKNOWN else [f"{each.readers:,}", f"{each.writers:,}"]
+        rows.append(
+            [
+                found.name(each.key),
+                milliseconds(each.lost),
+                f"{each.lost / max(found.lost, 1):.0%}",
+                f"{each.aborts:,}",
+                f"{each.cuts:,}",
+                f"{each.suspensions:,}",
+                *reach,
+            ]
+        )
+    return Table(
+        "Keys that caused conflicts (time lost: executions given up, and waits)",
+        ["key", "time lost", "share", "aborts", "cut short", "waits", "readers", "writers"],
+        rows,
+        _more(len(found.keys) - top, "key"),
+    )
+
+
+def pairs(found: Explanation, top: int) -> Table:
+    if not found.pairs:
+        return Table("", [], [])
+    rows = []
+    for pair in found.pairs[:top]:
+        (key, _), *others = pair.keys.most_common()
+        name = found.name(key) + (f" and {len(others)} more" if others else "")
+        rows.append(
+            [
+                f"{found.timeline.name(pair.writer)} ended {found.timeline.name(pair.reader)}",
+                f"{pair.aborts:,}",
+                milliseconds(pair.wasted),
+                name,
+            ]
+        )
+    notes = _more(len(found.pairs) - top, "pair")
+    by_writer: Counter[int] = Counter()
+    for pair in found.pairs:
+        by_writer[pair.writer] += pair.aborts
+    (writer, most), *_ = by_writer.most_common(1)
+    if most > 1 and len(found.pairs) > 1:
+        notes.append(f"most were ended by transaction {found.timeline.name(writer)}: {most:,}")
+    return Table("Who aborted whom", ["transactions", "times", "time lost", "key"], rows, notes)
+
+
+def path(found: Explanation, top: int) -> Table:
+    """Of the critical path's keys."""
+    if not found.path.keys:
+        alone = "Critical path: the longest transaction alone; none reads what another one wrote."
+        return Table(alone if found.path.transactions else "", [], [])
+    rows = [
+        [
+            found.name(each.key),
+            f"{each.steps:,}",
+            milliseconds(each.nanoseconds),
+            f"{each.nanoseconds / found.path.nanoseconds:.0%}",
+            "" if each.best_without is None else short(each.best_without),
+        ]
+        for each in found.path_keys[:top]
+    ]
+    return Table(
+        f"Critical path: {counted(len(found.path.transactions), 'transaction')}, "
+        f"{milliseconds(found.path.nanoseconds)}",
+        ["key", "steps", "time", "share", "best without it"],
+        rows,
+        _more(len(found.path_keys) - top, "key"),
+    )
+
+
+def of_all(times: int) -> str:
+    """What a time is, of so many."""
+    return f"; each the least of {times}" if times > 1 else ""
+
+
+def _more(number: int, what: str) -> list[str]:
+    return [f"and {counted(number, f'more {what}')}"] if number > 0 else []
+
+
+def milliseconds(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e6:,.3f} ms" if nanoseconds < 1e8 else f"{nanoseconds / 1e6:,.0f} ms"

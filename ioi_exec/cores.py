@@ -8,9 +8,17 @@ from pathlib import Path
 
 def available_cores() -> int:
     """The cores of this process's affinity, or fewer where a cgroup's CPU quota allows fewer; at least 1."""
-    allowed = len(os.sched_getaffinity(0))
+    allowed = len(allowed_cores())
     quota = _cgroup_cores()
     return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def allowed_cores() -> list[int]:
+    """The cores this process may run on, those of its main thread; all there are where the system does not say."""
+    try:
+        return sorted(os.sched_getaffinity(os.getpid()))
+    except OSError:  # a sandbox forbids the question
+        return list(range(os.cpu_count() or 1))
 
 
 def _cgroup_cores(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float | None:

@@ -107,10 +107,10 @@ class ExecutionMachine:
         If there is one already that is at version 0 with the same genesis, VM, tree and initial height, it is opened.
         vm: a name ("payments"), "package.module:Class", a class, or an instance. vm_args: for the class, as JSON has them.
         workers: processes; None: one per core this process may use; 0: none, one by one in this process.
-        pin: keep each worker on a core of its own. executors: where
-        blocks are executed, to share workers with other machines; default: workers of its own. keep: how many of the newest
-        versions stay readable; older ones are pruned beside the blocks to come. None: all of them. policy: how workers go about
-        blocks; a matter of speed alone. None: Policy.named("default"). cross_check: execute every transaction of a VM in Python again,
+        pin: keep each worker on a core of its own, if so many are free of other engines; else, and with False, they run wherever
+        this process may. executors: where blocks are executed, to share workers with other machines; default: workers of its own.
+        keep: how many of the newest versions stay readable; older ones are pruned beside the blocks to come. None: all of them.
+        policy: how workers go about blocks; a matter of speed alone. None: Policy.named("default"). cross_check: execute every transaction of a VM in Python again,
         in processes forked for it (some 10 ms each), and refuse a block whose VM is not deterministic: Diverged.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """

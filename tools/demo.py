@@ -7,7 +7,6 @@ receipts are compared, then the parallel result is committed to a state on disk 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from time import perf_counter
 from typing import Any, Protocol, Sequence
 
 from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, Policy
+from ioi_exec.cores import allowed_cores
 from tools.bench.workloads import (
     CostlyLoad,
     CostlyTransfers,
@@ -156,7 +156,7 @@ def run_block(
 
 
 def summary(parts: list[Part], chosen: argparse.Namespace) -> int:
-    n, cores = chosen.transactions, len(os.sched_getaffinity(0))
+    n, cores = chosen.transactions, len(allowed_cores())
     print(f"\nSummary ({cores} cores; medians of {chosen.blocks} blocks; execute + state root, commit apart)")
     for part in parts:
         parallel, sequential = statistics.median(part.parallel), statistics.median(part.sequential)

@@ -12,10 +12,11 @@ import select
 import socket
 from typing import Any
 
-import psutil
 from ioi_shm.memory import STEP_BYTES, SharedArena
 
+from ioi_exec.cores import allowed_cores
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
+from ioi_exec.execution.workers.pinning import Claims, Unpinned, put, unpin
 from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, in_starter
 from ioi_exec.execution.workers.templates import Template
 from ioi_exec.limits import Limits
@@ -47,8 +48,8 @@ class Pool:
         self._setups: dict[int, tuple[Setup, list[int]]] = {}
         self._numbers = 0
         self._pid = os.getpid()
-        cores = len(os.sched_getaffinity(0))
-        self.spins = SPINS if workers <= cores else 0  # a worker without a core of its own must not spin
+        self._claims = Claims()
+        self.spins = SPINS if workers <= len(allowed_cores()) else 0  # a worker without a core of its own must not spin
 
     @property
     def memory(self) -> SharedArena:
@@ -133,6 +134,7 @@ class Pool:
         for process in self._processes:
             process.close() if os.getpid() == self._pid else process.forget()
         self._processes.clear()
+        self._claims.release()
         for channel in self._channels:
             channel.close()
         self._channels.clear()
@@ -190,23 +192,15 @@ class Pool:
             self._channels.append(ours)
 
     def _pin_workers(self) -> None:
-        """Worker i on the i-th core this process may use. Never required: without, the system places them."""
+        """Each worker on a core that no other engine has. Never required: without, the system places them."""
         global _pin_warned
-        cores = sorted(os.sched_getaffinity(0))
         try:
-            if self.workers > len(cores):
-                raise OSError(f"{self.workers} workers, {len(cores)} cores")
-            for process, core in zip(self._processes, cores):
-                handle = psutil.Process(process.pid)
-                handle.cpu_affinity([core])
-                if handle.cpu_affinity() != [core]:
-                    raise OSError(f"core {core} was not granted")
-        except (OSError, ValueError, psutil.Error) as error:
+            for process, core in zip(self._processes, self._claims.take(self.workers)):
+                put(process.pid, [core])
+        except Unpinned as error:
             if not _pin_warned:
                 _pin_warned = True
-                log.warning("workers run unpinned: %s", error)
+                log.info("workers run unpinned: %s", error)
+            self._claims.release()
             for process in self._processes:
-                try:
-                    psutil.Process(process.pid).cpu_affinity(cores)
-                except (OSError, ValueError, psutil.Error):
-                    pass
+                unpin(process.pid)

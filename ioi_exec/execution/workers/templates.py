@@ -14,6 +14,7 @@ from typing import Any
 from ioi_exec.errors import VMError
 from ioi_exec.execution.settings import interpreter_environment
 from ioi_exec.execution.workers.control import Fork, Ready, channel_pair, receive
+from ioi_exec.execution.workers.pinning import unpin
 from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, START_SECONDS, Process, ProcessLost, Server, in_starter, root
 from ioi_exec.vm.carrying import Carried, carry
 from ioi_exec.vm.code import Code, difference
@@ -69,10 +70,13 @@ class Template:
     def fork(self, role: str, arguments: tuple[Any, ...], fds: list[int]) -> Process:
         """A process in this role. In the starter's thread, after `prepare`. Raises ProcessLost, OSError."""
         if self.alone:
-            return self._root.fork(self._loading(role, arguments), fds)
-        if self._server is None:
+            process = self._root.fork(self._loading(role, arguments), fds)
+        elif self._server is None:
             raise ProcessLost("the VM's template is gone")
-        return self._server.fork(Fork(role, arguments), fds)
+        else:
+            process = self._server.fork(Fork(role, arguments), fds)
+        unpin(process.pid)
+        return process
 
     def wait_for(self, channel: socket.socket) -> None:
         """For what `fork` made, at the other end of the channel, to have the VM. Raises VMError, ProcessLost."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ioi_exec.cores import allowed_cores
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.explaining.conflicts import UNKNOWN, KeyConflicts, Pair, by_key, pairs
 from ioi_stress.explaining.dependencies import Bound, Dependencies, Path, bound
@@ -57,7 +57,7 @@ class Explanation:
         dependencies = Dependencies.of(recording.record, recording.work())
         work, path = int(dependencies.work.sum()), dependencies.critical_path()
         workers = timeline.record.workers
-        cores = sorted({*_CORES, workers, len(os.sched_getaffinity(0))} - {1})
+        cores = sorted({*_CORES, workers, len(allowed_cores())} - {1})
         had = recording.speedup
         bounds = [bound(work, path.nanoseconds, each) for each in cores]
         return cls(

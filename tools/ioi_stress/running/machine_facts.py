@@ -18,7 +18,7 @@ from ioi_shm.memory import free_memory
 from ioi_storage._core import sha256_backend
 
 from ioi_exec import __version__
-from ioi_exec.cores import available_cores
+from ioi_exec.cores import allowed_cores, available_cores
 
 _LOOPS = 20_000
 _HASHES = 2_000
@@ -37,7 +37,7 @@ def machine_facts() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
-        "cores_allowed": len(os.sched_getaffinity(0)),
+        "cores_allowed": len(allowed_cores()),
         "cores_available": available_cores(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "turbo": _turbo(),

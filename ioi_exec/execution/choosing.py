@@ -25,7 +25,7 @@ REMEMBERED = 5  # blocks each way
 TRIES = 3  # blocks, one after another, when the other way is tried
 TRY_FIRST = 16  # blocks until the other way is tried again
 TRY_MOST = 512
-HOPELESS = 3.0  # times the present way's figure: the try ends there
+HOPELESS = 2.0  # times the present way's figure: the try ends there
 CLEARLY = 0.97  # of the time that the present way takes: less is worth a change
 
 
@@ -42,7 +42,7 @@ class _Measured:
     now: deque[float] = field(default_factory=_some)
     """Seconds a transaction, of the last blocks the present way."""
     other: deque[float] = field(default_factory=_some)
-    """The same the other way, when it was tried last, or what it would take at most; empty: not known."""
+    """The same the other way, when it was tried last; empty: it never was."""
     trying: int = 0
     """So many blocks are still to be tried the other way."""
     blocks: int = 0
@@ -79,8 +79,8 @@ class Choice:
             return known.alone, "not measured yet"
         if not known.trying:
             if not known.other:
-                if not known.alone:
-                    return False, "one by one would take no less"
+                if not known.alone and (self._cost or 0.0) >= CLEARLY * min(known.now):
+                    return False, "one by one would take no less"  # it takes what is computed, if nothing is twice
                 known.try_other()
             elif min(known.other) < CLEARLY * min(known.now):
                 known.change()
@@ -100,8 +100,6 @@ class Choice:
         if alone is known.alone:
             known.now.append(each)
             known.blocks += 1
-            if not alone and not known.other and self._cost < CLEARLY * min(known.now):
-                known.other.append(self._cost)  # what one worker would take at most: it need not execute twice, or wait
         elif known.trying:
             known.other.append(each)
             known.trying = 0 if known.now and each > HOPELESS * min(known.now) else known.trying - 1

@@ -129,8 +129,11 @@ class Chain:
 def test_a_vm_of_ones_own_never_executes_in_this_process() -> None:
     with ExecutionMachine.create(None, Chain, workers=2, pin=False) as machine:
         for size in (1, 5, 50, 1000, 1, 5, 50, 1000):
-            stats = machine.execute([b""] * size).stats
+            result = machine.execute([b""] * size)
+            stats = result.stats
             assert stats.workers in (1, 2) and stats.mode in ("solo", "parallel") and stats.why
+            assert result.state_root == machine.execute([b""] * size, sequential=True).state_root
+            machine.commit(result)
 
 
 def test_what_is_recorded_is_what_all_workers_did() -> None:

@@ -43,6 +43,9 @@ class Limits:
     each transaction; one that takes longer stops the block (VMFault). Never decides a result, only whether there is one."""
     arena_bytes: int | None = None
     """Most bytes of shared memory the workers may reserve; None: what memory and the cgroup have free."""
+    cache_bytes: int = 256 << 20
+    """Most bytes of shared memory for committed values that workers find again from block to block, some 160 of them a small
+    key and value; taken as needed, while memory is free. 0: none. A matter of speed alone."""
 
     _given: ClassVar[frozenset[str]]  # no field, so not of the class but of each: which fields its maker set
 
@@ -62,8 +65,9 @@ class Limits:
             elif not (field.name == "arena_bytes" and value is None):
                 if isinstance(value, bool) or not isinstance(value, int):
                     raise InputTypeError(f"Limits.{field.name} is {type(value).__name__}: give an integer")
-                if not 1 <= value < 1 << 63:
-                    raise InputError(f"Limits.{field.name} is {value}: give an integer from 1 to 2^63 - 1")
+                least = 0 if field.name == "cache_bytes" else 1
+                if not least <= value < 1 << 63:
+                    raise InputError(f"Limits.{field.name} is {value}: give an integer from {least} to 2^63 - 1")
         for name in ("value_bytes", "output_bytes", "tx_bytes"):
             if getattr(self, name) >= 1 << 31:
                 raise InputError(f"Limits.{name} is {getattr(self, name)}: values of 2 GiB and more cannot be stored")

@@ -36,6 +36,7 @@ from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
 from ioi_exec.state.base import CommittedState, storage_errors
+from ioi_exec.state.cache import CommittedCache
 from ioi_exec.state.given import remember, vm_given_for
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.info import StateInfo
@@ -82,6 +83,7 @@ class ExecutionMachine:
         self._accept_interpreter = accept_interpreter
         self._cross_check = cross_check
         self._staging = Staging(workers)
+        self._cache = CommittedCache(limits.cache_bytes)
         self._guard = Guard()
 
     @classmethod
@@ -235,7 +237,7 @@ class ExecutionMachine:
                 vm, self._limits, self._workers, self._pin, sequential=sequential, cross_check=self._cross_check
             )
             prepared = perf_counter()
-            outcome = executor.run(block, CommittedState(self._layers), on_receipt, on_progress)
+            outcome = executor.run(block, CommittedState(self._layers, self._cache), on_receipt, on_progress)
             executed = perf_counter()
             with storage_errors():
                 staged, threads = self._staging.stage(store, outcome.writes, sequential)
@@ -264,7 +266,7 @@ class ExecutionMachine:
             if store is self._store and self._store.read_only:
                 raise ReadOnly("the machine was opened read-only: open it without read_only to commit, or use a sandbox")
             with storage_errors():
-                return store.commit(
+                version = store.commit(
                     result.staged,
                     receipts_root=result.receipts_root,
                     height=result.height,
@@ -272,6 +274,9 @@ class ExecutionMachine:
                     transactions=result.transactions,
                     failed=result.failed,
                 )
+                if store is self._store:
+                    self._cache.committed(result.staged.parent, store.stand, result.staged.changes)
+                return version
 
     def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         """The committed value, now or at an earlier version; None if absent. Raises VersionMissing."""
@@ -435,6 +440,7 @@ class ExecutionMachine:
             try:
                 self._staging.close()
                 self._executors.release()
+                self._cache.close()
             finally:
                 with storage_errors():
                     for layer in reversed(self._layers):

@@ -34,6 +34,7 @@ class Stats:
     seconds: wall time by phase; "record": taking the record out, after "execute"; "worker": one by one in a worker, what it took to start
     it and to take the block there and back.
     busy_seconds: per worker, the time it spent executing and validating.
+    memory: bytes of shared memory that the workers have: "arena", for a block, and "cache", committed values across blocks.
     """
 
     mode: str = "sequential"
@@ -48,6 +49,7 @@ class Stats:
     retries: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     busy_seconds: list[float] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,6 +65,7 @@ class Stats:
             "retries": self.retries,
             "seconds": {phase: round(seconds, 6) for phase, seconds in self.seconds.items()},
             "busy_seconds": [round(seconds, 6) for seconds in self.busy_seconds],
+            "memory": self.memory,
         }
 
 

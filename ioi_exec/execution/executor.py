@@ -13,6 +13,7 @@ from ioi_exec.block.progress import OnProgress
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.policy import DEFAULT, Policy
+from ioi_exec.state.cache import CommittedCache
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -69,7 +70,14 @@ class BaseState(Readable, Protocol):
         """After workers died: their read transactions would keep old pages in use, and their places taken."""
 
     def overlay_writes(self) -> dict[bytes, bytes | None]:
-        """What lies on top of the store below: empty outside a sandbox."""
+        """What lies on top of the table of latest values of the store below."""
+
+    @property
+    def cache(self) -> CommittedCache | None:
+        """Of the store below."""
+
+    def beneath(self) -> tuple[dict[bytes, bytes | None], bool]:
+        """What of `overlay_writes` is not in the cache, which is made to fit; and whether there is one. Between blocks."""
 
 
 class Executor(Protocol):

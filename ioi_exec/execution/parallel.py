@@ -219,7 +219,8 @@ class ParallelExecutor:
             return known[1]
         if known is not None:
             pool.forget(known[1])
-        number = pool.setup(spec, base.inherit_fds(), self._limits)
+        cache = base.cache.handle if base.cache is not None else None
+        number = pool.setup(spec, base.inherit_fds(), self._limits, cache)
         self._setups[pool] = repr(spec), number
         return number
 
@@ -271,7 +272,11 @@ class ParallelExecutor:
         if arena.state == BLOCK_DONE:
             streamed.hand_out(arena)
             streamed.tell(arena)
+            if arena.cached and base.cache is not None:
+                base.cache.promote(arena)
             outcome = self._outcome(arena, block.policy, attempts)
+            cache = 0 if base.cache is None else base.cache.bytes_taken
+            outcome.stats.memory = {"arena": memory.reserved, "cache": cache}
             if block.record:
                 done = perf_counter()
                 outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
@@ -281,7 +286,7 @@ class ParallelExecutor:
 
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
-        overlay, context = base.overlay_writes(), block.context
+        (overlay, cached), context = base.beneath(), block.context
         guess = GUESS_PER_TRANSACTION + (GUESS_RECORD if block.record else 0)
         likely = max(self._bytes, sum(map(len, block.txs)) + guess * len(block.txs))
         try:
@@ -304,6 +309,7 @@ class ParallelExecutor:
                 parent_root=context.parent_root,
                 policy=block.policy.of_core(),
                 record=block.record,
+                cached=cached,
             )
             if not needed and memory.arena.overlay(overlay):
                 return

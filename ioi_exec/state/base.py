@@ -9,6 +9,7 @@ import ioi_storage
 from ioi_storage import Stand, State
 
 from ioi_exec import errors
+from ioi_exec.state.cache import CommittedCache, Writes
 
 _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "StateMissing": errors.StateMissing,
@@ -75,9 +76,10 @@ def translated(error: ioi_storage.StorageError) -> errors.Error:
 
 
 class CommittedState:
-    """A BaseState over a machine's layers: its store, and the overlay of each sandbox on top of it."""
+    """A BaseState over a machine's layers: its store, and the overlay of each sandbox on top of it. cache: of the store."""
 
-    def __init__(self, layers: Sequence[State]) -> None:
+    def __init__(self, layers: Sequence[State], cache: CommittedCache | None = None) -> None:
+        self.cache = cache
         self._store = layers[0]
         self._overlays = layers[1:]
         self._top = layers[-1]
@@ -125,8 +127,19 @@ class CommittedState:
         """What workers do not find in the flat table: the writes that lag behind it, and those of the sandboxes."""
         assert isinstance(self._store, ioi_storage.Store)
         with storage_errors():
-            writes = dict(self._store.lagging())
-            for overlay in self._overlays:
-                assert isinstance(overlay, ioi_storage.OverlayStore)
-                writes.update(overlay.writes())
-        return writes
+            return self._over(self._store.lagging())
+
+    def beneath(self) -> tuple[dict[bytes, bytes | None], bool]:
+        """The same for workers that read the cache: what it had no room for, and the writes of the sandboxes; and whether there is
+        a cache. No worker may be in a block."""
+        assert isinstance(self._store, ioi_storage.Store)
+        with storage_errors():
+            spilled = self.cache.fit(self._store) if self.cache is not None else None
+            return self._over(self._store.lagging() if spilled is None else spilled), spilled is not None
+
+    def _over(self, writes: Writes) -> dict[bytes, bytes | None]:
+        over = dict(writes)
+        for overlay in self._overlays:
+            assert isinstance(overlay, ioi_storage.OverlayStore)
+            over.update(overlay.writes())
+        return over

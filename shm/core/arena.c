@@ -12,7 +12,7 @@ void ioi_arena_init(ioi_arena *arena, uint8_t *base, uint64_t size, uint64_t res
     memcpy(shared->seed, seed, sizeof shared->seed);
     a64_store(&shared->reserved, reserved);
     a64_store(&shared->bump, IOI_BLOCK_AT);
-    *arena = (ioi_arena){base, size, shared};
+    *arena = (ioi_arena){.base = base, .size = size, .shared = shared};
 }
 
 bool ioi_arena_attach(ioi_arena *arena, uint8_t *base, uint64_t size) {
@@ -20,7 +20,7 @@ bool ioi_arena_attach(ioi_arena *arena, uint8_t *base, uint64_t size) {
     if (size < IOI_BLOCK_AT || shared->magic != IOI_MAGIC || shared->size != size ||
         shared->layout != (IOI_LAYOUT ^ (sizeof(ioi_shared) << 8)))
         return false;
-    *arena = (ioi_arena){base, size, shared};
+    *arena = (ioi_arena){.base = base, .size = size, .shared = shared};
     return true;
 }
 

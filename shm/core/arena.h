@@ -25,7 +25,7 @@ enum {
     IOI_CHUNK = 32 * 1024, /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
-#define IOI_LAYOUT UINT64_C(5)                 /* raised when a shared structure changes */
+#define IOI_LAYOUT UINT64_C(6)                 /* raised when a shared structure changes */
 
 /* How a block stands. Anything but RUNNING sends every worker home. */
 typedef enum ioi_block_state {
@@ -45,6 +45,7 @@ typedef struct ioi_slot {
     a64 busy_ns;     /* from waking to leaving, waits excluded */
     a64 wait_ns;     /* idle or suspended */
     a64 written;     /* newest entry this worker was first to write (list through ioi_entry.next_written) */
+    a64 fetched;     /* newest base value this worker brought (list through ioi_fetched.next) */
     a64 solo;        /* transactions run alone at the watermark */
     a64 spans;       /* newest piece of its log: spans.h */
     a64 events;      /* newest chunk of what this worker recorded: recorder.h */
@@ -91,6 +92,7 @@ typedef struct ioi_block {
     uint64_t ordered;      /* head of the ordered index: ordered.h */
     uint64_t began_ns;     /* ioi_now_ns when the block started */
     uint32_t record;       /* workers note what they do: recorder.h */
+    uint32_t cached;       /* workers read the cache (cache.h): the block was laid out for what it has */
 } ioi_block;
 
 /* The scheduler's words (scheduler.h), on one line: they are read together, and one line moves faster than four. */
@@ -115,7 +117,7 @@ typedef struct ioi_sched {
 typedef struct ioi_shared {
     uint64_t magic, layout;
     uint64_t size;    /* bytes mapped */
-    uint64_t seed[4]; /* of the key index, random per arena; no result depends on it */
+    uint64_t seed[4]; /* of the key index and the cache, random per process; no result depends on it */
     alignas(IOI_LINE) a64 reserved;
     alignas(IOI_LINE) a64 bump;
     alignas(IOI_LINE) a32 shutdown;
@@ -132,7 +134,9 @@ typedef struct ioi_shared {
 typedef struct ioi_arena {
     uint8_t *base;
     uint64_t size;
-    ioi_shared *shared; /* == base */
+    ioi_shared *shared;   /* == base */
+    const uint8_t *cache; /* committed values beside it, while a block reads them (cache.h); else NULL */
+    uint64_t cache_size;
 } ioi_arena;
 
 /* An allocator over the arena; each worker has its own, and so has the coordinator while it lays out a block. */

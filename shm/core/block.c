@@ -54,6 +54,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->has_end_block = in->has_end_block;
     block->policy = in->policy;
     block->record = in->record;
+    block->cached = in->cached;
     block->trie_levels = trie_levels(in->n);
     block->root_bits = ioi_index_bits(in->keys);
     block->setup = in->setup;
@@ -86,7 +87,9 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
     ioi_put put = {entry, bytes, len};
     ioi_write write;
     bool wrote_new;
-    return ioi_mv_publish(alloc, &arena->shared->slots[0], 0, 0, &put, 1, NULL, &write, &wrote_new);
+    if (!ioi_mv_publish(alloc, &arena->shared->slots[0], 0, 0, &put, 1, NULL, &write, &wrote_new)) return false;
+    a64_store(&entry->base, a64_load(&((ioi_version *)ioi_at(arena, write.version))->cell));
+    return true;
 }
 
 /* A word for each: a worker that is not called sees nothing of the block, and so cannot mistake the next one for it. */

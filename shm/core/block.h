@@ -9,7 +9,7 @@ enum { IOI_TRANSACTIONS_MAX = 1 << 28 }; /* of a block; positions have 32 bits, 
 
 typedef struct ioi_block_input {
     uint32_t n, workers, spins; /* workers: how many take part, of all there are */
-    bool has_end_block, record;
+    bool has_end_block, record, cached;
     ioi_policy policy;
     uint64_t tx_bytes; /* sum of their lengths */
     uint64_t keys;     /* about how many keys it will touch: sizes the index, wrong guesses only cost speed */
@@ -26,7 +26,8 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *input, uint64_t **
 uint64_t ioi_block_room(const ioi_block_input *input);
 
 /* Put a write under the block, at position 0 (bytes NULL = deleted): the state the block builds on, where it is newer than the
- * base that workers read. Each key once. Between begin and start. False when the arena is full. */
+ * base that workers read. Each key once. Between begin and start. False when the arena is full.
+ * It is the key's base word too: what workers would read there is older, and must not be kept as the newest (ioi_mv_fetched). */
 bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, const uint8_t *bytes, uint32_t len);
 
 /* Let those workers in that take part. The others sleep on. */

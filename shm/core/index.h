@@ -5,7 +5,7 @@
  * of a slot from nothing to the entry, or from the entry that stands there to a new node that already holds it;
  * nothing is ever unlinked, so readers need no protection. Growing by nodes means no resizing, and depth stays
  * logarithmic whatever the block does. Equal 64-bit hashes (not to be had on purpose: the seed is random per
- * arena) form a chain at the entry.
+ * process) form a chain at the entry.
  *
  * An entry lives as long as the block, so its offset is the key's identity everywhere else in the core.
  */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
 #include "ordered.h"
 
 /* ---- entry set: open addressing, a generation per clearing ------------------------------------------------ */
@@ -76,6 +77,31 @@ bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, u
     return true;
 }
 
+bool ioi_mv_fetched(ioi_alloc *alloc, ioi_slot *slot, ioi_entry *entry, const uint8_t *bytes, uint32_t len) {
+    if (a64_load(&entry->base)) return true;
+    ioi_fetched *fetched = ioi_alloc_bytes(alloc, sizeof *fetched + len, 8);
+    if (!fetched) return false;
+    fetched->entry = ioi_offset(alloc->arena, entry);
+    fetched->record = (ioi_record){.len = bytes ? len : 0, .incarnation = 0};
+    if (bytes && len) memcpy(fetched->record.bytes, bytes, len);
+    uint64_t none = 0;
+    if (!a64_cas(&entry->base, &none, ioi_offset(alloc->arena, &fetched->record) | (bytes ? IOI_VALUE : IOI_DELETED)))
+        return true;
+    fetched->next = a64_load_relaxed(&slot->fetched);
+    a64_store(&slot->fetched, ioi_offset(alloc->arena, fetched)); /* this worker's own; read when it has left */
+    return true;
+}
+
+uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry) {
+    uint64_t word = a64_load(&entry->base);
+    if (word || !arena->cache) return word;
+    const ioi_cached *c = ioi_cache_find(arena->cache, entry->hash, entry->key, entry->key_len);
+    if (!c) return 0;
+    word = IOI_CACHED | (uint64_t)((const uint8_t *)&c->record - arena->cache) | (c->present ? IOI_VALUE : IOI_DELETED);
+    uint64_t none = 0;
+    return a64_cas(&entry->base, &none, word) ? word : none; /* one word a key: it is its base's identity */
+}
+
 /* ---- read and validate ------------------------------------------------------------------------------------- */
 
 ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer) {
@@ -84,7 +110,7 @@ ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint
         *writer = version->position;
         return *word & IOI_ESTIMATE ? IOI_SEEN_ESTIMATE : IOI_SEEN_VERSION;
     }
-    *word = a64_load(&entry->base);
+    *word = ioi_mv_base(alloc->arena, entry);
     return *word ? IOI_SEEN_BASE : IOI_SEEN_NOTHING;
 }
 

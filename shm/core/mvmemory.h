@@ -7,7 +7,8 @@
  *
  * The record (length, incarnation, bytes) is complete before the word that names it is stored, never changes
  * and is not reused within the block. So a word without its ESTIMATE bit is also the version's identity: equal words, same
- * incarnation of the same transaction. A base word is made the same way when the committed value is first read.
+ * incarnation of the same transaction. A base word is made the same way when the committed value is first read; where the
+ * cache has it (cache.h) it names the record there, and CACHED says so.
  *
  * A finished incarnation leaves one immutable ioi_incarnation: its receipt, what it read (and which words it
  * saw), the ranges it scanned, where it wrote. Validation takes that and compares with what stands now.
@@ -23,6 +24,7 @@
 #define IOI_DELETED UINT64_C(2)
 #define IOI_ESTIMATE UINT64_C(4)
 #define IOI_TAGS UINT64_C(7)
+#define IOI_CACHED (UINT64_C(1) << 63)
 
 typedef struct ioi_record {
     uint32_t len;
@@ -107,6 +109,17 @@ uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, c
 /* Keep the committed value of a key for the block (bytes NULL = absent). The first to come wins. False when full. */
 bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, uint32_t len);
 
+/* The same for a value that was read from the table of latest values: the coordinator may keep it for later blocks. */
+typedef struct ioi_fetched {
+    uint64_t next; /* list of ioi_slot.fetched */
+    uint64_t entry;
+    ioi_record record; /* what its base word names */
+} ioi_fetched;
+bool ioi_mv_fetched(ioi_alloc *alloc, ioi_slot *slot, ioi_entry *entry, const uint8_t *bytes, uint32_t len);
+
+/* The base word of a key, as far as the block or the cache has it; 0: it must be brought. */
+uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry);
+
 /* What the transaction at `position` sees of a key. */
 ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer);
 
@@ -127,7 +140,12 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
 
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }
-static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) { return ioi_at(arena, word & ~IOI_TAGS); }
+static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) {
+    uint64_t offset = word & ~(IOI_TAGS | IOI_CACHED);
+    if (!(word & IOI_CACHED)) return ioi_at(arena, offset);
+    assert(offset != 0 && offset < arena->cache_size);
+    return (const ioi_record *)(arena->cache + offset);
+}
 
 /* One buffered write, on its way to be published. */
 typedef struct ioi_put {

@@ -60,7 +60,7 @@ static void hint(void *context, const uint8_t *key, size_t len) {
     ioi_key handle;
     if (ioi_view_key(view, key, len, &handle) != IOI_OK) return; /* full: the execution will notice */
     ioi_entry *entry = ioi_at(native->worker->arena, handle);
-    if (a64_load(&entry->base) == 0) miss(native, entry);
+    if (!ioi_mv_base(native->worker->arena, entry)) miss(native, entry);
 }
 
 /* One look at all keys of a run, so that the base is read in one sorted batch. */

@@ -17,6 +17,7 @@ LARGEST_BYTES = 256 << 30  # of address space, not of memory
 SMALLEST_BYTES = 1 << 30
 STEP_BYTES = 4 << 20
 SPARE_BYTES = 64 << 20  # left to the rest of the machine
+SEED = os.urandom(32)  # of the hashes of keys: one for all, so that a key is hashed once for an arena and a cache
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # named since Python 3.13
 
 
@@ -39,7 +40,7 @@ class SharedArena:
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self.reserved = 0
             self._reserve(max(min(initial_bytes, limit or initial_bytes), BLOCK_AT + mmap.PAGESIZE))
-            self.arena = Arena(self.fd, self.size, self.reserved, os.urandom(32))
+            self.arena = Arena(self.fd, self.size, self.reserved, SEED)
         except BaseException:
             os.close(self.fd)
             raise

@@ -293,6 +293,11 @@ class Store(State):
         """What a Reader made with lag=False does not see: newest writes by key, None a delete."""
         return self._view.lagging()
 
+    @property
+    def flat(self) -> int:
+        """The newest version of which a Reader made with lag=False sees all: what later ones wrote is in `lagging`."""
+        return self._view.flat()
+
     def reader_spec(self) -> dict[str, Any]:
         """What Reader(spec) needs in another process; JSON-able. Of a state in memory, pass `inherit_fds` to it too."""
         return {"tree": self.tree, **self._handle.reader_spec()}

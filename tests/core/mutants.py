@@ -4,7 +4,8 @@
 
 A mutant is one replacement in one file. It is caught when `unit`, `simulate` or `threads` (or `threads-tsan`, for what only a
 sanitizer sees) ends with a failure or not at all within the time. Those of `state` as VMs in Python have it, and of what makes
-receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages.
+receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages. Those
+of what is read across blocks are by `cache`: test_cache.py beside it, likewise.
 One that nobody catches means that a test is missing.
 
 pitfalls.py says which of them stand for which known mistake.
@@ -43,6 +44,7 @@ class Mutant:
 
 TSAN = ("threads-tsan",)
 CALLS = ("calls",)
+CACHE = ("cache",)
 
 MUTANTS = [
     # ---- validation and finality
@@ -144,6 +146,25 @@ MUTANTS = [
     Mutant("hash-is-the-key", "index.c", "return e->hash == hash && e->key_len == len && memcmp(e->key, key, len) == 0;", "(void)key;\n    return e->hash == hash && e->key_len == len;"),
     Mutant("chunks-by-store", "arena.c", "} while (!a64_cas(&shared->bump, &at, at + bytes));", "} while (false);\n    a64_store(&shared->bump, at + bytes);"),
     Mutant("full-is-ignored", "arena.c", "if (bytes > reserved || at > reserved - bytes) return 0;", "(void)reserved;", ("unit", "simulate", "threads-asan")),
+    # ---- committed values across blocks
+    Mutant("let-go-what-the-table-lacks", "cache.c", "return record_at(base, word)->version <= flat;", "(void)base, (void)word, (void)flat;\n    return true;", ("unit", "cache"), quick=True),
+    Mutant("the-mark-is-the-newest", "ioi_exec/state/cache.py", "refused = shared.write(changes, stand.version, self._flat)", "refused = shared.write(changes, stand.version, stand.version)", CACHE),
+    Mutant("what-had-no-room-is-lost", "ioi_exec/state/cache.py", "self._spilled.update((key, (stand.version, value)) for key, value in refused)", "", CACHE),
+    Mutant("what-had-no-room-hides-what-has", "ioi_exec/state/cache.py", "                self._spilled.pop(key, None)", "                pass", CACHE),
+    Mutant("what-had-no-room-goes-too-soon", "ioi_exec/state/cache.py", "if spilled[0] > flat}", "if spilled[0] > flat + 1}", CACHE),
+    Mutant("of-whatever-state", "ioi_exec/state/cache.py", "if not shared.cache.is_of(stand.packed()):", "if self._stand is None:", CACHE),
+    Mutant("kept-on-whatever-state", "ioi_exec/state/cache.py", "if shared is None or not shared.cache.is_of(parent.packed()):", "if shared is None:", CACHE),
+    Mutant("filled-without-what-lags", "ioi_exec/state/cache.py", "list(store.lagging().items())", "[]", CACHE),
+    Mutant("half-written-counts", "cache.c", "    h->stamped = 0;\n    bool promoted", "    bool promoted", ("unit", "cache")),
+    Mutant("cleared-and-still-stamped", "cache.c", "h->stamped = h->count = h->hand = 0;", "h->count = h->hand = 0;", ("unit",)),
+    Mutant("sandboxes-are-kept", "ioi_exec/machine.py", "                if store is self._store:\n                    self._cache.committed(result.staged.parent, store.stand,", "                if True:\n                    below = self._store.stand\n                    self._cache.committed(result.staged.parent if store is self._store else below, below,", CACHE),
+    Mutant("staged-is-committed", "ioi_exec/machine.py", "                staged, threads = self._staging.stage(store, outcome.writes, sequential)\n", "                staged, threads = self._staging.stage(store, outcome.writes, sequential)\n                self._cache.committed(stand, stand._replace(version=stand.version + 1), staged.changes)\n                self._cache._shared and self._cache._shared.cache.stamp(stand.packed())\n", CACHE),
+    Mutant("a-base-under-an-overlay-is-kept", "block.c", "    a64_store(&entry->base, a64_load(&((ioi_version *)ioi_at(arena, write.version))->cell));\n", "", CACHE),
+    Mutant("the-older-record-stays", "cache.c", "if (i < WAYS) let_go(base, &b->way[i]);", "", ("unit", "cache")),
+    Mutant("widened-in-place", "cache.c", "if (record_at(base, word)->hash & buckets)", "if (false)", ("unit-asan", "unit")),
+    Mutant("a-hash-is-a-key", "cache.c", "c->hash == hash && c->key_len == len && memcmp(c->record.bytes + c->record.len, key, len) == 0", "((void)key, (void)len, c->hash == hash)", ("unit",)),
+    Mutant("absence-is-not-kept", "cache.c", "c->present = bytes != NULL;", "c->present = 1;", ("unit", "cache")),
+    Mutant("scans-do-not-catch-up", "ioi_exec/execution/workers/part.py", "            self.reader.catch_up()", "            pass", CACHE),
     # ---- state, as VMs in Python have it: what all modes of execution share, which only a third opinion can judge
     Mutant("subclasses-as-they-are", "python/arguments.h", "return PyBytes_CheckExact(object) ? ", "return PyBytes_Check(object) ? ", CALLS, quick=True),
     Mutant("the-last-of-two-counts", "python/arguments.c", "if (out[place]) {", "if (false) {", CALLS),
@@ -193,6 +214,7 @@ EQUIVALENT = {
 
 COMMANDS = {
     "unit": [],
+    "unit-asan": [],
     "simulate": ["--seconds", "{seconds}"],
     "threads": ["--seconds", "{seconds}"],
     "threads-asan": ["--seconds", "{seconds}"],
@@ -200,7 +222,7 @@ COMMANDS = {
 }
 
 
-CALLS_TEST = Path(__file__).parents[1] / "property" / "engine" / "test_ways_of_calling.py"
+PYTHON_TESTS = {"calls": ("test_ways_of_calling.py", "-k", "calls or kept"), "cache": ("test_cache.py",)}
 
 
 def plant(mutant: Mutant, core: Path) -> None:
@@ -215,8 +237,8 @@ def plant(mutant: Mutant, core: Path) -> None:
 def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> str | None:
     """How the harness noticed, or None."""
     seconds *= mutant.patience
-    if harness == "calls":
-        return try_calls(mutant, folder / harness)
+    if harness in PYTHON_TESTS:
+        return try_python(mutant, harness, folder / harness)
     core = build.copy_core(folder / harness)
     plant(mutant, core)
     if build.PROGRAMS[harness].tight:
@@ -235,12 +257,14 @@ def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> s
     return f"{time.monotonic() - started:.1f} s: {said[:110]}"
 
 
-def try_calls(mutant: Mutant, folder: Path) -> str | None:
-    """The same by the test that calls `state` in every way, over a copy of the packages."""
+def try_python(mutant: Mutant, harness: str, folder: Path) -> str | None:
+    """The same by a test in Python, over a copy of the packages."""
     core = build.copy_packages(folder)
     plant(mutant, core)
     build.compile_extension(core)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "calls or kept", str(CALLS_TEST)]
+    test, *options = PYTHON_TESTS[harness]
+    where = Path(__file__).parents[1] / "property" / "engine" / test
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options, str(where)]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     started = time.monotonic()
     try:

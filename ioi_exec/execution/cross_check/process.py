@@ -51,7 +51,7 @@ def main(vm: LoadedVM, channel_fd: int) -> None:
 
 def _check(vm: LoadedVM, setup: Setup, task: Task, channel: socket.socket) -> None:
     reader = ioi_storage.Reader(setup.reader_spec, lag=False)
-    setup.close_fd()
+    setup.close_fds()
     now = reader.begin()
     if now != task.parent:
         return send(channel, Complaint(0, "stale", task.parent.moved_to(now)))

@@ -58,7 +58,7 @@ def _serve(vm: LoadedVM, channel: socket.socket, page: mmap.mmap) -> None:
             waiting[message.number] = message
         elif isinstance(message, Forget):
             if message.number in waiting:
-                waiting.pop(message.number).close_fd()
+                waiting.pop(message.number).close_fds()
             if message.number in readers:
                 readers.pop(message.number).close()
         else:
@@ -76,7 +76,7 @@ def _answer(
     try:
         if task.setup not in readers:
             readers[task.setup] = ioi_storage.Reader(setup.reader_spec, lag=False)
-            setup.close_fd()  # the reader has opened the file for itself
+            setup.close_fds()  # the reader has opened the file for itself
         reader = readers[task.setup]
         now = reader.begin()
         try:

@@ -11,7 +11,7 @@ import os
 import pickle
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ioi_exec.limits import Limits
@@ -26,17 +26,27 @@ class Setup:
     """What a worker needs for the blocks that name `number`, beside its VM: a state to read, limits.
 
     reader_spec: of the store. If it has an "fd", the descriptor travels beside it and gets a new number.
+    cache: "size" of the cache of its values, whose "fd" travels last; empty if there is none.
     """
 
     number: int
     reader_spec: dict[str, Any]
     limits: Limits
+    cache: dict[str, int] = field(default_factory=dict)
 
-    def close_fd(self) -> None:
-        """Close the descriptor that came with it, if any and if still open."""
-        fd = self.reader_spec.pop("fd", None)
-        if fd is not None:
-            os.close(fd)
+    def arrived(self, fds: list[int]) -> None:
+        """With these descriptors."""
+        if self.cache:
+            self.cache["fd"] = fds.pop()
+        if fds:
+            self.reader_spec["fd"] = fds[0]
+
+    def close_fds(self) -> None:
+        """Close the descriptors that came with it, if any and if still open."""
+        for where in (self.reader_spec, self.cache):
+            fd = where.pop("fd", None)
+            if fd is not None:
+                os.close(fd)
 
 
 @dataclass(frozen=True)

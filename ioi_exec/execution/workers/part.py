@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 import ioi_storage
-from ioi_shm import TASK_LEAVE, Arena, View, Worker
+from ioi_shm import TASK_LEAVE, Arena, Cache, View, Worker
 
 from ioi_exec.block.context import BlockContext, TxContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
@@ -24,8 +24,10 @@ class Part(ABC):
     """What a setup asks of this worker. `run` may be called while `reader` is in a transaction of the parent version."""
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
-        self.reader = ioi_storage.Reader(setup.reader_spec, lag=False)  # the coordinator lays it into the arena
-        setup.close_fd()  # the reader has opened the file for itself
+        # What lags is in the cache or beneath the block.
+        self.reader = ioi_storage.Reader(setup.reader_spec, lag=False)
+        self.cache = Cache(setup.cache["fd"], setup.cache["size"]) if setup.cache else None
+        setup.close_fds()  # both are open or mapped here
         self._worker = worker
         self._arena = arena
         self._limits: Limits = setup.limits
@@ -69,7 +71,7 @@ class PythonPart(Part):
         self._decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
         self._settings = StatedSettings()
         of_transaction = self._limits.of_transaction()
-        self._view = View(worker, of_transaction, self._fetch, self.reader.scan, LimitExceeded, Abandoned)
+        self._view = View(worker, of_transaction, self._fetch, self._range, LimitExceeded, Abandoned)
 
     def run(self) -> None:
         with self._settings:
@@ -140,6 +142,11 @@ class PythonPart(Part):
     def _likely(self, tx: Any) -> list[bytes]:
         assert self._keys is not None
         return list(self._keys(tx))  # here, for it may be a generator
+
+    def _range(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        if self._arena.cached:  # then what lags is not all beneath the block, where a scan would meet it
+            self.reader.catch_up()
+        return self.reader.scan(start, end, reverse)
 
     def _fetch(self, key: bytes) -> bytes | None:
         return self._committed([key])[0]

@@ -76,10 +76,15 @@ class Pool:
         """Whether the workers ended with what they were forked from, and for no reason of their own."""
         return self._template is not None and self._template.lost
 
-    def setup(self, reader_spec: dict[str, Any], fds: list[int], limits: Limits) -> int:
-        """Tell the workers, and those that come after them, about a state; the number that blocks name it by."""
+    def setup(self, reader_spec: dict[str, Any], fds: list[int], limits: Limits, cache: tuple[int, int] | None = None) -> int:
+        """Tell the workers, and those that come after them, about a state; the number that blocks name it by.
+
+        fds: to read the state by. cache: the descriptor and the size of the cache of its values."""
         self._numbers += 1
         setup = Setup(self._numbers, reader_spec, limits)
+        if cache is not None:
+            setup.cache["size"] = cache[1]
+            fds = [*fds, cache[0]]
         self._setups[setup.number] = setup, fds
         if self._memory is not None:
             self._tell_or_kill(setup, fds)

@@ -42,14 +42,13 @@ class Parts:
                 message, fds = receive(channel)
                 with self._arrived:
                     if isinstance(message, Setup):
-                        if fds:
-                            message.reader_spec["fd"] = fds[0]
+                        message.arrived(fds)
                         self._setups[message.number] = message
                         self._arrived.notify()
                     elif isinstance(message, Forget):
                         setup = self._setups.pop(message.number, None)
                         if setup is not None:
-                            setup.close_fd()
+                            setup.close_fds()
                         part = self._made.pop(message.number, None)
                         if part is not None:
                             part.close()
@@ -100,6 +99,7 @@ def take_part(worker_id: int, worker: Worker, parts: Parts, arena: Arena) -> Com
         try:
             if now != base:
                 return complaint("stale", base.moved_to(now))
+            worker.use(part.cache)
             worker.enter()  # only now: until here no transaction is to blame for the time
             part.run()
         finally:

@@ -53,19 +53,19 @@ typedef struct {
 } BlockArguments;
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
-    static char *names[] = {"txs",     "workers",  "spins", "has_end_block", "keys",   "setup",  "base", "height",
-                            "time_ns", "proposer", "extra", "parent_root",   "policy", "record", NULL};
+    static char *names[] = {"txs",     "workers",  "spins", "has_end_block", "keys",   "setup",  "base",   "height",
+                            "time_ns", "proposer", "extra", "parent_root",   "policy", "record", "cached", NULL};
     PyObject *txs;
     unsigned int workers, spins;
-    int has_end_block, no_estimates, by_version, no_solo, record;
+    int has_end_block, no_estimates, by_version, no_solo, record, cached;
     ioi_policy policy;
     unsigned long long keys, setup, height, time_ns;
     const char *base, *proposer, *extra, *parent_root;
     Py_ssize_t base_len, proposer_len, extra_len, parent_root_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKy#KKy#y#y#(IIppp)p", names, &txs, &workers, &spins, &has_end_block,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKy#KKy#y#y#(IIppp)pp", names, &txs, &workers, &spins, &has_end_block,
                                      &keys, &setup, &base, &base_len, &height, &time_ns, &proposer, &proposer_len, &extra,
                                      &extra_len, &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates,
-                                     &by_version, &no_solo, &record))
+                                     &by_version, &no_solo, &record, &cached))
         return -1;
     policy.no_estimates = no_estimates;
     policy.by_version = by_version;
@@ -99,6 +99,7 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
         .has_end_block = has_end_block,
         .policy = policy,
         .record = record,
+        .cached = cached,
         .tx_bytes = total,
         .keys = keys,
         .setup = setup,
@@ -305,6 +306,7 @@ static PyObject *arena_get(ArenaObject *self, void *which) {
     case 'u': return PyLong_FromUnsignedLongLong(a64_load(&s->bump));
     case 'r': return PyLong_FromUnsignedLongLong(a64_load(&s->reserved));
     case 'l': return PyBool_FromLong(ioi_record_lost(&self->arena));
+    case 'c': return PyBool_FromLong(s->block.cached);
     case 'n': return PyLong_FromUnsignedLong(s->block.n);
     case 'k': return PyLong_FromUnsignedLong(s->block.workers);
     case 'i': return PyLong_FromUnsignedLongLong(s->block.setup);
@@ -338,6 +340,7 @@ static PyGetSetDef arena_getset[] = {
     {"record_lost", (getter)arena_get, NULL, "there was no room for some of the record: run the block again with more",
      (void *)'l'},
     {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
+    {"cached", (getter)arena_get, NULL, "whether the block reads the cache", (void *)'c'},
     {"workers", (getter)arena_get, NULL, "workers that take part in the block", (void *)'k'},
     {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},
     {"base", (getter)arena_get, NULL, "which committed state the block builds on, as it was handed in", (void *)'b'},

@@ -9,7 +9,7 @@
 #include "arguments.h"
 #include "state.h"
 
-PyTypeObject *arena_type, *worker_type;
+PyTypeObject *arena_type, *worker_type, *cache_type;
 
 static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
     return PyCapsule_New((void *)&ioi_payments, IOI_VM_CAPSULE, NULL);
@@ -103,9 +103,9 @@ static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec) {
 
 static int module_exec(PyObject *module) {
     if (!(arena_type = add_type(module, &arena_spec)) || !(worker_type = add_type(module, &worker_spec)) ||
-        !(state_type = add_type(module, &state_spec)) || !(scan_type = add_type(module, &scan_spec)) ||
-        !(checkpoint_type = add_type(module, &checkpoint_spec)) || !add_type(module, &view_spec) ||
-        !add_type(module, &plain_spec))
+        !(cache_type = add_type(module, &cache_spec)) || !(state_type = add_type(module, &state_spec)) ||
+        !(scan_type = add_type(module, &scan_spec)) || !(checkpoint_type = add_type(module, &checkpoint_spec)) ||
+        !add_type(module, &view_spec) || !add_type(module, &plain_spec))
         return -1;
     static const struct {
         const char *name;
@@ -116,7 +116,7 @@ static int module_exec(PyObject *module) {
         {"BLOCK_FAULT", IOI_BLOCK_FAULT},   {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED},
         {"TASK_EXECUTE", IOI_TASK_EXECUTE}, {"TASK_END_BLOCK", IOI_TASK_END_BLOCK},
         {"TASK_LEAVE", IOI_TASK_LEAVE},     {"WORKERS_MAX", IOI_WORKERS_MAX},
-        {"BLOCK_AT", IOI_BLOCK_AT},
+        {"BLOCK_AT", IOI_BLOCK_AT},         {"CACHE_LEAST", IOI_CACHE_LEAST},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;

@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include "../block.h"
+#include "../cache.h"
 #include "../native.h"
 #include "../rows.h"
 
@@ -23,11 +24,21 @@ typedef struct {
     ioi_view *view; /* of native runs; Python views have their own */
     ioi_native native;
     PyObject *capsule; /* of the VM in `native` */
+    PyObject *cache;   /* the Cache read last */
     uint32_t seen;
 } WorkerObject;
 
-extern PyTypeObject *arena_type, *worker_type; /* set once, when the module is loaded */
-extern PyType_Spec arena_spec, worker_spec, view_spec;
+typedef struct {
+    PyObject_HEAD
+    uint8_t *base;
+    uint64_t size;
+} CacheObject;
+
+extern PyTypeObject *arena_type, *worker_type, *cache_type; /* set once, when the module is loaded */
+extern PyType_Spec arena_spec, worker_spec, view_spec, cache_spec;
+
+/* Whether its hashes are those of the arena. */
+bool cache_fits(const CacheObject *cache, const ioi_arena *arena);
 
 PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *call_apart(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -32,7 +32,7 @@ static int resolve(ViewObject *self) {
             Py_XDECREF(value);
             return -1;
         }
-        bool kept = ioi_mv_set_base(&w->alloc, entry, bytes, (uint32_t)len);
+        bool kept = ioi_mv_fetched(&w->alloc, w->slot, entry, bytes, (uint32_t)len);
         Py_DECREF(value);
         if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, from, view->tx, view->incarnation, ioi_offset(w->arena, entry));
         return kept ? 0 : out_of_room(self);
@@ -398,7 +398,7 @@ static PyObject *view_hint(ViewObject *self, PyObject *keys) {
                               ? PyBytes_FromStringAndSize(PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item))
                               : NULL;
         if (bytes && known_key(self, bytes, &key) < 0) useless = true;
-        else if (bytes && a64_load(&((ioi_entry *)ioi_at(self->worker->arena, key))->base) == 0 && PySet_Add(missing, bytes) < 0)
+        else if (bytes && !ioi_mv_base(self->worker->arena, ioi_at(self->worker->arena, key)) && PySet_Add(missing, bytes) < 0)
             Py_CLEAR(missing);
         Py_XDECREF(bytes);
         Py_DECREF(item);
@@ -428,7 +428,8 @@ static PyObject *view_bring(ViewObject *self, PyObject *args) {
             as_bytes(PyList_GET_ITEM(values, i), true, "a committed value", &value, &len) < 0)
             return NULL;
         if (known_key(self, PyList_GET_ITEM(keys, i), &key) < 0) break; /* the arena is full, and the block over */
-        if (!ioi_mv_set_base(&self->worker->alloc, ioi_at(self->worker->arena, key), value, (uint32_t)len)) {
+        ioi_worker *w = self->worker;
+        if (!ioi_mv_fetched(&w->alloc, w->slot, ioi_at(w->arena, key), value, (uint32_t)len)) {
             out_of_room(self);
             break;
         }

@@ -23,6 +23,7 @@ static void worker_dealloc(WorkerObject *self) {
     ioi_view_free(self->view);
     ioi_worker_free(&self->worker);
     Py_XDECREF(self->capsule);
+    Py_XDECREF(self->cache);
     Py_XDECREF(self->owner);
     type->tp_free(self);
     Py_DECREF(type);
@@ -36,6 +37,27 @@ static PyObject *worker_await(WorkerObject *self, PyObject *argument) {
     block = ioi_block_await(self->worker.arena, self->worker.id, &self->seen, spin_ns);
     Py_END_ALLOW_THREADS
     return PyBool_FromLong(block);
+}
+
+/* The cache that the block reads, or None for one that reads none. */
+static PyObject *worker_use(WorkerObject *self, PyObject *cache) {
+    ioi_arena *arena = self->worker.arena;
+    const ioi_block *block = &arena->shared->block;
+    arena->cache = NULL;
+    if (!block->cached) Py_RETURN_NONE;
+    if (!PyObject_TypeCheck(cache, cache_type)) {
+        PyErr_SetString(PyExc_TypeError, "the block reads a cache, and this worker was given none");
+        return NULL;
+    }
+    const CacheObject *c = (CacheObject *)cache;
+    if (!ioi_cache_is_of(c->base, ioi_at(arena, block->base), block->base_len) || !cache_fits(c, arena)) {
+        PyErr_SetString(PyExc_RuntimeError, "the cache is of another state than the block");
+        return NULL;
+    }
+    Py_XSETREF(self->cache, Py_NewRef(cache));
+    arena->cache = c->base;
+    arena->cache_size = c->size;
+    Py_RETURN_NONE;
 }
 
 static PyObject *worker_enter(WorkerObject *self, PyObject *Py_UNUSED(none)) {
@@ -108,7 +130,7 @@ static PyObject *worker_bring(WorkerObject *self, PyObject *values) {
             Py_DECREF(fast);
             return NULL;
         }
-        if (!ioi_mv_set_base(&self->worker.alloc, self->native.missing[i], bytes, (uint32_t)len)) {
+        if (!ioi_mv_fetched(&self->worker.alloc, self->worker.slot, self->native.missing[i], bytes, (uint32_t)len)) {
             ioi_stop_block(self->worker.arena, IOI_BLOCK_FULL);
             break;
         }
@@ -146,6 +168,7 @@ static PyObject *worker_receipts(WorkerObject *self, PyObject *Py_UNUSED(none)) 
 
 static PyMethodDef worker_methods[] = {
     {"await_block", CALL(worker_await), METH_O, "Spin so many ns, then sleep until a block starts; False when the pool ends."},
+    {"use", CALL(worker_use), METH_O, "Read this cache in the block, if the block reads one."},
     {"enter", CALL(worker_enter), METH_NOARGS, "Enter the block."},
     {"leave", CALL(worker_leave), METH_NOARGS, "Leave the block."},
     {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits)."},

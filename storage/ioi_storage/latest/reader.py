@@ -21,7 +21,7 @@ class Reader:
     """Made from `Store.reader_spec()` in another process than the store's, which has inherited `Store.inherit_fds()` or been sent
     them; without "fd" in the spec the state is found by its path. StateMissing or StaleStage unless it is the store's.
 
-    lag: False for a caller who lays `Store.lagging()` over what he reads, which saves reading that from the disk."""
+    lag: False for a caller who lays `Store.lagging()` over what he gets, which saves reading that from the disk."""
 
     def __init__(self, spec: dict[str, Any], *, lag: bool = True) -> None:
         place = Place.of(spec)
@@ -32,6 +32,7 @@ class Reader:
         self._lags = lag
         self._lag = Lag(0)
         self._lagging = self._lag.values
+        self._follower = Follower()
         self._open = True
 
     def begin(self) -> Stand:
@@ -46,7 +47,7 @@ class Reader:
             try:
                 snapshot.refuse_rollback(self._path)
                 stand = snapshot.stand(self._file)
-                lag = Follower().fit(snapshot) if self._lags else Lag(stand.version)
+                lag = self._follower.fit(snapshot) if self._lags else Lag(stand.version)
             except BaseException:  # nobody may read it without its lag
                 snapshot.close()
                 raise
@@ -54,6 +55,13 @@ class Reader:
             raise translate(error, "opening a read transaction") from error
         self._snapshot, self._lag, self._lagging = snapshot, lag, lag.values
         return stand
+
+    def catch_up(self) -> None:
+        """Lay the lag under what is scanned until the transaction ends; of use where `lag` is False."""
+        try:
+            self._lag = self._follower.fit(self._now())
+        except lmdb.Error as error:
+            raise translate(error, "reading what lags") from error
 
     def end(self) -> None:
         """End the read transaction. Idempotent."""

@@ -199,6 +199,13 @@ class View:
         with self.handle.reading():
             return self.now()[1].values
 
+    def flat(self) -> int:
+        """The versions up to this one are wholly in the flat table, for whoever takes a snapshot from now on."""
+        if not self._is_pinned:
+            self.drop()
+        with self.handle.reading():
+            return self.now()[1].flat
+
     @property
     def lag_writes(self) -> int:
         """How many writes lag behind, as far as this process knows without looking."""

@@ -51,5 +51,6 @@ void test_mvmemory(void);
 void test_scheduler(void);
 void test_view(void);
 void test_receipts(void);
+void test_cache(void);
 
 #endif

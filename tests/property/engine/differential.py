@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 import ioi_storage
+from ioi_shm._core import CACHE_LEAST
 from ioi_shm.memory import STEP_BYTES
 from ioi_storage import State
 from naive_state import applied, root_of
@@ -20,9 +21,12 @@ from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.execution.workers.pool import Pool
 from ioi_exec.execution.workers.templates import Templates
 from ioi_exec.state.base import CommittedState
+from ioi_exec.state.cache import CommittedCache
 from ioi_exec.vm.loading import LoadedVM, load_vm
 
 WORKERS = (1, 2, 3, 4, 8)
+CACHES = (0, CACHE_LEAST + 8 * 128, 6_000, Limits.cache_bytes)
+"""Bytes of the cache of committed values: none, a few keys, some, all."""
 
 
 class Pools:
@@ -83,7 +87,8 @@ class Compared:
 class Chain:
     """A state in memory, a model of it, and sandboxes on top."""
 
-    def __init__(self, genesis: dict[bytes, bytes]) -> None:
+    def __init__(self, genesis: dict[bytes, bytes], cache_bytes: int = Limits.cache_bytes) -> None:
+        self.cache = CommittedCache(cache_bytes)
         self.store = ioi_storage.Store.create(None, tree="jellyfish", meta={}, genesis=sorted(genesis.items()), height=0)
         self.layers: list[State] = [self.store]
         self.models = [genesis]
@@ -91,7 +96,7 @@ class Chain:
 
     @property
     def base(self) -> CommittedState:
-        return CommittedState(list(self.layers))
+        return CommittedState(list(self.layers), self.cache)
 
     @property
     def model(self) -> dict[bytes, bytes]:
@@ -110,9 +115,12 @@ class Chain:
 
     def commit(self, outcome: Outcome, staged: Any) -> None:
         top: Any = self.layers[-1]
+        parent = top.stand
         top.commit(
             staged, receipts_root=bytes(32), height=top.version + 1, header=b"", transactions=len(outcome.receipts), failed=0
         )
+        if top is self.store:
+            self.cache.committed(parent, top.stand, staged.changes)
         self.models[-1] = applied(self.model, outcome.writes)
 
     def enter_sandbox(self) -> None:
@@ -128,6 +136,7 @@ class Chain:
         while len(self.layers) > 1:
             self.leave_sandbox()
         self.store.close()
+        self.cache.close()
 
 
 def difference(expected: Outcome, found: Outcome) -> str | None:

@@ -8,7 +8,7 @@ from typing import Iterator
 
 import effort
 import pytest
-from differential import WORKERS, Chain, Pools, difference, loaded, rngs
+from differential import CACHES, WORKERS, Chain, Pools, difference, loaded, rngs
 from random_blocks import random_policy
 
 from ioi_exec import BlockHeader, Limits
@@ -91,7 +91,7 @@ def test_native_payments_equal_the_reference(pools: Pools) -> None:
     native = NativeSequentialExecutor(payments, limits)
     for name, rng in rngs(effort.seed(6), BLOCKS // BLOCKS_PER_STATE):
         accounts = rng.choice((2, 3, 10, 40))
-        chain = Chain(random_accounts(rng, accounts))
+        chain = Chain(random_accounts(rng, accounts), rng.choice(CACHES))
         executors = {
             count: ParallelExecutor(payments, limits, count, False, pools.templates, pools[count])
             for count in rng.sample(WORKERS, 3)

@@ -9,6 +9,7 @@ from typing import Any, Iterator
 import effort
 import pytest
 from differential import (
+    CACHES,
     WORKERS,
     Chain,
     Compared,
@@ -58,7 +59,7 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, blocks: int, *
     keys = rng.choice((2, 3, 5, 20))
     limits = rng.choices((ROOMY, TIGHT, NARROW), (8, 2, 1))[0]
     compared = Compared(loaded(ProgramVM, keys=keys, **vm, **rng.choice(VARIANTS)), limits, pools)
-    chain = Chain(random_state(rng, keys))
+    chain = Chain(random_state(rng, keys), rng.choice(CACHES))
     counts = rng.sample(WORKERS, 3)
     try:
         for number in range(blocks):

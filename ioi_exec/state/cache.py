@@ -1,0 +1,108 @@
+"""What of the newest committed state lies in shared memory, where workers read it without LMDB: kept true from commit to commit.
+
+cache.h in shm/core says how it is made and why reading it takes no lock. Here stands what makes it true. It carries the stand
+(ioi_storage.stand) of the state that it is of, and any write takes that away until all of it is there; so whatever else
+happened, a rollback, a commit that failed or that another process made, shows as a stand that is not the store's, and then it
+is emptied and filled with what the table of latest values lacks. Staged blocks, and sandboxes with what is committed in them,
+never touch it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Sequence
+
+import ioi_storage
+from ioi_storage import Stand
+
+if TYPE_CHECKING:
+    from ioi_shm import Arena
+    from ioi_shm.cache import SharedCache
+
+log = logging.getLogger("ioi_exec")
+
+Writes = Mapping[bytes, "bytes | None"]
+
+
+class CommittedCache:
+    """Of one machine's store. Made when a block first asks for it; most: bytes it may take."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._shared: SharedCache | None = None
+        self._pid = os.getpid()
+        # Writes that it had no room for and that the table of latest values lacks: the version and the value of each key.
+        self._spilled: dict[bytes, tuple[int, bytes | None]] = {}
+        self._stand: Stand | None = None  # as of the last `fit`, and the newest version in the table of latest values then
+        self._flat = 0
+
+    @property
+    def handle(self) -> tuple[int, int] | None:
+        """The descriptor and the size that a worker maps; None: there is none."""
+        shared = self._made()
+        return None if shared is None else (shared.fd, shared.size)
+
+    @property
+    def bytes_taken(self) -> int:
+        """Of memory that it has taken."""
+        return 0 if self._shared is None else self._shared.cache.reserved
+
+    def fit(self, store: ioi_storage.Store) -> Writes | None:
+        """Make it of the newest state. What a block on that must find besides: newest writes by key. None: there is no cache.
+
+        No worker may be in a block."""
+        shared = self._made()
+        if shared is None:
+            return None
+        stand, flat = store.stand, store.flat
+        if not shared.cache.is_of(stand.packed()):
+            shared.cache.clear()
+            refused = shared.write(list(store.lagging().items()), stand.version, flat)
+            self._spilled = {key: (stand.version, value) for key, value in refused}
+            shared.cache.stamp(stand.packed())
+        elif self._spilled and flat > self._flat:
+            self._spilled = {key: spilled for key, spilled in self._spilled.items() if spilled[0] > flat}
+        self._stand, self._flat = stand, flat
+        return {key: value for key, (_, value) in self._spilled.items()}
+
+    def promote(self, arena: Arena) -> None:
+        """Keep what the workers fetched for a block that is done, which was laid out after `fit`."""
+        shared = self._shared
+        assert shared is not None and self._stand is not None and arena.base == self._stand.packed()
+        shared.promote(arena, self._flat)
+        shared.cache.stamp(arena.base)
+
+    def committed(self, parent: Stand, stand: Stand, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """On `parent` the store has committed these changes, and is at `stand`."""
+        shared = self._made() if self._shared is not None else None
+        if shared is None or not shared.cache.is_of(parent.packed()):
+            return  # of another state: the next block fills it anew
+        refused = shared.write(changes, stand.version, self._flat)
+        if self._spilled:
+            for key, _ in changes:
+                self._spilled.pop(key, None)
+        self._spilled.update((key, (stand.version, value)) for key, value in refused)
+        shared.cache.stamp(stand.packed())
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+        self._most = 0
+
+    def _made(self) -> SharedCache | None:
+        from ioi_shm._core import CACHE_LEAST
+        from ioi_shm.cache import SharedCache
+
+        if self._pid != os.getpid():  # in a forked child: the memory is the parent's
+            self._shared, self._most = None, 0
+        if self._shared is None and self._most >= CACHE_LEAST:
+            try:
+                self._shared = SharedCache(self._most)
+            except OSError as error:
+                log.warning("blocks read the committed state without a cache, for which there is no memory: %s", error)
+                self._most = 0
+        return self._shared

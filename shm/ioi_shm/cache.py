@@ -1,0 +1,73 @@
+"""The memory under a cache of committed values: a memfd that this process writes to and workers can only read.
+
+Once it is mapped here it is sealed (F_SEAL_FUTURE_WRITE): nobody maps it writable any more, so what becomes of a worker is
+nothing to it. Its pages are reserved as they are needed, as an arena's are; where there are none to be had it stays as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from typing import Sequence
+
+from ioi_shm._core import Arena, Cache
+from ioi_shm.memory import SEED, STEP_BYTES, free_memory
+
+Pairs = Sequence[tuple[bytes, "bytes | None"]]
+_F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not every Python has a name for it
+
+
+class SharedCache:
+    """A fresh cache of at most `most` bytes, CACHE_LEAST or more, and the memfd it lives in. OSError if it cannot be made.
+
+    fd, size: what a worker needs to map it."""
+
+    def __init__(self, most: int) -> None:
+        self.fd = os.memfd_create("ioi-cache", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            self.size = most
+            os.ftruncate(self.fd, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
+            first = min(most, mmap.PAGESIZE)
+            os.posix_fallocate(self.fd, 0, first)
+            self.cache = Cache(self.fd, most, first, SEED)
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+            try:
+                fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals | _F_SEAL_FUTURE_WRITE)
+            except OSError:  # an older kernel: workers map it read-only of their own will alone
+                fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def write(self, pairs: Pairs, version: int, flat: int) -> Pairs:
+        """Keep what a version wrote; those for which there was no room. See cache.h."""
+        refused: list[tuple[bytes, bytes | None]] = []
+        at = 0
+        while (at := self.cache.write(pairs, at, version, flat, refused)) < len(pairs):
+            self._reserve()
+        return refused
+
+    def promote(self, arena: Arena, flat: int) -> None:
+        """Keep what the workers of a block fetched, as far as there is room."""
+        while not self.cache.promote(arena, flat):
+            self._reserve()
+
+    def close(self) -> None:
+        """Give up the descriptor. Idempotent."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _reserve(self) -> None:
+        """More pages; where there are none, what is reserved is all there will be."""
+        cache = self.cache
+        more = min(max(STEP_BYTES, cache.reserved // 4), cache.size - cache.reserved)
+        try:
+            if more > free_memory():
+                raise OSError
+            os.posix_fallocate(self.fd, cache.reserved, more)
+        except OSError:
+            cache.limit(cache.reserved, cache.reserved)
+            return
+        cache.limit(cache.size, cache.reserved + more)

@@ -1,0 +1,99 @@
+"""The cache of committed values: who may write to it, how much of it there is, and that it is of use."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+import pytest
+from ioi_shm import Cache
+from ioi_shm import cache as shared_cache
+from ioi_shm.cache import SharedCache
+
+from ioi_exec import ExecutionMachine, Limits, StateView, TxContext
+from ioi_exec.block.record import EventKind
+from ioi_exec.execution.executors import SharedPools
+from ioi_exec.state.cache import CommittedCache
+
+STAND = bytes(range(64))
+
+
+class Reads:
+    """A transaction is one key to read."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        value = state.get(tx)
+        state.put(b"last", tx)
+        return value or b"absent"
+
+
+def test_workers_can_only_read_it() -> None:
+    shared = SharedCache(1 << 20)
+    try:
+        assert shared.write([(b"k", b"v"), (b"gone", None)], 3, 0) == []
+        shared.cache.stamp(STAND)
+        theirs = Cache(shared.fd, shared.size)
+        assert theirs.get(b"k") == (b"v", 3) and theirs.get(b"gone") == (None, 3) and theirs.get(b"other") is None
+        assert theirs.is_of(STAND) and not theirs.is_of(STAND[::-1])
+        shared.write([(b"k", b"w")], 4, 0)
+        assert theirs.get(b"k") == (b"w", 4) and not theirs.is_of(STAND)
+        with pytest.raises(PermissionError):
+            mmap.mmap(shared.fd, 4096)
+        with pytest.raises(PermissionError):
+            os.ftruncate(shared.fd, 0)
+        with pytest.raises(PermissionError):
+            os.write(shared.fd, b"x")
+    finally:
+        shared.close()
+
+
+def test_it_stays_within_its_limit_and_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs: list[tuple[bytes, bytes | None]] = [(b"key %d" % i, b"value") for i in range(200_000)]
+    shared = SharedCache(10 << 20)
+    try:
+        refused = shared.write(pairs, 1, 0)
+        assert refused and shared.cache.reserved <= 10 << 20 and shared.cache.records + len(refused) == len(pairs)
+        assert shared.write(pairs, 2, 2) == []  # all of them may go now
+    finally:
+        shared.close()
+    monkeypatch.setattr(shared_cache, "free_memory", lambda: 0)
+    shared = SharedCache(10 << 20)
+    try:
+        refused = shared.write(pairs, 1, 0)
+        assert shared.cache.reserved == shared.cache.size == 4096 and shared.cache.records + len(refused) == len(pairs)
+    finally:
+        shared.close()
+
+
+def test_none_and_too_little_is_none() -> None:
+    for most in (0, 100):
+        cache = CommittedCache(most)
+        assert cache.handle is None and cache.bytes_taken == 0
+
+
+def test_a_machine_without_descriptors_for_it_does_without(monkeypatch: pytest.MonkeyPatch, ioi_pools: SharedPools) -> None:
+    def refused(*arguments: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(shared_cache, "SharedCache", refused)
+    with ExecutionMachine.create(None, Reads, genesis={b"k": b"v"}, workers=1, pin=False, executors=ioi_pools.executors()) as machine:
+        result = machine.execute([b"k"])
+        assert result.receipts[0].output == b"v" and result.stats.memory["cache"] == 0
+
+
+@pytest.mark.parametrize("cache_bytes", [0, Limits.cache_bytes])
+def test_what_was_read_or_written_is_not_read_from_the_disk_again(ioi_pools: SharedPools, tmp_path: Path, cache_bytes: int) -> None:
+    keys = [b"%d" % i for i in range(20)]
+    genesis = {key: b"v" + key for key in keys[:10]}
+    with ExecutionMachine.create(
+        tmp_path / "s", Reads, genesis=genesis, workers=1, pin=False, executors=ioi_pools.executors(), limits=Limits(cache_bytes=cache_bytes)
+    ) as machine:
+        fetched = []
+        for txs in (keys, keys, [*keys, b"last"]):
+            result = machine.execute(txs, record=True)
+            assert [receipt.output for receipt in result.receipts][:11] == [*genesis.values(), b"absent"]
+            assert result.record is not None
+            fetched.append(int((result.record.events["kind"] == EventKind.FETCH).sum()))
+            machine.commit(result)
+        assert fetched[0] >= 20 and (fetched[1:] == [0, 0]) == bool(cache_bytes)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Callable, Iterable, Iterator
 
 import ioi_storage
-from ioi_storage import RangeProof
+from ioi_storage import RangeProof, Writes
 
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.block.preparation import (
@@ -240,7 +240,8 @@ class ExecutionMachine:
             outcome = executor.run(block, CommittedState(self._layers, self._cache), on_receipt, on_progress)
             executed = perf_counter()
             with storage_errors():
-                staged, threads = self._staging.stage(store, outcome.writes, sequential)
+                writes = Writes.of(outcome.writes)
+                staged, threads = self._staging.stage(store, writes, sequential)
             if staged.parent != stand:
                 raise StaleResult(f"{stand.moved_to(staged.parent)} while the block was executed: execute it again")
             staged_at = perf_counter()
@@ -252,7 +253,7 @@ class ExecutionMachine:
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                outcome.writes, outcome.stats, outcome.measured, store, staged, outcome.record,
+                writes, outcome.stats, outcome.measured, store, staged, outcome.record,
             )
 
     def commit(self, result: BlockResult) -> int:

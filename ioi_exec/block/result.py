@@ -13,7 +13,7 @@ from ioi_exec.block.receipt import Receipts
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from ioi_storage import Staged
+    from ioi_storage import Staged, Writes
 
     from ioi_exec.block.record import Record
 
@@ -76,7 +76,8 @@ class BlockResult:
     version: the version it becomes when committed.
     header: as given, with its height decided.
     state_root, receipts_root: 32 bytes each.
-    writes: the last write of every key, ascending by key; None is a deletion.
+    writes: the last write of every key, ascending by key; None is a deletion. A sequence of pairs, which are made as they are looked
+    at; equal to a list of the same.
     """
 
     version: int
@@ -85,7 +86,7 @@ class BlockResult:
     receipts_root: bytes
     receipts: Receipts
     failed: int
-    writes: list[tuple[bytes, bytes | None]] = field(repr=False)
+    writes: Writes = field(repr=False)
     stats: Stats = field(repr=False)
     measured: Measured = field(repr=False)
     layer: object = field(repr=False)

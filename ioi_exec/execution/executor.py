@@ -35,7 +35,7 @@ class Outcome:
     """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
     record: if the block asked for it."""
 
-    writes: list[tuple[bytes, bytes | None]]
+    writes: Sequence[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
     measured: Measured = field(default_factory=Measured)

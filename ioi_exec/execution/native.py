@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from ioi_shm import run_sequential
+from ioi_storage import Writes
 
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import AloneProgress, OnProgress
@@ -53,7 +54,7 @@ class NativeSequentialExecutor:
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}
-        return Outcome(writes, receipts, stats, Measured(alone=each_ns))
+        return Outcome(Writes(*writes), receipts, stats, Measured(alone=each_ns))
 
     def close(self) -> None:
         """Nothing to end."""

@@ -22,6 +22,7 @@ from typing import TypedDict
 
 from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
+from ioi_storage import Writes
 
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import PROGRESS_NS, OnProgress, Progress
@@ -359,7 +360,7 @@ class ParallelExecutor:
             **_counted(arena),
             busy_seconds=[slot["busy_ns"] / 1e9 for slot in slots],
         )
-        writes = arena.seal()
+        writes = Writes(*arena.seal())
         self._keys = 2 * len(writes)
         return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats, Measured(*arena.per_tx()))
 

@@ -9,7 +9,7 @@ import ioi_storage
 from ioi_storage import Stand, State
 
 from ioi_exec import errors
-from ioi_exec.state.cache import CommittedCache, Writes
+from ioi_exec.state.cache import CommittedCache, Newest
 
 _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "StateMissing": errors.StateMissing,
@@ -137,7 +137,7 @@ class CommittedState:
             spilled = self.cache.fit(self._store) if self.cache is not None else None
             return self._over(self._store.lagging() if spilled is None else spilled), spilled is not None
 
-    def _over(self, writes: Writes) -> dict[bytes, bytes | None]:
+    def _over(self, writes: Newest) -> dict[bytes, bytes | None]:
         over = dict(writes)
         for overlay in self._overlays:
             assert isinstance(overlay, ioi_storage.OverlayStore)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 import ioi_storage
-from ioi_storage import Stand
+from ioi_storage import Stand, Writes
 
 if TYPE_CHECKING:
     from ioi_shm import Arena
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ioi_exec")
 
-Writes = Mapping[bytes, "bytes | None"]
+Newest = Mapping[bytes, "bytes | None"]
 
 
 class CommittedCache:
@@ -49,7 +49,7 @@ class CommittedCache:
         """Of memory that it has taken."""
         return 0 if self._shared is None else self._shared.cache.reserved
 
-    def fit(self, store: ioi_storage.Store) -> Writes | None:
+    def fit(self, store: ioi_storage.Store) -> Newest | None:
         """Make it of the newest state. What a block on that must find besides: newest writes by key. None: there is no cache.
 
         No worker may be in a block."""
@@ -59,7 +59,8 @@ class CommittedCache:
         stand, flat = store.stand, store.flat
         if not shared.cache.is_of(stand.packed()):
             shared.cache.clear()
-            refused = shared.write(list(store.lagging().items()), stand.version, flat)
+            lagging = Writes.of(store.lagging().items())
+            refused = shared.write(lagging.blob, lagging.ends, stand.version, flat)
             self._spilled = {key: (stand.version, value) for key, value in refused}
             shared.cache.stamp(stand.packed())
         elif self._spilled and flat > self._flat:
@@ -74,12 +75,12 @@ class CommittedCache:
         shared.promote(arena, self._flat)
         shared.cache.stamp(arena.base)
 
-    def committed(self, parent: Stand, stand: Stand, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+    def committed(self, parent: Stand, stand: Stand, changes: Writes) -> None:
         """On `parent` the store has committed these changes, and is at `stand`."""
         shared = self._made() if self._shared is not None else None
         if shared is None or not shared.cache.is_of(parent.packed()):
             return  # of another state: the next block fills it anew
-        refused = shared.write(changes, stand.version, self._flat)
+        refused = shared.write(changes.blob, changes.ends, stand.version, self._flat)
         if self._spilled:
             for key, _ in changes:
                 self._spilled.pop(key, None)

@@ -6,9 +6,8 @@ In threads of this process (ioi_storage.trees.threads says why), with the result
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 
-from ioi_storage import Staged, State, Threads
+from ioi_storage import Staged, State, Threads, Writes
 
 from ioi_exec.cores import available_cores
 
@@ -22,7 +21,7 @@ class Staging:
         self._workers = workers
         self._threads: Threads | None = None
 
-    def stage(self, state: State, writes: Sequence[tuple[bytes, bytes | None]], sequential: bool) -> tuple[Staged, int]:
+    def stage(self, state: State, writes: Writes, sequential: bool) -> tuple[Staged, int]:
         """The staged writes, and how many threads it took."""
         if sequential or self._workers < 2 or len(writes) < SMALL:
             return state.stage(writes, map=builtins.map), 1

@@ -59,6 +59,16 @@ const ioi_cached *ioi_cache_find(const uint8_t *base, uint64_t hash, const uint8
     return i == WAYS ? NULL : (const ioi_cached *)(base + offset_of(b->way[i]));
 }
 
+void ioi_cache_prefetch(const uint8_t *base, uint64_t hash, bool record) {
+    const bucket *b = bucket_of(base, hash);
+    if (!record) __builtin_prefetch(b);
+    for (uint32_t i = 0; record && i < WAYS; i++)
+        if (b->way[i] && (b->way[i] ^ hash) >> TAG_SHIFT == 0) {
+            __builtin_prefetch(base + offset_of(b->way[i]));
+            __builtin_prefetch(base + offset_of(b->way[i]) + IOI_LINE);
+        }
+}
+
 /* ---- room -------------------------------------------------------------------------------------------------------- */
 
 /* Bytes nobody had yet: their offset, 0 if there are none, or with *more set if there would be. */

@@ -85,6 +85,9 @@ void ioi_cache_stamp(uint8_t *base, const uint8_t stamp[IOI_STAMP]);
 /* Whether it is. */
 bool ioi_cache_is_of(const uint8_t *base, const uint8_t *stamp, size_t len);
 
+/* Ask for the memory that a key of this hash will need: its bucket, or, when that is there, its record. */
+void ioi_cache_prefetch(const uint8_t *base, uint64_t hash, bool record);
+
 /* The record of a key, or NULL. */
 const ioi_cached *ioi_cache_find(const uint8_t *base, uint64_t hash, const uint8_t *key, uint32_t len);
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from typing import Sequence
 
 from ioi_shm._core import Arena, Cache
-from ioi_shm.memory import SEED, STEP_BYTES, free_memory
+from ioi_shm.memory import SEED, STEP_BYTES, above_standard, free_memory
 
-Pairs = Sequence[tuple[bytes, "bytes | None"]]
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not every Python has a name for it
 
 
@@ -24,7 +22,7 @@ class SharedCache:
     fd, size: what a worker needs to map it."""
 
     def __init__(self, most: int) -> None:
-        self.fd = os.memfd_create("ioi-cache", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.fd = above_standard(os.memfd_create("ioi-cache", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
         try:
             self.size = most
             os.ftruncate(self.fd, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
@@ -40,11 +38,11 @@ class SharedCache:
             os.close(self.fd)
             raise
 
-    def write(self, pairs: Pairs, version: int, flat: int) -> Pairs:
-        """Keep what a version wrote; those for which there was no room. See cache.h."""
+    def write(self, blob: bytes, ends: bytes, version: int, flat: int) -> list[tuple[bytes, bytes | None]]:
+        """Keep what a version wrote, packed (seal.h); those for which there was no room. See cache.h."""
         refused: list[tuple[bytes, bytes | None]] = []
-        at = 0
-        while (at := self.cache.write(pairs, at, version, flat, refused)) < len(pairs):
+        at, count = 0, len(ends) // 16
+        while (at := self.cache.write(blob, ends, at, version, flat, refused)) < count:
             self._reserve()
         return refused
 

@@ -33,7 +33,7 @@ class SharedArena:
 
     def __init__(self, initial_bytes: int = STEP_BYTES, limit: int | None = None) -> None:
         self._limit = limit
-        self.fd = _above_standard(os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        self.fd = above_standard(os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
         try:
             self.size = _mappable(LARGEST_BYTES)
             os.ftruncate(self.fd, self.size)
@@ -78,7 +78,7 @@ class SharedArena:
         self.reserved = wanted
 
 
-def _above_standard(fd: int) -> int:
+def above_standard(fd: int) -> int:
     """The same file by a number above 2: a program that has closed its standard streams may open them again."""
     if fd > 2:
         return fd

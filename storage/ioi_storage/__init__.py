@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._core import Writes
     from ._core import merkle_root as receipts_merkle_root
     from .checking.examine import Finding
     from .checking.process import Checked, check
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .trees.threads import Threads
 
 _HOMES = {
+    "_core": "Writes",
     "checking.examine": "Finding",
     "checking.process": "Checked check",
     "disk.rows": "VersionRow",
@@ -124,6 +126,7 @@ __all__ = [
     "Unprovable",
     "VersionMissing",
     "VersionRow",
+    "Writes",
     "check",
     "chunk_bytes",
     "chunk_limit",

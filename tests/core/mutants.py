@@ -5,7 +5,7 @@
 A mutant is one replacement in one file. It is caught when `unit`, `simulate` or `threads` (or `threads-tsan`, for what only a
 sanitizer sees) ends with a failure or not at all within the time. Those of `state` as VMs in Python have it, and of what makes
 receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages. Those
-of what is read across blocks are by `cache`: test_cache.py beside it, likewise.
+of what is read across blocks are by `cache`: test_cached_values.py beside it, likewise.
 One that nobody catches means that a test is missing.
 
 pitfalls.py says which of them stand for which known mistake.
@@ -148,17 +148,17 @@ MUTANTS = [
     Mutant("full-is-ignored", "arena.c", "if (bytes > reserved || at > reserved - bytes) return 0;", "(void)reserved;", ("unit", "simulate", "threads-asan")),
     # ---- committed values across blocks
     Mutant("let-go-what-the-table-lacks", "cache.c", "return record_at(base, word)->version <= flat;", "(void)base, (void)word, (void)flat;\n    return true;", ("unit", "cache"), quick=True),
-    Mutant("the-mark-is-the-newest", "ioi_exec/state/cache.py", "refused = shared.write(changes, stand.version, self._flat)", "refused = shared.write(changes, stand.version, stand.version)", CACHE),
+    Mutant("the-mark-is-the-newest", "ioi_exec/state/cache.py", "changes.ends, stand.version, self._flat)", "changes.ends, stand.version, stand.version)", CACHE),
     Mutant("what-had-no-room-is-lost", "ioi_exec/state/cache.py", "self._spilled.update((key, (stand.version, value)) for key, value in refused)", "", CACHE),
     Mutant("what-had-no-room-hides-what-has", "ioi_exec/state/cache.py", "                self._spilled.pop(key, None)", "                pass", CACHE),
     Mutant("what-had-no-room-goes-too-soon", "ioi_exec/state/cache.py", "if spilled[0] > flat}", "if spilled[0] > flat + 1}", CACHE),
     Mutant("of-whatever-state", "ioi_exec/state/cache.py", "if not shared.cache.is_of(stand.packed()):", "if self._stand is None:", CACHE),
     Mutant("kept-on-whatever-state", "ioi_exec/state/cache.py", "if shared is None or not shared.cache.is_of(parent.packed()):", "if shared is None:", CACHE),
-    Mutant("filled-without-what-lags", "ioi_exec/state/cache.py", "list(store.lagging().items())", "[]", CACHE),
+    Mutant("filled-without-what-lags", "ioi_exec/state/cache.py", "Writes.of(store.lagging().items())", "Writes.of([])", CACHE),
     Mutant("half-written-counts", "cache.c", "    h->stamped = 0;\n    bool promoted", "    bool promoted", ("unit", "cache")),
     Mutant("cleared-and-still-stamped", "cache.c", "h->stamped = h->count = h->hand = 0;", "h->count = h->hand = 0;", ("unit",)),
     Mutant("sandboxes-are-kept", "ioi_exec/machine.py", "                if store is self._store:\n                    self._cache.committed(result.staged.parent, store.stand,", "                if True:\n                    below = self._store.stand\n                    self._cache.committed(result.staged.parent if store is self._store else below, below,", CACHE),
-    Mutant("staged-is-committed", "ioi_exec/machine.py", "                staged, threads = self._staging.stage(store, outcome.writes, sequential)\n", "                staged, threads = self._staging.stage(store, outcome.writes, sequential)\n                self._cache.committed(stand, stand._replace(version=stand.version + 1), staged.changes)\n                self._cache._shared and self._cache._shared.cache.stamp(stand.packed())\n", CACHE),
+    Mutant("staged-is-committed", "ioi_exec/machine.py", "                staged, threads = self._staging.stage(store, writes, sequential)\n", "                staged, threads = self._staging.stage(store, writes, sequential)\n                self._cache.committed(stand, stand._replace(version=stand.version + 1), staged.changes)\n                self._cache._shared and self._cache._shared.cache.stamp(stand.packed())\n", CACHE),
     Mutant("a-base-under-an-overlay-is-kept", "block.c", "    a64_store(&entry->base, a64_load(&((ioi_version *)ioi_at(arena, write.version))->cell));\n", "", CACHE),
     Mutant("the-older-record-stays", "cache.c", "if (i < WAYS) let_go(base, &b->way[i]);", "", ("unit", "cache")),
     Mutant("widened-in-place", "cache.c", "if (record_at(base, word)->hash & buckets)", "if (false)", ("unit-asan", "unit")),
@@ -222,7 +222,7 @@ COMMANDS = {
 }
 
 
-PYTHON_TESTS = {"calls": ("test_ways_of_calling.py", "-k", "calls or kept"), "cache": ("test_cache.py",)}
+PYTHON_TESTS = {"calls": ("test_ways_of_calling.py", "-k", "calls or kept"), "cache": ("test_cached_values.py",)}
 
 
 def plant(mutant: Mutant, core: Path) -> None:

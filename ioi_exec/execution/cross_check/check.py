@@ -184,7 +184,7 @@ def _failure(complaint: Complaint) -> Error:
 
 
 def _check_whole(
-    block: Block, outcome: Outcome, receipts: list[Receipt] | None, writes: list[tuple[bytes, bytes | None]],
+    block: Block, outcome: Outcome, receipts: list[Receipt] | None, writes: Sequence[tuple[bytes, bytes | None]],
     writers: dict[bytes, int],
 ) -> None:
     """What the block came to against what was executed again; `writers` names who wrote a key last."""
@@ -208,7 +208,7 @@ _MISSING: Any = object()
 
 
 def _differences(
-    one: list[tuple[bytes, bytes | None]], other: list[tuple[bytes, bytes | None]]
+    one: Sequence[tuple[bytes, bytes | None]], other: Sequence[tuple[bytes, bytes | None]]
 ) -> Iterator[tuple[bytes, object, object]]:
     if one == other:
         return

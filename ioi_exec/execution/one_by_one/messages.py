@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ioi_storage import Stand
+from ioi_storage import Stand, Writes
 
 from ioi_exec.block.context import BlockContext
 
@@ -47,7 +47,7 @@ class Kept:
 class Finished:
     """The block is executed; the fields are an Outcome's, the writes of this process alone. each_ns: u64 of each transaction."""
 
-    writes: list[tuple[bytes, bytes | None]]
+    writes: Writes
     blob: bytes
     ends: bytes
     each_ns: bytes

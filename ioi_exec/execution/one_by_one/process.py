@@ -96,7 +96,7 @@ def _answer(
         stream.flush()
     receipts, stats = outcome.receipts, outcome.stats
     return Finished(
-        outcome.writes, receipts.blob, receipts.ends, outcome.measured.alone, stats.seconds, stats.busy_seconds
+        ioi_storage.Writes.of(outcome.writes), receipts.blob, receipts.ends, outcome.measured.alone, stats.seconds, stats.busy_seconds
     )
 
 

@@ -218,32 +218,29 @@ static PyObject *arena_per_tx(ArenaObject *self, PyObject *Py_UNUSED(none)) {
     return pair;
 }
 
-typedef struct {
-    const ioi_arena *arena;
-    PyObject *list; /* NULL after an error */
-} Sealing;
-
-static void seal_one(void *context, const ioi_entry *entry, uint64_t word) {
-    Sealing *sealing = context;
-    if (!sealing->list) return;
-    const ioi_record *record = ioi_word_present(word) ? ioi_word_record(sealing->arena, word) : NULL;
-    PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
-    PyObject *value = record ? bytes_or_none(record->bytes, record->len) : Py_NewRef(Py_None);
-    PyObject *pair = key && value ? PyTuple_Pack(2, key, value) : NULL;
-    if (!pair || PyList_Append(sealing->list, pair) < 0) Py_CLEAR(sealing->list);
-    Py_XDECREF(key);
-    Py_XDECREF(value);
-    Py_XDECREF(pair);
-}
-
 static PyObject *arena_seal(ArenaObject *self, PyObject *Py_UNUSED(none)) {
     if (a32_load(&self->arena.shared->sched.state) != IOI_BLOCK_DONE) {
         PyErr_SetString(PyExc_RuntimeError, "only a block that is done can be sealed");
         return NULL;
     }
-    Sealing sealing = {&self->arena, PyList_New(0)};
-    ioi_mv_seal(&self->arena, self->arena.shared->block.workers, seal_one, &sealing);
-    return sorted_list(sealing.list);
+    ioi_seal seal;
+    bool fits;
+    Py_BEGIN_ALLOW_THREADS
+    fits = ioi_seal_take(&self->arena, &seal);
+    Py_END_ALLOW_THREADS
+    PyObject *blob = NULL, *ends = NULL;
+    if (!fits) PyErr_NoMemory();
+    else if ((blob = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)seal.bytes)) &&
+             (ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(seal.count * 2 * sizeof(uint64_t))))) {
+        Py_BEGIN_ALLOW_THREADS
+        ioi_seal_pack(&self->arena, &seal, (uint8_t *)PyBytes_AS_STRING(blob), (uint64_t *)(void *)PyBytes_AS_STRING(ends));
+        Py_END_ALLOW_THREADS
+    }
+    ioi_seal_free(&seal);
+    PyObject *pair = blob && ends ? PyTuple_Pack(2, blob, ends) : NULL;
+    Py_XDECREF(blob);
+    Py_XDECREF(ends);
+    return pair;
 }
 
 static PyObject *rows_bytes(const ioi_rows *rows) {
@@ -326,7 +323,7 @@ static PyMethodDef arena_methods[] = {
     {"reserve", CALL(arena_reserve), METH_O, "Say that this many bytes now have pages."},
     {"receipts", CALL(arena_receipts), METH_VARARGS, "Packed receipts and their ends of transactions [from, to)."},
     {"per_tx", CALL(arena_per_tx), METH_NOARGS, "The status word of every transaction, and the spans of all workers."},
-    {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending: [(key, value or None)]."},
+    {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending, packed, and their ends: see seal.h."},
     {"record", CALL(arena_record), METH_NOARGS, "Rows of the record: events, reads, writes; keys, and their ends."},
     {"slot", CALL(arena_slot), METH_O, "What worker i shows of itself."},
     {NULL, NULL, 0, NULL}};

@@ -89,36 +89,42 @@ static uint64_t hash_of(const CacheObject *self, const uint8_t *key, size_t len)
     return ioi_hash(head(self)->seed, key, (uint32_t)len);
 }
 
-/* write(pairs, begin, version, flat, refused): from pairs[begin] on; where it stopped since more must be reserved, or the end.
- * Those for which there is no room are appended to `refused`. */
+enum { AHEAD = 8 /* writes whose bucket and record are asked for early: they lie all over the cache */ };
+
+/* write(blob, ends, begin, version, flat, refused): of writes packed as in seal.h, from `begin` on; where it stopped since more must
+ * be reserved, or the end. Those for which there is no room are appended to `refused`. */
 static PyObject *cache_write(CacheObject *self, PyObject *args) {
-    PyObject *pairs, *refused;
-    Py_ssize_t i;
+    PyObject *blob, *packed, *refused;
+    Py_ssize_t begin;
     unsigned long long version, flat;
-    if (!PyArg_ParseTuple(args, "OnKKO!:write", &pairs, &i, &version, &flat, &PyList_Type, &refused)) return NULL;
-    PyObject *fast = PySequence_Fast(pairs, "the writes must be a sequence of pairs");
-    if (!fast) return NULL;
-    PyObject *stopped = NULL;
-    for (; i < PySequence_Fast_GET_SIZE(fast); i++) {
-        PyObject *pair = PySequence_Fast_GET_ITEM(fast, i);
-        const uint8_t *key, *bytes;
-        size_t key_len, len;
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-            PyErr_SetString(PyExc_TypeError, "a write is a pair of key and value");
-            goto out;
+    if (!PyArg_ParseTuple(args, "SSnKKO!:write", &blob, &packed, &begin, &version, &flat, &PyList_Type, &refused)) return NULL;
+    const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(blob);
+    const uint64_t *ends = (const uint64_t *)(const void *)PyBytes_AS_STRING(packed);
+    size_t count = (size_t)PyBytes_GET_SIZE(packed) / (2 * sizeof *ends), i = (size_t)begin, hashed = i;
+    uint64_t hashes[2 * AHEAD];
+    for (; i < count; i++) {
+        for (; hashed < count && hashed < i + 2 * AHEAD; hashed++) {
+            uint64_t from = hashed ? ends[2 * hashed - 1] & ~IOI_SEAL_DELETED : 0;
+            hashes[hashed % (2 * AHEAD)] = hash_of(self, bytes + from, ends[2 * hashed] - from);
+            ioi_cache_prefetch(self->base, hashes[hashed % (2 * AHEAD)], false);
         }
-        if (as_bytes(PyTuple_GET_ITEM(pair, 0), false, "a key", &key, &key_len) < 0 ||
-            as_bytes(PyTuple_GET_ITEM(pair, 1), true, "a value", &bytes, &len) < 0)
-            goto out;
-        ioi_cache_result r = ioi_cache_write(self->base, hash_of(self, key, key_len), key, (uint32_t)key_len, bytes,
+        if (i + AHEAD < count) ioi_cache_prefetch(self->base, hashes[(i + AHEAD) % (2 * AHEAD)], true);
+        uint64_t from = i ? ends[2 * i - 1] & ~IOI_SEAL_DELETED : 0, middle = ends[2 * i], end = ends[2 * i + 1];
+        const uint8_t *value = end & IOI_SEAL_DELETED ? NULL : bytes + middle;
+        size_t key_len = middle - from, len = (end & ~IOI_SEAL_DELETED) - middle;
+        ioi_cache_result r = ioi_cache_write(self->base, hashes[i % (2 * AHEAD)], bytes + from, (uint32_t)key_len, value,
                                              (uint32_t)len, version, flat);
         if (r == IOI_CACHE_MORE) break;
-        if (r == IOI_CACHE_NO_ROOM && PyList_Append(refused, pair) < 0) goto out;
+        if (r == IOI_CACHE_KEPT) continue;
+        PyObject *key = PyBytes_FromStringAndSize((const char *)bytes + from, (Py_ssize_t)key_len);
+        PyObject *object = bytes_or_none(value, len), *pair = key && object ? PyTuple_Pack(2, key, object) : NULL;
+        int appended = pair ? PyList_Append(refused, pair) : -1;
+        Py_XDECREF(key);
+        Py_XDECREF(object);
+        Py_XDECREF(pair);
+        if (appended < 0) return NULL;
     }
-    stopped = PyLong_FromSsize_t(i);
-out:
-    Py_DECREF(fast);
-    return stopped;
+    return PyLong_FromSize_t(i);
 }
 
 /* promote(arena, flat): keep what the workers of a block that is done have fetched. False: more must be reserved first. */
@@ -170,7 +176,7 @@ static PyMethodDef cache_methods[] = {
     {"stamp", CALL(cache_stamp), METH_O, "From now on it is wholly of this state."},
     {"is_of", CALL(cache_is_of), METH_O, "Whether it is of this state."},
     {"write", CALL(cache_write), METH_VARARGS,
-     "Keep what a version wrote: (pairs, begin, version, flat, refused) -> where it stopped."},
+     "Keep what a version wrote: (blob, ends, begin, version, flat, refused) -> where it stopped."},
     {"promote", CALL(cache_promote), METH_VARARGS,
      "Keep what the workers of a block fetched: (arena, flat) -> whether it is all done."},
     {"get", CALL(cache_get), METH_O, "(value, version) of a key, or None."},

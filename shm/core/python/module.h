@@ -9,6 +9,7 @@
 #include "../cache.h"
 #include "../native.h"
 #include "../rows.h"
+#include "../seal.h"
 
 #define CALL(function) ((PyCFunction)(void (*)(void))(function))
 

@@ -74,20 +74,23 @@ static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
     return 0;
 }
 
+/* (blob, ends): see seal.h. */
 static PyObject *sequential_writes(ioi_seq *seq) {
     ioi_seq_sort_writes(seq);
-    PyObject *list = PyList_New(0);
     const uint8_t *key, *value;
-    size_t key_len, len;
-    for (size_t i = 0; list && ioi_seq_write(seq, i, &key, &key_len, &value, &len); i++) {
-        PyObject *k = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)key_len), *v = bytes_or_none(value, len);
-        PyObject *pair = k && v ? PyTuple_Pack(2, k, v) : NULL;
-        if (!pair || PyList_Append(list, pair) < 0) Py_CLEAR(list);
-        Py_XDECREF(k);
-        Py_XDECREF(v);
-        Py_XDECREF(pair);
+    size_t key_len, len, bytes = 0, count = 0;
+    for (; ioi_seq_write(seq, count, &key, &key_len, &value, &len); count++) bytes += key_len + (value ? len : 0);
+    PyObject *blob = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
+    PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * 2 * sizeof(uint64_t)));
+    uint64_t at = 0, end[2];
+    for (size_t i = 0; blob && ends && ioi_seq_write(seq, i, &key, &key_len, &value, &len); i++) {
+        at = ioi_seal_put((uint8_t *)PyBytes_AS_STRING(blob), at, end, key, key_len, value, len);
+        memcpy(PyBytes_AS_STRING(ends) + i * sizeof end, end, sizeof end);
     }
-    return list;
+    PyObject *pair = blob && ends ? PyTuple_Pack(2, blob, ends) : NULL;
+    Py_XDECREF(blob);
+    Py_XDECREF(ends);
+    return pair;
 }
 
 /* How long each transaction took. Cheap ones share a span's time evenly: see spans.h. */

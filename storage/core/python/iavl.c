@@ -20,26 +20,27 @@ struct stage_object {
 };
 
 /* The writes in the order of the batch, from its entries, which are in the order of key hashes. */
-static bool take_writes(struct stage_object *self, PyObject *const *pairs, Py_ssize_t count, const struct jf_entry *entries) {
-    self->writes = PyMem_Calloc((size_t)count + 1, sizeof *self->writes);
-    self->order = PyMem_Calloc((size_t)count + 1, sizeof *self->order);
+static bool take_writes(struct stage_object *self, const struct writes *w, const struct jf_entry *entries) {
+    size_t count = w->count;
+    self->writes = PyMem_Calloc(count + 1, sizeof *self->writes);
+    self->order = PyMem_Calloc(count + 1, sizeof *self->order);
     if (self->writes == NULL || self->order == NULL) {
         PyErr_NoMemory();
         return false;
     }
-    self->count = count;
-    for (Py_ssize_t i = 0; i < count; i++) {
+    self->count = (Py_ssize_t)count;
+    for (size_t i = 0; i < count; i++) {
         const struct jf_entry *entry = &entries[i];
-        PyObject *pair = entry->index < (size_t)count ? pairs[entry->index] : NULL;
-        PyObject *key = pair != NULL && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2 ? PyTuple_GET_ITEM(pair, 0) : NULL;
-        if (key == NULL || !PyBytes_Check(key) || PyBytes_GET_SIZE(key) > IAVL_KEY_MAX) {
+        size_t key_size = 0;
+        const uint8_t *key = entry->index < count ? writes_key(w, entry->index, &key_size) : NULL;
+        if (key == NULL || key_size > IAVL_KEY_MAX) {
             PyErr_SetString(PyExc_ValueError, "batch and entries do not belong together");
             return false;
         }
         self->order[i] = entry->index;
         self->writes[entry->index] = (struct iavl_write){
-            .key = (const uint8_t *)PyBytes_AS_STRING(key),
-            .key_size = (uint32_t)PyBytes_GET_SIZE(key),
+            .key = key,
+            .key_size = (uint32_t)key_size,
             .key_hash = entry->key_hash,
             .value_hash = entry->is_put ? entry->value_hash : NULL,
         };
@@ -67,18 +68,19 @@ static PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     const char *packed;
     Py_ssize_t packed_size;
     unsigned long long version;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSOy#K", names, &root, &pointer, &batch, &packed, &packed_size, &version))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "SSO!y#K", names, &root, &pointer, writes_type, &batch, &packed, &packed_size,
+                                     &version))
         return NULL;
     if (!parse_head(root, pointer)) return NULL;
     struct stage_object *self = (struct stage_object *)type->tp_alloc(type, 0);
-    PyObject *fast = self != NULL ? PySequence_Tuple(batch) : NULL, *entries = aligned_copy(packed, packed_size);
-    bool ok = fast != NULL && entries != NULL && (self->held = Py_BuildValue("[OO]", fast, entries)) != NULL;
-    if (ok && packed_size != PyTuple_GET_SIZE(fast) * (Py_ssize_t)sizeof(struct jf_entry)) {
+    PyObject *entries = aligned_copy(packed, packed_size);
+    bool ok = self != NULL && entries != NULL && (self->held = Py_BuildValue("[OO]", batch, entries)) != NULL;
+    struct writes w = writes_of(batch);
+    if (ok && (size_t)packed_size != w.count * sizeof(struct jf_entry)) {
         PyErr_SetString(PyExc_ValueError, "batch and entries do not belong together");
         ok = false;
     }
-    ok = ok && take_writes(self, ((PyTupleObject *)fast)->ob_item, PyTuple_GET_SIZE(fast),
-                           (const struct jf_entry *)(const void *)PyByteArray_AS_STRING(entries));
+    ok = ok && take_writes(self, &w, (const struct jf_entry *)(const void *)PyByteArray_AS_STRING(entries));
     if (ok) {
         const uint8_t *row_key = PyBytes_GET_SIZE(pointer) > 0 ? (const uint8_t *)PyBytes_AS_STRING(pointer) : NULL;
         enum iavl_result result;
@@ -90,7 +92,6 @@ static PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         if (result == IAVL_MEMORY) PyErr_NoMemory();
         if (result == IAVL_BAD_BATCH) PyErr_SetString(PyExc_ValueError, "keys must ascend, and versions begin with 1");
     }
-    Py_XDECREF(fast);
     Py_XDECREF(entries);
     if (!ok) Py_CLEAR(self);
     return (PyObject *)self;

@@ -37,97 +37,87 @@ static PyObject *py_merkle_root(PyObject *self, PyObject *args) {
 
 static int by_key_hash(const void *a, const void *b) { return memcmp(a, b, SHA256_SIZE); }
 
-/* Whether pair i can stand in a batch behind pair i - 1. Needs no interpreter; `refuse_pair` says what is wrong. */
-static bool good_pair(PyObject *const *pairs, Py_ssize_t i, Py_ssize_t key_limit) {
-    PyObject *pair = pairs[i];
-    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) return false;
-    PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
-    if (!PyBytes_Check(key) || PyBytes_GET_SIZE(key) < 1 || PyBytes_GET_SIZE(key) > key_limit) return false;
-    if (value != Py_None && (!PyBytes_Check(value) || PyBytes_GET_SIZE(value) > VALUE_MAX)) return false;
-    return true;
-}
-
 /* Memory's order of two keys: shorter first where one begins with the other. */
-static int key_order(PyObject *a, PyObject *b) {
-    Py_ssize_t a_size = PyBytes_GET_SIZE(a), b_size = PyBytes_GET_SIZE(b);
-    int order = memcmp(PyBytes_AS_STRING(a), PyBytes_AS_STRING(b), (size_t)(a_size < b_size ? a_size : b_size));
+static int key_order(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size) {
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
     return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
 }
 
-static PyObject *key_of(PyObject *pair) { return PyTuple_GET_ITEM(pair, 0); }
-
-static void refuse_pair(PyObject *const *pairs, Py_ssize_t i, Py_ssize_t key_limit) {
-    PyObject *pair = pairs[i];
-    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) {
-        PyErr_Format(PyExc_TypeError, "batch[%zd] must be a tuple (key, value), not %R", i, pair);
-        return;
-    }
-    PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
-    if (!PyBytes_Check(key) || (value != Py_None && !PyBytes_Check(value))) {
-        PyErr_Format(PyExc_TypeError, "batch[%zd]: key and value must be bytes, or the value None to delete", i);
-    } else if (PyBytes_GET_SIZE(key) < 1 || PyBytes_GET_SIZE(key) > key_limit) {
-        PyErr_Format(PyExc_ValueError, "batch[%zd]: a key has 1 to %zd bytes, this one %zd", i, key_limit, PyBytes_GET_SIZE(key));
-    } else if (value != Py_None && PyBytes_GET_SIZE(value) > VALUE_MAX) {
-        PyErr_Format(PyExc_ValueError, "batch[%zd]: a value has at most %zd bytes, this one %zd", i, VALUE_MAX,
-                     PyBytes_GET_SIZE(value));
-    } else if (key_order(key_of(pairs[i - 1]), key) == 0) {
-        PyErr_Format(PyExc_ValueError, "batch[%zd]: key %R is written twice", i, key);
-    } else {
-        PyErr_Format(PyExc_ValueError, "batch[%zd]: keys must ascend, but %R follows %R", i, key, key_of(pairs[i - 1]));
-    }
+/* Whether write i can stand in a batch behind write i - 1. Needs no interpreter; `refuse_write` says what is wrong. */
+static bool good_write(const struct writes *w, size_t i, Py_ssize_t key_limit) {
+    size_t size, before_size, value_size;
+    const uint8_t *key = writes_key(w, i, &size);
+    writes_value(w, i, &value_size);
+    if (size < 1 || size > (size_t)key_limit || value_size > (size_t)VALUE_MAX) return false;
+    if (i == 0) return true;
+    const uint8_t *before = writes_key(w, i - 1, &before_size);
+    return key_order(before, before_size, key, size) < 0;
 }
 
-enum { HASHED_TOGETHER = 128 /* pairs: few enough to be in the first caches still */ };
+static void refuse_write(const struct writes *w, size_t i, Py_ssize_t key_limit) {
+    size_t size, before_size, value_size;
+    const uint8_t *key = writes_key(w, i, &size);
+    writes_value(w, i, &value_size);
+    if (size < 1 || size > (size_t)key_limit) {
+        PyErr_Format(PyExc_ValueError, "batch[%zu]: a key has 1 to %zd bytes, this one %zu", i, key_limit, size);
+        return;
+    }
+    if (value_size > (size_t)VALUE_MAX) {
+        PyErr_Format(PyExc_ValueError, "batch[%zu]: a value has at most %zd bytes, this one %zu", i, VALUE_MAX, value_size);
+        return;
+    }
+    const uint8_t *before = writes_key(w, i - 1, &before_size);
+    PyObject *this_key = bytes_of(key, size), *last_key = bytes_of(before, before_size);
+    if (this_key != NULL && last_key != NULL && key_order(before, before_size, key, size) == 0)
+        PyErr_Format(PyExc_ValueError, "batch[%zu]: key %R is written twice", i, this_key);
+    else if (this_key != NULL && last_key != NULL)
+        PyErr_Format(PyExc_ValueError, "batch[%zu]: keys must ascend, but %R follows %R", i, this_key, last_key);
+    Py_XDECREF(this_key);
+    Py_XDECREF(last_key);
+}
 
-/* Hashes pairs [begin, end) into entries, which it sorts. Returns `end`, or which pair is wrong. Needs no interpreter. */
-static Py_ssize_t hash_pairs(PyObject *const *pairs, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t key_limit,
-                             struct jf_entry *entries) {
+enum { HASHED_TOGETHER = 128 /* writes: few enough to be in the first caches still */ };
+
+/* Hashes writes [begin, end) into entries, which it sorts. Returns `end`, or which write is wrong. Needs no interpreter. */
+static size_t hash_writes(const struct writes *w, size_t begin, size_t end, Py_ssize_t key_limit, struct jf_entry *entries) {
     struct sha256_message messages[2 * HASHED_TOGETHER];
     size_t count = 0;
-    if (begin > 0 && begin < end && !good_pair(pairs, begin - 1, key_limit)) return begin - 1;
-    for (Py_ssize_t i = begin; i < end; i++) {
-        if (i + PAIR_AHEAD < end) prefetch_pair(pairs[i + PAIR_AHEAD]);
-        if (i + PAIR_INSIDE_AHEAD < end) prefetch_inside(pairs[i + PAIR_INSIDE_AHEAD]);
-        if (!good_pair(pairs, i, key_limit)) return i;
-        PyObject *key = key_of(pairs[i]), *value = PyTuple_GET_ITEM(pairs[i], 1);
-        if (i > 0 && key_order(key_of(pairs[i - 1]), key) >= 0) return i;
+    for (size_t i = begin; i < end; i++) {
+        if (!good_write(w, i, key_limit)) return i;
         struct jf_entry *entry = &entries[i - begin];
+        size_t key_size, value_size;
+        const uint8_t *key = writes_key(w, i, &key_size), *value = writes_value(w, i, &value_size);
         memset(entry, 0, sizeof *entry);
         entry->index = (uint32_t)i;
-        entry->is_put = value != Py_None;
-        messages[count++] = (struct sha256_message){(const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key),
-                                                    entry->key_hash};
-        if (value != Py_None)
-            messages[count++] = (struct sha256_message){(const uint8_t *)PyBytes_AS_STRING(value),
-                                                        (size_t)PyBytes_GET_SIZE(value), entry->value_hash};
+        entry->is_put = value != NULL;
+        messages[count++] = (struct sha256_message){key, key_size, entry->key_hash};
+        if (value != NULL) messages[count++] = (struct sha256_message){value, value_size, entry->value_hash};
         if (i + 1 < end && count < 2 * HASHED_TOGETHER - 1) continue;
         sha256_many(messages, count);
         count = 0;
     }
-    qsort(entries, (size_t)(end - begin), sizeof *entries, by_key_hash);
+    qsort(entries, end - begin, sizeof *entries, by_key_hash);
     return end;
 }
 
-/* The batch is a tuple: nobody can take pairs out of it while the interpreter goes on elsewhere. */
 static PyObject *py_hash_batch(PyObject *self, PyObject *args) {
     (void)self;
     PyObject *batch;
     Py_ssize_t key_limit, begin, end;
-    if (!PyArg_ParseTuple(args, "O!nnn", &PyTuple_Type, &batch, &key_limit, &begin, &end)) return NULL;
-    if (begin < 0 || end < begin || end > PyTuple_GET_SIZE(batch) || end >= UINT32_MAX) {
+    if (!PyArg_ParseTuple(args, "O!nnn", writes_type, &batch, &key_limit, &begin, &end)) return NULL;
+    struct writes w = writes_of(batch);
+    if (begin < 0 || end < begin || (size_t)end > w.count || end >= UINT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "a part lies within the batch, which has fewer than 2^32 - 1 writes");
         return NULL;
     }
-    size_t n = (size_t)(end - begin);
-    PyObject **pairs = ((PyTupleObject *)batch)->ob_item;
-    PyObject *entries = bytes_of(NULL, n * sizeof(struct jf_entry));
+    PyObject *entries = bytes_of(NULL, (size_t)(end - begin) * sizeof(struct jf_entry));
     if (entries != NULL) {
-        Py_ssize_t good;
+        size_t good;
         Py_BEGIN_ALLOW_THREADS
-        good = hash_pairs(pairs, begin, end, key_limit, (struct jf_entry *)PyBytes_AS_STRING(entries));
+        good = hash_writes(&w, (size_t)begin, (size_t)end, key_limit, (struct jf_entry *)PyBytes_AS_STRING(entries));
         Py_END_ALLOW_THREADS
-        if (good != end) {
-            refuse_pair(pairs, good, key_limit);
+        if (good != (size_t)end) {
+            refuse_write(&w, good, key_limit);
             Py_CLEAR(entries);
         }
     }
@@ -233,12 +223,14 @@ static int module_exec(PyObject *module) {
     if (PyModule_AddFunctions(module, seal_functions) < 0 || PyModule_AddFunctions(module, node_functions) < 0 ||
         PyModule_AddFunctions(module, rows_functions) < 0 || PyModule_AddFunctions(module, stale_functions) < 0)
         return -1;
-    PyType_Spec *types[] = {&crown_spec, &iavl_row_spec, &iavl_stage_spec, &rows_iterator_spec, &rows_spec, &subtree_spec};
+    PyType_Spec *types[] = {&crown_spec, &iavl_row_spec, &iavl_stage_spec, &rows_iterator_spec,
+                            &rows_spec,  &subtree_spec,  &writes_spec};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         PyObject *type = PyType_FromModuleAndSpec(module, types[i], NULL);
         if (type == NULL) return -1;
         int result = PyModule_AddType(module, (PyTypeObject *)type);
-        Py_DECREF(type);
+        if (types[i] == &writes_spec) writes_type = (PyTypeObject *)type; /* with its reference, for the life of the process */
+        else Py_DECREF(type);
         if (result < 0) return -1;
     }
     return PyModule_AddIntConstant(module, "ENTRY_SIZE", sizeof(struct jf_entry));

@@ -13,15 +13,30 @@ static inline PyObject *bytes_of(const void *data, size_t size) {
     return PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)size);
 }
 
-/* The objects of a batch lie all over memory: whoever goes over its pairs asks early for one, then for what is in it. */
-enum { PAIR_AHEAD = 16, PAIR_INSIDE_AHEAD = 8 };
-static inline void prefetch_pair(PyObject *pair) { __builtin_prefetch(pair); }
-static inline void prefetch_inside(PyObject *pair) {
-    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) return;
-    for (Py_ssize_t i = 0; i < 2; i++) { /* a hash and its header fill more than one cache line */
-        __builtin_prefetch(PyTuple_GET_ITEM(pair, i));
-        __builtin_prefetch((const void *)((uintptr_t)PyTuple_GET_ITEM(pair, i) + 64));
-    }
+/* A packed write set: writes.c. `ends` of each key and each value by turns; WRITES_DELETED in a value's: a delete. */
+#define WRITES_DELETED (UINT64_C(1) << 63)
+struct writes {
+    const uint8_t *blob;
+    const uint64_t *ends;
+    size_t count;
+};
+struct writes_object {
+    PyObject_HEAD
+    PyObject *blob, *ends; /* bytes */
+};
+extern PyTypeObject *writes_type; /* set once, when the module is loaded */
+struct writes writes_of(PyObject *object);
+
+static inline const uint8_t *writes_key(const struct writes *w, size_t i, size_t *size) {
+    uint64_t begin = i > 0 ? w->ends[2 * i - 1] & ~WRITES_DELETED : 0;
+    *size = (size_t)(w->ends[2 * i] - begin);
+    return w->blob + begin;
+}
+/* NULL: a delete. */
+static inline const uint8_t *writes_value(const struct writes *w, size_t i, size_t *size) {
+    uint64_t begin = w->ends[2 * i], end = w->ends[2 * i + 1];
+    *size = (size_t)((end & ~WRITES_DELETED) - begin);
+    return end & WRITES_DELETED ? NULL : w->blob + begin;
 }
 
 /* Rows packed into a buffer: their number u64, then of each: key size u32 | row size u32 | key | row; native order. */
@@ -48,6 +63,6 @@ PyObject *joined_records(const void *from, size_t n, size_t (*record_of)(const v
 bool parse_slot(PyObject *object, const uint8_t **slot, bool *leaf);
 
 extern PyMethodDef seal_functions[], node_functions[], rows_functions[], stale_functions[];
-extern PyType_Spec crown_spec, iavl_row_spec, iavl_stage_spec, subtree_spec, rows_spec, rows_iterator_spec;
+extern PyType_Spec crown_spec, iavl_row_spec, iavl_stage_spec, subtree_spec, rows_spec, rows_iterator_spec, writes_spec;
 
 #endif

@@ -95,6 +95,17 @@ static PyObject *py_unseal_found(PyObject *self, PyObject *args) {
     return values == NULL ? NULL : Py_BuildValue("(NO)", values, damaged);
 }
 
+/* The objects of a batch lie all over memory: whoever goes over its pairs asks early for one, then for what is in it. */
+enum { PAIR_AHEAD = 16, PAIR_INSIDE_AHEAD = 8 };
+static inline void prefetch_pair(PyObject *pair) { __builtin_prefetch(pair); }
+static inline void prefetch_inside(PyObject *pair) {
+    if (!PyTuple_CheckExact(pair) || PyTuple_GET_SIZE(pair) != 2) return;
+    for (Py_ssize_t i = 0; i < 2; i++) { /* a hash and its header fill more than one cache line */
+        __builtin_prefetch(PyTuple_GET_ITEM(pair, i));
+        __builtin_prefetch((const void *)((uintptr_t)PyTuple_GET_ITEM(pair, i) + 64));
+    }
+}
+
 static PyObject *py_seal_puts(PyObject *self, PyObject *changes) {
     (void)self;
     if (!PyList_Check(changes)) {
@@ -123,81 +134,82 @@ static PyObject *py_seal_puts(PyObject *self, PyObject *changes) {
 enum { VALUE_KEY = 8 + SHA256_SIZE, VALUE_HEAD = 3 };
 
 /* The row of table values for what an entry wrote, packed at *at; the layout is in rows.py. False: no memory. */
-static bool pack_value(uint8_t **at, uint64_t version, const uint8_t *key_hash, PyObject *key, PyObject *value) {
-    size_t key_size = (size_t)PyBytes_GET_SIZE(key), value_size = value != Py_None ? (size_t)PyBytes_GET_SIZE(value) : 0;
+static bool pack_value(uint8_t **at, uint64_t version, const uint8_t *key_hash, const struct writes *w, size_t i) {
+    size_t key_size, value_size;
+    const uint8_t *key = writes_key(w, i, &key_size), *value = writes_value(w, i, &value_size);
     size_t size = VALUE_HEAD + key_size + value_size;
     uint8_t *row_key = packed_head(*at, VALUE_KEY, size + SEAL_SIZE), *row = row_key + VALUE_KEY;
     slot_set_version(row_key, version);
     memcpy(row_key + 8, key_hash, SHA256_SIZE);
-    row[0] = value != Py_None;
+    row[0] = value != NULL;
     row[1] = (uint8_t)(key_size >> 8);
     row[2] = (uint8_t)key_size;
-    memcpy(row + VALUE_HEAD, PyBytes_AS_STRING(key), key_size);
-    if (value_size > 0) memcpy(row + VALUE_HEAD + key_size, PyBytes_AS_STRING(value), value_size);
+    memcpy(row + VALUE_HEAD, key, key_size);
+    if (value_size > 0) memcpy(row + VALUE_HEAD + key_size, value, value_size);
     *at = row + size + SEAL_SIZE;
     return seal_write(row_key, VALUE_KEY, row, size, row + size);
 }
 
-static void prefetch_of(const struct jf_entry *entries, size_t i, size_t count, PyObject *const *pairs, size_t writes) {
-    size_t pair = i + PAIR_AHEAD < count ? entries[i + PAIR_AHEAD].index : writes;
-    if (pair < writes) prefetch_pair(pairs[pair]);
-    pair = i + PAIR_INSIDE_AHEAD < count ? entries[i + PAIR_INSIDE_AHEAD].index : writes;
-    if (pair < writes) prefetch_inside(pairs[pair]);
+enum { AHEAD = 16 }; /* entries: in the order of hashes, so their writes lie all over the batch */
+
+static void prefetch_of(const struct jf_entry *entries, size_t i, size_t count, const struct writes *w) {
+    if (i + AHEAD < count && entries[i + AHEAD].index < w->count)
+        __builtin_prefetch(&w->ends[2 * (size_t)entries[i + AHEAD].index]);
+    if (i + AHEAD / 2 >= count || entries[i + AHEAD / 2].index >= w->count) return;
+    size_t size;
+    const uint8_t *key = writes_key(w, entries[i + AHEAD / 2].index, &size);
+    __builtin_prefetch(key);
+    __builtin_prefetch(key + 64);
 }
 
-/* Bytes of the packed rows of entries [0, count) that did something; 0 if they do not fit a batch of `writes` pairs. Needs
- * no interpreter. */
-static size_t values_size(const struct jf_entry *entries, const char *effects, size_t count, PyObject *const *pairs,
-                          size_t writes, uint64_t *rows) {
+/* Bytes of the packed rows of entries [0, count) that did something; 0 if they do not fit the batch. Needs no interpreter. */
+static size_t values_size(const struct jf_entry *entries, const char *effects, size_t count, const struct writes *w,
+                          uint64_t *rows) {
     size_t total = PACKED_COUNT;
     *rows = 0;
     for (size_t i = 0; i < count; i++) {
-        prefetch_of(entries, i, count, pairs, writes);
         if (effects[i] == JF_NOTHING) continue;
-        if (entries[i].index >= writes) return 0;
-        PyObject *pair = pairs[entries[i].index];
-        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) return 0;
-        PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
-        if (!PyBytes_Check(key) || PyBytes_GET_SIZE(key) > 65535 || (value != Py_None && !PyBytes_Check(value))) return 0;
+        if (entries[i].index >= w->count) return 0;
+        size_t key_size, value_size;
+        writes_key(w, entries[i].index, &key_size);
+        writes_value(w, entries[i].index, &value_size);
+        if (key_size > 65535) return 0;
         ++*rows;
-        total += PACKED_HEAD + VALUE_KEY + VALUE_HEAD + (size_t)PyBytes_GET_SIZE(key) + SEAL_SIZE;
-        total += value != Py_None ? (size_t)PyBytes_GET_SIZE(value) : 0;
+        total += PACKED_HEAD + VALUE_KEY + VALUE_HEAD + key_size + value_size + SEAL_SIZE;
     }
     return total;
 }
 
 /* False: no memory. Needs no interpreter. */
 static bool pack_values(uint8_t *at, uint64_t version, const struct jf_entry *entries, const char *effects, size_t count,
-                        PyObject *const *pairs, size_t writes) {
+                        const struct writes *w) {
     for (size_t i = 0; i < count; i++) {
-        prefetch_of(entries, i, count, pairs, writes);
+        prefetch_of(entries, i, count, w);
         if (effects[i] == JF_NOTHING) continue;
-        PyObject *pair = pairs[entries[i].index];
-        if (!pack_value(&at, version, entries[i].key_hash, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) return false;
+        if (!pack_value(&at, version, entries[i].key_hash, w, entries[i].index)) return false;
     }
     return true;
 }
 
-/* The batch is a tuple: nobody can take pairs out of it while the interpreter goes on elsewhere. */
 static PyObject *py_value_rows(PyObject *self, PyObject *args) {
     (void)self;
     unsigned long long version;
     PyObject *packed, *effects, *batch;
     Py_ssize_t begin, end;
-    if (!PyArg_ParseTuple(args, "KSSO!nn", &version, &packed, &effects, &PyTuple_Type, &batch, &begin, &end)) return NULL;
+    if (!PyArg_ParseTuple(args, "KSSO!nn", &version, &packed, &effects, writes_type, &batch, &begin, &end)) return NULL;
     Py_ssize_t count = PyBytes_GET_SIZE(effects);
     if (PyBytes_GET_SIZE(packed) != count * (Py_ssize_t)sizeof(struct jf_entry) || begin < 0 || end < begin || end > count) {
         PyErr_SetString(PyExc_ValueError, "entries and effects must belong together, and the part lie within them");
         return NULL;
     }
-    PyObject **pairs = ((PyTupleObject *)batch)->ob_item;
+    struct writes w = writes_of(batch);
     static_assert(offsetof(PyBytesObject, ob_sval) % alignof(struct jf_entry) == 0, "entries in bytes are aligned");
     const struct jf_entry *entries = (const struct jf_entry *)PyBytes_AS_STRING(packed) + begin;
     const char *part = PyBytes_AS_STRING(effects) + begin;
-    size_t n = (size_t)(end - begin), size, writes = (size_t)PyTuple_GET_SIZE(batch);
+    size_t n = (size_t)(end - begin), size;
     uint64_t number;
     Py_BEGIN_ALLOW_THREADS
-    size = values_size(entries, part, n, pairs, writes, &number);
+    size = values_size(entries, part, n, &w, &number);
     Py_END_ALLOW_THREADS
     if (size == 0) {
         PyErr_SetString(PyExc_ValueError, "the entries are not of this batch, or a key is too long for its row");
@@ -208,7 +220,7 @@ static PyObject *py_value_rows(PyObject *self, PyObject *args) {
     uint8_t *at = packed_count((uint8_t *)PyBytes_AS_STRING(rows), number);
     bool ok;
     Py_BEGIN_ALLOW_THREADS
-    ok = pack_values(at, version, entries, part, n, pairs, writes);
+    ok = pack_values(at, version, entries, part, n, &w);
     Py_END_ALLOW_THREADS
     if (ok) return rows;
     Py_DECREF(rows);

@@ -23,7 +23,6 @@ from .. import _core
 from ..errors import corrupt
 from . import iavl_rebuild
 from .seam import (
-    Batch,
     Inner,
     Leaf,
     Map,
@@ -48,7 +47,7 @@ class Iavl:
         return None
 
     def stage(
-        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map, memory: None
+        self, read: ReadNodes, parent: TreeHead, batch: _core.Writes, entries: bytes, version: int, map: Map, memory: None
     ) -> TreeUpdate:
         if len(parent.pointer) not in (0, ROW_KEY_BYTES):  # it is a record's word
             raise corrupt("nodes", parent.pointer, f"the key of a row has {ROW_KEY_BYTES} bytes")

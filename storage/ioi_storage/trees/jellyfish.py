@@ -21,7 +21,6 @@ from .. import _core
 from ..errors import corrupt
 from .keys import u64
 from .seam import (
-    Batch,
     Inner,
     Leaf,
     Map,
@@ -74,7 +73,7 @@ class Jellyfish:
         return tuple(_core.Crown(MEMORY // 16) for _ in range(16))
 
     def stage(
-        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map,
+        self, read: ReadNodes, parent: TreeHead, batch: _core.Writes, entries: bytes, version: int, map: Map,
         memory: Crowns | None,
     ) -> TreeUpdate:
         old_slots = _root_slots(read, parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Optional, Protocol, Union
 
+from .. import _core
 from ..errors import UnknownTree
 
 ReadNodes = Callable[[Sequence[bytes]], Sequence[bytes]]
@@ -94,7 +95,7 @@ class Tree(Protocol):
         """What the tree may keep of one state from batch to batch, so as not to read it again; None if nothing."""
 
     def stage(
-        self, read: ReadNodes, parent: TreeHead, batch: Batch, entries: bytes, version: int, map: Map, memory: Any
+        self, read: ReadNodes, parent: TreeHead, batch: _core.Writes, entries: bytes, version: int, map: Map, memory: Any
     ) -> TreeUpdate:
         """Apply `batch` (ascending by key, unique); new rows belong to `version`.
 

@@ -33,7 +33,7 @@ class Staged:
     nodes: Rows = field(repr=False)
     values: Rows = field(repr=False)
     stale: Rows = field(repr=False)
-    changes: list[tuple[bytes, bytes | None]] = field(repr=False)  # the writes that changed something, ascending by key
+    changes: _core.Writes = field(repr=False)  # the writes that changed something, ascending by key
 
 
 class Parent(Protocol):
@@ -54,7 +54,7 @@ def stage(
 ) -> Staged:
     """Applies `batch` (ascending by key, unique; None deletes) to `parent`, which is what is at `stand`. TypeError or ValueError
     name the write that is wrong."""
-    pairs = tuple(batch)  # that stay what they are while other threads run
+    pairs = _core.Writes.of(batch)  # that stay what they are while other threads run
     parts = _parts(len(pairs))
     hashed = list(map(lambda part: _core.hash_batch(pairs, KEY_LIMIT, *part), parts))
     entries = hashed[0] if len(hashed) == 1 else _core.merge_entries(hashed)
@@ -114,9 +114,9 @@ def _tombstones(version: int, entries: bytes, effects: bytes) -> list[bytes]:
     return [head + entries[i * size : i * size + 32] for i, effect in enumerate(effects) if effect == Effect.DELETED]
 
 
-def _changes(entries: bytes, effects: bytes, batch: Batch) -> list[tuple[bytes, bytes | None]]:
+def _changes(entries: bytes, effects: bytes, batch: _core.Writes) -> _core.Writes:
     if Effect.NOTHING not in effects:
-        return list(batch)
+        return batch
     words = _core.ENTRY_SIZE // 4
     indexes = memoryview(entries).cast("I")[_INDEX_WORD::words]
-    return [batch[index] for index in sorted(index for index, effect in zip(indexes, effects) if effect)]
+    return _core.Writes.of([batch[index] for index in sorted(index for index, effect in zip(indexes, effects) if effect)])

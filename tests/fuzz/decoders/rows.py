@@ -121,7 +121,7 @@ def _walked(name: str, row: bytes, root: bytes) -> None:
 
 def _stage_on(name: str, row: bytes, root: bytes) -> None:
     """A batch applied to a tree whose rows are all this one."""
-    batch = ((b"key/1", b"changed"), (b"key/3", None), (b"n", b""))
+    batch = _core.Writes.of([(b"key/1", b"changed"), (b"key/3", None), (b"n", b"")])
     entries = _core.hash_batch(batch, 511, 0, len(batch))
     tree = tree_named(name)
     for pointer in (_POINTERS[name], b"short"):

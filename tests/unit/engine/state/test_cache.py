@@ -10,6 +10,7 @@ import pytest
 from ioi_shm import Cache
 from ioi_shm import cache as shared_cache
 from ioi_shm.cache import SharedCache
+from ioi_storage import Writes
 
 from ioi_exec import ExecutionMachine, Limits, StateView, TxContext
 from ioi_exec.block.record import EventKind
@@ -28,15 +29,24 @@ class Reads:
         return value or b"absent"
 
 
+Pairs = list[tuple[bytes, "bytes | None"]]
+
+
+def kept(shared: SharedCache, pairs: Pairs, version: int, flat: int) -> Pairs:
+    """Those for which there was no room."""
+    writes = Writes.of(pairs)
+    return shared.write(writes.blob, writes.ends, version, flat)
+
+
 def test_workers_can_only_read_it() -> None:
     shared = SharedCache(1 << 20)
     try:
-        assert shared.write([(b"k", b"v"), (b"gone", None)], 3, 0) == []
+        assert kept(shared, [(b"k", b"v"), (b"gone", None)], 3, 0) == []
         shared.cache.stamp(STAND)
         theirs = Cache(shared.fd, shared.size)
         assert theirs.get(b"k") == (b"v", 3) and theirs.get(b"gone") == (None, 3) and theirs.get(b"other") is None
         assert theirs.is_of(STAND) and not theirs.is_of(STAND[::-1])
-        shared.write([(b"k", b"w")], 4, 0)
+        kept(shared, [(b"k", b"w")], 4, 0)
         assert theirs.get(b"k") == (b"w", 4) and not theirs.is_of(STAND)
         with pytest.raises(PermissionError):
             mmap.mmap(shared.fd, 4096)
@@ -49,18 +59,18 @@ def test_workers_can_only_read_it() -> None:
 
 
 def test_it_stays_within_its_limit_and_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs: list[tuple[bytes, bytes | None]] = [(b"key %d" % i, b"value") for i in range(200_000)]
+    pairs: Pairs = [(b"key %d" % i, b"value") for i in range(200_000)]
     shared = SharedCache(10 << 20)
     try:
-        refused = shared.write(pairs, 1, 0)
+        refused = kept(shared, pairs, 1, 0)
         assert refused and shared.cache.reserved <= 10 << 20 and shared.cache.records + len(refused) == len(pairs)
-        assert shared.write(pairs, 2, 2) == []  # all of them may go now
+        assert kept(shared, pairs, 2, 2) == []  # all of them may go now
     finally:
         shared.close()
     monkeypatch.setattr(shared_cache, "free_memory", lambda: 0)
     shared = SharedCache(10 << 20)
     try:
-        refused = shared.write(pairs, 1, 0)
+        refused = kept(shared, pairs, 1, 0)
         assert shared.cache.reserved == shared.cache.size == 4096 and shared.cache.records + len(refused) == len(pairs)
     finally:
         shared.close()

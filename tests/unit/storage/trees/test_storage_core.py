@@ -112,11 +112,11 @@ def test_seal_puts_leaves_deletes_out() -> None:
 )
 def test_hash_batch_names_the_write_that_is_wrong(batch, error, text) -> None:
     with pytest.raises(error, match=text):
-        _core.hash_batch(tuple(batch), 8, 0, len(batch))
+        _core.hash_batch(_core.Writes.of(batch), 8, 0, len(batch))
     if len(batch) > 1:  # what is wrong between two parts is found by the second
-        _core.hash_batch(tuple(batch), 8, 0, 1)
+        _core.hash_batch(_core.Writes.of(batch), 8, 0, 1)
         with pytest.raises(error, match=text):
-            _core.hash_batch(tuple(batch), 8, 1, 2)
+            _core.hash_batch(_core.Writes.of(batch), 8, 1, 2)
 
 
 def entry(key_hash: bytes, value: bytes | None, index: int) -> bytes:
@@ -126,17 +126,17 @@ def entry(key_hash: bytes, value: bytes | None, index: int) -> bytes:
 def test_hash_batch() -> None:
     batch = [(b"k%03d" % i, None if i % 3 == 0 else b"v" * i) for i in range(100)]
     entries = [entry(sha(k), v, i) for i, (k, v) in enumerate(batch)]
-    assert _core.hash_batch(tuple(batch), 511, 0, 100) == b"".join(sorted(entries))
+    assert _core.hash_batch(_core.Writes.of(batch), 511, 0, 100) == b"".join(sorted(entries))
     parts = [(0, 0), (0, 1), (1, 1), (1, 40), (40, 99), (99, 100)]
-    hashed = [_core.hash_batch(tuple(batch), 511, *part) for part in parts]
+    hashed = [_core.hash_batch(_core.Writes.of(batch), 511, *part) for part in parts]
     assert hashed[3] == b"".join(sorted(entries[1:40]))
     assert _core.merge_entries(hashed) == b"".join(sorted(entries))
     assert _core.merge_entries([]) == _core.merge_entries([b"", b""]) == b""
-    with pytest.raises(TypeError, match="tuple"):  # another thread could take writes out of a list
+    with pytest.raises(TypeError, match="Writes"):  # another thread could take writes out of a list
         _core.hash_batch(batch, 511, 0, 100)  # type: ignore[arg-type]
     for begin, end in ((-1, 3), (3, 2), (0, 101)):
         with pytest.raises(ValueError, match="within the batch"):
-            _core.hash_batch(tuple(batch), 511, begin, end)
+            _core.hash_batch(_core.Writes.of(batch), 511, begin, end)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5, 63])

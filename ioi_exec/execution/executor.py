@@ -13,7 +13,7 @@ from ioi_exec.block.progress import OnProgress
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.policy import DEFAULT, Policy
-from ioi_exec.state.cache import CommittedCache
+from ioi_exec.state.cache import CommittedCache, Lookup
 
 OnReceipt = Callable[[int, Receipt], None]
 
@@ -62,6 +62,9 @@ class BaseState(Readable, Protocol):
         """Which committed state the store below is at: readers in other processes must find the same."""
 
     def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+    def lookup(self) -> Lookup | None:
+        """For reading in this process: the cache and what it lacks. None where something lies over the store. Between blocks."""
+
     def reader_spec(self) -> dict[str, Any]:
         """What `ioi_storage.Reader` in another process needs to read the store below."""
 

@@ -90,7 +90,7 @@ class OwnExecutors:
         from ioi_exec.execution.parallel import ParallelExecutor
 
         pool = self._pools.get(workers, pin, limits.arena_bytes) if self._pools is not None else None
-        here = NativeSequentialExecutor(vm, limits) if vm.native is not None and vm.spec.built_in else None
+        here = NativeSequentialExecutor(vm, limits, cached=True) if vm.native is not None and vm.spec.built_in else None
         last_resort = self._last_resort(vm, limits, workers, pin)
         return ChoosingExecutor(ParallelExecutor(vm, limits, workers, pin, self.templates(), pool, last_resort), here)
 

@@ -18,13 +18,16 @@ from ioi_exec.vm.loading import LoadedVM
 
 
 class NativeSequentialExecutor:
-    """An Executor without processes, shared memory or speculation, for a VM that has a native form."""
+    """An Executor without processes or speculation, for a VM that has a native form.
+
+    cached: look into the cache of committed values first, and keep there what had to be read. The oracle of tests does not."""
 
     worker_pids: tuple[int, ...] = ()
 
-    def __init__(self, vm: LoadedVM, limits: Limits) -> None:
+    def __init__(self, vm: LoadedVM, limits: Limits, cached: bool = False) -> None:
         self._vm = vm
         self._limits = limits
+        self._cached = cached
 
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
@@ -32,18 +35,22 @@ class NativeSequentialExecutor:
         began = perf_counter()
         context = block.context
         progress = AloneProgress(on_progress, len(block.txs))
+        lookup = base.lookup() if self._cached else None
         writes, blob, ends, error, busy_ns, each_ns = run_sequential(
             self._vm.native,
             block.txs,
             self._limits.of_transaction(),
-            base.getmulti,
+            base.getmulti if lookup is None else lookup.getmulti,
             height=context.height,
             time_ns=context.time_ns,
             proposer=context.proposer,
             extra=context.extra,
             parent_root=context.parent_root,
             report=None if on_progress is None else progress.at,
+            cache=None if lookup is None else lookup.cache,
         )
+        if lookup is not None:
+            lookup.keep()
         receipts = Receipts(blob, ends)
         executed = perf_counter()
         if on_receipt is not None:

@@ -9,7 +9,7 @@ import ioi_storage
 from ioi_storage import Stand, State
 
 from ioi_exec import errors
-from ioi_exec.state.cache import CommittedCache, Newest
+from ioi_exec.state.cache import CommittedCache, Lookup, Newest
 
 _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "StateMissing": errors.StateMissing,
@@ -128,6 +128,13 @@ class CommittedState:
         assert isinstance(self._store, ioi_storage.Store)
         with storage_errors():
             return self._over(self._store.lagging())
+
+    def lookup(self) -> Lookup | None:
+        assert isinstance(self._store, ioi_storage.Store)
+        if self.cache is None or self._overlays:
+            return None
+        with storage_errors():
+            return self.cache.lookup(self._store, self.getmulti)
 
     def beneath(self) -> tuple[dict[bytes, bytes | None], bool]:
         """The same for workers that read the cache: what it had no room for, and the writes of the sandboxes; and whether there is

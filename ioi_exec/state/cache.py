@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import ioi_storage
 from ioi_storage import Stand, Writes
 
 if TYPE_CHECKING:
-    from ioi_shm import Arena
+    from ioi_shm import Arena, Cache
     from ioi_shm.cache import SharedCache
 
 log = logging.getLogger("ioi_exec")
 
 Newest = Mapping[bytes, "bytes | None"]
+Pairs = list[tuple[bytes, "bytes | None"]]
+GetMulti = Callable[[Sequence[bytes]], "list[bytes | None]"]
 
 
 class CommittedCache:
@@ -68,6 +70,21 @@ class CommittedCache:
         self._stand, self._flat = stand, flat
         return {key: value for key, (_, value) in self._spilled.items()}
 
+    def lookup(self, store: ioi_storage.Store, getmulti: GetMulti) -> Lookup | None:
+        """The newest state, through the cache and, for what that lacks, `getmulti`. None: there is no cache."""
+        if self.fit(store) is None:
+            return None
+        assert self._shared is not None
+        return Lookup(self, self._shared.cache, getmulti)
+
+    def keep(self, pairs: Pairs) -> None:
+        """Keep what was read of the state that `fit` was called for."""
+        shared = self._shared
+        assert shared is not None and self._stand is not None and shared.cache.is_of(self._stand.packed())
+        writes = Writes.of(pairs)  # those that had no room lie under the blocks of workers all the same, while they lag
+        shared.write(writes.blob, writes.ends, 0, self._flat)
+        shared.cache.stamp(self._stand.packed())
+
     def promote(self, arena: Arena) -> None:
         """Keep what the workers fetched for a block that is done, which was laid out after `fit`."""
         shared = self._shared
@@ -107,3 +124,23 @@ class CommittedCache:
                 log.warning("blocks read the committed state without a cache, for which there is no memory: %s", error)
                 self._most = 0
         return self._shared
+
+
+class Lookup:
+    """Reading one committed state in this process, for a block."""
+
+    def __init__(self, committed: CommittedCache, cache: Cache, getmulti: GetMulti) -> None:
+        self.cache = cache
+        self._committed = committed
+        self._getmulti = getmulti
+        self._read: Pairs = []
+
+    def getmulti(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of keys that the cache lacks, ascending."""
+        values = self._getmulti(keys)
+        self._read += zip(keys, values)
+        return values
+
+    def keep(self) -> None:
+        """After the block: what was read goes into the cache."""
+        self._committed.keep(self._read)

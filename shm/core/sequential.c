@@ -46,6 +46,7 @@ typedef struct cell {
 typedef struct change { /* what a write replaced: enough to put it back */
     size_t cell;
     value before;
+    bool known; /* the cell was: else the base is below, still to be brought */
     uint64_t stamp;
 } change;
 
@@ -65,6 +66,8 @@ struct ioi_seq {
     uint64_t stamp, tx_index;
     uint32_t tx_keys, depth;
     uint64_t tx_bytes;
+    bool (*bring)(void *context, const uint8_t *key, size_t len);
+    void *bringing;
 };
 
 static void *grown(void *array, size_t *capacity, size_t needed, size_t size) {
@@ -134,8 +137,10 @@ static int op_key(ioi_state *state, const uint8_t *bytes, size_t len, ioi_key *k
 
 static int op_get(ioi_state *state, ioi_key key, const uint8_t **bytes, size_t *len) {
     ioi_seq *seq = (ioi_seq *)state;
+    if (!seq->cells[key].known && !(seq->bring && seq->bring(seq->bringing, seq->cells[key].key, seq->cells[key].key_len)))
+        return ask(seq, key);
     const cell *c = &seq->cells[key];
-    if (!c->known) return ask(seq, key);
+    assert(c->known);
     *bytes = bytes_of(&c->now);
     *len = c->now.len;
     return *bytes ? IOI_OK : IOI_ABSENT;
@@ -157,14 +162,10 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
         drop(&v);
         return IOI_LIMIT;
     }
-    /* A value under what was written needs no base: undoing must then make it unknown again. */
-    if (!c->known) {
-        drop(&v);
-        return ask(seq, i);
-    }
     seq->changes = grown(seq->changes, &seq->changes_capacity, seq->changes_count + 1, sizeof *seq->changes);
-    seq->changes[seq->changes_count++] = (change){i, c->now, c->stamp};
+    seq->changes[seq->changes_count++] = (change){i, c->now, c->known, c->stamp};
     c->now = v;
+    c->known = true;
     c->stamp = seq->stamp;
     seq->tx_keys = keys;
     seq->tx_bytes = bytes;
@@ -186,6 +187,7 @@ static void undo_to(ioi_seq *seq, size_t count) {
         seq->tx_bytes -= c->now.len + (first ? c->key_len : 0) - (first ? 0 : u->before.len);
         drop(&c->now);
         c->now = u->before;
+        c->known = u->known;
         c->stamp = u->stamp;
     }
 }
@@ -234,6 +236,11 @@ void ioi_seq_free(ioi_seq *seq) {
     free(seq->missing);
     free(seq->writes);
     free(seq);
+}
+
+void ioi_seq_bring_with(ioi_seq *seq, bool (*bring)(void *context, const uint8_t *key, size_t len), void *context) {
+    seq->bring = bring;
+    seq->bringing = context;
 }
 
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len) {

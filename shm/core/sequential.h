@@ -15,6 +15,10 @@ void ioi_seq_free(ioi_seq *seq);
 /* A committed value (NULL = absent). */
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len);
 
+/* How to get the value of a key that is read (ioi_seq_set_base), on the spot. Without it, or where it says false, the transaction
+ * stops, and the key is among the missing. A key that is only written needs none. */
+void ioi_seq_bring_with(ioi_seq *seq, bool (*bring)(void *context, const uint8_t *key, size_t len), void *context);
+
 /* Learn which keys transactions may touch; then the missing ones, distinct, in key order: index from 0 until false. */
 void ioi_seq_hint(ioi_seq *seq, const uint8_t *tx, size_t len);
 void ioi_seq_sort_missing(ioi_seq *seq);

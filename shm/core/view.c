@@ -284,7 +284,10 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
         return IOI_OK;
     }
     uint32_t writer;
-    switch (ioi_mv_read(&v->worker->alloc, entry, v->position, word, &writer)) {
+    ioi_seen seen = ioi_mv_read(&v->worker->alloc, entry, v->position, word, &writer);
+    if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile somebody may have written it */
+        seen = ioi_mv_read(&v->worker->alloc, entry, v->position, word, &writer);
+    switch (seen) {
     case IOI_SEEN_ESTIMATE:
         assert(writer >= 1 && writer < v->position);
         v->blocker = writer - 1;

@@ -43,6 +43,9 @@ struct ioi_view {
     uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
     ioi_limit limit;                 /* which one the last IOI_LIMIT was */
     struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
+    /* Bring the base of a key that is read (ioi_mv_fetched), on the spot; NULL, or false: the operation stops, IOI_STOP_BASE. */
+    bool (*bring)(ioi_view *view, ioi_entry *entry);
+    void *bringing; /* whose that is */
 };
 
 ioi_view *ioi_view_new(ioi_worker *worker);

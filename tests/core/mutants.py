@@ -152,6 +152,7 @@ MUTANTS = [
     Mutant("what-had-no-room-is-lost", "ioi_exec/state/cache.py", "self._spilled.update((key, (stand.version, value)) for key, value in refused)", "", CACHE),
     Mutant("what-had-no-room-hides-what-has", "ioi_exec/state/cache.py", "                self._spilled.pop(key, None)", "                pass", CACHE),
     Mutant("what-had-no-room-goes-too-soon", "ioi_exec/state/cache.py", "if spilled[0] > flat}", "if spilled[0] > flat + 1}", CACHE),
+    Mutant("sandboxes-read-below", "ioi_exec/state/base.py", "if self.cache is None or self._overlays:", "if self.cache is None:", CACHE),
     Mutant("of-whatever-state", "ioi_exec/state/cache.py", "if not shared.cache.is_of(stand.packed()):", "if self._stand is None:", CACHE),
     Mutant("kept-on-whatever-state", "ioi_exec/state/cache.py", "if shared is None or not shared.cache.is_of(parent.packed()):", "if shared is None:", CACHE),
     Mutant("filled-without-what-lags", "ioi_exec/state/cache.py", "Writes.of(store.lagging().items())", "Writes.of([])", CACHE),

@@ -46,8 +46,13 @@ class Part(ABC):
         return [self.reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None for key in keys]
 
 
+    def _fetch(self, key: bytes) -> bytes | None:
+        return self.reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None
+
+
 class NativePart(Part):
-    """The interpreter is entered only where committed values are missing: one sorted batch per run of transactions."""
+    """The interpreter is entered only where committed values are missing: one sorted batch of hinted ones per run of transactions, and
+    each of the others as it is read."""
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena, capsule: object) -> None:
         super().__init__(setup, worker, arena)
@@ -56,7 +61,7 @@ class NativePart(Part):
     def run(self) -> None:
         worker = self._worker
         worker.native(self._vm, self._limits.of_transaction())
-        while (missing := worker.run()) is not None:
+        while (missing := worker.run(self._fetch)) is not None:
             worker.bring(self._committed(missing))
 
 
@@ -148,8 +153,6 @@ class PythonPart(Part):
             self.reader.catch_up()
         return self.reader.scan(start, end, reverse)
 
-    def _fetch(self, key: bytes) -> bytes | None:
-        return self._committed([key])[0]
 
 
 class _Raised:

@@ -92,7 +92,7 @@ static uint64_t hash_of(const CacheObject *self, const uint8_t *key, size_t len)
 enum { AHEAD = 8 /* writes whose bucket and record are asked for early: they lie all over the cache */ };
 
 /* write(blob, ends, begin, version, flat, refused): of writes packed as in seal.h, from `begin` on; where it stopped since more must
- * be reserved, or the end. Those for which there is no room are appended to `refused`. */
+ * be reserved, or the end. Those for which there is no room are appended to `refused`. version 0: they were read, not written. */
 static PyObject *cache_write(CacheObject *self, PyObject *args) {
     PyObject *blob, *packed, *refused;
     Py_ssize_t begin;
@@ -112,8 +112,10 @@ static PyObject *cache_write(CacheObject *self, PyObject *args) {
         uint64_t from = i ? ends[2 * i - 1] & ~IOI_SEAL_DELETED : 0, middle = ends[2 * i], end = ends[2 * i + 1];
         const uint8_t *value = end & IOI_SEAL_DELETED ? NULL : bytes + middle;
         size_t key_len = middle - from, len = (end & ~IOI_SEAL_DELETED) - middle;
-        ioi_cache_result r = ioi_cache_write(self->base, hashes[i % (2 * AHEAD)], bytes + from, (uint32_t)key_len, value,
-                                             (uint32_t)len, version, flat);
+        uint64_t hash = hashes[i % (2 * AHEAD)];
+        ioi_cache_result r =
+            version ? ioi_cache_write(self->base, hash, bytes + from, (uint32_t)key_len, value, (uint32_t)len, version, flat)
+                    : ioi_cache_promote(self->base, hash, bytes + from, (uint32_t)key_len, value, (uint32_t)len, flat);
         if (r == IOI_CACHE_MORE) break;
         if (r == IOI_CACHE_KEPT) continue;
         PyObject *key = PyBytes_FromStringAndSize((const char *)bytes + from, (Py_ssize_t)key_len);

@@ -26,6 +26,8 @@ typedef struct {
     ioi_native native;
     PyObject *capsule; /* of the VM in `native` */
     PyObject *cache;   /* the Cache read last */
+    PyObject *fetch;   /* while it runs: what reads a committed value */
+    bool broken;       /* that raised something */
     uint32_t seen;
 } WorkerObject;
 

@@ -21,40 +21,6 @@ static const uint8_t *sequential_tx(const ioi_results *results, uint64_t tx, siz
     return (const uint8_t *)PyBytes_AS_STRING(bytes);
 }
 
-/* Fetch what the reference is missing: fetch(sorted keys) -> values. */
-static int fetch_missing(ioi_seq *seq, PyObject *fetch) {
-    enum { AT_ONCE = 1000 };
-    ioi_seq_sort_missing(seq);
-    const uint8_t *key;
-    size_t len;
-    for (size_t from = 0; ioi_seq_missing(seq, from, &key, &len); from += AT_ONCE) {
-        PyObject *keys = PyList_New(0);
-        for (size_t i = from; keys && i < from + AT_ONCE && ioi_seq_missing(seq, i, &key, &len); i++) {
-            PyObject *object = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)len);
-            if (!object || PyList_Append(keys, object) < 0) Py_CLEAR(keys);
-            Py_XDECREF(object);
-        }
-        PyObject *found = keys ? PyObject_CallOneArg(fetch, keys) : NULL;
-        PyObject *values = found ? PySequence_Fast(found, "fetch returns a sequence") : NULL;
-        Py_XDECREF(found);
-        bool good = values && PySequence_Fast_GET_SIZE(values) == PyList_GET_SIZE(keys);
-        if (values && !good) PyErr_SetString(PyExc_ValueError, "fetch returned another number of values");
-        for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(keys); i++) {
-            const uint8_t *bytes;
-            size_t value_len;
-            good = as_bytes(PySequence_Fast_GET_ITEM(values, i), true, "value", &bytes, &value_len) == 0;
-            PyObject *object = PyList_GET_ITEM(keys, i);
-            if (good)
-                ioi_seq_set_base(seq, (const uint8_t *)PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object), bytes,
-                                 value_len);
-        }
-        Py_XDECREF(values);
-        Py_XDECREF(keys);
-        if (!good) return -1;
-    }
-    return 0;
-}
-
 typedef struct {
     uint8_t *bytes;
     size_t used, capacity;
@@ -118,11 +84,81 @@ static void all_times_taken(Times *times, size_t upto) {
     time_taken(times, upto);
 }
 
-static int fetch_untimed(ioi_seq *seq, PyObject *fetch, Times *times) {
+/* ---- committed values ----------------------------------------------------------------------------------------- */
+
+typedef struct {
+    ioi_seq *seq;
+    PyObject *fetch;          /* fetch(sorted keys) -> values */
+    const CacheObject *cache; /* looked into first; NULL: none */
+    Times *times;             /* of the transactions, where they run: fetching is no part of it */
+    bool broken;              /* fetch raised something */
+} Bringing;
+
+static bool bring_cached(Bringing *b, const uint8_t *key, size_t len) {
+    if (!b->cache) return false;
+    const ioi_cache_head *head = (const ioi_cache_head *)(const void *)b->cache->base;
+    const ioi_cached *c = ioi_cache_find(b->cache->base, ioi_hash(head->seed, key, (uint32_t)len), key, (uint32_t)len);
+    if (c) ioi_seq_set_base(b->seq, key, len, c->present ? c->record.bytes : NULL, c->record.len);
+    return c;
+}
+
+static int bring_fetched(Bringing *b, PyObject *keys) {
+    PyObject *found = PyObject_CallOneArg(b->fetch, keys);
+    PyObject *values = found ? PySequence_Fast(found, "fetch returns a sequence") : NULL;
+    Py_XDECREF(found);
+    bool good = values && PySequence_Fast_GET_SIZE(values) == PyList_GET_SIZE(keys);
+    if (values && !good) PyErr_SetString(PyExc_ValueError, "fetch returned another number of values");
+    for (Py_ssize_t i = 0; good && i < PyList_GET_SIZE(keys); i++) {
+        const uint8_t *bytes;
+        size_t len;
+        good = as_bytes(PySequence_Fast_GET_ITEM(values, i), true, "value", &bytes, &len) == 0;
+        PyObject *key = PyList_GET_ITEM(keys, i);
+        if (good) ioi_seq_set_base(b->seq, (const uint8_t *)PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key), bytes, len);
+    }
+    Py_XDECREF(values);
+    b->broken = !good;
+    return good ? 0 : -1;
+}
+
+/* All that hints say, a thousand at a time. */
+static int bring_missing(Bringing *b) {
+    enum { AT_ONCE = 1000 };
     uint64_t from = ioi_now_ns();
-    int r = fetch_missing(seq, fetch);
-    times->from_ns += ioi_now_ns() - from;
-    return r;
+    ioi_seq_sort_missing(b->seq);
+    const uint8_t *key;
+    size_t len, i = 0;
+    bool more = true;
+    while (more) {
+        PyObject *keys = PyList_New(0);
+        while (keys && PyList_GET_SIZE(keys) < AT_ONCE && (more = ioi_seq_missing(b->seq, i, &key, &len))) {
+            i++;
+            if (bring_cached(b, key, len)) continue;
+            PyObject *object = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)len);
+            if (!object || PyList_Append(keys, object) < 0) Py_CLEAR(keys);
+            Py_XDECREF(object);
+        }
+        int r = !keys ? -1 : PyList_GET_SIZE(keys) ? bring_fetched(b, keys) : 0;
+        Py_XDECREF(keys);
+        if (r < 0) return -1;
+    }
+    if (b->times) b->times->from_ns += ioi_now_ns() - from;
+    return 0;
+}
+
+/* One that a transaction reads. */
+static bool bring_one(void *context, const uint8_t *key, size_t len) {
+    Bringing *b = context;
+    if (b->broken) return false;
+    if (bring_cached(b, key, len)) return true;
+    uint64_t from = ioi_now_ns();
+    PyObject *object = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)len);
+    PyObject *keys = object ? PyList_New(1) : NULL;
+    if (keys) PyList_SET_ITEM(keys, 0, object);
+    else Py_XDECREF(object);
+    b->broken = !keys || bring_fetched(b, keys) < 0;
+    Py_XDECREF(keys);
+    if (b->times) b->times->from_ns += ioi_now_ns() - from;
+    return !b->broken;
 }
 
 /* Call report(transactions executed) when that is due again. */
@@ -139,15 +175,15 @@ static int tell(PyObject *report, size_t executed, Times *times) {
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
     static char *names[] = {"vm",       "txs",   "limits",      "fetch",  "height", "time_ns",
-                            "proposer", "extra", "parent_root", "report", NULL};
-    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None;
+                            "proposer", "extra", "parent_root", "report", "cache",  NULL};
+    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None, *cache = Py_None;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|O:run_sequential", names, &capsule, &txs_object, &PyTuple_Type,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OO:run_sequential", names, &capsule, &txs_object, &PyTuple_Type,
                                      &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
-                                     &parent_root, &parent_root_len, &report) ||
+                                     &parent_root, &parent_root_len, &report, &cache) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
@@ -180,14 +216,18 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
         }
         ioi_seq_hint(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx));
     }
-    if (fetch_missing(seq, fetch) < 0) goto out;
+    Bringing bringing = {seq, fetch, NULL, NULL, false};
+    if (PyObject_TypeCheck(cache, cache_type)) bringing.cache = (const CacheObject *)cache;
+    ioi_seq_bring_with(seq, bring_one, &bringing);
+    if (bring_missing(&bringing) < 0) goto out;
     uint64_t from_ns = ioi_now_ns();
     Times times = {(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
+    bringing.times = &times;
     for (size_t i = 0; i < n; i++) {
         PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
         ioi_outcome outcome;
         while (!ioi_seq_execute(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx), &outcome))
-            if (fetch_untimed(seq, fetch, &times) < 0) goto out;
+            if (bringing.broken || bring_missing(&bringing) < 0) goto out;
         codes[i] = outcome.code;
         if (pack_outcome(&packed, i, &outcome) < 0) goto out;
         time_taken(&times, i + 1);
@@ -199,7 +239,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
         SequentialResults results = {{n, sequential_code, sequential_tx}, txs, codes};
         ioi_outcome outcome;
         while (!ioi_seq_end_block(seq, &results.results, &outcome))
-            if (fetch_missing(seq, fetch) < 0) goto out;
+            if (bringing.broken || bring_missing(&bringing) < 0) goto out;
         if (outcome.code)
             Py_SETREF(error, PyUnicode_DecodeUTF8(outcome.error ? outcome.error : "", (Py_ssize_t)outcome.error_len, "replace"));
         if (!error) goto out;

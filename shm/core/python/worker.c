@@ -1,6 +1,8 @@
 /* ioi_shm.Worker: one worker process's side of the engine. */
 #include "module.h"
 
+#include "../wait.h"
+
 static PyObject *worker_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
     PyObject *arena;
     unsigned int id;
@@ -92,16 +94,48 @@ static PyObject *worker_native(WorkerObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Run until the block is over (None) or base values are missing (their keys, ascending). */
-static PyObject *worker_run(WorkerObject *self, PyObject *Py_UNUSED(none)) {
+/* The value of one key, for a transaction that waits for it and goes on. */
+static bool bring_one(ioi_view *view, ioi_entry *entry) {
+    WorkerObject *self = view->bringing;
+    ioi_worker *w = &self->worker;
+    if (self->broken || !ioi_running(w)) return false;
+    uint64_t from = ioi_recording(w) ? ioi_recorder_look(&w->recorder) : ioi_now_ns();
+    PyGILState_STATE held = PyGILState_Ensure();
+    PyObject *key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
+    PyObject *value = key ? PyObject_CallOneArg(self->fetch, key) : NULL;
+    const uint8_t *bytes;
+    size_t len;
+    bool good = value && as_bytes(value, true, "a committed value", &bytes, &len) == 0;
+    self->broken = !good;
+    if (good && !ioi_mv_fetched(&w->alloc, w->slot, entry, bytes, (uint32_t)len)) {
+        ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+        good = false;
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    PyGILState_Release(held); /* what was raised stays with this thread */
+    ioi_untimed(w, from);
+    if (ioi_recording(w)) ioi_recorder_fetched(&w->recorder, from, view->tx, view->incarnation, ioi_offset(w->arena, entry));
+    return good;
+}
+
+/* run(fetch): until the block is over (None) or the base values of hinted keys are missing (the keys, ascending). What a transaction
+ * misses is fetched one by one, fetch(key) -> value; what that raises is raised. */
+static PyObject *worker_run(WorkerObject *self, PyObject *fetch) {
     if (!self->native.vm) {
         PyErr_SetString(PyExc_RuntimeError, "no native VM was given");
         return NULL;
     }
     bool more;
+    self->fetch = fetch;
+    self->broken = false;
+    self->view->bring = bring_one;
+    self->view->bringing = self;
     Py_BEGIN_ALLOW_THREADS
     more = ioi_native_run(&self->native);
     Py_END_ALLOW_THREADS
+    self->fetch = NULL;
+    if (self->broken) return NULL;
     if (!more) Py_RETURN_NONE;
     PyObject *list = PyList_New(self->native.missing_count);
     for (uint32_t i = 0; list && i < self->native.missing_count; i++) {
@@ -172,7 +206,7 @@ static PyMethodDef worker_methods[] = {
     {"enter", CALL(worker_enter), METH_NOARGS, "Enter the block."},
     {"leave", CALL(worker_leave), METH_NOARGS, "Leave the block."},
     {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits)."},
-    {"run", CALL(worker_run), METH_NOARGS, "Run the native VM; None at the end, or keys whose base is missing."},
+    {"run", CALL(worker_run), METH_O, "Run the native VM; None at the end, or keys whose base is missing."},
     {"bring", CALL(worker_bring), METH_O, "The committed values of those keys."},
     {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},
     {"context", CALL(worker_context), METH_NOARGS, "The block's context."},

@@ -20,8 +20,9 @@ from ioi_storage.disk import commit
 from ioi_storage.latest import upkeep
 from reading_vm import KEYS, ReadingVM, told
 
-from ioi_exec import BlockResult, ExecutionMachine, Limits
+from ioi_exec import BlockResult, ExecutionMachine, Limits, Policy
 from ioi_exec.execution.executors import SharedPools
+from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 
 HISTORIES = effort.amount("IOI_CACHE_HISTORIES", sample=8, many=40)
 STEPS = 30
@@ -69,6 +70,16 @@ def executed(tx: dict[str, Any], model: Model) -> tuple[bytes, Model]:
         if value is not None:
             after[KEYS[number]] = bytes.fromhex(value)
     return out, after
+
+
+def up_to(machine: ExecutionMachine, rng: random.Random) -> None:
+    """What the upkeep process does, up to some version."""
+    store = machine._store
+    version = rng.randint(store.flat, store.version)
+    store._view.drop()
+    for _ in upkeep.JOBS["flat"](store._handle.env, store._handle.begin, store._handle.tables, version):
+        pass
+    assert store.flat == version
 
 
 class Life:
@@ -164,12 +175,7 @@ class Life:
 
     def upkeep(self) -> None:
         """What the upkeep process does, up to some version."""
-        store = self.machine._store
-        version = self.rng.randint(store.flat, store.version)
-        store._view.drop()
-        for _ in upkeep.JOBS["flat"](store._handle.env, store._handle.begin, store._handle.tables, version):
-            pass
-        assert store.flat == version
+        up_to(self.machine, self.rng)
 
     def pruned(self) -> None:
         """All versions stay, for rollbacks; but the upkeep that goes with it is done."""
@@ -213,3 +219,69 @@ def test_what_is_read_is_what_is_committed(pools: SharedPools, tmp_path: Path) -
             for life in lives:
                 life.machine.close()
     assert spilled and full, (spilled, full)
+
+
+ACCOUNTS = 30
+
+
+def address(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def random_transfers(rng: random.Random, nonces: list[int]) -> list[bytes]:
+    txs = []
+    for _ in range(rng.choice((1, 5, 40))):
+        sender = rng.randrange(ACCOUNTS)
+        nonce = nonces[sender] if rng.random() < 0.9 else 7
+        txs.append(encode_transfer(address(sender), address(rng.randrange(2 * ACCOUNTS)), rng.randrange(50), nonce=nonce))
+        nonces[sender] += nonce == nonces[sender]
+    return txs
+
+
+@pytest.mark.sampled
+def test_payments_read_the_same_in_this_process_and_in_workers(chooses: None, pools: SharedPools, tmp_path: Path) -> None:
+    """A VM in C: small blocks are executed in this process, which reads the cache and keeps in it what it had to read; a policy has
+    others in workers. Beside it a machine without cache and workers."""
+    genesis = {account_key(address(i)): encode_account(10**6, 0) for i in range(ACCOUNTS)}
+    here = there = spilled = 0
+    for name, rng in rngs(effort.seed(12), HISTORIES):
+        limits = Limits(cache_bytes=rng.choice(CACHES[1:]))
+        options: dict[str, Any] = dict(genesis=genesis, executors=pools.executors())
+        with ExecutionMachine.create(
+            tmp_path / name.replace("/", "-"), workers=2, pin=False, limits=limits, **options
+        ) as machine, ExecutionMachine.create(None, workers=0, **options) as reference:
+            nonces = [[0] * ACCOUNTS]
+            for _ in range(STEPS):
+                step = rng.random()
+                if step < 0.1:
+                    up_to(machine, rng)
+                elif step < 0.15:
+                    to = rng.randrange(len(nonces))
+                    for each in (machine, reference):
+                        each.rollback(to)
+                    del nonces[to + 1 :]
+                after = list(nonces[-1])
+                txs = random_transfers(rng, after)
+                policy = Policy(choose=rng.random() < 0.5)
+                if rng.random() < 0.1:
+                    with machine.sandbox(), reference.sandbox():
+                        for _ in range(2):
+                            found, expected = machine.execute(txs, policy=policy), reference.execute(txs)
+                            same(found, expected, name)
+                            machine.commit(found)
+                            reference.commit(expected)
+                found = machine.execute(txs, policy=policy)
+                expected = reference.execute(txs)
+                same(found, expected, name)
+                here += found.stats.workers == 0
+                there += found.stats.workers > 0
+                spilled += bool(machine._cache._spilled)
+                if rng.random() < 0.8:
+                    machine.commit(found)
+                    reference.commit(expected)
+                    nonces.append(after)
+    assert here and there and spilled, (here, there, spilled)
+
+
+def same(found: BlockResult, expected: BlockResult, name: str) -> None:
+    assert (found.state_root, found.receipts_root) == (expected.state_root, expected.receipts_root), f"history {name}"

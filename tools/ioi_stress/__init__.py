@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ioi_exec.policy import Policy
     from ioi_stress import plot, workloads
-    from ioi_stress.library import Trace, explain, report, run, trace
+    from ioi_stress.library import Trace, explain, report, run, save_rwset, trace
     from ioi_stress.plan import Plan
     from ioi_stress.results.comparison import compare
     from ioi_stress.results.interval import Interval
@@ -52,6 +52,7 @@ _HOMES = {
     "plot": ("ioi_stress.plot", ""),
     "report": ("ioi_stress.library", "report"),
     "run": ("ioi_stress.library", "run"),
+    "save_rwset": ("ioi_stress.library", "save_rwset"),
     "soak": ("ioi_stress.soaking", "soak"),
     "simulate": ("ioi_stress.simulation", "simulate"),
     "sweep": ("ioi_stress.sweeps", "sweep"),
@@ -61,7 +62,7 @@ _HOMES = {
 
 __all__ = [
     "Block", "Costs", "FixedWorkload", "Interval", "Observer", "Plan", "Policy", "Result", "Simulation", "SoakPlan",
-    "Sweep", "Trace", "Workload", "compare", "explain", "include", "plot", "report", "run", "simulate", "soak", "sweep",
+    "Sweep", "Trace", "Workload", "compare", "explain", "include", "plot", "report", "run", "save_rwset", "simulate", "soak", "sweep",
     "trace", "workloads",
 ]
 

@@ -7,11 +7,12 @@ are printed or written. Options that are no option of a function are parameters 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ioi_exec import InputError, InputTypeError
+from ioi_exec import BlockResult, InputError, InputTypeError
+from ioi_exec.block.record import Record
 from ioi_exec.cli.streams import output_file
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.policy import Policy
@@ -177,6 +178,21 @@ def trace(
         write_picture(timeline, os.fspath(picture), made.begin, made.end, made.title)
         files.append(("picture", os.fspath(picture), f"{(made.end - made.begin) / 1e6:,.3f} ms"))
     return replace(made, files=tuple(files))
+
+
+def save_rwset(recorded: BlockResult | Record | Sequence[BlockResult | Record], output: str | os.PathLike[str]) -> None:
+    """Write blocks that were executed with `record=True` as JSON lines of what each transaction read, wrote and took, which the
+    workload `rwset` replays: the same keys, read and written by the same transactions. Raises InputError for a block without a
+    record, and OSError."""
+    records: list[Record] = []
+    for each in [recorded] if isinstance(recorded, (BlockResult, Record)) else recorded:
+        record = each.record if isinstance(each, BlockResult) else each
+        if record is None:
+            raise InputError("a block was not recorded: execute it with record=True, on at least one worker")
+        records.append(record)
+    with output_file(os.fspath(output)) as stream:
+        for number, record in enumerate(records):
+            write_rwset(record, Timeline.of(record).work(), stream, number)
 
 
 def report(

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from ioi_exec.vm.payments import account_key
-from ioi_stress.notation.keys import readable, text
+from ioi_stress.notation.keys import of_text, readable, text
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_text_is_never_that_of_another_key() -> None:
     rng = random.Random(3)
     keys = {bytes(rng.choice(b"0x1a\n\xc3\xa4") for _ in range(rng.randrange(1, 6))) for _ in range(5_000)}
     assert len({text(key) for key in keys}) == len(keys)
+    assert all(of_text(text(key)) == key for key in keys)
+
+
+@pytest.mark.parametrize("shown", ["0x", "0xZZ", "0x61", "0xAB", "0xabc", "alice"])
+def test_what_is_no_key_s_text_stands_for_itself(shown: str) -> None:
+    assert of_text(shown) == shown.encode()

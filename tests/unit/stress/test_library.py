@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import ioi_stress
-from ioi_exec import InputError, InputTypeError
+from ioi_exec import ExecutionMachine, InputError, InputTypeError, Record
 from ioi_exec.policy import Policy
 from ioi_stress import chaos
 from ioi_stress.chaos import ChaosPlan
@@ -108,6 +109,35 @@ def test_explain_trace_and_report(tmp_path: Path) -> None:
     assert (tmp_path / "run.html").read_text() == page and "Best possible speed-up" in page
     swept = ioi_stress.sweep("uniform", accounts=[5, 9], block_size=5, workers=0, repeat=1, output=tmp_path / "s.csv")
     assert ioi_stress.report(tmp_path / "s.csv") == ioi_stress.report(swept)
+
+
+class Binary:
+    """A transaction reads the keys before the slash and writes those after it; keys are one byte, text or not."""
+
+    def execute(self, tx: bytes, state: Any, ctx: Any) -> None:
+        reads, _, writes = tx.partition(b"/")
+        for key in reads:
+            state.get(bytes([key]))
+        for key in writes:
+            state.put(bytes([key]), b"x")
+
+
+def accesses(record: Record) -> tuple[list[tuple[int, bytes, int]], list[tuple[int, bytes]]]:
+    reads = [(tx, record.keys[key], writer) for tx, key, writer in record.reads[["tx", "key", "writer"]].tolist()]
+    return reads, [(tx, record.keys[key]) for tx, key in record.writes[["tx", "key"]].tolist()]
+
+
+def test_a_recorded_block_is_a_workload_that_reads_and_writes_the_same(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    keys = b"ab\x00\x01\xfe\xff"
+    txs = [bytes(chance.choices(keys, k=2)) + b"/" + bytes(chance.choices(keys, k=2)) for _ in range(40)]
+    with ExecutionMachine.create(None, Binary, genesis={b"\x00": b"0"}, workers=2, pin=False) as machine:
+        first = machine.execute(txs, record=True)
+        with pytest.raises(InputError, match="execute it with record=True"):
+            ioi_stress.save_rwset([machine.execute(txs)], tmp_path / "none.jsonl")
+    ioi_stress.save_rwset(first, tmp_path / "block.jsonl")
+    again = ioi_stress.explain("rwset", file=str(tmp_path / "block.jsonl"), workers=2, pin=False, repeat=1).recording.record
+    assert first.record is not None and accesses(again) == accesses(first.record)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,18 @@ def text(key: bytes) -> str:
     return found if found and found.isprintable() and not found.startswith("0x") else "0x" + key.hex()
 
 
+def of_text(shown: str) -> bytes:
+    """The key of which `text` says this; what no key's text is, such as 0xZZ or 0x61 for an a, stands for its own characters."""
+    if shown.startswith("0x"):
+        try:
+            key = bytes.fromhex(shown[2:])
+        except ValueError:
+            key = b""
+        if key and text(key) == shown:
+            return key
+    return shown.encode()
+
+
 def _shortened(text: str, width: int) -> str:
     if len(text) <= width:
         return text

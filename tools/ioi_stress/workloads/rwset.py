@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Iterator, Mapping
 
 from ioi_exec import InputError, Limits
 from ioi_exec.cli.streams import input_file
+from ioi_stress.notation.keys import of_text
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import (
@@ -108,5 +109,5 @@ class RWSet(RunsOn):
 
 
 def _key(text: str) -> bytes:
-    raw = text.encode()
+    raw = of_text(text)
     return raw if len(raw) <= _KEY_MAX else b"sha256/" + sha256(raw).hexdigest().encode()

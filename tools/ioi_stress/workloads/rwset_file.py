@@ -28,6 +28,7 @@ and key declares the transaction alone. cost_ns may be empty, and where it is no
   17,0xab,read,alice,12000
   17,0xab,write,bob,
 
+A key that is no text is written in hex after 0x, as `ioi-stress trace --rwset` does, and is those bytes again.
 Every key that is read anywhere is there at first. A transaction reads its keys, takes its time, and writes values that
 depend on all it read. A key of more than 255 bytes is replaced by its SHA-256."""
 """What `ioi-stress run rwset --help` says."""

@@ -33,10 +33,12 @@ def described(info: StateInfo) -> dict[str, Any]:
     }
 
 
-def block_line(result: BlockResult, source: str, committed: bool) -> str:
-    """One block in one line for people."""
-    seconds = result.stats.seconds["total"]
+def block_line(result: BlockResult, source: str, committed: bool, started: int) -> str:
+    """One block in one line for people. started: workers that came up while it was executed, which its time is mostly of."""
+    seconds = working_seconds(result)
     rate = f"{result.transactions / seconds:,.0f}/s" if result.transactions else "-"
+    if started:
+        rate = f"{seconds:.2f} s with starting {started} worker{'' if started == 1 else 's'}"
     failed = f" ({result.failed} failed)" if result.failed else ""
     return (
         f"version {result.version}  height {result.height}  root {result.state_root.hex()}  "
@@ -44,6 +46,12 @@ def block_line(result: BlockResult, source: str, committed: bool) -> str:
         + ("" if committed else "  not committed (dry run)")
         + f"  {source}"
     )
+
+
+def working_seconds(result: BlockResult) -> float:
+    """What a block took without making ready for it: processes are started for the first one, and not for those that follow."""
+    seconds = result.stats.seconds
+    return max(seconds["total"] - seconds.get("prepare", 0.0) - seconds.get("worker", 0.0), 1e-9)
 
 
 def block_object(result: BlockResult, source: str, committed: bool) -> dict[str, Any]:

@@ -27,7 +27,10 @@ from ioi_exec.policy import Policy
 from ioi_exec.state.given import is_noted_here, note
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
-read as a transaction refuses its whole file before anything of it executes."""
+read as a transaction refuses its whole file before anything of it executes.
+
+The rate is of transactions in the time of executing them and of the roots, without making ready for the block (the phases prepare and
+worker of --json). Where workers were started in the middle of a block, as for the first one, its line has no rate but says so."""
 
 
 def register(commands: Commands) -> None:
@@ -101,8 +104,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, options: argparse.Namespace) -> None:
     block = _read(machine, source)
+    before = machine.worker_pids
     with vm_may_print():
         result = machine.execute(block.txs, _header(block, options))
+    started = len({*machine.worker_pids} - {*before}) if result.stats.workers else 0
     if expected is not None and result.state_root != expected:
         raise Diverged(
             f"{source}: the state root is {result.state_root.hex()}, expected was {expected.hex()}: the block was not committed"
@@ -111,7 +116,7 @@ def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, o
     if options.json:
         print_json(block_object(result, source, not options.dry_run))
     else:
-        print(block_line(result, source, not options.dry_run), flush=True)
+        print(block_line(result, source, not options.dry_run, started), flush=True)
 
 
 def _read(machine: ExecutionMachine, source: str) -> BlockFile:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Mapping
 
-from ioi_exec.errors import InputError, InputTypeError
+from ioi_exec.arguments import MAX_INT64, integer, shown, wrong_type
+from ioi_exec.errors import InputError
+
+STALL_SECONDS_MAX = 100_000_000  # three years: twenty times that, in nanoseconds, still has 63 bits
 
 # Those that can decide a receipt: part of the consensus, so the state remembers them from `create`.
 CONSENSUS_LIMITS = ("key_bytes", "value_bytes", "tx_keys", "tx_write_bytes", "output_bytes", "checkpoint_depth")
@@ -59,15 +62,13 @@ class Limits:
             value = getattr(self, field.name)
             if field.name == "stall_seconds":
                 if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    raise InputTypeError(f"Limits.stall_seconds is {type(value).__name__}: give seconds as a number")
-                if not 0 < value < float("inf"):
-                    raise InputError(f"Limits.stall_seconds is {value}: give a number of seconds above 0")
+                    raise wrong_type("Limits.stall_seconds", value, "seconds as a number")
+                if not 0 < value <= STALL_SECONDS_MAX:
+                    most = f"above 0, at most {STALL_SECONDS_MAX}"
+                    raise InputError(f"Limits.stall_seconds is {shown(value)}: give a number of seconds {most}")
             elif not (field.name == "arena_bytes" and value is None):
-                if isinstance(value, bool) or not isinstance(value, int):
-                    raise InputTypeError(f"Limits.{field.name} is {type(value).__name__}: give an integer")
                 least = 0 if field.name == "cache_bytes" else 1
-                if not least <= value < 1 << 63:
-                    raise InputError(f"Limits.{field.name} is {value}: give an integer from {least} to 2^63 - 1")
+                object.__setattr__(self, field.name, integer(f"Limits.{field.name}", value, least, MAX_INT64))
         for name in ("value_bytes", "output_bytes", "tx_bytes"):
             if getattr(self, name) >= 1 << 31:
                 raise InputError(f"Limits.{name} is {getattr(self, name)}: values of 2 GiB and more cannot be stored")

@@ -10,6 +10,7 @@ from typing import Callable, Iterable, Iterator
 import ioi_storage
 from ioi_storage import RangeProof, Writes
 
+from ioi_exec import arguments
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.block.preparation import (
     Genesis,
@@ -31,7 +32,7 @@ from ioi_exec.errors import (
     VersionMissing,
 )
 from ioi_exec.execution.executor import Block, OnReceipt
-from ioi_exec.execution.executors import Executors, OwnExecutors
+from ioi_exec.execution.executors import Executors, checked_executors
 from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
@@ -61,7 +62,8 @@ class ExecutionMachine:
 
     `execute` stages a block: nothing is durable before `commit`. Several blocks may be staged on the same state;
     when one is committed the others can no longer be. Every error is an ioi_exec.Error and leaves the committed
-    state as it was; what `on_receipt` and `on_progress` raise passes through unchanged, as does KeyboardInterrupt.
+    state as it was; what `on_receipt` and `on_progress` raise passes through unchanged, as do KeyboardInterrupt and what an iterable
+    that was handed in raises. A call with too few arguments, or ones that there are not, is Python's own TypeError.
     """
 
     def __init__(
@@ -116,10 +118,15 @@ class ExecutionMachine:
         in processes forked for it (some 10 ms each), and refuse a block whose VM is not deterministic: Diverged.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
+        path = None if path is None else arguments.path("path", path)
+        arguments.text("tree", tree)
         limits = checked_limits(Limits() if limits is None else limits)
-        keep = checked_keep(keep)
+        keep, executors = checked_keep(keep), checked_executors(executors)
+        for name, value in (("pin", pin), ("cross_check", cross_check)):
+            arguments.flag(name, value)
+        initial_height = checked_initial_height(initial_height)
         loaded = load_vm(vm, vm_args)
-        identity = Identity(loaded.spec, checked_initial_height(initial_height), limits.consensus(), Interpreter.here(loaded))
+        identity = Identity(loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded))
         workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
@@ -136,7 +143,7 @@ class ExecutionMachine:
         if store.path is not None:
             remember(store.path, loaded.spec)
         store.keep = keep
-        return cls(store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy, cross_check=cross_check)
+        return cls(store, identity, loaded, limits, workers, pin, executors, policy, cross_check=cross_check)
 
     @classmethod
     def open(
@@ -166,12 +173,17 @@ class ExecutionMachine:
         the state records these.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
+        path = arguments.path("path", path)
         workers, keep, policy = checked_workers(workers), checked_keep(keep), checked_policy(policy)
+        executors, limits = checked_executors(executors), checked_limits(Limits() if limits is None else limits)
+        flags = {"read_only": read_only, "pin": pin, "accept_interpreter": accept_interpreter, "cross_check": cross_check}
+        for name, value in flags.items():
+            arguments.flag(name, value)
         with storage_errors():
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
             identity = Identity.from_meta(store.meta)
-            limits = checked_limits(checked_limits(Limits() if limits is None else limits).of_state(identity.limits))
+            limits = checked_limits(limits.of_state(identity.limits))
             loaded = None
             if vm is not None:
                 loaded = load_vm(vm, vm_args)
@@ -185,8 +197,7 @@ class ExecutionMachine:
                 identity = accepted(store, identity, loaded, accept_interpreter)
             store.keep = keep
             return cls(
-                store, identity, loaded, limits, workers, pin, executors or OwnExecutors(), policy, accept_interpreter,
-                cross_check,
+                store, identity, loaded, limits, workers, pin, executors, policy, accept_interpreter, cross_check,
             )
         except BaseException:
             store.close()
@@ -218,6 +229,10 @@ class ExecutionMachine:
         on_progress(progress): about every 50 ms in this thread, and once at the end. What it raises stops the block.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
+        for name, callback in (("on_receipt", on_receipt), ("on_progress", on_progress)):
+            arguments.function(f"execute: {name}", callback)
+        for name, value in (("sequential", sequential), ("record", record)):
+            arguments.flag(f"execute: {name}", value)
         with self._guard.alone("execute"), ExitStack() as view:
             began = perf_counter()
             store = self._layers[-1]
@@ -281,8 +296,7 @@ class ExecutionMachine:
 
     def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         """The committed value, now or at an earlier version; None if absent. Raises VersionMissing."""
-        if not isinstance(key, bytes):
-            raise InputTypeError(f"get: the key is {type(key).__name__}: give bytes")
+        arguments.octets("get: the key", key)
         with self._guard.reading("get"), storage_errors():
             if version is None:
                 return self._layers[-1].get(key) if 0 < len(key) <= ioi_storage.key_limit else None
@@ -303,13 +317,8 @@ class ExecutionMachine:
         """The committed (key, value) pairs in key order, `end` exclusive; the same rules as in a VM.
 
         version: None is the newest; on Jellyfish, which sorts by the hashes of keys, an earlier one is an InputError."""
-        try:
-            start, end = key_range(start, end, prefix)
-            limit = scan_limit(limit)
-        except TypeError as error:
-            raise InputTypeError(str(error)) from None
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        start, end, limit = *key_range(start, end, prefix), scan_limit(limit)
+        arguments.flag("scan: reverse", reverse)
         with self._guard.reading("scan"), self.pinned():
             row = None if version is None else self._row_of(version)
             items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit, version=row)
@@ -320,8 +329,7 @@ class ExecutionMachine:
 
         `ioi_storage.verify` verifies it against the state root, without a state. Raises VersionMissing, InputError."""
         for key in keys:
-            if not isinstance(key, bytes):
-                raise InputTypeError(f"prove: the key is {type(key).__name__}: give bytes")
+            arguments.octets("prove: the key", key)
         if not keys:
             raise InputError("prove: give at least one key")
         with self._proving(version) as layer:
@@ -330,8 +338,7 @@ class ExecutionMachine:
     def prove_ics23(self, key: bytes, version: Version | None = None) -> bytes:
         """The same of one key as an ICS23 CommitmentProof, for `ioi_storage.verify_ics23` and every ics23 library, with
         `ioi_storage.ics23.spec(tree)`. InputError also where ics23 cannot prove it: an empty value, or next to one."""
-        if not isinstance(key, bytes):
-            raise InputTypeError(f"prove: the key is {type(key).__name__}: give bytes")
+        arguments.octets("prove_ics23: the key", key)
         with self._proving(version) as layer:
             return layer.prove_ics23(key, version)
 
@@ -342,6 +349,11 @@ class ExecutionMachine:
 
         The order is the tree's: on IAVL that of keys; on Jellyfish that of key hashes, which start and end then are
         (32 bytes). limit: at most so many pairs; `end` of the result says where it stopped."""
+        for name, bound in (("start", start), ("end", end)):
+            if bound is not None:
+                arguments.octets(f"prove_range: {name}", bound)
+        if limit is not None:
+            limit = arguments.integer("prove_range: limit", limit, 1, give="an integer, 1 or more, or None")
         with self._proving(version) as layer:
             return layer.prove_range(start, end, version=version, limit=limit)
 
@@ -381,10 +393,12 @@ class ExecutionMachine:
         """What is recorded of a version, in the view that is pinned. Raises InputTypeError, VersionMissing."""
         layer = self._layers[-1]
         number = version.version if isinstance(version, ioi_storage.VersionRow) else version
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise InputTypeError(f"the version is {type(number).__name__}: give an integer")
+        if not isinstance(number, int) or isinstance(number, bool):
+            number = version = arguments.integer("the version", number, 0)
         if not 0 <= number <= layer.version:
-            raise VersionMissing(f"there is no version {number}: the state has versions {layer.oldest} to {layer.version}")
+            raise VersionMissing(
+                f"there is no version {arguments.shown(number)}: the state has versions {layer.oldest} to {layer.version}"
+            )
         return layer.found(version)
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
@@ -392,8 +406,8 @@ class ExecutionMachine:
 
         progress(rows deleted so far) may raise to stop: what is left goes with the next prune. The newest version, and
         every kept one, stays exactly as it is. Raises InputError, ReadOnly, ResourceError."""
-        if checked_keep(keep) is None:
-            raise InputError("prune: say how many versions to keep")
+        keep = arguments.integer("prune: keep", keep, 1)
+        arguments.function("prune: progress", progress)
         with self._changing("prune") as store, storage_errors():
             return store.prune(keep, progress)
 
@@ -401,11 +415,10 @@ class ExecutionMachine:
         """Go back to a kept version, as if the later ones had never been. Staged results no longer fit.
 
         Not undone by an interruption: the next `open` finishes it. Raises VersionMissing, ReadOnly, ResourceError."""
-        if isinstance(version, bool) or not isinstance(version, int):
-            raise InputTypeError(f"rollback: the version is {type(version).__name__}: give an integer")
+        if not isinstance(version, int) or isinstance(version, bool):
+            version = arguments.integer("rollback: the version", version, 0)
         with self._changing("rollback") as store, storage_errors():
-            self._row_of(version)
-            store.rollback(version)
+            store.rollback(self._row_of(version).version)
 
     @contextmanager
     def _changing(self, what: str) -> Iterator[ioi_storage.Store]:

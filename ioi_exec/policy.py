@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ioi_exec.arguments import integer, shown, text
 from ioi_exec.errors import InputError, InputTypeError
 
 WINDOW_MAX = (1 << 31) - 1  # IOI_WINDOW_OPEN of arena.h: no limit
@@ -52,18 +53,14 @@ class Policy:
 
     def _check_number(self, field: str, least: int, most: int, *, optional: bool) -> None:
         value = getattr(self, field)
-        if optional and value is None:
-            return
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise InputTypeError(f"Policy.{field} is {type(value).__name__}: give an integer")
-        if not least <= value <= most:
-            raise InputError(f"Policy.{field} is {value}: give an integer from {least} to {most}")
+        if not (optional and value is None):
+            object.__setattr__(self, field, integer(f"Policy.{field}", value, least, most))
 
     @classmethod
     def named(cls, name: str) -> Policy:
         """One of Policy.names(). Raises InputError for any other."""
-        if name not in _NAMED:
-            raise InputError(f"there is no policy {name!r}: give one of {', '.join(_NAMED)}")
+        if text("the name of a policy", name) not in _NAMED:
+            raise InputError(f"there is no policy {shown(name)}: give one of {', '.join(_NAMED)}")
         return cls(name=name, **_NAMED[name])
 
     @staticmethod

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping, Sequence
+from typing import Iterable, Sequence
 
+from ioi_exec.arguments import integer, wrong_type
 from ioi_exec.block.header import BlockHeader
-from ioi_exec.block.preparation import Genesis
+from ioi_exec.block.preparation import (
+    Genesis,
+    checked_genesis,
+    checked_limits,
+    checked_transactions,
+)
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import Diverged
 from ioi_exec.execution.cross_check.check import CrossCheckFailed
@@ -15,6 +21,7 @@ from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.limits import Limits
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
+from ioi_exec.state.opening import checked_workers
 from ioi_exec.vm.loading import Args, LoadedVM, load_vm
 
 
@@ -54,10 +61,15 @@ def assert_serializable(
     cross_check: how many transactions, from the first on, are executed again in fresh processes (some 10 ms each), which finds a VM in
     Python that keeps state, rolls dice, or depends on time, the order of a set or the process. 0: none.
     pools: workers to use (the fixture `ioi_pools`); default: new ones for this call.
-    Raises NotSerializable, an AssertionError, that names the first transaction, the key and both values.
+    Raises NotSerializable, an AssertionError, that names the first transaction, the key and both values; and what `create` and
+    `execute` do.
     """
-    listed = list(txs)
-    pairs = list(genesis.items() if isinstance(genesis, Mapping) else genesis or ())
+    within = checked_limits(Limits() if limits is None else limits)
+    listed, pairs = checked_transactions(txs, within), checked_genesis(genesis, within)
+    if not isinstance(workers, Sequence):
+        raise wrong_type("workers", workers, "a list of how many, say (1, 2, 4)")
+    workers = [checked_workers(count) for count in workers]
+    cross_check = integer("cross_check", cross_check, 0)
 
     def executed(count: int, using: Executors, check: int = 0) -> BlockResult:
         with ExecutionMachine.create(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ioi_shm import exact_bytes
 
-from ioi_exec.errors import InputError, InputTypeError, StateCorrupt
+from ioi_exec.arguments import MAX_INT64, integer, octets
+from ioi_exec.errors import InputError, StateCorrupt
 
-MAX_INT64 = (1 << 63) - 1
 PROPOSER_BYTES = 64
 BLOCK_ID_BYTES = 64
 EXTRA_BYTES = 65_536
@@ -60,7 +60,7 @@ class BlockHeader:
     @classmethod
     def decode(cls, data: bytes) -> BlockHeader:
         """The inverse of `encode`. Raises StateCorrupt."""
-        if len(data) < _FIXED.size or data[0] != _FORMAT:
+        if len(octets("the header", data)) < _FIXED.size or data[0] != _FORMAT:
             raise StateCorrupt("a block header in the state cannot be read: it was written by a newer ioi-exec or damaged")
         _, height, time_ns, proposer_len, block_id_len, extra_len = _FIXED.unpack_from(data)
         block_id_at = _FIXED.size + proposer_len
@@ -73,18 +73,11 @@ class BlockHeader:
 
 
 def _plain_int(name: str, given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise InputTypeError(f"header: {name} is {type(given).__name__}: give an integer")
-    value = int.__index__(given)
-    if not 0 <= value <= MAX_INT64:
-        raise InputError(f"header: {name} is {value}: it must be from 0 to 2^63 - 1")
-    return value
+    return integer(f"header: {name}", given, 0, MAX_INT64)
 
 
 def _plain_bytes(name: str, given: object, most: int) -> bytes:
-    if not isinstance(given, bytes):
-        raise InputTypeError(f"header: {name} is {type(given).__name__}: give bytes")
-    value = exact_bytes(given)
+    value = exact_bytes(octets(f"header: {name}", given))
     if len(value) > most:
         raise InputError(f"header: {name} has {len(value)} bytes: at most {most}")
     return value

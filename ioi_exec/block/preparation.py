@@ -8,8 +8,9 @@ from typing import Iterable, Mapping
 import ioi_storage
 from ioi_shm import exact_bytes
 
+from ioi_exec.arguments import MAX_INT64, integer
 from ioi_exec.block.context import BlockContext
-from ioi_exec.block.header import MAX_INT64, BlockHeader
+from ioi_exec.block.header import BlockHeader
 from ioi_exec.errors import InputError, InputTypeError, LimitExceeded
 from ioi_exec.limits import Limits
 
@@ -80,11 +81,7 @@ def checked_genesis(genesis: Genesis | None, limits: Limits) -> list[tuple[bytes
 
 
 def checked_initial_height(initial_height: int) -> int:
-    if isinstance(initial_height, bool) or not isinstance(initial_height, int):
-        raise InputTypeError(f"initial_height is {type(initial_height).__name__}: give an integer")
-    if not 1 <= initial_height <= MAX_INT64:
-        raise InputError(f"initial_height is {initial_height}: give an integer from 1 to 2^63 - 1")
-    return initial_height
+    return integer("initial_height", initial_height, 1, MAX_INT64)
 
 
 def checked_limits(limits: Limits) -> Limits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from ioi_exec.arguments import wrong_type
 from ioi_exec.block.progress import OnProgress
 from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, Outcome
 from ioi_exec.execution.native import NativeSequentialExecutor
@@ -38,6 +39,15 @@ class Executors(Protocol):
 
     def release(self) -> None:
         """The machine is closed."""
+
+
+def checked_executors(executors: Executors | None) -> Executors:
+    """None: executors of its own. Raises InputTypeError."""
+    if executors is None:
+        return OwnExecutors()
+    if not (callable(getattr(executors, "get", None)) and callable(getattr(executors, "release", None))):
+        raise wrong_type("executors", executors, "what SharedPools.executors() makes, or None")
+    return executors
 
 
 class OwnExecutors:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from ioi_exec.arguments import MAX_INT64
 from ioi_exec.block.header import (
     BLOCK_ID_BYTES,
     EXTRA_BYTES,
-    MAX_INT64,
     PROPOSER_BYTES,
     BlockHeader,
 )

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Iterator
 
-from ioi_exec.block.header import MAX_INT64
+from ioi_exec.arguments import MAX_INT64
 from ioi_exec.errors import InputError
 from ioi_exec.files.strict_json import (
     Malformed,

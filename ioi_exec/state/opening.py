@@ -9,8 +9,9 @@ from itertools import zip_longest
 import ioi_storage
 from ioi_shm import WORKERS_MAX
 
+from ioi_exec.arguments import integer
 from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputError, InputTypeError, StateExists, VMMismatch
+from ioi_exec.errors import InputTypeError, StateExists, VMMismatch
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm.interpreter import Interpreter
@@ -72,19 +73,13 @@ def checked_policy(policy: Policy | None, otherwise: Policy = DEFAULT) -> Policy
 
 def checked_keep(keep: int | None) -> int | None:
     """How many versions to keep. Raises InputTypeError, InputError."""
-    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int)):
-        raise InputTypeError(f"keep is {type(keep).__name__}: give an integer, or None to keep every version")
-    if keep is not None and keep < 1:
-        raise InputError(f"keep is {keep}: give at least 1, the newest version, or None to keep every version")
-    return keep
+    if keep is None:
+        return None
+    return integer("keep", keep, 1, give="an integer, at least 1, the newest version, or None to keep every version")
 
 
 def checked_workers(workers: int | None) -> int:
     """How many worker processes to use. Raises InputTypeError, InputError."""
     if workers is None:
         return available_cores()
-    if isinstance(workers, bool) or not isinstance(workers, int):
-        raise InputTypeError(f"workers is {type(workers).__name__}: give an integer, or None for one per core")
-    if not 0 <= workers <= WORKERS_MAX:
-        raise InputError(f"workers is {workers}: give 0 to {WORKERS_MAX}, or None for one per core")
-    return workers
+    return integer("workers", workers, 0, WORKERS_MAX, give=f"an integer from 0 to {WORKERS_MAX}, or None for one per core")

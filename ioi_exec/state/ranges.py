@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+
+from ioi_exec.arguments import integer, octets
+from ioi_exec.errors import InputError
+
 
 def key_range(start: bytes | None, end: bytes | None, prefix: bytes | None) -> tuple[bytes | None, bytes | None]:
-    """(start, end), end exclusive, None = open. Raises TypeError, or ValueError for a prefix beside start or end."""
+    """(start, end), end exclusive, None = open. Raises InputTypeError, or InputError for a prefix beside start or end."""
     for name, value in (("start", start), ("end", end), ("prefix", prefix)):
-        if value is not None and not isinstance(value, bytes):
-            raise TypeError(f"scan: {name} is {type(value).__name__}, not bytes")
+        if value is not None:
+            octets(f"scan: {name}", value)
     if prefix is None:
         return start, end
     if start is not None or end is not None:
-        raise ValueError("scan: give either prefix or start and end, not both")
+        raise InputError("scan: give either prefix or start and end, not both")
     return prefix, prefix_end(prefix)
 
 
@@ -22,10 +27,5 @@ def prefix_end(prefix: bytes) -> bytes | None:
 
 
 def scan_limit(limit: int | None) -> int | None:
-    """A checked limit. Raises TypeError or ValueError."""
-    if limit is not None:
-        if isinstance(limit, bool) or not isinstance(limit, int):
-            raise TypeError(f"scan: limit is {type(limit).__name__}, not int")
-        if limit < 0:
-            raise ValueError(f"scan: limit is {limit}, it must not be negative")
-    return limit
+    """A checked limit. Raises InputTypeError or InputError."""
+    return None if limit is None else min(integer("scan: limit", limit, 0, give="an integer, 0 or more, or None"), sys.maxsize)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Iterable, NamedTuple
 
-from ioi_exec.errors import InputError, InputTypeError
+from ioi_exec.arguments import integer, octets
+from ioi_exec.errors import InputError
 
 ADDRESS_BYTES = 32
 ACCOUNT_PREFIX = b"acct/"
@@ -52,7 +53,7 @@ def encode_transfer(
 
 def decode_transfer(tx: bytes) -> Transfer:
     """The inverse of `encode_transfer`. Raises InputError if `tx` has not 104 bytes."""
-    if len(tx) != TRANSFER_BYTES:
+    if len(octets("payments: the transfer", tx)) != TRANSFER_BYTES:
         raise InputError(f"a transfer has {TRANSFER_BYTES} bytes, this has {len(tx)}")
     number = int.from_bytes
     return Transfer(
@@ -74,7 +75,7 @@ def decode_account(value: bytes | None) -> Account:
     """The inverse of `encode_account`; an absent account (None) is 0/0. Raises InputError unless it has 24 bytes."""
     if value is None:
         return Account(0, 0)
-    if len(value) != ACCOUNT_BYTES:
+    if len(octets("payments: the account", value)) != ACCOUNT_BYTES:
         raise InputError(f"an account has {ACCOUNT_BYTES} bytes, this has {len(value)}")
     return Account(int.from_bytes(value[:16], "big"), int.from_bytes(value[16:], "big"))
 
@@ -90,16 +91,11 @@ def check_genesis(items: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 def _address(name: str, value: object) -> bytes:
-    if not isinstance(value, bytes):
-        raise InputTypeError(f"payments: {name} is {type(value).__name__}: give {ADDRESS_BYTES} bytes")
-    if len(value) != ADDRESS_BYTES:
-        raise InputError(f"payments: {name} has {len(value)} bytes: give {ADDRESS_BYTES}")
-    return value
+    address = octets(f"payments: {name}", value)
+    if len(address) != ADDRESS_BYTES:
+        raise InputError(f"payments: {name} has {len(address)} bytes: give {ADDRESS_BYTES}")
+    return address
 
 
 def _unsigned(name: str, value: object, size: int) -> bytes:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputTypeError(f"payments: {name} is {type(value).__name__}: give an integer")
-    if not 0 <= value < 1 << 8 * size:
-        raise InputError(f"payments: {name} is {value}: it must be from 0 to 2^{8 * size} - 1")
-    return value.to_bytes(size, "big")
+    return integer(f"payments: {name}", value, 0, (1 << 8 * size) - 1).to_bytes(size, "big")

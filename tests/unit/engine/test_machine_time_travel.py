@@ -105,8 +105,8 @@ def test_prune(machine: ExecutionMachine) -> None:
     for look in (lambda: past.get(b"a"), lambda: machine.get(b"a", 3), lambda: machine.rollback(3)):
         with pytest.raises(VersionMissing, match="oldest is 4"):
             look()
-    for wrong in (0, -1, None):
-        with pytest.raises(InputError):
+    for wrong, error in ((0, InputError), (-1, InputError), (None, InputTypeError)):
+        with pytest.raises(error, match="prune: keep is"):
             machine.prune(wrong)  # type: ignore[arg-type]
 
 

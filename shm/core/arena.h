@@ -95,20 +95,22 @@ typedef struct ioi_block {
     uint32_t cached;       /* workers read the cache (cache.h): the block was laid out for what it has */
 } ioi_block;
 
-/* The scheduler's words (scheduler.h), on one line: they are read together, and one line moves faster than four. */
+/* The scheduler's words (scheduler.h). Those that change all the time are on one line: they are read together, and one line moves
+ * faster than four. */
 typedef struct ioi_sched {
     alignas(IOI_LINE) a32 execution_idx;
     a32 validation_idx;
     a32 commit_idx; /* the watermark: transactions below are final */
     a32 token;      /* who may move the watermark: 0, or worker id + 1 */
-    a32 solo_until; /* below this watermark one worker runs alone */
-    a32 window;     /* how far execution may run ahead of the watermark */
     a32 work_seq;   /* futex of idle workers */
     a32 sleepers;   /* how many sleep on it */
-    a32 state;      /* ioi_block_state */
-    a32 fault_tx;   /* TxIndex of the fault that stopped the block (n: end_block) */
+    /* On another, what everybody looks at and that seldom changes: workers that wait would take the first from those that work. */
+    alignas(IOI_LINE) a32 state; /* ioi_block_state */
+    a32 solo_until;              /* below this watermark one worker runs alone */
+    a32 window;                  /* how far execution may run ahead of the watermark */
+    a32 fault_tx;                /* TxIndex of the fault that stopped the block (n: end_block) */
     /* How the block goes, as of the last look; the token's holder alone touches these. */
-    uint32_t tuned_at, solo_length;
+    alignas(IOI_LINE) uint32_t tuned_at, solo_length;
     uint64_t tuned_trouble, tuned_ns;
     /* On a line of its own: every write looks at it, and it changes twice a block at most. */
     alignas(IOI_LINE) a32 ordered_on; /* the block scans: written keys go into the ordered index */

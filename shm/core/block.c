@@ -92,12 +92,21 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
     return true;
 }
 
-/* A word for each: a worker that is not called sees nothing of the block, and so cannot mistake the next one for it. */
-static void call(ioi_arena *arena, uint32_t id) {
+/* A wake-up takes its caller longer than an execution may: the coordinator wakes the first few, and each of them as many more. */
+enum { WAKES = 4 };
+
+static void wake(ioi_arena *arena, uint32_t id) {
     ioi_call *c = &arena->shared->calls[id];
-    a32_add(&c->seq, 1);
     if (a32_load_sc(&c->asleep)) ioi_futex_wake(&c->seq, 1);
 }
+
+static void wake_some(ioi_arena *arena, uint32_t from) {
+    uint32_t workers = arena->shared->block.workers;
+    for (uint32_t id = from; id < workers && id - from < WAKES; id++) wake(arena, id);
+}
+
+/* A word for each: a worker that is not called sees nothing of the block, and so cannot mistake the next one for it. */
+static void call(ioi_arena *arena, uint32_t id) { a32_add(&arena->shared->calls[id].seq, 1); }
 
 void ioi_block_start(ioi_arena *arena) {
     ioi_shared *shared = arena->shared;
@@ -105,7 +114,9 @@ void ioi_block_start(ioi_arena *arena) {
     shared->block.began_ns = ioi_now_ns();
     ioi_scheduler_start(arena);
     a32_store(&shared->active, workers);
-    for (uint32_t id = 0; id < workers; id++) call(arena, id);
+    /* The highest first: who sees that it was called finds those called whom it wakes. */
+    for (uint32_t id = workers; id-- > 0;) call(arena, id);
+    wake_some(arena, 0);
 }
 
 bool ioi_block_wait(ioi_arena *arena, uint64_t timeout_ns) {
@@ -131,7 +142,9 @@ bool ioi_block_await(ioi_arena *arena, uint32_t id, uint32_t *seen, uint64_t spi
         a32_store(&c->asleep, 0);
     }
     *seen = a32_load(&c->seq);
-    return !a32_load(&arena->shared->shutdown);
+    if (a32_load(&arena->shared->shutdown)) return false;
+    wake_some(arena, (id + 1) * WAKES);
+    return true;
 }
 
 void ioi_block_depart(ioi_arena *arena) {
@@ -142,7 +155,10 @@ void ioi_block_depart(ioi_arena *arena) {
 
 void ioi_block_shutdown(ioi_arena *arena, uint32_t workers) {
     a32_store(&arena->shared->shutdown, 1);
-    for (uint32_t id = 0; id < workers; id++) call(arena, id);
+    for (uint32_t id = 0; id < workers; id++) {
+        call(arena, id);
+        wake(arena, id);
+    }
 }
 
 /* ---- receipts ------------------------------------------------------------------------------------------------ */

@@ -9,8 +9,10 @@ enum {
     RUN_FIRST = 4,       /* before anything was measured */
     EARLY_NS = 2000,     /* transactions cheaper than this are not validated before the watermark reaches them */
     OVERTAKE_NS = 20000, /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
+    OVERTAKE_MANY = 8, /* workers: from so many on cheaper ones too, for what is found late is run again by one while all wait */
     VALIDATION_BATCH = 8,
-    SOLO_FIRST = 128, /* transactions of a first stretch alone: enough to see how fast that is */
+    VALIDATION_REACH = 64, /* transactions, of which most are not executed yet: little is found there, so go far at once */
+    SOLO_FIRST = 128,      /* transactions of a first stretch alone: enough to see how fast that is */
     SOLO_MAX = 4096,
     PUBLISH_EVERY = 16,   /* steps of the watermark per shared store */
     TUNE_EVERY = 32,      /* steps of the watermark per look at how the block goes */
@@ -302,7 +304,9 @@ static void advance_watermark(ioi_worker *w) {
                 return;
             }
             uint32_t nobody = 0;
-            if (!a32_cas(&sched->token, &nobody, w->id + 1)) return; /* the holder looks again after letting go */
+            /* The holder looks again after letting go. Looking first: who compares and swaps in vain takes the line all the same. */
+            if (a32_load_sc(&sched->token) != nobody) return;
+            if (!a32_cas(&sched->token, &nobody, w->id + 1)) return;
             h = a32_load_sc(&sched->commit_idx);
         }
         bool solo = h < a32_load_relaxed(&sched->solo_until), moving = true;
@@ -349,6 +353,11 @@ static void advance_watermark(ioi_worker *w) {
 
 /* ---- early validation ---------------------------------------------------------------------------------------- */
 
+static bool overtaking(const ioi_worker *w) {
+    uint64_t many = w->workers > OVERTAKE_MANY ? w->workers : OVERTAKE_MANY;
+    return w->cost_ns * many >= (uint64_t)OVERTAKE_NS * OVERTAKE_MANY;
+}
+
 /* Check a few executed transactions above the watermark, so that those overtaken run again in parallel instead of
  * one by one at the watermark. Only ever a help; skipping one is harmless. */
 static bool validate_some(ioi_worker *w) {
@@ -357,14 +366,15 @@ static bool validate_some(ioi_worker *w) {
     if (limit > w->n) limit = w->n;
     uint32_t watermark = a32_load(&sched->commit_idx), at = from > watermark ? from : watermark;
     uint32_t end = at;
-    bool overtake = w->cost_ns >= OVERTAKE_NS;
-    while (end < limit && end - at < VALIDATION_BATCH) {
+    bool overtake = overtaking(w);
+    for (uint32_t found = 0; end < limit && found < VALIDATION_BATCH && end - at < VALIDATION_REACH; end++) {
         uint32_t state = ioi_status_state(a32_load(&w->status[end]));
-        if (state != IOI_EXECUTED && state != IOI_FINAL && !overtake) break;
-        end++;
+        if (state == IOI_EXECUTED) found++;
+        else if (state != IOI_FINAL && !overtake) break;
     }
     if (end == at) return false;
-    if (!a32_cas(&sched->validation_idx, &from, end)) return true;
+    /* Changed meanwhile: another worker checks these. Many that compare and swap in vain keep the line from those that work. */
+    if (a32_load(&sched->validation_idx) != from || !a32_cas(&sched->validation_idx, &from, end)) return false;
     for (; at < end; at++) {
         uint32_t s = a32_load(&w->status[at]);
         if (ioi_status_state(s) != IOI_EXECUTED || validate(w, at)) continue;
@@ -418,16 +428,18 @@ static bool claim_run(ioi_worker *w) {
     uint32_t seen = a32_load_sc(&sched->execution_idx), watermark = a32_load_sc(&sched->commit_idx);
     uint32_t window = a32_load_sc(&sched->window);
     uint32_t limit = window < w->n - watermark ? watermark + window : w->n;
-    uint32_t from = seen > watermark ? seen : watermark; /* below the watermark nothing is left to claim */
-    if (from >= limit) return false;
-    uint32_t length = run_length(w, w->n - from);
-    uint32_t end = limit - from < length ? limit : from + length;
-    if (a32_cas(&sched->execution_idx, &seen, end)) {
+    for (;;) {
+        uint32_t from = seen > watermark ? seen : watermark; /* below the watermark nothing is left to claim */
+        if (from >= limit) return false;
+        uint32_t length = run_length(w, w->n - from);
+        uint32_t end = limit - from < length ? limit : from + length;
+        /* Beaten to it: at once again. Going round by all that is looked at first, many workers lose again and again. */
+        if (!a32_cas(&sched->execution_idx, &seen, end)) continue;
         w->run_next = from;
         w->run_end = end;
         w->timed_from = ioi_now_ns();
+        return true;
     }
-    return true; /* beaten to it: look again */
 }
 
 uint32_t ioi_run_end(const ioi_worker *w, uint32_t tx) {

@@ -64,6 +64,7 @@ PROGRAMS = {
 
 # (file, pattern with one group around the number, its replacement)
 TIGHT = [
+    ("block.c", r"WAKES = (\d+)", "1"),
     ("arena.h", r"IOI_CHUNK = (32 \* 1024),", "1024"),
     ("index.c", r"uint32_t bits = (10);", "2"),
     ("recorder.h", r"IOI_EVENTS = (84)", "3"),
@@ -71,6 +72,7 @@ TIGHT = [
     ("view.c", r"CHECK_EVERY = (\d+)", "7"),
     ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),
     ("scheduler.c", r"VALIDATION_BATCH = (\d+),", "2"),
+    ("scheduler.c", r"VALIDATION_REACH = (\d+),", "4"),
     ("scheduler.c", r"SOLO_FIRST = (\d+),", "3"),
     ("scheduler.c", r"SOLO_MAX = (\d+),", "12"),
     ("scheduler.c", r"SOLO_TURNS = (\d+),", "3"),

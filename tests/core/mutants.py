@@ -106,7 +106,9 @@ MUTANTS = [
     Mutant("empty-blocks-wait", "scheduler.c", "if (w->n != 0) return;", "return;"),
     Mutant("last-worker-wakes-nobody", "block.c", "if (inside == 1) ioi_futex_wake(&arena->shared->active, UINT32_MAX);", "(void)inside;"),
     Mutant("called-without-a-look-at-the-sleeper", "block.c", "if (a32_load_sc(&c->asleep)) ioi_futex_wake(&c->seq, 1);", ""),
-    Mutant("everybody-is-called", "block.c", "for (uint32_t id = 0; id < workers; id++) call(arena, id);\n}\n\nbool", "for (uint32_t id = 0; id < IOI_WORKERS_MAX; id++) call(arena, id);\n}\n\nbool", ("unit", "simulate")),
+    Mutant("called-from-the-first-on", "block.c", "for (uint32_t id = workers; id-- > 0;) call(arena, id);\n    wake_some", "for (uint32_t id = 0; id < workers; id++) call(arena, id);\n    wake_some", ("simulate",)),
+    Mutant("the-woken-wake-nobody", "block.c", "wake_some(arena, (id + 1) * WAKES);", "", ("simulate",)),
+    Mutant("everybody-is-called", "block.c", "for (uint32_t id = workers; id-- > 0;) call(arena, id);", "for (uint32_t id = IOI_WORKERS_MAX; id-- > 0;) call(arena, id);", ("unit", "simulate")),
     Mutant("native-runs-on", "native.c", "if (!ioi_running(w)) return false;", ""),
     # ---- versions
     Mutant("promotion-without-second-look", "versions.c", "if (t && !trie_link(alloc, t, made)) return NULL;", "", quick=True),

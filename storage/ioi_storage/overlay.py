@@ -12,6 +12,7 @@ from .errors import StaleStage, StorageClosed, VersionMissing
 from .latest.snapshot import RowReader
 from .stand import Stand
 from .state import Pairs, State
+from .trees.keys import check_number
 from .trees.seam import ReadNodes
 from .trees.staged import Staged
 
@@ -86,6 +87,7 @@ class OverlayStore(State):
         return self._base.pinned()
 
     def version_row(self, version: int) -> VersionRow:
+        check_number("version", version, 64)
         with self._base.pinned():
             self._check()
             return self._row(version, self._base.version_row)

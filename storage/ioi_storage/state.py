@@ -106,7 +106,7 @@ class State(ABC):
 
     def found(self, version: Version) -> VersionRow:
         """What is recorded of a version. VersionMissing if there is none, or another one by now."""
-        if isinstance(version, int):
+        if not isinstance(version, VersionRow):
             return self.version_row(version)
         return same(self.version_row(version.version), version)
 
@@ -236,6 +236,8 @@ class State(ABC):
             return staged.stage(self._tree, self._nodes, self.stand, self.latest, batch, map, self._lineage, self._memory)
 
     def _check_staged(self, staged: Staged) -> None:
+        if not isinstance(staged, Staged):
+            raise TypeError(f"staged is {type(staged).__name__}: give what stage returned")
         if staged.origin is not self._lineage:
             raise StaleStage("this batch was staged on another state, or before a rollback: stage it anew")
         now = self.stand

@@ -30,6 +30,7 @@ from .moving.snapshot import check_chunk_bytes, chunks_of
 from .overlay import OverlayStore
 from .stand import Stand
 from .state import Pairs, State, Version
+from .trees.keys import check_number
 from .trees.seam import tree_named
 from .trees.staged import Staged
 
@@ -138,8 +139,7 @@ class Store(State):
         return self._view.stand
 
     def version_row(self, version: int) -> VersionRow:
-        if not 0 <= version < 2**64:
-            raise ValueError(f"a version is a number from 0 on, not {version}")
+        check_number("version", version, 64)
         return self._view.read(lambda snapshot: snapshot.version_row(version))
 
     @property

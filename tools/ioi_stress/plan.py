@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ioi_exec import InputError, InputTypeError
+from ioi_exec.arguments import flag, integer, wrong_type
 from ioi_exec.policy import Policy
 
 
@@ -31,11 +31,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name, least in (("repeat", 1), ("warmup", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise InputTypeError(f"Plan.{name} is {type(value).__name__}: give an integer")
-            if value < least:
-                raise InputError(f"Plan.{name} is {value}: give at least {least}")
+            integer(f"Plan.{name}", getattr(self, name), least)
+        for name in ("sequential", "verify", "pin"):
+            flag(f"Plan.{name}", getattr(self, name))
+        if not isinstance(self.policy, Policy):
+            raise wrong_type("Plan.policy", self.policy, "a Policy")
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import lmdb
 
+from ..trees.keys import check_number
 from ..trees.seam import Rows
 from ..trees.staged import Staged
 from . import marks
@@ -31,11 +32,13 @@ def version_row(
     staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
 ) -> VersionRow:
     """What a commit records of the version. ValueError if a number or size is out of range."""
+    for name, value in (("receipts_root", receipts_root), ("header", header)):
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise TypeError(f"{name} is {type(value).__name__}: give bytes")
     if len(receipts_root) != 32:
         raise ValueError(f"receipts_root has 32 bytes, this one {len(receipts_root)}")
     for name, number in (("height", height), ("transactions", transactions), ("failed", failed)):
-        if not 0 <= number < 2**63:
-            raise ValueError(f"{name} must be from 0 to 2**63 - 1, not {number}")
+        check_number(name, number, 63)
     return VersionRow(
         version=staged.version,
         root=staged.root,

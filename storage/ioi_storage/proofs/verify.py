@@ -50,9 +50,15 @@ def verify_absence(root: bytes, tree: str, key: bytes, proof: bytes) -> None:
 
 def verify_many(root: bytes, tree: str, claims: Mapping[bytes, Optional[bytes]], proof: bytes) -> None:
     """Every key has its value, and those whose value is None are absent."""
+    place = _place_of(tree)
+    if not isinstance(claims, Mapping):
+        raise TypeError(f"claims are {type(claims).__name__}: give a mapping of keys to values")
     if not claims:
         raise InvalidProof("nothing is claimed")
-    place = _place_of(tree)
+    for key, value in claims.items():
+        octets("a key", key)
+        if value is not None:
+            octets("a value", value)
     present = sorted((place(key), key, value) for key, value in claims.items() if value is not None)
     absent = sorted(place(key) for key, value in claims.items() if value is None)
     _verify(root, tree, [Claim(*claim) for claim in present], absent, None, proof)
@@ -70,11 +76,15 @@ def verify_range(
 
     Of Jellyfish start and end are key hashes (32 bytes), of IAVL they are keys. The order of pairs does not matter."""
     place = _place_of(tree)
-    claims = [Claim(place(key), key, value) for key, value in pairs]
+    claims = []
+    for key, value in pairs:
+        if value is None:
+            raise InvalidProof("a pair has no value")
+        claims.append(Claim(place(octets("a key", key)), key, octets("a value", value)))
     claims.sort(key=lambda claim: claim.place)
-    if any(claim.value is None for claim in claims):
-        raise InvalidProof("a pair has no value")
     for bound in (start, end):
+        if bound is not None:
+            octets("a bound", bound)
         if bound is not None and tree == "jellyfish" and len(bound) != 32:
             raise InvalidProof(f"a bound of a range of key hashes has 32 bytes, not {len(bound)}")
     if end is not None and end <= (start or (bytes(32) if tree == "jellyfish" else b"")):
@@ -106,13 +116,13 @@ Span = Optional[Tuple[Optional[bytes], Optional[bytes]]]
 
 
 def _verify(root: bytes, tree: str, claims: List[Claim], absent: List[bytes], span: Span, proof: bytes) -> None:
-    if len(root) != 32:
+    if len(octets("the root", root)) != 32:
         raise InvalidProof(f"a root has 32 bytes, not {len(root)}")
     for before, after in zip(claims, claims[1:]):
         if before.place == after.place:
             raise InvalidProof(f"key {after.key.hex()} is claimed twice")
     jellyfish = tree == "jellyfish"
-    reader = (_Jellyfish if jellyfish else _Iavl)(bytes(proof), claims)
+    reader = (_Jellyfish if jellyfish else _Iavl)(octets("the proof", proof), claims)
     if reader.byte() != FORMAT:
         raise InvalidProof("this is no proof, or one of another release")
     computed = reader.top()
@@ -123,6 +133,13 @@ def _verify(root: bytes, tree: str, claims: List[Claim], absent: List[bytes], sp
     if computed != root:
         raise InvalidProof(f"the proof is of another state: its root is {computed.hex()}, expected was {root.hex()}")
     (_check_jellyfish if jellyfish else _check_iavl)(reader.items, reader.inners, claims, absent, span)
+
+
+def octets(name: str, value: object) -> bytes:
+    """TypeError for what is no bytes: of a number, bytes() would make so many zeros, which then were what is claimed."""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{name} is {type(value).__name__}: give bytes")
+    return bytes(value)
 
 
 def _place_of(tree: str):  # type: ignore[no-untyped-def]

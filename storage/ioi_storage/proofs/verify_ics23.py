@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import List, NamedTuple, Optional, Tuple
 
-from .verify import PLACEHOLDER, InvalidProof
+from .verify import PLACEHOLDER, InvalidProof, octets
 
 _LENGTHS = {"jellyfish": 64, "iavl": 128}  # of paths, at most
 _JELLYFISH_LEAF = b"\x08\1\x10\1\x18\1\x2a\x0dJMT::LeafNode"  # SHA-256 of key hash and value hash
@@ -23,7 +23,8 @@ _IAVL_NUMBERS = 11  # bytes of height, size and version of an inner node, at mos
 
 def verify_existence(root: bytes, tree: str, key: bytes, value: bytes, proof: bytes) -> None:
     """`key` has this value in the state with this root."""
-    if not value:
+    octets("the key", key)
+    if not octets("the value", b"" if value is None else value):
         raise InvalidProof("ics23 has no proof of an empty value")
     message = _proof_of(root, tree, proof)
     leaf = _existence(root, tree, message.message(1, "a proof of existence"))
@@ -36,6 +37,7 @@ def verify_existence(root: bytes, tree: str, key: bytes, value: bytes, proof: by
 
 def verify_absence(root: bytes, tree: str, key: bytes, proof: bytes) -> None:
     """`key` is not in the state with this root."""
+    octets("the key", key)
     outer = _proof_of(root, tree, proof)
     message = outer.message(2, "a proof of absence")
     outer.end()
@@ -208,9 +210,9 @@ class _Message:
 def _proof_of(root: bytes, tree: str, proof: bytes) -> _Message:
     if tree not in _LENGTHS:
         raise ValueError(f"no tree is called {tree!r}: there are 'jellyfish' and 'iavl'")
-    if len(root) != 32:
+    if len(octets("the root", root)) != 32:
         raise InvalidProof(f"a root has 32 bytes, not {len(root)}")
-    return _Message(bytes(proof))
+    return _Message(octets("the proof", proof))
 
 
 def _varint(value: int) -> bytes:

@@ -16,6 +16,14 @@ def check_key(key: bytes) -> None:
         raise ValueError(f"a key has 1 to {KEY_LIMIT} bytes, this one {len(key)}")
 
 
+def check_number(name: str, number: int, bits: int) -> None:
+    """TypeError or ValueError for what is no number of so many bits."""
+    if not isinstance(number, int):
+        raise TypeError(f"{name} is {type(number).__name__}: give an integer")
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{name} must be from 0 to 2**{bits} - 1, not {number if number.bit_length() < 256 else 'a longer number'}")
+
+
 def u64(number: int) -> bytes:
     return _U64.pack(number)
 

@@ -265,7 +265,7 @@ def test_values(call: Callable[..., Any]) -> None:
 def test_assert_serializable(name: str, wrong: object) -> None:
     """By a few values alone, for a good call of it takes long."""
     good = {"vm": Writer(), "genesis": None, "txs": [b"x"], "workers": (0,), "cross_check": 0}
-    if name == "workers" and wrong == [5]:
-        return
+    if name == "workers" and wrong == [5] or name == "cross_check" and isinstance(wrong, int):
+        return  # good ones
     with suppress(Error):
         assert_serializable(**(good | {name: wrong}))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ioi_exec import InputError
+from ioi_exec.arguments import path
 from ioi_stress.notation.text import significant, table
 from ioi_stress.results.change import COMPARED, Change, compared_figures
 from ioi_stress.results.circumstances import diverged, warnings
@@ -112,7 +113,7 @@ def compare(
 def _loaded(source: Result | str | os.PathLike[str]) -> tuple[str, Result]:
     if isinstance(source, Result):
         return "", source
-    name = os.fspath(source)
+    name = path("the result", source)
     try:
         text = Path(name).read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ioi_exec import InputError
+from ioi_exec.arguments import text
 from ioi_stress.workload import Workload
 from ioi_stress.workloads.chain import Chain
 from ioi_stress.workloads.growing import Growing
@@ -38,7 +39,7 @@ WORKLOADS: dict[str, Any] = {cls.name: cls for cls in _CLASSES}
 
 def make(name: str, **parameters: Any) -> Workload:
     """A workload by its name and parameters. Raises InputError or InputTypeError for what it does not take."""
-    if name not in WORKLOADS:
+    if text("the name of a workload", name) not in WORKLOADS:
         raise InputError(f"there is no workload {name!r}: give one of {', '.join(WORKLOADS)}")
     made: Workload = build(WORKLOADS[name], name, parameters)
     return made

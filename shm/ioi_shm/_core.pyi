@@ -5,13 +5,10 @@ from typing import Any, Callable, Iterable, Sequence, TypedDict, TypeVar, final
 _T = TypeVar("_T")
 
 BLOCK_IDLE: int
-BLOCK_RUNNING: int
 BLOCK_DONE: int
 BLOCK_FULL: int
 BLOCK_FAULT: int
 BLOCK_ABANDONED: int
-TASK_EXECUTE: int
-TASK_END_BLOCK: int
 TASK_LEAVE: int
 WORKERS_MAX: int
 BLOCK_AT: int

@@ -111,12 +111,10 @@ static int module_exec(PyObject *module) {
         const char *name;
         long value;
     } constants[] = {
-        {"BLOCK_IDLE", IOI_BLOCK_IDLE},     {"BLOCK_RUNNING", IOI_BLOCK_RUNNING},
-        {"BLOCK_DONE", IOI_BLOCK_DONE},     {"BLOCK_FULL", IOI_BLOCK_FULL},
-        {"BLOCK_FAULT", IOI_BLOCK_FAULT},   {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED},
-        {"TASK_EXECUTE", IOI_TASK_EXECUTE}, {"TASK_END_BLOCK", IOI_TASK_END_BLOCK},
-        {"TASK_LEAVE", IOI_TASK_LEAVE},     {"WORKERS_MAX", IOI_WORKERS_MAX},
-        {"BLOCK_AT", IOI_BLOCK_AT},         {"CACHE_LEAST", IOI_CACHE_LEAST},
+        {"BLOCK_IDLE", IOI_BLOCK_IDLE},           {"BLOCK_DONE", IOI_BLOCK_DONE},
+        {"BLOCK_FULL", IOI_BLOCK_FULL},           {"BLOCK_FAULT", IOI_BLOCK_FAULT},
+        {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED}, {"TASK_LEAVE", IOI_TASK_LEAVE},
+        {"WORKERS_MAX", IOI_WORKERS_MAX},         {"BLOCK_AT", IOI_BLOCK_AT},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;

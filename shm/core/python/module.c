@@ -115,6 +115,7 @@ static int module_exec(PyObject *module) {
         {"BLOCK_FULL", IOI_BLOCK_FULL},           {"BLOCK_FAULT", IOI_BLOCK_FAULT},
         {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED}, {"TASK_LEAVE", IOI_TASK_LEAVE},
         {"WORKERS_MAX", IOI_WORKERS_MAX},         {"BLOCK_AT", IOI_BLOCK_AT},
+        {"CACHE_LEAST", IOI_CACHE_LEAST},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import psutil
 from ioi_storage import Store, receipts_merkle_root
-from ioi_storage.latest.keeper import UPKEEP_WRITES
 
 from tools.bench.figures import Figure
 
@@ -87,11 +86,10 @@ class Timed:
             cpu.append(1e3 * (after[1] - before[1]))
 
 
-def wait_for_upkeep(store: Store) -> float:
-    """Until the flat table has caught up, as far as anybody does so unasked; seconds."""
+def settle(store: Store) -> float:
+    """Until the flat table has caught up; seconds."""
     began = time.perf_counter()
-    while len(store.lagging()) >= UPKEEP_WRITES:
-        time.sleep(0.01)
+    store.settle()
     return time.perf_counter() - began
 
 
@@ -101,13 +99,13 @@ def blocks(store: Store, load: Load, count: int, warm: int) -> dict[str, Figure]
         Timed().block(store, load)
     calm, busy, lag = Timed(), Timed(), []
     for _ in range(count):
-        wait_for_upkeep(store)
+        settle(store)
         calm.block(store, load)
-    wait_for_upkeep(store)
+    settle(store)
     for _ in range(count):
         busy.block(store, load)
         lag.append(len(store.lagging()))
-    caught_up = wait_for_upkeep(store)
+    caught_up = settle(store)
     return {
         "stage ms": Figure.of(calm.stage),
         "stage cpu ms": Figure.of(calm.stage_cpu),

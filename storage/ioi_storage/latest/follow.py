@@ -37,6 +37,10 @@ class Follower:
         """How many lag behind the snapshot fitted last, and were committed since."""
         return 0 if self._lag is None else self._lag.writes
 
+    def since(self, version: int) -> tuple[int, int, int]:
+        """As of the lag, which also holds what was committed since a snapshot was fitted."""
+        return (0, 0, 0) if self._lag is None else self._lag.since(version)
+
     @property
     def room(self) -> int:
         """Bytes that the flat table may grow by, of all that lags."""

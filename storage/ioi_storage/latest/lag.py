@@ -46,6 +46,11 @@ class Lag:
     def versions(self) -> int:
         return len(self._changes)
 
+    def since(self, version: int) -> tuple[int, int, int]:
+        """How many versions above this one are in it, their writes, and the bytes that the flat table may grow by."""
+        first = max(0, version - self.flat)
+        return self.versions - first, sum(map(len, self._changes[first:])), sum(self._rooms[first:])
+
     @property
     def room(self) -> int:
         """Bytes that the flat table may grow by, all versions."""

@@ -211,6 +211,11 @@ class View:
         """How many writes lag behind, as far as this process knows without looking."""
         return self._follower.writes
 
+    def lagging_since(self, version: int) -> tuple[int, int, int]:
+        """How many versions above this one lag behind, their writes, and the bytes that the flat table may grow by, as far as this
+        process knows without looking."""
+        return self._follower.since(version)
+
     @property
     def lag_room(self) -> int:
         """Bytes that the flat table may grow by, as far as this process knows without looking."""

@@ -190,7 +190,7 @@ def sabotage(how: str) -> None:
 
 def small() -> None:
     """The upkeep process has something to do all the time, in many transactions."""
-    keeper.UPKEEP_WRITES, keeper.LAG_WRITES, keeper.LAG_VERSIONS = 30, 600, 12
+    keeper.UPKEEP_WRITES, keeper.LAG_WRITES, keeper.LAG_VERSIONS, keeper.BATCH_VERSIONS = 30, 600, 12, 3
     keeper.WAITING, stale.SWEEP = 12, 60  # and is waited for
     imports = "from ioi_storage.latest import catchup; from ioi_storage.disk import stale; "
     exec(imports, {})  # there nobody would see them fail

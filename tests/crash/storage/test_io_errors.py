@@ -47,6 +47,7 @@ def test_each_call_fails(tmp_path: Path, operation: str, tree: str) -> None:
 def with_failed_upkeep(path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> Store:
     """A store whose upkeep has met the fault."""
     monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_VERSIONS", 1)
     for name, value in shimmed.environment(path.parent, fault=fault).items():
         monkeypatch.setenv(name, value)  # this process itself is without the shim
     store = Store.create(path, meta={}, genesis=[(key, b"0") for key in KEYS])

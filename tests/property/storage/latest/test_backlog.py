@@ -62,6 +62,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(stale, "SWEEP", 200)
     monkeypatch.setattr(catchup, "STEP", 40)
     monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_VERSIONS", 1)
     monkeypatch.setattr(keeper, "LAG_WRITES", 300)
     monkeypatch.setattr(keeper, "WAITING", 30)
     return monkeypatch
@@ -193,3 +194,72 @@ def test_the_file_is_level(tmp_path: Path, small: pytest.MonkeyPatch, tree: str,
             sizes.append((path / "data.mdb").stat().st_size)
     assert max(sizes) <= 1.5 * max(sizes[:50])
     assert check(path, deep=True).findings == []
+
+
+# ---- the flat table, in batches ----
+
+
+def orders_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """(version, how much lagged) of each order to bring up the flat table, from now on; nobody does it."""
+    orders: list[tuple[int, int]] = []
+
+    def ask(_: upkeep.Upkeep, flat: int | None = None, prune: int | None = None) -> bool:
+        if flat is not None:
+            orders.append((flat, store._view.lag_writes))
+        return True
+
+    monkeypatch.setattr(upkeep.Upkeep, "ask", ask)
+    return orders
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ordered"),
+    [
+        ([300] * 25, [10, 20]),  # blocks of usual size: ten at a time
+        ([50] * 45, [40]),  # small ones: as many as are worth a process
+        ([2_000] * 12, [3, 6, 9, 12]),  # large ones: of so many writes
+        ([1] * 30, []),
+    ],
+)
+def test_versions_are_brought_up_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], ordered: list[int]
+) -> None:
+    monkeypatch.setattr(keeper, "BATCH_WRITES", 5_000)
+    with Store.create(tmp_path / "state", meta={}, genesis=[]) as store:
+        orders = orders_of(store, monkeypatch)
+        for version, size in enumerate(sizes):
+            writes = [(b"%06d" % number, b"%d" % version) for number in range(size)]
+            store.commit(store.stage(writes), **FIELDS)
+        assert [version for version, _ in orders] == ordered
+        store.settle()  # from where it begins anew
+        for number in range(9):
+            store.commit(store.stage([(b"%06d" % key, b"again%d" % number) for key in range(300)]), **FIELDS)
+        assert len(orders) == len(ordered)
+
+
+def test_large_values_are_brought_up_earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_ROOM", 1 << 20)
+    with Store.create(tmp_path / "state", meta={}, genesis=[]) as store:
+        orders = orders_of(store, monkeypatch)
+        for version in range(6):
+            store.commit(store.stage([(b"%d" % key, bytes([version]) * 100_000) for key in range(3)]), **FIELDS)
+        assert [version for version, _ in orders] == [3, 6]
+
+
+@pytest.mark.parametrize("bound", [("LAG_VERSIONS", 4), ("LAG_WRITES", 4 * 60), ("LAG_ROOM", 4 * 4_350)])
+def test_what_a_state_reads_when_it_is_opened_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: tuple[str, int]
+) -> None:
+    """After a crash at any moment: in versions, in writes and in bytes."""
+    monkeypatch.setattr(keeper, *bound)
+    rng, path = random.Random(5), tmp_path / "state"
+    with Store.create(path, meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
+        monkeypatch.setattr(upkeep.Upkeep, "ask", lambda _, **job: False)
+        for _ in range(30):
+            commit(store, rng)
+            versions, writes, room = store._view.lagging_since(0)
+            assert versions <= 4 and writes <= 4 * 60 and room <= 4 * 4_350
+        model = dict(store.scan())
+    with Store.open(path) as store:
+        assert dict(store.scan()) == model

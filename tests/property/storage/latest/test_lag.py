@@ -203,6 +203,7 @@ def test_an_open_scan_is_not_disturbed_by_catching_up(tmp_path: Path, monkeypatc
 
 def test_the_process_catches_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_VERSIONS", 1)
     path = tmp_path / "state"
     with Store.create(path, meta={}, genesis=[]) as store:
         store.commit(store.stage([(key, b"x") for key in KEYS]), **FIELDS)
@@ -217,6 +218,7 @@ def test_the_process_catches_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_killed_process_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_VERSIONS", 1)
     with Store.create(tmp_path / "state", meta={}, genesis=[]) as store:
         for number in range(3):
             store.commit(store.stage([(key, b"%d" % number) for key in KEYS]), **FIELDS)
@@ -250,6 +252,7 @@ def test_an_orphan_writes_no_old_values(tmp_path: Path, monkeypatch: pytest.Monk
 def test_without_a_process_the_commit_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "LAG_WRITES", 50)
     monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_VERSIONS", 1)
     monkeypatch.setattr(upkeep.Upkeep, "ask", lambda self, **job: None)
     most = 0
     with Store.create(tmp_path / "state", meta={}, genesis=[]) as store:
@@ -323,6 +326,7 @@ def test_an_open_scan_beside_stays_at_its_version(tmp_path: Path, onlookers: tup
 
 def test_closing_does_not_wait_for_forked_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "UPKEEP_WRITES", 1)
+    monkeypatch.setattr(keeper, "BATCH_VERSIONS", 1)
     store = Store.create(tmp_path / "state", meta={}, genesis=[])
     store.commit(store.stage([(b"key", b"value")]), **FIELDS)
     blocked, release = os.pipe()

@@ -41,9 +41,10 @@ class Handle:
         if not self.is_open:
             return
         self.is_open = False
+        ends, self.before_closing = self.before_closing, []  # they know it, and no circle of theirs keeps what it had in memory
         if process.pid != self.pid:
             return
-        for end in self.before_closing:
+        for end in ends:
             end()
         self.env.close()
         for fd in self._fds:

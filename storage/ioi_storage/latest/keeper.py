@@ -62,6 +62,7 @@ class Keeper:
     def make_room(self, stale_rows: int) -> None:
         """Wait for the upkeep process while it gets on, else do its work: one version more may lag behind then, and so many
         rows of table `stale` more may wait; 0: none will."""
+        self._handle.reader_check()  # one that was killed as it read would keep every page that is freed from then on
         patience = time.monotonic() + _PATIENCE
         _, lag = self._view.now()
         while lag.versions >= LAG_VERSIONS or lag.writes >= LAG_WRITES or lag.room >= LAG_ROOM:

@@ -98,10 +98,29 @@ def _encoded(
     claimed: Callable[[bytes], bool],
 ) -> bytes:
     """shown: places to go to, ascending; span: places of which all is to be seen; claimed: whether the verifier has it."""
-    out = bytearray([FORMAT])
-    unfold = tree.unfold if span is None else None
+    encoding = _Encoding(tree, read, shown, span, claimed)
+    whole = Inner(head.root, b"", head.pointer, None) if span is None and tree.unfold and head.pointer else tree.top(read, head)
+    encoding.emit(whole, 0, len(shown), b"", None)
+    return bytes(encoding.out)
 
-    def emit(node: Node | None, first: int, last: int, low: bytes, high: bytes | None) -> None:
+
+class _Encoding:
+    """No nested function, which would know itself and keep the store, through `read`, until garbage is collected."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        read: ReadNodes,
+        shown: Sequence[bytes],
+        span: tuple[bytes, bytes | None] | None,
+        claimed: Callable[[bytes], bool],
+    ) -> None:
+        self.out = bytearray([FORMAT])
+        self._tree, self._read, self._shown, self._span, self._claimed = tree, read, shown, span, claimed
+
+    def emit(self, node: Node | None, first: int, last: int, low: bytes, high: bytes | None) -> None:
+        tree, read, out, span = self._tree, self._read, self.out, self._span
+        unfold = tree.unfold if span is None else None
         if node is None:
             out.append(EMPTY)
             return
@@ -109,26 +128,22 @@ def _encoded(
             out.append(STUB)
             out.extend(node.hash)
         elif isinstance(node, Leaf):
-            _leaf(tree, out, node, claimed(node.place))
+            _leaf(tree, out, node, self._claimed(node.place))
         elif unfold is not None and node.row is not None:
-            for piece in unfold(read, node, shown, first, last):
+            for piece in unfold(read, node, self._shown, first, last):
                 if isinstance(piece, bytes):
                     out.extend(piece)
                 else:
                     below, begin, end = piece
-                    emit(below, begin, end, b"", None)
+                    self.emit(below, begin, end, b"", None)
         else:
             out.append(INNER)
             out.extend(node.meta)
             middle = tree.middle(read, node)
-            at = bisect_left(shown, middle, first, last)
+            at = bisect_left(self._shown, middle, first, last)
             left, right = tree.split(read, node)
-            emit(left, first, at, low, middle)
-            emit(right, at, last, middle, high)
-
-    whole = Inner(head.root, b"", head.pointer, None) if unfold is not None and head.pointer else tree.top(read, head)
-    emit(whole, 0, len(shown), b"", None)
-    return bytes(out)
+            self.emit(left, first, at, low, middle)
+            self.emit(right, at, last, middle, high)
 
 
 def _overlap(span: tuple[bytes, bytes | None], low: bytes, high: bytes | None) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import weakref
 
 import lmdb
 import pytest
@@ -335,3 +337,30 @@ def test_after_an_io_error_the_store_is_closed(tmp_path, commit, monkeypatch, co
             store.version
     with Store.open(tmp_path / "s") as store:
         assert store.version == 0 and store.get(b"a") == b"1"
+
+
+def test_nothing_of_a_store_that_was_closed_is_kept_in_circles(store, commit) -> None:
+    """Whoever opens a state again and again would hold what lagged behind in each of them, until garbage is collected."""
+    gc.collect()
+    gc.disable()
+    try:
+        commit(store, {b"k000": b"new"})
+        store.prove([b"k000"])
+        store.close()
+        view = weakref.ref(store._view)
+        del store._view, store._keeper
+        assert view() is None
+    finally:
+        gc.enable()
+
+
+def test_a_proof_keeps_nothing_of_its_store(store) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(store)
+        store.prove([b"k000"])
+        store.prove_range()
+        assert sys.getrefcount(store) == before
+    finally:
+        gc.enable()

@@ -106,6 +106,19 @@ def test_a_killed_reader_is_forgotten(tmp_path) -> None:
         child.process.stdout.close()
 
 
+def test_a_commit_forgets_readers_that_were_killed(tmp_path, commit) -> None:
+    """Nobody opens the state again, and no worker dies: what the dead read would stay in use for ever."""
+    with Store.create(tmp_path / "s", meta={}, genesis=GENESIS.items()) as store:
+        child = Child(store)
+        assert child.ok("begin") == 0
+        child.process.kill()
+        child.process.wait()
+        commit(store, {b"k000": b"new"})
+        assert store.reader_check() == 0
+        child.process.stdin.close()
+        child.process.stdout.close()
+
+
 def test_nothing_of_a_memory_state_has_a_name(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with Store.create(None, meta={}, genesis=GENESIS.items()) as store:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import TypedDict
 
+import ioi_storage
 from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
 from ioi_storage import Writes
@@ -44,6 +45,7 @@ from ioi_exec.execution.faults import (
     transaction_failed,
     transaction_hangs,
 )
+from ioi_exec.execution.workers.control import Complaint
 from ioi_exec.execution.workers.pool import Pool
 from ioi_exec.execution.workers.starting import START_SECONDS, ProcessLost
 from ioi_exec.execution.workers.templates import Template, Templates
@@ -283,7 +285,12 @@ class ParallelExecutor:
                 outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
                 outcome.stats.seconds["record"] = perf_counter() - done
             return outcome
-        raise self._failure(pool, arena)
+        complaints = pool.complaints()
+        if any(complaint.error == ioi_storage.NumberTaken.__name__ for complaint in complaints):
+            pool.kill()
+            attempts.death([])  # other processes have other numbers
+            return None
+        raise self._failure(pool, arena, complaints)
 
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
@@ -364,7 +371,7 @@ class ParallelExecutor:
         self._keys = 2 * len(writes)
         return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats, Measured(*arena.per_tx()))
 
-    def _failure(self, pool: Pool, arena: Arena) -> Error:
+    def _failure(self, pool: Pool, arena: Arena, complaints: list[Complaint]) -> Error:
         """Why the block was stopped."""
         if arena.state == BLOCK_FAULT:
             index = arena.fault_tx
@@ -373,7 +380,6 @@ class ParallelExecutor:
             fault = (transaction_failed if index < arena.transactions else end_block_failed)(index, why)
             fault.__cause__ = WorkerFault(text)
             return fault
-        complaints = pool.complaints()
         kinds = {complaint.kind: complaint for complaint in complaints}
         if "setup" in kinds:
             return VMError(f"a worker cannot load the VM {self._vm.spec.name}: {kinds['setup'].text}")

@@ -22,6 +22,7 @@ _TRANSLATED: Mapping[str, type[errors.Error]] = {
     "Unprovable": errors.InputError,
     "VersionMissing": errors.VersionMissing,
     "RollbackUnfinished": errors.StateInUse,
+    "NumberTaken": errors.StateInUse,
     "RootMismatch": errors.Diverged,
     "BadChunk": errors.InputError,
     "StaleStage": errors.StaleResult,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         BadChunk,
         DiskFull,
         FormatMismatch,
+        NumberTaken,
         RollbackUnfinished,
         RootMismatch,
         StaleStage,
@@ -63,7 +64,7 @@ _HOMES = {
     "checking.examine": "Finding",
     "checking.process": "Checked check",
     "disk.rows": "VersionRow",
-    "errors": "BadChunk DiskFull FormatMismatch RollbackUnfinished RootMismatch StaleStage StateCorrupt StateExists StateInUse "
+    "errors": "BadChunk DiskFull FormatMismatch NumberTaken RollbackUnfinished RootMismatch StaleStage StateCorrupt StateExists StateInUse "
     "StateMissing StorageClosed StorageError StorageIOError TooManyReaders UnknownTree UnorderedTree Unprovable VersionMissing",
     "history.diff": "Change",
     "latest.reader": "Reader",
@@ -113,6 +114,7 @@ __all__ = [
     "State",
     "StateCorrupt",
     "StateExists",
+    "NumberTaken",
     "StateInUse",
     "StateMissing",
     "StorageClosed",

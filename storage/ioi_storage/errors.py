@@ -23,6 +23,10 @@ class StateInUse(StorageError):
     """Another process has this state open for writing."""
 
 
+class NumberTaken(StateInUse):
+    """A process in another PID namespace reads this state under the number of this one."""
+
+
 class StateCorrupt(StorageError):
     """Bytes on the disk are not what was written. Names the row: table, its key, and what is wrong, where known."""
 

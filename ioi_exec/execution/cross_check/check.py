@@ -11,6 +11,8 @@ import select
 import socket
 from typing import Any, Iterator, Sequence
 
+import ioi_storage
+
 from ioi_exec.block.progress import OnProgress
 from ioi_exec.block.receipt import Receipt
 from ioi_exec.errors import Diverged, Error, ResourceError, StaleResult, VMFault
@@ -159,6 +161,8 @@ class _Checker:
         except (EOFError, OSError) as error:
             raise ProcessLost("it ended in the middle of a block") from error
         if isinstance(answer, Complaint):
+            if answer.error == ioi_storage.NumberTaken.__name__:
+                raise ProcessLost(answer.text)  # another one has another number
             raise _failure(answer)
         return answer
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter, sleep
 from typing import Any
 
+import ioi_storage
+
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import PROGRESS_NS, AloneProgress, OnProgress
 from ioi_exec.block.receipt import Receipts
@@ -101,7 +103,7 @@ class SequentialWorkerExecutor:
         self._end()
 
     def _attempt(self, block: Block, base: BaseState, caller: _Caller, kept: _Kept, deaths: _Deaths) -> Outcome | None:
-        """None: the process ended or hangs."""
+        """None: the process ended or hangs, or is of no use."""
         began = perf_counter()
         caller.again()
         process = self._ready(base)
@@ -127,6 +129,8 @@ class SequentialWorkerExecutor:
                 receipts = Receipts(message.blob, message.ends)
                 writes = sorted({**before, **dict(message.writes)}.items()) if before else message.writes
                 return Outcome(writes, receipts, stats, Measured(alone=message.each_ns))
+            elif isinstance(message, Complaint) and message.error == ioi_storage.NumberTaken.__name__:
+                return None  # another process has another number
             else:
                 raise self._failure(message)
         return None

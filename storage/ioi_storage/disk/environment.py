@@ -24,11 +24,13 @@ from ..errors import (
     StorageIOError,
     TooManyReaders,
 )
+from . import namespace
 from .descriptors import keep_standard
 from .rows import TABLES
 
 DATA = "data.mdb"
 LOCKS = "lock.mdb"
+WRITER = "LOCK"  # who writes has it locked (lock.py, namespace.py)
 MAP_SIZE = 1 << 40
 _SMALLEST_MAP = 1 << 30
 _READERS = 1024  # slots for processes reading beside the writer
@@ -54,6 +56,8 @@ def open_environment(
     options = dict(subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600)
     with translated(f"opening the state at {shown}"):
         _refuse_links(path, shown)
+        if read_only:
+            namespace.refuse_foreign(os.path.join(path, WRITER), shown)
         try:
             return _open(path, map_size, **options)
         except lmdb.Error as error:
@@ -132,6 +136,8 @@ def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) 
         if limit >= 0:
             doing += f", where this process may write no file of more than {limit} bytes (ulimit -f)"
         return DiskFull(f"no room left while {doing} ({error}): the committed state is as it was; make room and go on")
+    if isinstance(error, lmdb.Error) and namespace.is_taken(error):
+        return namespace.taken(doing)
     if isinstance(error, lmdb.ReadersFullError):
         return TooManyReaders(
             f"{_READERS} read transactions are open already while {doing}, of all processes: end scans, or processes that read it, "

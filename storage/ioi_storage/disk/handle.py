@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import lmdb
 
 from .. import process
-from ..errors import StorageClosed, StorageError, StorageIOError
-from . import reserve
-from .environment import Tables, open_tables, translate
-from .place import Place
+from ..errors import StateInUse, StorageClosed, StorageError, StorageIOError
+from . import namespace, reserve
+from .environment import WRITER, Tables, open_tables, translate
+from .place import Place, by_descriptor
+
+_NAMESPACE_SECONDS = 1.0  # less than a writer waits (namespace.PATIENCE)
 
 
 class Handle:
@@ -28,6 +31,7 @@ class Handle:
         self.env = env
         self.pid = process.pid
         self.is_open = True
+        self._looked = time.monotonic()
         self.before_closing: list[Callable[[], object]] = []
         self._fds = fds  # the directory and the lock, or the memory; closed with it
         try:
@@ -59,6 +63,18 @@ class Handle:
                 f"the state at {self.path} was opened by process {self.pid} and cannot be used after a fork: "
                 "open a Reader in the child"
             )
+
+    def check_namespace(self) -> None:
+        """For readers, before a new look, about once a second: StateInUse, and it is closed, if a writer has come in another PID
+        namespace since. Idle, it would keep from that one the process number that both may have."""
+        if self.read_only and self.path is not None and time.monotonic() - self._looked > _NAMESPACE_SECONDS:
+            self._looked = time.monotonic()
+            assert self.place.fd is not None
+            try:
+                namespace.refuse_foreign(os.path.join(by_descriptor(self.place.fd), WRITER), self.path)
+            except StateInUse:
+                self.close()
+                raise
 
     def check_writable(self, to: str) -> None:
         """Raises also where the path names another state by now: what is written here, nobody would find there."""

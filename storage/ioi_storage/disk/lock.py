@@ -7,10 +7,11 @@ import fcntl
 import os
 
 from ..errors import StateInUse, StorageError
+from . import namespace
 from .descriptors import keep_standard
-from .environment import translated
+from .environment import WRITER, translated
 
-NAME = "LOCK"
+NAME = WRITER
 
 
 def take(directory: str, shown: str | None = None) -> int:
@@ -33,4 +34,5 @@ def take(directory: str, shown: str | None = None) -> int:
         except OSError:
             os.close(fd)
             raise
+        namespace.mark(fd)
         return fd

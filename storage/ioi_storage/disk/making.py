@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import Union
 
 import lmdb
 
-from . import directory, lock, place
+from . import directory, lock, namespace, place
 from .descriptors import keep_standard
 from .environment import (
     data_file,
@@ -85,7 +86,8 @@ def _opened(given: StrPath, path: str, held: int, locks: list[int], read_only: b
     here = by_descriptor(held)
     try:
         refuse_if_truncated(data_file(here), shown=data_file(path))
-        env, map_size = open_environment(here, read_only=read_only, shown=path)
+        opened = partial(open_environment, here, read_only=read_only, shown=path)
+        env, map_size = opened() if read_only else namespace.patiently(opened)
         with translated(f"opening the state at {path}"):
             named = os.path.join(os.getcwd(), given) if not os.path.isabs(given) else os.fspath(given)
             where = Place(path, held, place.file_in(here), map_size, named)

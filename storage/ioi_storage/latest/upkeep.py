@@ -38,7 +38,7 @@ from ..disk.environment import (
     translated,
 )
 from ..disk.place import Place
-from ..errors import StorageError, StorageIOError
+from ..errors import NumberTaken, StorageError, StorageIOError
 from . import catchup
 
 _PATIENCE = 60.0  # seconds it may take to finish a transaction
@@ -180,6 +180,8 @@ def main(place: str, parent: str) -> None:
         where = Place.of(json.loads(place))
         with translated(f"keeping up the state at {where.path}", where.path):
             _serve(where, int(parent))
+    except NumberTaken:
+        raise SystemExit(0) from None  # the store does it, under its own number
     except StorageError as error:
         sys.stdout.write(json.dumps({"error": [type(error).__name__, str(error)]}) + "\n")
         raise SystemExit(1) from None

@@ -52,6 +52,7 @@ class View:
         self.handle.check()
         if self.handle.read_only and not self._pins:
             self.drop()
+            self.handle.check_namespace()
         if self._snapshot is None:
             snapshot = Snapshot(self.handle.env, self.handle.tables)
             try:

@@ -3,7 +3,7 @@
     python tests/fuzz/campaign.py                          every decoder for ten seconds
     python tests/fuzz/campaign.py chunk proof --hours 2    these two, an hour each
     python tests/fuzz/campaign.py --list                   which there are, and what each asserts
-    python tests/fuzz/campaign.py chunk --keep 4000        then keep the smallest inputs that cover most in corpus/chunk.txt
+    python tests/fuzz/campaign.py chunk --keep 4000        then keep its smallest inputs, so many bytes, in corpus/chunk.txt
 
 It goes on from what an earlier campaign found worth keeping (build/fuzz/corpus). What breaks a decoder is printed, kept in
 build/fuzz/found, and tried by nothing again: put it into corpus/NAME.txt, where the tests find it, and mend the decoder.
@@ -16,7 +16,6 @@ import argparse
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -102,21 +101,19 @@ def _shown(said: bytes) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines()[:30] if len(line) < 300)
 
 
-def keep(name: str, extensions: str, most: int) -> int:
-    """Write the inputs that cover most, the smallest first, with those that were there. Returns how many."""
-    merged = instrumented.BUILD / "merged" / name
-    shutil.rmtree(merged, ignore_errors=True)
-    merged.mkdir(parents=True)
-    _run(name, extensions, "-merge=1", str(merged), str(instrumented.BUILD / "corpus" / name))
-    made = set(decoders.named(name).seeds())
-    lines = [line for line in (CORPUS / f"{name}.txt").read_text().splitlines()] if kept(name) else []
-    for data in sorted((path.read_bytes() for path in merged.iterdir()), key=len):
-        if data not in made and repr(data) not in lines:
-            if sum(map(len, lines)) + len(repr(data)) > most:
-                break
-            lines.append(repr(data))
-    (CORPUS / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), "ascii")
-    return len(lines)
+def keep(name: str, most: int) -> int:
+    """Write the smallest inputs that added to what is covered, after those that were kept already. Returns how many there are."""
+    file, made = CORPUS / f"{name}.txt", set(decoders.named(name).seeds())
+    lines = file.read_text("ascii").splitlines() if kept(name) else []
+    for path in sorted((instrumented.BUILD / "corpus" / name).iterdir(), key=lambda path: path.stat().st_size):
+        line = repr(path.read_bytes())
+        if path.read_bytes() in made or line in lines:
+            continue
+        if sum(map(len, lines)) + len(line) > most:
+            break
+        lines.append(line)
+    file.write_text("".join(f"{line}\n" for line in lines), "ascii")
+    return sum(not line.startswith("#") for line in lines)
 
 
 def main() -> int:
@@ -124,7 +121,7 @@ def main() -> int:
     parser.add_argument("decoders", nargs="*", metavar="DECODER", help="default: all")
     parser.add_argument("--seconds", type=float, help="for each decoder; default 10")
     parser.add_argument("--hours", type=float, help="for all together")
-    parser.add_argument("--keep", type=int, metavar="BYTES", help="write the best inputs to corpus/, a file of at most so many")
+    parser.add_argument("--keep", type=int, metavar="BYTES", help="write the smallest inputs to corpus/, a file of at most so many")
     parser.add_argument("--list", action="store_true", help="print what there is, and do nothing")
     options = parser.parse_args()
     names = options.decoders or decoders.NAMES
@@ -153,7 +150,7 @@ def main() -> int:
         for data, said in outcome.found:
             print(f"  {data!r}\n{said}", flush=True)
         if options.keep:
-            print(f"{name:<16} {keep(name, extensions, options.keep)} inputs in corpus/{name}.txt")
+            print(f"{name:<16} {keep(name, options.keep)} inputs in corpus/{name}.txt")
     return 1 if broken else 0
 
 

@@ -21,7 +21,7 @@ from ioi_exec import BlockHeader, Error, ExecutionMachine, Limits, PastState, Po
 from ioi_exec.testing import assert_serializable
 from ioi_exec.vm import payments
 
-CALLS = effort.amount("IOI_ARGUMENTS", sample=60, many=1500)
+CALLS = effort.amount("IOI_ARGUMENTS", sample=60, many=250)
 GENESIS = {b"a": b"1", b"b": b"2"}
 TREES = ("jellyfish", "iavl")
 

@@ -10,7 +10,7 @@ from ioi_stress.notation.text import counted, short, significant, table
 from ioi_stress.simulation.costs import Costs
 
 PREDICTABLE = 0.5
-"""Of the time: where the scheduler's busiest cache line is on its way for longer, how cores share it decides everything, and no
+"""Of the time: where the scheduler's cache lines are on their way for longer, how cores share it decides everything, and no
 model of that can be trusted."""
 CAVEAT = "scheduler alone, a core per worker: an upper bound"
 
@@ -23,7 +23,7 @@ class Play:
     useful: int
     executed: int
     waiting: int
-    busiest: int
+    moving: int
     executions: int
     validations: int
     aborts: int
@@ -39,7 +39,8 @@ class Point:
     lines at half, as much, and twice as much. free_lines, free_wakes: the median if moving cache lines, or waking, took no time.
     bound: no schedule is above (critical path, and the workers). useful, wasted, waiting, scheduling: shares of the workers' time:
     the executions that counted, the others, idle or suspended, and all else. executions, validations, aborts, suspensions, solo:
-    for each transaction. line_busy: share of the time that the scheduler's busiest cache line was on its way.
+    for each transaction. line_busy: share of the time that the scheduler's cache lines were on
+    their way, summed: it may be above 1.
     """
 
     workers: int
@@ -102,7 +103,7 @@ def point_of(
         wasted=wasted,
         waiting=waiting,
         scheduling=max(0.0, 1 - useful - wasted - waiting),
-        line_busy=statistics.fmean(play.busiest / play.elapsed for play in as_assumed),
+        line_busy=statistics.fmean(play.moving / play.elapsed for play in as_assumed),
         **counts,
     )
 
@@ -164,7 +165,7 @@ class Simulation:
                     short(each.bound),
                     short(each.free_lines),
                     short(each.free_wakes),
-                    "" if each.predictable else f"not predictable: the scheduler's line is busy {each.line_busy:.0%}",
+                    "" if each.predictable else f"not predictable: the scheduler's lines are busy {each.line_busy:.0%}",
                 ]
                 for each in self.points
             ],

@@ -1,4 +1,4 @@
-/* What the machine this runs on takes, measured: medians, nanoseconds. Real threads and real time. */
+/* What the machine this runs on takes, measured: the first decile, nanoseconds. Real threads and real time. */
 #ifndef IOI_SIMULATION_CALIBRATE_H
 #define IOI_SIMULATION_CALIBRATE_H
 

@@ -95,9 +95,8 @@ uint64_t sim_line_own(const void *at, uint32_t core, uint64_t now, const sim_cos
     return took;
 }
 
-uint64_t sim_lines_busiest(void) {
-    uint64_t most = 0;
-    for (int i = 0; i < HOT_MAX; i++)
-        if (directory.hot_ns[i] > most) most = directory.hot_ns[i];
-    return most;
+uint64_t sim_lines_moving(void) {
+    uint64_t sum = 0;
+    for (int i = 0; i < HOT_MAX; i++) sum += directory.hot_ns[i];
+    return sum;
 }

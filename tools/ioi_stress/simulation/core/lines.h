@@ -24,7 +24,7 @@ uint64_t sim_line_free(const void *at, uint32_t core, uint64_t now, bool exclusi
 uint64_t sim_line_load(const void *at, uint32_t core, uint64_t now, const sim_costs *costs);
 uint64_t sim_line_own(const void *at, uint32_t core, uint64_t now, const sim_costs *costs);
 
-/* How long the busiest hot line was on its way, since the reset. */
-uint64_t sim_lines_busiest(void);
+/* How long hot lines were on their way, since the reset: their sum. */
+uint64_t sim_lines_moving(void);
 
 #endif

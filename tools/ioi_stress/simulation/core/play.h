@@ -20,7 +20,7 @@ typedef struct sim_result {
     uint64_t useful;   /* the last execution of every transaction */
     uint64_t executed; /* all executions, cut short or not */
     uint64_t waiting;  /* idle, suspended, or not there yet */
-    uint64_t busiest;  /* how long the busiest of the scheduler's lines was on its way */
+    uint64_t moving;   /* how long the scheduler's lines were on their way */
     uint64_t executions, validations, aborts, suspensions, solo;
 } sim_result;
 

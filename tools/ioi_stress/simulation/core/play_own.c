@@ -123,7 +123,7 @@ const char *sim_play_own(const sim_block *block, const ioi_scheduler *scheduler,
     *result = (sim_result){.elapsed = p.last - p.called,
                            .executed = p.executed,
                            .waiting = p.waiting + plan->workers * p.last - p.ends,
-                           .busiest = sim_lines_busiest()};
+                           .moving = sim_lines_moving()};
     for (uint32_t tx = 0; tx < block->n; tx++) {
         result->useful += p.executions[tx].ended - p.executions[tx].began;
         result->executions += p.executions[tx].count;

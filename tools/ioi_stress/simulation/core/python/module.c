@@ -149,7 +149,7 @@ static PyObject *play(PyObject *Py_UNUSED(module), PyObject *args) {
     }
 #define FIGURE(name) #name, (unsigned long long)r.name
     return Py_BuildValue("{sKsKsKsKsKsKsKsKsKsK}", FIGURE(elapsed), FIGURE(useful), FIGURE(executed), FIGURE(waiting),
-                         FIGURE(busiest), FIGURE(executions), FIGURE(validations), FIGURE(aborts), FIGURE(suspensions),
+                         FIGURE(moving), FIGURE(executions), FIGURE(validations), FIGURE(aborts), FIGURE(suspensions),
                          FIGURE(solo));
 }
 

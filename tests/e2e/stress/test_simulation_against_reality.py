@@ -1,0 +1,49 @@
+"""What is simulated beside what is: transactions that sleep, which many workers can do at once on few cores.
+
+Medians of real executions, and skipped where the machine has too much else to do for them to mean anything.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+
+import psutil
+import pytest
+
+from ioi_exec.policy import Policy
+from ioi_stress import Plan, run, simulate
+from ioi_stress.workloads import make
+
+BUSY = 0.3  # of all cores, by others
+ACCOUNTS = {10_000: 8, 1_000: 16, 100: 32}
+"""And how many workers."""
+
+
+def others_busy() -> float:
+    """Share of all cores that is in use, or that the host of a virtual machine has taken, over half a second."""
+    times = psutil.cpu_times_percent(interval=0.5)
+    return 1 - times.idle / 100 - times.iowait / 100
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("accounts", ACCOUNTS)
+def test_sleeping_transactions(accounts: int) -> None:
+    if (busy := others_busy()) > BUSY:
+        pytest.skip(f"other programs use {busy:.0%} of the {os.cpu_count()} cores: real times would say nothing")
+    workers = ACCOUNTS[accounts]
+    workload = make("uniform", accounts=accounts, block_size=1_000, cost="sleep", cost_us=1_000)
+    policy = Policy.named("all-workers")
+    blocks = [each.blocks[0] for each in run(workload, Plan(workers=workers, policy=policy, repeat=5)).repetitions]
+    real = statistics.median((block.sequential_seconds or {})["execute"] / block.seconds["execute"] for block in blocks)
+    executions = statistics.median(block.executions for block in blocks) / 1_000
+    point = simulate(workload, workers=(workers,), policy=policy, seeds=4, own_cores=False).at(workers)
+    said = (
+        f"real {real:.1f} times, {executions:.2f} executions; simulated {point.speedup:.1f} ({point.low:.1f}..{point.high:.1f}), "
+        f"{point.executions:.2f}"
+    )
+    print(said)
+    if others_busy() > BUSY:
+        pytest.skip(f"other programs came in between: {said}")
+    assert real == pytest.approx(point.speedup, rel=0.1), said
+    assert executions == pytest.approx(point.executions, rel=0.05), said

@@ -243,7 +243,7 @@ class ParallelExecutor:
             attempts.death([])
             return None
         except OSError as error:
-            raise ResourceError(f"the workers cannot be started: {error}. Free memory, processes or descriptors") from error
+            raise ResourceError(f"the workers cannot be started: {error}. Free memory, processes or descriptors, or raise their limits (ulimit -v, -u, -n)") from error
         arena = memory.arena
         if pool is self._pool and pool.starts != self._starts:
             self._starts = pool.starts

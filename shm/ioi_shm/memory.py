@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import resource
 from pathlib import Path
 
 from ioi_shm._core import BLOCK_AT, Arena
@@ -33,9 +34,15 @@ class SharedArena:
 
     def __init__(self, initial_bytes: int = STEP_BYTES, limit: int | None = None) -> None:
         self._limit = limit
-        self.fd = above_standard(os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        try:
+            self.fd = above_standard(os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        except PermissionError as error:
+            raise OSError(error.errno, "the system refuses memfd_create, by which workers share memory: allow it, or use workers=0") from error
         try:
             self.size = _mappable(LARGEST_BYTES)
+            most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+            if 0 <= most < self.size:
+                self.size = most
             os.ftruncate(self.fd, self.size)
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self.reserved = 0
@@ -64,6 +71,11 @@ class SharedArena:
             raise ArenaExhausted(
                 f"the block needs more than {self._limit} bytes of shared memory, which is the limit: raise "
                 "Limits.arena_bytes, or make the block smaller"
+            )
+        if wanted > self.size and self.size == resource.getrlimit(resource.RLIMIT_FSIZE)[0]:
+            raise ArenaExhausted(
+                f"the block needs {wanted} bytes of shared memory, and this process may write no file of more than {self.size}, shared "
+                "memory included: raise the limit (ulimit -f), or use workers=0"
             )
         room = free_memory()
         if wanted > self.size or more > room:

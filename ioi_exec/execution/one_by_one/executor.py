@@ -81,7 +81,7 @@ class SequentialWorkerExecutor:
                 culprit = None
             except OSError as error:
                 self._end()
-                raise ResourceError(f"no worker can be started: {error}. Free memory, processes or descriptors") from error
+                raise ResourceError(f"no worker can be started: {error}. Free memory, processes or descriptors, or raise their limits (ulimit -v, -u, -n)") from error
             except BaseException:  # Ctrl-C, or a callback raised: the block is not wanted any more
                 self._end()
                 raise

@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -82,6 +83,14 @@ def open_memory(fd: int, *, read_only: bool, map_size: int = MAP_SIZE) -> tuple[
 
 def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, int]:
     keep_standard()
+    try:
+        path.encode(sys.getfilesystemencoding())
+    except UnicodeEncodeError:  # py-lmdb takes no such name
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            return _open(f"/proc/self/fd/{fd}", map_size, **options)
+        finally:
+            os.close(fd)
     while True:
         try:
             env = lmdb.open(path, map_size=map_size, max_dbs=len(TABLES), lib_version=0, **options)

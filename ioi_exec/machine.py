@@ -474,6 +474,13 @@ class ExecutionMachine:
             return self._layers[-1].version
 
     @property
+    def upkeep(self) -> dict[str, int]:
+        """How the state's file stands: file_bytes, free_bytes and reserve_bytes of it, lagging_versions, waiting_rows; as
+        `ioi_storage.Store.upkeep` has it."""
+        with self._guard.reading("upkeep"), storage_errors():
+            return self._store.upkeep()
+
+    @property
     def oldest(self) -> int:
         """The oldest version that can still be read."""
         with self._guard.reading("oldest"), storage_errors():

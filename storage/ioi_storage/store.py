@@ -11,8 +11,8 @@ from typing import Any
 import lmdb
 
 from . import process
-from .disk import commit, directory, making, marks
-from .disk.environment import translated
+from .disk import commit, directory, making, marks, reserve
+from .disk.environment import data_file, translated
 from .disk.handle import Handle
 from .disk.making import StrPath
 from .disk.rows import Creation, VersionRow, encode_creation
@@ -305,6 +305,24 @@ class Store(State):
     def inherit_fds(self) -> list[int]:
         """Descriptors a reading process must inherit (subprocess: pass_fds)."""
         return self._handle.inherit_fds()
+
+    def upkeep(self) -> dict[str, int]:
+        """How things stand beside the versions. file_bytes: of the data file; of those free_bytes hold nothing, of which a commit leaves
+        reserve_bytes for pruning on a full disk. lagging_versions: what the table of latest values lacks. waiting_rows: of table `stale`, with
+        some 45 rows each that may be deleted; counted up to a million."""
+
+        def look(now: Snapshot) -> dict[str, int]:
+            env = self._handle.env
+            size = int(env.stat()["psize"]) * (int(env.info()["last_pgno"]) + 1) if self.path is None else os.path.getsize(data_file(env.path()))
+            return {
+                "file_bytes": size,
+                "free_bytes": max(0, size - int(env.stat()["psize"]) * now.used_pages(env)),
+                "reserve_bytes": 0 if self.path is None else reserve.wanted(size),
+                "lagging_versions": now.latest().version - now.needed_mark(marks.FLAT),
+                "waiting_rows": now.waiting(10**6),
+            }
+
+        return self._view.look(look)
 
     def reader_check(self) -> int:
         """Forget the read transactions of dead processes, which would keep old pages in use; returns how many."""

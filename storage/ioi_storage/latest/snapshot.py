@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import lmdb
 
-from ..disk import marks, stale
+from ..disk import marks, reserve, stale
 from ..disk.environment import Tables, begin_reading
 from ..disk.rows import (
     CREATION_KEY,
@@ -108,6 +108,9 @@ class Snapshot:
     def waiting(self, most: int) -> int:
         """Of table `stale`, the rows that could be deleted, counted up to `most`."""
         return stale.waiting(self._txn, self._tables, most)
+
+    def used_pages(self, env: lmdb.Environment) -> int:
+        return reserve.used_pages(env, self._txn, self._tables)
 
     def prunable_rows(self) -> int:
         """Of the tables that pruning deletes from: all, stale or not."""

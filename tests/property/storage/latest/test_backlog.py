@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ioi_storage import Store, check
-from ioi_storage.disk import marks, stale
+from ioi_storage.disk import marks, reserve, stale
 from ioi_storage.latest import catchup, keeper, upkeep
 
 TREES = ["iavl", "jellyfish"]
@@ -194,6 +194,28 @@ def test_the_file_is_level(tmp_path: Path, small: pytest.MonkeyPatch, tree: str,
             sizes.append((path / "data.mdb").stat().st_size)
     assert max(sizes) <= 1.5 * max(sizes[:50])
     assert check(path, deep=True).findings == []
+
+
+@pytest.mark.parametrize("path", ["state", None])
+def test_how_things_stand_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None) -> None:
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 10**9)
+    rng = random.Random(6)
+    with Store.create(path and tmp_path / path, meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
+        for _ in range(3):
+            commit(store, rng, 300)
+        said = store.upkeep()
+        assert said["lagging_versions"] == (3 if path else 0) and said["waiting_rows"] == 0
+        assert said["file_bytes"] > said["free_bytes"] >= said["reserve_bytes"] == (reserve.LEAST if path else 0)
+        if path:
+            assert said["file_bytes"] == (tmp_path / path / "data.mdb").stat().st_size
+        store.settle()
+        store.keep = 1
+        commit(store, rng, 300)
+        assert store.upkeep()["waiting_rows"] == counted(store) and (not path or counted(store))
+        free = store.upkeep()["free_bytes"]
+        store.prune(1)
+        assert store.upkeep()["waiting_rows"] == 0
+        assert store.upkeep()["free_bytes"] > free or not path
 
 
 # ---- the flat table, in batches ----

@@ -168,6 +168,9 @@ MUTANTS = [
     Mutant("a-hash-is-a-key", "cache.c", "c->hash == hash && c->key_len == len && memcmp(c->record.bytes + c->record.len, key, len) == 0", "((void)key, (void)len, c->hash == hash)", ("unit",)),
     Mutant("absence-is-not-kept", "cache.c", "c->present = bytes != NULL;", "c->present = 1;", ("unit", "cache")),
     Mutant("scans-do-not-catch-up", "ioi_exec/execution/workers/part.py", "            self.reader.catch_up()", "            pass", CACHE),
+    Mutant("undone-and-still-known", "sequential.c", "c->known = u->known;", "", ("unit",)),
+    Mutant("brought-and-not-looked-at", "view.c", "if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))", "if (seen == IOI_SEEN_NOTHING && v->bring && !v->bring(v, entry))", ("unit",)),
+    Mutant("sealed-by-eight-bytes", "seal.c", "if (end - i > 1) qsort(&from[i], end - i, sizeof *from, by_key);", "", ("unit",)),
     # ---- state, as VMs in Python have it: what all modes of execution share, which only a third opinion can judge
     Mutant("subclasses-as-they-are", "python/arguments.h", "return PyBytes_CheckExact(object) ? ", "return PyBytes_Check(object) ? ", CALLS, quick=True),
     Mutant("the-last-of-two-counts", "python/arguments.c", "if (out[place]) {", "if (false) {", CALLS),

@@ -52,6 +52,7 @@ void test_scheduler(void);
 void test_view(void);
 void test_receipts(void);
 void test_seal(void);
+void test_sequential(void);
 void test_cache(void);
 
 #endif

@@ -192,7 +192,40 @@ static void staleness(void) {
     close_scene(&s);
 }
 
+typedef struct bringer {
+    scene *s;
+    uint32_t asked;
+    bool refuses;
+} bringer;
+
+static bool bring(ioi_view *view, ioi_entry *entry) {
+    bringer *b = view->bringing;
+    b->asked++;
+    if (b->refuses) return false;
+    CHECK(ioi_mv_fetched(&b->s->f.alloc, b->s->w.slot, entry, (const uint8_t *)"brought", 7));
+    return true;
+}
+
+/* What is missing is brought on the spot, once; a key that is only written is not asked for. */
+static void bringing(void) {
+    scene s;
+    open_scene(&s);
+    bringer b = {&s, 0, false};
+    s.v->bring = bring;
+    s.v->bringing = &b;
+    CHECK(gets(&s, "a", "brought") && gets(&s, "a", "brought") && b.asked == 1);
+    CHECK(put(&s, "blind", "x") == IOI_OK && gets(&s, "blind", "x") && b.asked == 1);
+    base(&s, "known", "base");
+    CHECK(gets(&s, "known", "base") && b.asked == 1);
+    b.refuses = true;
+    const uint8_t *value;
+    size_t len;
+    CHECK(ioi_view_get(s.v, key(&s, "b"), &value, &len) == IOI_STOP && s.v->stop == IOI_STOP_BASE && b.asked == 2);
+    close_scene(&s);
+}
+
 void test_view(void) {
+    bringing();
     pinning();
     checkpoints();
     limits();

@@ -1,0 +1,67 @@
+#include "sequential.h"
+#include "unit.h"
+
+/* The reference for VMs in C: which bases it asks for. A transaction is one letter: what it does with the key of that letter. */
+static const uint8_t key_bytes[] = "k";
+
+static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    (void)vm, (void)ctx, (void)len;
+    ioi_key key;
+    const uint8_t *value;
+    size_t size;
+    uint64_t mark;
+    CHECK(state->key(state, key_bytes, 1, &key) == IOI_OK);
+    if (*tx == 'u') CHECK(state->mark(state, &mark) == IOI_OK);
+    if (*tx == 'w' || *tx == 'f' || *tx == 'u') CHECK(state->put(state, key, (const uint8_t *)"new", 3) == IOI_OK);
+    if (*tx == 'u') CHECK(state->close(state, mark, 1) == IOI_OK);
+    outcome->code = *tx == 'f';
+    if (*tx != 'r' && *tx != 'u') return IOI_OK;
+    int r = state->get(state, key, &value, &size);
+    if (r == IOI_STOP) return IOI_STOP;
+    CHECK(r == IOI_OK);
+    outcome->gas_used = value[0];
+    return IOI_OK;
+}
+
+typedef struct bases {
+    ioi_seq *seq;
+    uint32_t asked;
+} bases;
+
+static bool bring(void *context, const uint8_t *key, size_t len) {
+    bases *b = context;
+    b->asked++;
+    ioi_seq_set_base(b->seq, key, len, (const uint8_t *)"base", 4);
+    return true;
+}
+
+static void runs(const char *txs, const char *seen, uint32_t asked, const char *written) {
+    ioi_vm vm = {.abi = IOI_VM_ABI, .execute = execute};
+    ioi_limits limits = {8, 8, 8, 100, 8, 8};
+    ioi_ctx ctx = {0};
+    bases b = {ioi_seq_new(&vm, &limits, &ctx), 0};
+    ioi_seq_bring_with(b.seq, bring, &b);
+    for (size_t i = 0; txs[i]; i++) {
+        ioi_outcome outcome;
+        CHECK(ioi_seq_execute(b.seq, (const uint8_t *)&txs[i], 1, &outcome));
+        CHECK(seen[i] == ' ' || outcome.gas_used == (uint64_t)seen[i]);
+    }
+    CHECK(b.asked == asked);
+    ioi_seq_sort_writes(b.seq);
+    const uint8_t *key, *value;
+    size_t key_len, len;
+    bool there = ioi_seq_write(b.seq, 0, &key, &key_len, &value, &len);
+    CHECK(written ? there && len == strlen(written) && memcmp(value, written, len) == 0 : !there);
+    ioi_seq_free(b.seq);
+}
+
+void test_sequential(void) {
+    runs("w", " ", 0, "new");   /* a key that is only written */
+    runs("wr", " n", 0, "new"); /* and then read */
+    runs("r", "b", 1, NULL);    /* fetched as it is read, and not again */
+    runs("rr", "bb", 1, NULL);
+    runs("f", " ", 0, NULL);   /* what a failed transaction wrote is unknown again, */
+    runs("fr", " b", 1, NULL); /* and so is what was undone */
+    runs("u", "b", 1, NULL);
+    runs("wfr", "  n", 0, "new");
+}

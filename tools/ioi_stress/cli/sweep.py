@@ -35,7 +35,8 @@ several with commas between; every combination of all of them is a point. Each r
 Points take turns, in an order shuffled anew for every round, so that a machine that gets slower makes all of them
 slower alike. With -o a row is in the file as soon as it is measured; after an interruption the same command goes on
 where it ended, and with a larger --repeat adds to it.
-`ioi-stress plot` draws the file. `ioi-stress sweep WORKLOAD --help` lists what a workload takes."""
+Points that differ in one thing are compared round by round, which such a machine does not disturb, and differences told
+from noise, from six repetitions on. `ioi-stress plot` draws the file. `ioi-stress sweep WORKLOAD --help` lists what a workload takes."""
 
 
 def register(commands: Commands) -> None:
@@ -128,6 +129,7 @@ def _print(found: Sweep, options: argparse.Namespace) -> None:
             {name: value.to_json() if isinstance(value, Interval) else value for name, value in point.items()}
             for point in found.summary()
         ]
+        compared = [each.to_json() for each in found.differences()]
         shown = {
             "file": found.file,
             "rows": len(found),
@@ -135,7 +137,7 @@ def _print(found: Sweep, options: argparse.Namespace) -> None:
             "skipped": found.skipped,
             "interrupted": found.interrupted,
         }
-        print_json({**shown, "diverged": found.diverged, "figures": list(FIGURES), "points": points})
+        print_json({**shown, "diverged": found.diverged, "figures": list(FIGURES), "points": points, "differences": compared})
         return
     print(found, flush=True)
     if found.skipped:

@@ -18,10 +18,13 @@ from ioi_exec.cli.streams import output_file
 from ioi_stress.notation.text import counted, significant, table
 from ioi_stress.results.figures import FIGURES
 from ioi_stress.results.interval import Interval
+from ioi_stress.results.significance import LEVEL
+from ioi_stress.sweeps.differences import Difference, differences
 from ioi_stress.sweeps.file import columns_of, read_rows
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text
 
 SHOWN = ("transactions_per_second", "speedup", "executions_per_transaction", "aborts_per_transaction")
+_COMPARED = 20  # lines
 
 
 @dataclass(repr=False)
@@ -69,6 +72,10 @@ class Sweep:
             for key in sorted(found, key=lambda key: [(isinstance(each, str), each or 0) for each in key])
         }
 
+    def differences(self) -> list[Difference]:
+        """How the points' throughput compares, and which differences are no noise: see `sweeps.differences`."""
+        return differences(self)
+
     def summary(self, figures: Sequence[str] = tuple(FIGURES)) -> list[dict[str, Any]]:
         """For every point its columns, "repetitions", "mode" (all that occurred), and an Interval or None for each
         figure."""
@@ -114,7 +121,10 @@ class Sweep:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return f"{self._title()}\n{table(*self._cells())}" if self.rows else self._title()
+        if not self.rows:
+            return self._title()
+        compared = _compared(self.differences())
+        return "\n".join([self._title(), table(*self._cells()), *(["", *compared] if compared else [])])
 
     def _repr_html_(self) -> str:
         heads, lines = self._cells()
@@ -149,6 +159,20 @@ class Sweep:
             ]
             for line in summary
         ]
+
+
+def _compared(found: Sequence[Difference]) -> list[str]:
+    """A line each, of throughput; those that are shown first."""
+    lines = []
+    for each in sorted(found, key=lambda each: not each.shown)[:_COMPARED]:
+        where = "".join(f", {name} {as_text(value)}" for name, value in each.where.items())
+        around = f"{significant(each.ratio)} times ({significant(each.low)}..{significant(each.high)})"
+        what = each.verdict if each.p is None else f"{each.verdict}, {around}"
+        lines.append(f"{each.column} {as_text(each.value)} beside {as_text(each.against)}{where}: {what}")
+    more = len(found) - len(lines)
+    if found:
+        lines.insert(0, f"Throughput, round by round; were all points the same, any would be called different in {LEVEL:.0%} of sweeps")
+    return lines + ([f"and {counted(more, 'more comparison')} (--json has all)"] if more else [])
 
 
 def _shown(interval: Interval | None) -> str:

@@ -161,3 +161,13 @@ def test_files_and_json(tmp_path: Path) -> None:
         compare(tmp_path / "a.json", tmp_path / "b.json")
     with pytest.raises(InputError, match="no repetition"):
         compare(result(), Result(deepcopy(PARAMETERS), dict(MACHINE)))
+
+
+def test_a_drift_over_both_is_no_difference() -> None:
+    one, other = result(seed=1), result(seed=3)
+    for number, repetition in enumerate([*one.repetitions, *other.repetitions]):
+        (block,) = repetition.blocks
+        repetition.blocks = [replace(block, seconds={name: value * 1.02**number for name, value in block.seconds.items()})]
+    found = changes(one, other)
+    assert found["transactions_per_second"].outcome == found["execute_seconds"].outcome == "drift"
+    assert "a machine that drifts steadily would explain it" in str(compare(one, other))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from ioi_exec import InputError
-from ioi_stress.results.significance import LEVEL, adjusted_p, can_show, change_of_medians
+from ioi_stress.results.significance import LEVEL, adjusted_p, beyond_drift_p, can_show, change_of_medians
 
 FIGURES = 11
 
@@ -46,6 +46,26 @@ def test_a_tenth_is_found_through_a_noise_of_three_percent(n: int, slow: float, 
         others += bool((p[1:] <= LEVEL).any())
     assert hits / rounds >= found
     assert others / rounds <= LEVEL + 3 * (LEVEL * (1 - LEVEL) / rounds) ** 0.5  # the ten that did not change
+
+
+@pytest.mark.parametrize("n, drift", [(6, 0.1), (10, 0.1), (30, 0.1), (10, 0.5), (10, 0.0)])
+def test_a_steady_drift_is_called_a_difference_at_most_as_often_as_said(n: int, drift: float) -> None:
+    """The dealings alone call it one in more than half of these."""
+    rng, rounds = np.random.default_rng(n), 150
+    wrong = found = 0
+    for _ in range(rounds):
+        values = rng.normal(0, 0.03, 2 * n) + drift * np.linspace(0, 1, 2 * n)
+        wrong += beyond_drift_p(np.exp(values[:n]), np.exp(values[n:])) <= LEVEL
+        found += beyond_drift_p(np.exp(values[:n]), np.exp(values[n:] + 0.15)) <= LEVEL
+    assert wrong / rounds <= LEVEL + 3 * (LEVEL * (1 - LEVEL) / rounds) ** 0.5
+    assert found / rounds >= (0.9 if n > 6 else 0.75)
+
+
+def test_one_slow_repetition_does_not_hide_a_difference() -> None:
+    a = np.array([1.0, 1.01, 0.99, 1.02, 2.9, 0.98, 1.0, 1.01, 0.99, 1.0])
+    assert beyond_drift_p(a, 1.2 * a[::-1]) <= LEVEL < beyond_drift_p(a, a[::-1])
+    assert beyond_drift_p(np.ones(4), np.ones(4)) == 1 and beyond_drift_p(np.ones(4), 2 * np.ones(4)) == 0
+    assert beyond_drift_p(np.zeros(4), np.zeros(4)) == 1
 
 
 def test_every_dealing_is_tried_where_they_are_few() -> None:

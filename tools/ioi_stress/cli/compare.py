@@ -11,7 +11,8 @@ from ioi_stress.results.comparison import compare
 _EPILOG = """Both files hold what `ioi-stress run ... --json` printed. A figure is called different only if repetitions
 dealt out to A and B at random hardly ever differ so much (a permutation test, the chance of any false difference among
 all figures held to 5 %); otherwise the noise is shown that a difference would have to exceed. That takes four
-repetitions of each; ten see 10 % through a noise of 3 %. Exit status: 0 compared, whatever came out; 2 results that
+repetitions of each; ten see 10 % through a noise of 3 %. A steady drift of the machine over both is
+allowed for; what changed at once between them cannot be told from a difference, which `ioi-stress sweep` can. Exit status: 0 compared, whatever came out; 2 results that
 cannot be compared; 5 the same workload ended with different roots."""
 
 

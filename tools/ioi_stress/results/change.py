@@ -20,7 +20,8 @@ class Change:
     """How one figure changed. a, b: its medians. change: b / a, or b - a if `ratio` is off because a median is 0; low,
     high: its interval. p: of as great a difference in any figure were there none, all figures taken together; None: too
     few repetitions.
-    outcome: "more", "less", "none" (no difference shown), "equal" (every repetition gave the same number),
+    outcome: "more", "less", "none" (no difference shown), "drift" (one that a machine which
+    drifts steadily would explain), "equal" (every repetition gave the same number),
     "unknown"."""
 
     figure: str
@@ -47,6 +48,8 @@ class Change:
             return "equal"
         if self.outcome == "unknown":
             return "too few repetitions to tell (four of each at least)"
+        if self.outcome == "drift":
+            return "no difference shown (a machine that drifts steadily would explain it)"
         if self.outcome == "none":
             return f"no difference shown (below the noise of {self._noise()})"
         word = about.more if self.outcome == "more" else about.less

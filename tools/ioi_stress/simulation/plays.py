@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Callable, TypeAlias
 
@@ -20,7 +21,7 @@ from ioi_stress.interruption import held
 from ioi_stress.simulation.blocks import block_of
 from ioi_stress.simulation.calibration import calibrated
 from ioi_stress.simulation.costs import Costs
-from ioi_stress.simulation.result import Play, Point, Simulation, point_of
+from ioi_stress.simulation.result import Play, Point, Simulation, believed, point_of
 from ioi_stress.workload import Workload
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -72,6 +73,8 @@ def simulate(
     transactions = sum(1 for _ in _transactions(workload, block))
     with _player(play) as run:
         points = [_point(count, transactions, sequential, path, assumed, seeds, run) for count in counts]
+    can = believed({point.workers: point.line_busy for point in points})
+    points = [replace(point, predictable=can[point.workers]) for point in points]
     name = scheduler if scheduler is not None else f"policy {chosen.name}"
     described = {"name": workload.name, "parameters": dict(workload.parameters)}
     return Simulation(described, block, transactions, name, seeds, assumed, sequential, path, points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class Point:
     bound: no schedule is above (critical path, and the workers). useful, wasted, waiting, scheduling: shares of the workers' time:
     the executions that counted, the others, idle or suspended, and all else. executions, validations, aborts, suspensions, solo:
     for each transaction. line_busy: share of the time that the scheduler's cache lines were on
-    their way, summed: it may be above 1.
+    their way, summed: it may be above 1. predictable: it is less than half here and at all fewer workers that were simulated.
     """
 
     workers: int
@@ -61,13 +62,10 @@ class Point:
     suspensions: float
     solo: float
     line_busy: float
-
-    @property
-    def predictable(self) -> bool:
-        return self.line_busy <= PREDICTABLE
+    predictable: bool
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "predictable": self.predictable}
+        return asdict(self)
 
 
 def point_of(
@@ -103,9 +101,20 @@ def point_of(
         wasted=wasted,
         waiting=waiting,
         scheduling=max(0.0, 1 - useful - wasted - waiting),
-        line_busy=statistics.fmean(play.moving / play.elapsed for play in as_assumed),
+        line_busy=(busy := statistics.fmean(play.moving / play.elapsed for play in as_assumed)),
+        predictable=busy <= PREDICTABLE,
         **counts,
     )
+
+
+def believed(busy: Mapping[int, float]) -> dict[int, bool]:
+    """Of one curve, by workers: whether its points can be believed. From the first that cannot on none can: where lines are fought over
+    so much that workers are stopped, as they are beyond, the lines are free again, but what stopped them was no model's to say."""
+    found, so_far = {}, True
+    for workers in sorted(busy):
+        so_far = so_far and busy[workers] <= PREDICTABLE
+        found[workers] = so_far
+    return found
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ class Simulation:
                     short(each.bound),
                     short(each.free_lines),
                     short(each.free_wakes),
-                    "" if each.predictable else f"not predictable: the scheduler's lines are busy {each.line_busy:.0%}",
+                    "" if each.predictable else _unpredictable(each),
                 ]
                 for each in self.points
             ],
@@ -187,3 +196,9 @@ class Simulation:
             "range: cache lines at half, as assumed, and twice. free: if they, or wake-ups, took no time.\n\n"
             f"Where the workers' time goes, and what is done for each transaction\n{shares}"
         )
+
+
+def _unpredictable(point: Point) -> str:
+    if point.line_busy > PREDICTABLE:
+        return f"not predictable: the scheduler's lines are busy {point.line_busy:.0%}"
+    return "not predictable, as fewer workers were not"

@@ -27,6 +27,7 @@ UPKEEP_WRITES = 2_000
 # How many rows of table `stale` may wait to be deleted, with the rows that they record: some 300 MB of the file. A commit that
 # finds more waits until more have gone than its version adds.
 WAITING = 8_000
+SWEEP_SHARE = 4  # a sweep is due once about this part of the file is stale rows, or as many as one takes
 _RECORDS = 45  # of stale rows in a row of table `stale`, about
 _BYTES_A_ROW = 500  # of those: larger values count for more
 _PATIENCE = 30.0  # seconds
@@ -110,8 +111,14 @@ class Keeper:
         much = versions >= BATCH_VERSIONS or writes >= BATCH_WRITES or room >= BATCH_ROOM
         if much and writes >= UPKEEP_WRITES and self.upkeep.ask(flat=version):
             self._ordered = version
-        if oldest is not None and self._prunable >= stale.SWEEP and self.upkeep.ask(prune=oldest):
+        if oldest is not None and self._prunable >= self._worth_a_sweep() and self.upkeep.ask(prune=oldest):
             self._prunable = 0
+
+    def _worth_a_sweep(self) -> int:
+        """Stale rows. The more at once the faster they go, but they are to be no large part of a small file."""
+        env = self._handle.env
+        size = int(env.info()["last_pgno"]) * int(env.stat()["psize"])
+        return max(UPKEEP_WRITES, min(stale.SWEEP, size // SWEEP_SHARE // _BYTES_A_ROW))
 
     # ---- at once ----
 

@@ -114,6 +114,20 @@ def test_back_to_back(tmp_path: Path, small: pytest.MonkeyPatch, tree: str, proc
     assert check(path, deep=True).findings == []
 
 
+@pytest.mark.parametrize("tree", TREES)
+def test_a_small_state_is_swept_while_it_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: str) -> None:
+    """As many rows as a sweep takes at once would be many times such a state."""
+    rng, works = random.Random(2), Upkeep(monkeypatch)
+    monkeypatch.setattr(keeper, "UPKEEP_WRITES", 100)
+    with Store.create(tmp_path / "state", tree=tree, meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
+        store.keep = KEEP
+        recorded, size = 0, 0
+        while "prune" not in works.orders and recorded < 20_000:
+            recorded += commit(store, rng)
+            size = store.upkeep()["file_bytes"]
+        assert recorded < size / 500 / 2, "half of the file is stale rows"
+
+
 def counted(store: Store) -> int:
     with store._handle.env.begin() as txn:
         newest = min(marks.read(txn, store._handle.tables, name) or 0 for name in (marks.OLDEST, marks.FLAT))

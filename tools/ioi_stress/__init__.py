@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ioi_stress.running.measure import Observer
     from ioi_stress.simulation import Costs, Simulation, simulate
     from ioi_stress.soaking import SoakPlan, soak
-    from ioi_stress.sweeps import Sweep, sweep
+    from ioi_stress.sweeps.run import sweep
+    from ioi_stress.sweeps.sweep import Sweep
     from ioi_stress.workload import Block, FixedWorkload, Workload
 
 # name: (module, its name there; "": the module itself)

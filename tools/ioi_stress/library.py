@@ -222,6 +222,8 @@ def page_of(source: Result | Sweep, name: str = "", recording: Recording | None 
         if isinstance(source, Result):
             return run_page(source, recording, "" if recording is not None else UNRECORDED)
         if isinstance(source, Sweep):
+            if source.simulated:
+                raise InputError(f"{name or 'the sweep'}: there is no page of a simulated sweep: `ioi-stress plot` draws it")
             return sweep_page(source, same_machine(source))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         # Its frame alone was looked at when it was read.

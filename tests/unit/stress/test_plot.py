@@ -231,3 +231,13 @@ def test_without_matplotlib_it_says_what_to_install() -> None:
     code += "try: ioi_stress.plot\nexcept Exception as error: print(type(error).__name__, error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Error figures need matplotlib") and "ioi-exec[stress]" in done.stdout
+
+
+def test_what_the_paper_published_stands_where_workers_go_that_far() -> None:
+    figure = plot.paper(sweep_of(blocks=(100, 1000), workers=(1, 16, 32, 128)))
+    found = [
+        (axes.get_title(), list(map(float, line.get_xdata())), list(map(float, line.get_ydata())))
+        for axes in figure.axes for line in axes.get_lines() if str(line.get_label()).startswith("published")
+    ]
+    assert found == [("blocks of 1,000", [16, 32], [120_000, 170_000]), ("blocks of 1,000", [32], [80_000])]
+    assert "published" not in str([line.get_label() for axes in plot.paper(sweep_of()).axes for line in axes.get_lines()])

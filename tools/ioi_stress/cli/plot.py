@@ -23,7 +23,8 @@ _EPILOG = f"""figures:
 
 {chr(10).join(f"  {name:<11} {what}" for name, what in FIGURES.items())}
 
-A point is the median of its repetitions; its bar holds the true median with 95 %. Whatever varies beside what a figure is drawn
+A point is the median of its repetitions; its bar holds the true median with 95 %. Of a simulated sweep the bar holds all plays, with
+cache lines at half and twice as dear, and what is not predictable is hollow. Whatever varies beside what a figure is drawn
 against becomes series; where that is too much, --where chooses. The same file gives the same picture, to the byte."""
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from typing import Any
 
 from ioi_exec import InputError
 from ioi_exec.cli.options import Commands, add_command, print_json, vm_may_print, whole_number
+from ioi_stress.cli.cost_options import add_costs, chosen_costs
 from ioi_stress.cli.plan_options import add_policy
 from ioi_stress.cli.recording_options import positive
 from ioi_stress.cli.values import checked
 from ioi_stress.cli.workload_options import add_workloads, chosen_workload
-from ioi_stress.simulation import Costs, simulate
+from ioi_stress.simulation import simulate
 from ioi_stress.simulation.calibration import calibrated
 from ioi_stress.simulation.plays import SEEDS, WORKERS, WORKERS_MAX
 
@@ -54,16 +54,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
         help="workers share cores, and so do not spin before they sleep: for transactions that sleep",
     )
     group.add_argument("--seeds", type=positive, default=SEEDS, metavar="N", help="plays of everything (default: %(default)s)")
-    group = parser.add_argument_group("what things take (default: measured here)")
-    group.add_argument("--line-ns", type=whole_number, metavar="NS", help="moving a cache line from one core to another")
-    group.add_argument(
-        "--wake-us", type=checked(_pair), metavar="US[,US]",
-        help="a wake call, and from there until the sleeper runs (default of that: four times as much)",
-    )
-    group.add_argument(
-        "--own-ns", type=checked(_pair), metavar="NS[,NS]",
-        help="the engine's own work in an execution; the same executing one by one (default of that: the same)",
-    )
+    add_costs(parser.add_argument_group("what things take (default: measured here)"))
 
 
 def _workers(text: str) -> list[int]:
@@ -78,22 +69,12 @@ def _workers(text: str) -> list[int]:
     return sorted(set(found))
 
 
-def _pair(text: str) -> tuple[float, float | None]:
-    try:
-        first, *rest = (float(part) for part in text.split(","))
-    except ValueError:
-        first, rest = -1.0, []
-    if len(rest) > 1 or not all(0 <= each < 1e6 for each in (first, *rest)):
-        raise InputError(f"{text!r}: give a number, or two with a comma between")
-    return first, rest[0] if rest else None
-
-
 def run(options: argparse.Namespace) -> int:
     workload = chosen_workload(options)
     chosen: dict[str, Any] = {"scheduler": options.scheduler} if options.scheduler else {"policy": options.policy}
     with vm_may_print():
         found = simulate(
-            workload, workers=options.workers, costs=_costs(options), seeds=options.seeds, block=options.block,
+            workload, workers=options.workers, costs=chosen_costs(options.costs, calibrated), seeds=options.seeds, block=options.block,
             own_cores=options.own_cores, **chosen,
         )
     if options.json:
@@ -101,17 +82,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(found)
     return 0
-
-
-def _costs(options: argparse.Namespace) -> Costs:
-    """What was given, and the rest as this machine has it, if anything is missing."""
-    given: dict[str, int] = {}
-    if options.line_ns is not None:
-        given["line"] = options.line_ns
-    if options.wake_us is not None:
-        call, latency = options.wake_us
-        given.update(wake=round(1000 * call), latency=round(1000 * (4 * call if latency is None else latency)))
-    if options.own_ns is not None:
-        own, sequential = options.own_ns
-        given.update(work=round(own), sequential=round(own if sequential is None else sequential))
-    return replace(Costs() if {"line", "wake", "work"} <= given.keys() else calibrated(), **given)

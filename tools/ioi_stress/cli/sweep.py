@@ -17,6 +17,7 @@ from ioi_exec.cli.options import (
 )
 from ioi_exec.cli.streams import output_file
 from ioi_exec.policy import Policy
+from ioi_stress.cli.cost_options import add_costs, chosen_costs
 from ioi_stress.cli.outputs import check_outputs, files_read
 from ioi_stress.cli.plan_options import add_measuring, chosen_options
 from ioi_stress.cli.report_options import add_report, check_report
@@ -27,6 +28,7 @@ from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.notation.text import counted
 from ioi_stress.results.figures import FIGURES
 from ioi_stress.results.interval import Interval
+from ioi_stress.simulation import Costs
 from ioi_stress.sweeps import Sweep, sweep
 from ioi_stress.sweeps.run import PAPER, REPEAT
 
@@ -36,7 +38,7 @@ Points take turns, in an order shuffled anew for every round, so that a machine 
 slower alike. With -o a row is in the file as soon as it is measured; after an interruption the same command goes on
 where it ended, and with a larger --repeat adds to it.
 Points that differ in one thing are compared round by round, which such a machine does not disturb, and differences told
-from noise, from six repetitions on. `ioi-stress plot` draws the file. `ioi-stress sweep WORKLOAD --help` lists what a workload takes."""
+from noise, from six repetitions on. With --simulated nothing is measured. `ioi-stress plot` draws the file. `ioi-stress sweep WORKLOAD --help` lists what a workload takes."""
 
 
 def register(commands: Commands) -> None:
@@ -48,6 +50,7 @@ def register(commands: Commands) -> None:
         needs_state=False,
         example="ioi-stress sweep uniform --accounts 2,100 --block-size 100 --workers 1,2 --policy default,paper --repeat 2 "
         "-o sweep.csv\n"
+        "ioi-stress sweep uniform --accounts 10,1000 --block-size 200 --workers 1,16,128 --simulated --repeat 1 -o many.csv\n"
         "ioi-stress sweep zipf --s 0.5,1.5 --block-size 100 --repeat 2",
     )
     choices = add_workloads(command, _add_sweep, lists=True)
@@ -56,7 +59,7 @@ def register(commands: Commands) -> None:
         help="not a workload but a grid: that of the Block-STM paper's evaluation",
         allow_abbrev=False,
         description="The grid of the Block-STM paper's evaluation, for this engine: payments of 100 us between 2 to 10,000 "
-        "accounts, in blocks of 1,000 to 10,000, on up to all cores. `ioi-stress plot --figure paper` draws it.",
+        "accounts, in blocks of 1,000 to 10,000, on up to all cores, or with --simulated 1 to 128. `ioi-stress plot --figure paper` draws it.",
         epilog=f"example:\n\n  {command.prog} paper --quick -o paper.csv",
         formatter_class=command.formatter_class,
     )
@@ -88,6 +91,14 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         "with a --policy of its own (default: default)",
     )
     add_measuring(group, None, str(REPEAT))
+    group = parser.add_argument_group("many cores")
+    group.add_argument(
+        "--simulated",
+        action="store_true",
+        help="in virtual time instead, as `ioi-stress simulate` has it, for 1 to 128 workers; --repeat: seeds (default: 8), of three rows "
+        "each, with cache lines as assumed, at half and twice that. An upper bound: docs/scaling.md",
+    )
+    add_costs(parser.add_argument_group("what things take there (default: a server, the same wherever it is simulated)"))
     group = parser.add_argument_group("what comes out")
     group.add_argument(
         "-o", "--output", metavar="FILE", help="CSV file of the rows, which is gone on with if it is there"
@@ -105,13 +116,15 @@ def run(options: argparse.Namespace) -> int:
     if options.output == "-":
         raise InputError("-o - : rows are appended to a file; without -o, --json prints them")
     check_report(options)
+    if options.simulated and options.report is not None:
+        raise InputError("there is no page of a simulated sweep: `ioi-stress plot` draws it")
     check_outputs([options.output, options.report], files_read(options))
     with ExitStack() as files:
         page = files.enter_context(output_file(options.report)) if options.report is not None else None
         with vm_may_print():
             found = sweep(
                 options.workload, **chosen_parameters(options), **chosen_options(options), output=options.output,
-                progress=not (options.quiet or options.json),
+                simulated=options.simulated, costs=chosen_costs(options.costs, Costs) if options.costs else None, progress=not (options.quiet or options.json),
             )
         if page is not None:
             page.write(report(found))

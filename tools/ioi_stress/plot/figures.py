@@ -28,7 +28,9 @@ from ioi_stress.sweeps.series import (
     Source,
     Where,
     column,
+    doubtful_at,
     numbers_of,
+    phase_of,
     points_of,
     rows_of,
     series_of,
@@ -51,8 +53,8 @@ def speedup(
 ) -> Figure:
     """How many times as fast as one by one, against workers, beside the line of a worker each. phase: as in
     `throughput`."""
-    throughput_of(phase)
     rows = [row for row in rows_of(data, where) if row["workers"] > 0]
+    phase = phase_of(rows, phase)
     measure = column("speedup_total" if phase == "total" else "speedup")
     if not any(measure(row) for row in rows):
         raise InputError("no row has a speedup: sweep without --no-sequential, and with workers")
@@ -85,8 +87,9 @@ def throughput(
 ) -> Figure:
     """Transactions a second, against the accounts (contention: the fewer the more) or another column with numbers;
     sequential execution beside. phase: "total", all of `execute`, or "execute", without hashing the state."""
-    parallel, beside = throughput_of(phase)
     rows = rows_of(data, where)
+    phase = phase_of(rows, phase)
+    parallel, beside = throughput_of(phase)
     xs = numbers_of(rows, against)
     title, series = series_of(rows, against, by)
     with settings():
@@ -144,8 +147,9 @@ def policies(
 ) -> Figure:
     """Policies side by side: the throughput of each, in a group for every value of what varies beside (`against`, or
     the one column that does)."""
-    parallel, beside = throughput_of(phase)
     rows = rows_of(data, where)
+    phase = phase_of(rows, phase)
+    parallel, beside = throughput_of(phase)
     others = varying(rows, "policy") if against is None else [against]
     if len(others) > 1:
         raise InputError(
@@ -161,7 +165,7 @@ def policies(
             zip(series, series_styles([value for value, _, _ in series]))
         ):
             points = [(groups.index(value), interval) for value, interval in points_of(found, x, parallel)]
-            axes.bar(
+            bars = axes.bar(
                 [place - 0.4 + (number + 0.5) * width for place, _ in points],
                 [interval.median for _, interval in points],
                 0.9 * width,
@@ -170,6 +174,10 @@ def policies(
                 label=label,
                 error_kw={"elinewidth": 0.9, "capsize": 2.5, "capthick": 0.9},
             )
+            doubtful = {groups.index(value) for value in doubtful_at(found, x)}
+            for bar, (place, _) in zip(bars, points):
+                if place in doubtful:
+                    bar.set(facecolor="white", edgecolor=style["color"])
         for number, (_, interval) in enumerate(points_of(rows, x, beside)):
             axes.hlines(
                 interval.median,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Sequence
 from ioi_stress.plot.style import SEQUENTIAL, series_styles
 from ioi_stress.results.interval import Interval
 from ioi_stress.sweeps.rows import Row
-from ioi_stress.sweeps.series import Measure, baselines, points_of
+from ioi_stress.sweeps.series import Measure, baselines, doubtful_at, points_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ASIDE = 0.012  # of the width of the axes
-REFERENCES = ("sequential", "ideal")
+REFERENCES = ("sequential", "ideal", "published")
 
 
 def draw_all(axes: Axes, series: Sequence[tuple[Any, str, list[Row]]], x: str, measure: Measure) -> None:
@@ -38,6 +38,10 @@ def draw_all(axes: Axes, series: Sequence[tuple[Any, str, list[Row]]], x: str, m
             capthick=0.9,
             **style,
         )
+        doubtful = doubtful_at(rows, x)
+        for place, (value, interval) in zip(xs, points):
+            if value in doubtful:
+                axes.plot([place], [interval.median], linestyle="", markerfacecolor="white", zorder=3, **style)
 
 
 def around(intervals: Sequence[Interval]) -> list[list[float]]:
@@ -84,7 +88,7 @@ def sequential(axes: Axes, series: Sequence[tuple[Any, str, list[Row]]], x: str,
 
 def legend(axes: Axes, title: str) -> None:
     """Beside the axes, where it hides nothing; the lines that others are held against stand last."""
-    entries = sorted(zip(*axes.get_legend_handles_labels()), key=lambda entry: entry[1] in REFERENCES)
+    entries = sorted(zip(*axes.get_legend_handles_labels()), key=lambda entry: entry[1].startswith(REFERENCES))
     if len(entries) > 1 or title:
         axes.legend(
             [handle for handle, _ in entries],

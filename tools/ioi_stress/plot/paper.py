@@ -1,7 +1,8 @@
 """The figures of the Block-STM paper's evaluation (Gelashvili et al., PPoPP 2023), redone for this engine.
 
 There they are throughput against threads, for each number of accounts and blocks of 1,000 and 10,000; against the
-number of accounts; and against the size of a block; with sequential execution as a line. Persistence is not part of it,
+number of accounts; and against the size of a block; with sequential execution as a line. What the paper says of 16 and 32 threads
+stands beside, with transactions of its cost and in the largest blocks, where workers go that far. Persistence is not part of it,
 and so is not here: throughput is of the execution of transactions alone. Drawn of what `ioi-stress sweep paper` or
 `ioi_stress.sweep("paper")` measures.
 """
@@ -15,7 +16,7 @@ from ioi_exec import InputError
 from ioi_stress.notation.text import counted
 from ioi_stress.plot import lines
 from ioi_stress.plot.figures import Path
-from ioi_stress.plot.style import drawing, from_zero, save, scale_for, settings
+from ioi_stress.plot.style import SEQUENTIAL, drawing, from_zero, save, scale_for, settings
 from ioi_stress.sweeps.rows import Row
 from ioi_stress.sweeps.series import (
     LABELS,
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 _AXES = ("accounts", "block_size", "workers")
 _FACETS = 4
+
+PUBLISHED = {"published, at most": {16: 120_000, 32: 170_000}, "published, contended, at most": {32: 80_000}}
+"""Transactions a second by threads, as the paper says them in words of its Aptos payments (arXiv 2203.06871, abstract and evaluation; on
+16 cores with two threads each), of which about 10,000 a second are executed one by one: as many as of 100 us here. The other points of
+its figures are in no text."""
+PUBLISHED_COST_US = 100
 
 
 def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
@@ -64,6 +71,8 @@ def paper(data: Source, path: Path = None, *, where: Where = None) -> Figure:
             mine, first = _at(rows, policy=policy), 2 * facet
             for axes, size in zip(panels[0][first:], ends):
                 _panel(axes, _at(mine, block_size=size), "workers", "accounts", workers, accounts, f"blocks of {size:,}{of}")
+                if size == blocks[-1] and rows[0].get("cost_us") == PUBLISHED_COST_US:
+                    _published(axes, workers[-1])
             for axes, size in zip(panels[1][first:], ends):
                 _panel(axes, _at(mine, block_size=size), "accounts", "workers", accounts, workers, f"blocks of {size:,}{of}")
             for axes, number in zip(panels[2][first:], extremes):
@@ -96,3 +105,12 @@ def _panel(
     lines.sequential(axes, series, x, beside)
     axes.set_xlabel(LABELS[x])
     axes.set_title(title)
+
+
+def _published(axes: Axes, most: int) -> None:
+    """What was measured elsewhere, up to so many workers."""
+    for (label, points), marker in zip(PUBLISHED.items(), "*P"):
+        if shown_ones := {threads: tps for threads, tps in points.items() if threads <= most}:
+            axes.plot(
+                list(shown_ones), list(shown_ones.values()), linestyle="", marker=marker, markersize=8, color=SEQUENTIAL, label=label
+            )

@@ -38,6 +38,14 @@ class Interval:
             k += 1
         return cls(statistics.median(ordered), ordered[k - 1], ordered[n - k], n, 1 - 2 * below if n > 1 else 0.0)
 
+    @classmethod
+    def whole(cls, values: Iterable[float]) -> Interval:
+        """From the least to the greatest, of what is no sample of anything else. Raises ValueError if there are none."""
+        ordered = sorted(values)
+        if not ordered:
+            raise ValueError("an interval of no values")
+        return cls(statistics.median(ordered), ordered[0], ordered[-1], len(ordered), 1.0)
+
     @property
     def spread(self) -> float:
         """Half of the interval's width, as a share of the median; 0 where the median is 0."""

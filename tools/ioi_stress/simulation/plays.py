@@ -67,8 +67,7 @@ def simulate(
 
     def play(task: _Task) -> Play:
         count, seed, each = task
-        found = _simulation.play(prepared, scheduler, count, chosen.of_core(), spins, spin_ns, seed, each.of_core())
-        return Play(**found)
+        return Play(**_simulation.play(prepared, scheduler, count, chosen.of_core(), spins, spin_ns, seed, each.of_core()))
 
     transactions = sum(1 for _ in _transactions(workload, block))
     with _player(play) as run:
@@ -78,6 +77,24 @@ def simulate(
     name = scheduler if scheduler is not None else f"policy {chosen.name}"
     described = {"name": workload.name, "parameters": dict(workload.parameters)}
     return Simulation(described, block, transactions, name, seeds, assumed, sequential, path, points)
+
+
+def once(prepared: object, workers: int, policy: Policy, seed: int, costs: Costs) -> tuple[int, Play]:
+    """Nanoseconds one by one, and one play, of a block of `block_of`; a core per worker. Raises SimulationFailed."""
+    with _said():
+        play = Play(**_simulation.play(prepared, None, workers, policy.of_core(), SPINS, SPIN_NS, seed, costs.of_core()))
+    return _simulation.bounds(prepared, costs.of_core())[0], play
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Errors of the simulated machine, as this package has them."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    except RuntimeError as error:
+        raise SimulationFailed(str(error)) from None
 
 
 def _transactions(workload: Workload, number: int) -> Iterator[bytes]:
@@ -134,12 +151,8 @@ def _player(play: Callable[[_Task], Play]) -> Iterator[_Player]:
     pool = ProcessPoolExecutor(cores, get_context("fork"), _left_to_the_parent) if cores > 1 else None
 
     def run(tasks: Sequence[_Task]) -> Iterator[Play]:
-        try:
+        with _said():
             yield from map(play, tasks) if pool is None else pool.map(_in_child, tasks)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        except RuntimeError as error:
-            raise SimulationFailed(str(error)) from None
 
     try:
         yield run

@@ -18,11 +18,11 @@ from ioi_storage.disk.descriptors import keep_standard
 
 from ioi_exec import InputError, StateInUse
 from ioi_stress.sweeps.grid import Grid, describe_values
-from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text, parsed
+from ioi_stress.sweeps.rows import COLUMNS, MEASURED, SIMULATED, Row, as_text, parsed
 
 
-def columns_of(parameters: Iterable[str]) -> list[str]:
-    return ["workload", *parameters, "workers", "policy", *MEASURED]
+def columns_of(parameters: Iterable[str], simulated: bool = False) -> list[str]:
+    return ["workload", *parameters, "workers", "policy", *MEASURED, *(SIMULATED if simulated else ())]
 
 
 class SweepFile:
@@ -35,7 +35,7 @@ class SweepFile:
 
     def __init__(self, path: str | os.PathLike[str], grid: Grid) -> None:
         self.path = os.fspath(path)
-        self.columns = columns_of(grid.axes)
+        self.columns = columns_of(grid.axes, grid.costs is not None)
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise InputError(f"{self.path}: no plain file, whose rows could be read again: give another")
         keep_standard()
@@ -119,6 +119,8 @@ def _read(path: str, data: bytes, columns: list[str], grid: Grid) -> tuple[list[
 
 def _difference(there: list[str], rows: list[Row], columns: list[str], grid: Grid) -> str:
     """What is different, in words."""
+    if set(there) ^ set(columns) == set(SIMULATED):
+        return "one of them is simulated, the other measured"
     for name in sorted(set(there) ^ set(columns)):
         return f"there {'is' if name in there else 'is no'} {name}, here {'there is' if name in columns else 'there is none'}"
     here: dict[str, list[Any]] = {
@@ -137,7 +139,7 @@ def _difference(there: list[str], rows: list[Row], columns: list[str], grid: Gri
         return f"there {name} is {describe_values(found[name])}, here {describe_values(here[name])}"
     return (
         "the same parameters, but other defaults of the workload, another policy of that name, another tree, place of the "
-        "state or pinning"
+        "state or pinning, other costs of a simulated machine"
     )
 
 

@@ -23,7 +23,8 @@ from ioi_exec.cores import available_cores
 from ioi_exec.policy import Policy
 from ioi_stress.notation.policy_text import parse_policy, policy_text
 from ioi_stress.plan import Plan
-from ioi_stress.sweeps.rows import COLUMNS, as_text
+from ioi_stress.simulation.costs import Costs
+from ioi_stress.sweeps.rows import COLUMNS, SIMULATED, as_text
 from ioi_stress.workload import Workload, lacking
 from ioi_stress.workloads import WORKLOADS, make, parameters_of
 from ioi_stress.workloads.parameters import TEXTS
@@ -64,6 +65,8 @@ class Grid:
     identity: str
     """Twelve hex digits that change with anything that decides what a row measures; the number of repetitions does
     not."""
+    costs: Costs | None = None
+    """Of the simulated machine; None: it is measured on this one."""
 
     @classmethod
     def of(
@@ -73,13 +76,14 @@ class Grid:
         workers: Any = None,
         policies: Any = "default",
         plan: Plan | None = None,
+        costs: Costs | None = None,
     ) -> Grid:
         """A value that is a list, tuple, range or array is an axis, any other is fixed. Raises InputError or
         InputTypeError."""
         whole = _lists(workload)
         axes = {name: [tuple(value)] if name in whole else _values(name, value) for name, value in parameters.items()}
         for name in axes:
-            if name in COLUMNS:
+            if name in COLUMNS or name in SIMULATED:
                 raise InputError(
                     f"a parameter cannot be called {name}, as a column of every row is: give it another name"
                 )
@@ -90,7 +94,7 @@ class Grid:
         for values in product(*axes.values()):
             made[values] = _made(workload, dict(zip(axes, values)))
         grid = cls(
-            workload, axes, [_workers(each) for each in _values("workers", workers)], chosen, plan or Plan(), made, ""
+            workload, axes, [_workers(each) for each in _values("workers", workers)], chosen, plan or Plan(), made, "", costs
         )
         return replace(grid, identity=grid._identify())
 
@@ -125,7 +129,8 @@ class Grid:
             seen.append(
                 _json([made.name, dict(made.parameters), dict(point.parameters), point.workers, point.policy.to_json()])
             )
-        return hashlib.sha256(_json([plan, sorted(seen)]).encode()).hexdigest()[:12]
+        assumed = [] if self.costs is None else [self.costs.to_json()]
+        return hashlib.sha256(_json([plan, sorted(seen), *assumed]).encode()).hexdigest()[:12]
 
 
 def _lists(workload: str | WorkloadMaker) -> set[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ioi_exec.cores import available_cores
+from ioi_stress.simulation.plays import SEEDS, WORKERS
 
 ACCOUNTS = (2, 10, 100, 1_000, 10_000)
 BLOCK_SIZES = (1_000, 2_000, 5_000, 10_000)
@@ -20,16 +21,16 @@ REPEAT, QUICK_REPEAT = 10, 3
 WORKLOAD = "uniform"
 
 
-def paper(quick: bool = False) -> dict[str, Any]:
+def paper(quick: bool = False, simulated: bool = False) -> dict[str, Any]:
     """The arguments of `sweep` for it; `ioi_stress.sweep("paper")` is the same. quick: small blocks and few
-    repetitions, done in a minute or two, to see what it would look like."""
+    repetitions, done in a minute or two, to see what it would look like. simulated: for 1 to 128 workers, with as many seeds as simulations have."""
     return {
         "workload": WORKLOAD,
         "accounts": list(ACCOUNTS),
         "block_size": list(QUICK_BLOCK_SIZES if quick else BLOCK_SIZES),
         "cost_us": COST_US,
-        "workers": worker_counts(available_cores()),
-        "repeat": QUICK_REPEAT if quick else REPEAT,
+        "workers": list(WORKERS) if simulated else worker_counts(available_cores()),
+        "repeat": (1 if quick else SEEDS) if simulated else QUICK_REPEAT if quick else REPEAT,
     }
 
 

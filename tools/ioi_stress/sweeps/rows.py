@@ -37,6 +37,11 @@ MEASURED: dict[str, type] = {
 nothing was executed one by one beside. mode: of the blocks, joined by +. The roots are those of the last block.
 verified: every block compared with sequential execution and equal; empty if that was not wanted."""
 
+MODE_SIMULATED = "simulated"
+SIMULATED: dict[str, type] = {"line_ns": int, "line_busy": float}
+"""What simulated rows have beside: what moving a cache line took, and the share of the time that the scheduler's were on their way. Their
+mode is "simulated", their machine what is assumed of it, and what they have no figure of is empty."""
+
 COLUMNS: dict[str, type] = {"workload": str, "workers": int, "policy": str, **MEASURED}
 """All but the parameters of the workload, which stand after `workload`."""
 
@@ -97,7 +102,7 @@ def as_text(value: Any) -> str:
 
 def parsed(column: str, text: str) -> Any:
     """The value of a file's text. A workload's parameter is a number if it looks like one. Raises ValueError."""
-    kind = COLUMNS.get(column)
+    kind = COLUMNS.get(column, SIMULATED.get(column))
     if text == "" and kind is not str:
         return None
     if kind is bool or kind is None and text in ("True", "False"):

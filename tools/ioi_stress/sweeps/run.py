@@ -14,11 +14,14 @@ from ioi_stress.interruption import held
 from ioi_stress.plan import Plan
 from ioi_stress.running.measure import measure
 from ioi_stress.running.verify import on_by_default
-from ioi_stress.sweeps.file import SweepFile
+from ioi_stress.simulation.costs import Costs
+from ioi_stress.simulation.plays import SEEDS, WORKERS
+from ioi_stress.sweeps.file import SweepFile, columns_of
 from ioi_stress.sweeps.grid import Grid, Point, WorkloadMaker
 from ioi_stress.sweeps.paper import paper
 from ioi_stress.sweeps.progress import progress as shown_progress
 from ioi_stress.sweeps.rows import Row, as_text, row_of
+from ioi_stress.sweeps.simulated import FACTORS, Player, check_workers, checked
 from ioi_stress.sweeps.sweep import Sweep, divergences
 
 REPEAT = 30
@@ -38,6 +41,8 @@ def sweep(
     tree: str = Plan.tree,
     state: str | None = None,
     pin: bool = True,
+    simulated: bool = False,
+    costs: Costs | None = None,
     output: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **grid: Any,
@@ -51,6 +56,9 @@ def sweep(
     them, before anything is run. "paper": the grid of the Block-STM paper, or with quick=True a small one like it.
     grid: the workload's parameters. A list, tuple, range or array is an axis; anything else is fixed.
     workers, policy: as `ioi_stress.run` takes them, or several. repeat: rows of each point (None: 30; as many as the paper's).
+    simulated: nothing is measured: the engine's scheduler runs in virtual time as `ioi_stress.simulate` has it, for 1 to 128 workers
+    unless others are given, on a machine of these costs (None: a server's, `Costs()`; the rows say them). repeat: seeds then (None: 8),
+    of three rows each, with cache lines as assumed, at half and at twice that. The same grid gives the same rows on any machine.
     output: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again,
     whatever interrupted it, and more repetitions than before go on where it ended; a file of another grid is refused.
     progress: True: show it on standard error; None: where that is a terminal or this is a notebook. The others: as in Plan; verify
@@ -61,13 +69,14 @@ def sweep(
     StateInUse if another sweep writes `output`, and the engine's errors; the rows measured before are in `output`.
     """
     plan = Plan(warmup=warmup, sequential=sequential, tree=tree, state=state, pin=pin)
-    made, times = grid_of(workload, grid, workers, policy, repeat, plan, verify)
+    assumed = checked(costs, simulated, plan, verify)
+    made, times = grid_of(workload, grid, workers, policy, repeat, plan, verify, assumed)
     return run(made, times, output, progress)
 
 
 def grid_of(
     workload: str | WorkloadMaker, parameters: Mapping[str, Any], workers: Any, policy: Any, repeat: int | None, plan: Plan,
-    verify: bool | None,
+    verify: bool | None, costs: Costs | None = None,
 ) -> tuple[Grid, int]:
     """The grid and the repetitions of what `sweep` was given."""
     if repeat is not None and (isinstance(repeat, bool) or not isinstance(repeat, int)):
@@ -77,11 +86,16 @@ def grid_of(
     if workload == PAPER:
         if unknown := set(parameters) - {"quick"}:
             raise InputError(f"the paper's grid is what it is, and takes no {', '.join(sorted(unknown))}: only quick=True")
-        given = paper(**parameters)
+        given = paper(**parameters, simulated=costs is not None)
         parameters = {name: value for name, value in given.items() if name not in ("workload", "repeat", "workers")}
         workload, workers = given["workload"], given["workers"] if workers is None else workers
         repeat = given["repeat"] if repeat is None else repeat
-    grid = Grid.of(workload, parameters, workers, "default" if policy is None else policy, plan)
+    if costs is not None and workers is None:
+        workers = list(WORKERS)
+    grid = Grid.of(workload, parameters, workers, "default" if policy is None else policy, plan, costs)
+    if costs is not None:
+        check_workers(grid.workers)
+        return grid, len(FACTORS) * (SEEDS if repeat is None else repeat)
     if verify is None:
         verify = all(on_by_default(grid.workload_of(point), plan.sequential) for point in grid.points)
     times = REPEAT if repeat is None else repeat
@@ -103,11 +117,12 @@ def run(grid: Grid, repeat: int, file: str | os.PathLike[str] | None = None, pro
             for point in shuffled
             if (*point.key, str(repetition)) not in done
         ]
+        blank = dict.fromkeys(columns_of(grid.axes, grid.costs is not None))
         try:
-            with shown_progress(progress, len(rows) + len(todo), len(rows)) as show, closing(_Runner(grid)) as runner:
+            with shown_progress(progress, len(rows) + len(todo), len(rows)) as show, closing(_runner(grid)) as runner:
                 for number, (repetition, point) in enumerate(todo, len(rows)):
                     show(number, describe(point, grid))
-                    row = runner.row(point, repetition)
+                    row = {**blank, **runner.row(point, repetition)}
                     with held():
                         if opened is not None:
                             opened.append(row)
@@ -132,6 +147,10 @@ def _typed(rows: list[Row], grid: Grid) -> list[Row]:
     for row in rows:
         row.update({name: known[as_text(row[name])] for name, known in values.items() if as_text(row[name]) in known})
     return rows
+
+
+def _runner(grid: Grid) -> _Runner | Player:
+    return _Runner(grid) if grid.costs is None else Player(grid, grid.costs)
 
 
 class _Runner:

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from ioi_exec import InputError
 from ioi_stress.notation.text import compact
 from ioi_stress.results.interval import CONFIDENCE, Interval
-from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text
+from ioi_stress.sweeps.rows import COLUMNS, MEASURED, MODE_SIMULATED, SIMULATED, Row, as_text
+from ioi_stress.sweeps.simulated import interval_of, is_simulated, said, unpredictable
 from ioi_stress.sweeps.sweep import Sweep
 from ioi_stress.sweeps.where import chosen
 
@@ -18,6 +19,8 @@ Source: TypeAlias = "Sweep | str | os.PathLike[str] | Iterable[Mapping[str, Any]
 Where: TypeAlias = "Mapping[str, Any] | None"
 Measure: TypeAlias = "Callable[[Row], float | None]"
 SERIES_MAX = 8
+DOUBTFUL = "doubtful"
+"""A column of simulated rows that are to be drawn: whether their point cannot be believed."""
 
 LABELS = {
     "workers": "workers",
@@ -42,6 +45,12 @@ def rows_of(source: Source, where: Where = None) -> list[Row]:
         rows, name = [dict(row) for row in source], "the sweep"
     if rows and (missing := set(COLUMNS) - set(rows[0])):
         raise InputError(f"{name}: rows of a sweep have columns that these lack: {', '.join(sorted(missing))}")
+    if len({row["mode"] == MODE_SIMULATED for row in rows}) > 1:
+        raise InputError(f"{name}: has rows that were simulated and rows that were measured: give those of one kind")
+    if is_simulated(rows):  # before any are left out, as it depends on those of fewer workers
+        names = point_columns(rows)
+        doubtful = unpredictable(rows, names)
+        rows = [{**row, DOUBTFUL: tuple(row[name] for name in names) in doubtful} for row in rows]
     rows = chosen(rows, where or {}, name)
     if not rows:
         raise InputError(f"{name}: holds no rows yet")
@@ -50,7 +59,7 @@ def rows_of(source: Source, where: Where = None) -> list[Row]:
 
 def point_columns(rows: Sequence[Row]) -> list[str]:
     """What tells points apart: the workload, its parameters, workers and policy."""
-    return [name for name in rows[0] if name not in MEASURED]
+    return [name for name in rows[0] if name not in MEASURED and name not in SIMULATED and name != DOUBTFUL]
 
 
 def values_of(rows: Sequence[Row], column: str) -> list[Any]:
@@ -130,8 +139,13 @@ def points_of(rows: Sequence[Row], x: str, measure: Measure) -> list[tuple[Any, 
     for value in values_of(rows, x):
         measured = [each for row in rows if row[x] == value and (each := measure(row)) is not None]
         if measured:
-            found.append((value, Interval.of(measured)))
+            found.append((value, interval_of(rows, measured)))
     return found
+
+
+def doubtful_at(rows: Sequence[Row], x: str) -> set[Any]:
+    """Where on the axis simulated points stand that cannot be believed."""
+    return {row[x] for row in rows if row.get(DOUBTFUL)}
 
 
 def baselines(
@@ -153,6 +167,12 @@ def _agree(intervals: Sequence[Interval]) -> bool:
 
 def column(name: str) -> Measure:
     return lambda row: row[name]
+
+
+def phase_of(rows: Sequence[Row], phase: str) -> str:
+    """The phase that is drawn: simulated rows have executing alone. Raises InputError for one that is none."""
+    throughput_of(phase)
+    return "execute" if is_simulated(rows) else phase
 
 
 def throughput_of(phase: str) -> tuple[Measure, Measure]:
@@ -186,12 +206,13 @@ def subtitle(rows: Sequence[Row], *but: str) -> str:
     times = f"{least}" if least == most else f"{least} to {most}"
     sure = Interval.of(range(least)).confidence
     bars = f"{CONFIDENCE:.0%} interval" if sure >= CONFIDENCE else "least to greatest"
-    return "\n".join(
-        [
-            *textwrap.wrap(", ".join(parts), 78),
-            f"median and {bars} of {times} repetitions" if most > 1 else "one repetition each",
-        ]
-    )
+    measured = f"median and {bars} of {times} repetitions" if most > 1 else "one repetition each"
+    if is_simulated(rows):
+        lines = sorted({row["line_ns"] for row in rows})
+        measured = f"{said(rows)}\nmedian and all of {times} plays, cache lines of {', '.join(map(str, lines))} ns"
+        if any(row[DOUBTFUL] for row in rows):
+            measured += "\nhollow: not predictable"
+    return "\n".join([*textwrap.wrap(", ".join(parts), 78), measured])
 
 
 def _points(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:

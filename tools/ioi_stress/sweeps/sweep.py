@@ -21,7 +21,8 @@ from ioi_stress.results.interval import Interval
 from ioi_stress.results.significance import LEVEL
 from ioi_stress.sweeps.differences import Difference, differences
 from ioi_stress.sweeps.file import columns_of, read_rows
-from ioi_stress.sweeps.rows import COLUMNS, MEASURED, Row, as_text
+from ioi_stress.sweeps.rows import COLUMNS, MEASURED, SIMULATED, Row, as_text
+from ioi_stress.sweeps.simulated import interval_of, is_simulated, said, unpredictable
 
 SHOWN = ("transactions_per_second", "speedup", "executions_per_transaction", "aborts_per_transaction")
 _COMPARED = 20  # lines
@@ -50,7 +51,7 @@ class Sweep:
     def read(cls, path: str | os.PathLike[str]) -> Sweep:
         """Of a file, finished or not. Raises InputError for any other file, OSError."""
         columns, rows = read_rows(path)
-        parameters = [name for name in columns if name not in COLUMNS]
+        parameters = [name for name in columns if name not in COLUMNS and name not in SIMULATED]
         return cls(rows, parameters, diverged=divergences(rows, parameters), file=os.fspath(path))
 
     @property
@@ -61,6 +62,15 @@ class Sweep:
     @property
     def point_columns(self) -> list[str]:
         return ["workload", *self.parameters, "workers", "policy"]
+
+    @property
+    def simulated(self) -> bool:
+        """Its rows are in virtual time."""
+        return is_simulated(self.rows)
+
+    @property
+    def _columns(self) -> list[str]:
+        return columns_of(self.parameters, self.simulated)
 
     def points(self) -> dict[tuple[Any, ...], list[Row]]:
         """The rows of every point, by the values of `point_columns`, sorted by them."""
@@ -73,26 +83,28 @@ class Sweep:
         }
 
     def differences(self) -> list[Difference]:
-        """How the points' throughput compares, and which differences are no noise: see `sweeps.differences`."""
-        return differences(self)
+        """How the points' throughput compares, and which differences are no noise: see `sweeps.differences`. None of simulated points."""
+        return [] if self.simulated else differences(self)
 
     def summary(self, figures: Sequence[str] = tuple(FIGURES)) -> list[dict[str, Any]]:
         """For every point its columns, "repetitions", "mode" (all that occurred), and an Interval or None for each
         figure."""
         summary = []
+        doubtful = unpredictable(self.rows, self.point_columns)
         for key, rows in self.points().items():
             shown: dict[str, Any] = dict(zip(self.point_columns, key), repetitions=len(rows))
             for name in figures:
                 measured = [row[name] for row in rows if row[name] is not None]
-                shown[name] = Interval.of(measured) if measured else None
-            shown["mode"] = ", ".join(sorted({row["mode"] for row in rows}))
+                shown[name] = interval_of(rows, measured) if measured else None
+            modes = sorted({row["mode"] for row in rows})
+            shown["mode"] = ", ".join([*modes, *(["not predictable"] if key in doubtful else [])])
             summary.append(shown)
         return summary
 
     def to_numpy(self) -> npt.NDArray[Any]:
         """A structured array, one element a row. What is missing is NaN; integers that are missing somewhere are
         floats."""
-        names = columns_of(self.parameters)
+        names = self._columns
         columns = {name: np.array(_filled([row[name] for row in self.rows], COLUMNS.get(name))) for name in names}
         made = np.empty(len(self.rows), dtype=[(name, column.dtype) for name, column in columns.items()])
         for name, column in columns.items():
@@ -101,7 +113,7 @@ class Sweep:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """What `file` would have held. Raises OSError."""
-        names = columns_of(self.parameters)
+        names = self._columns
         with output_file(os.fspath(path)) as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(names)
@@ -115,7 +127,7 @@ class Sweep:
             raise Error(
                 "to_pandas needs pandas, which is not installed: pip install pandas, or use to_numpy or to_csv"
             ) from None
-        return pandas.DataFrame(self.rows, columns=columns_of(self.parameters))
+        return pandas.DataFrame(self.rows, columns=self._columns)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,6 +152,8 @@ class Sweep:
             title += f" of {self.wanted:,}"
         if len(machines := {row["machine"] for row in self.rows}) > 1:
             title += f", on {len(machines)} machines, which should not be compared"
+        if self.simulated:
+            title += f", {said(self.rows)}, {min(row['machine'] for row in self.rows)}"
         if self.interrupted:
             title += ", interrupted"
         return title + (f", {len(self.diverged)} DIVERGED" if self.diverged else "")

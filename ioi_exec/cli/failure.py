@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import resource
 import sys
 import traceback
 
@@ -16,7 +17,7 @@ USAGE = 2
 RESOURCES = 4
 INTERRUPTED = 1
 
-_RESOURCE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_RESOURCE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 def exit_status(error: BaseException) -> int:
@@ -34,6 +35,8 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool, progra
     message = str(error) or kind
     if isinstance(error, OSError) and not isinstance(error, Error):
         message = f"{os.fspath(error.filename)}: {error.strerror}" if error.filename else str(error)
+        if error.errno == errno.EFBIG:
+            message += f": this process may write no file of more than {resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes (ulimit -f)"
     elif isinstance(error, Exception) and not isinstance(error, Error):
         message = f"internal error: {kind}: {message}{place(error)}"
     elif isinstance(error, VMFault) and error.__cause__ is not None:

@@ -67,7 +67,7 @@ def name_stream(error: OSError) -> None:
     if error.filename is not None:
         return
     writable = fcntl.fcntl(sys.stdout.fileno(), fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.errno == errno.EBADF and not writable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.errno == errno.EBADF and not writable:
         error.filename = "standard output"
         give_up_output()
     elif error.errno == errno.EBADF:

@@ -47,7 +47,7 @@ from ioi_exec.execution.faults import (
 )
 from ioi_exec.execution.workers.control import Complaint
 from ioi_exec.execution.workers.pool import Pool
-from ioi_exec.execution.workers.starting import START_SECONDS, ProcessLost
+from ioi_exec.execution.workers.starting import START_SECONDS, ProcessLost, not_started
 from ioi_exec.execution.workers.templates import Template, Templates
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
@@ -243,7 +243,7 @@ class ParallelExecutor:
             attempts.death([])
             return None
         except OSError as error:
-            raise ResourceError(f"the workers cannot be started: {error}. Free memory, processes or descriptors, or raise their limits (ulimit -v, -u, -n)") from error
+            raise not_started(error) from error
         arena = memory.arena
         if pool is self._pool and pool.starts != self._starts:
             self._starts = pool.starts

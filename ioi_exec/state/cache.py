@@ -125,7 +125,7 @@ class CommittedCache:
             try:
                 self._shared = SharedCache(self._most)
             except OSError as error:
-                log.warning("blocks read the committed state without a cache, for which there is no memory: %s", error)
+                log.warning("blocks read the committed state without a cache, which cannot be made: %s", error)
                 self._most = 0
         return self._shared
 

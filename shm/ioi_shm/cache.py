@@ -11,7 +11,7 @@ import mmap
 import os
 
 from ioi_shm._core import Arena, Cache
-from ioi_shm.memory import SEED, STEP_BYTES, above_standard, free_memory
+from ioi_shm.memory import SEED, STEP_BYTES, free_memory, memory_file
 
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not every Python has a name for it
 
@@ -22,7 +22,7 @@ class SharedCache:
     fd, size: what a worker needs to map it."""
 
     def __init__(self, most: int) -> None:
-        self.fd = above_standard(os.memfd_create("ioi-cache", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        self.fd = memory_file("ioi-cache", "the cache is shared with workers: allow it")
         try:
             self.size = most
             os.ftruncate(self.fd, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)

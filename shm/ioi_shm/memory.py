@@ -34,10 +34,7 @@ class SharedArena:
 
     def __init__(self, initial_bytes: int = STEP_BYTES, limit: int | None = None) -> None:
         self._limit = limit
-        try:
-            self.fd = above_standard(os.memfd_create("ioi-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
-        except PermissionError as error:
-            raise OSError(error.errno, "the system refuses memfd_create, by which workers share memory: allow it, or use workers=0") from error
+        self.fd = memory_file("ioi-arena", "workers share memory: allow it, or use workers=0")
         try:
             self.size = _mappable(LARGEST_BYTES)
             most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -88,6 +85,14 @@ class SharedArena:
         except OSError as error:
             raise ArenaExhausted(f"the system refused {more} bytes of shared memory: {error}") from error
         self.reserved = wanted
+
+
+def memory_file(name: str, otherwise: str) -> int:
+    """A new memfd, by a number above 2. otherwise: what it is for, and what to do where the system forbids it, for the OSError."""
+    try:
+        return above_standard(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+    except PermissionError as error:
+        raise OSError(error.errno, f"the system refuses memfd_create, by which {otherwise}") from error
 
 
 def above_standard(fd: int) -> int:

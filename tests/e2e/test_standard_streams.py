@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,24 @@ def shell(tmp_path: Path, line: str) -> tuple[int, str, str]:
 def test_closed_full_or_missing(state: Path, tmp_path: Path, line: str, status: int, error: str) -> None:
     assert shell(tmp_path, line) == (status, "", error)
     assert sorted(os.listdir(tmp_path)) == ["genesis.json", "state"]
+
+
+@pytest.mark.parametrize("blocks", [0, 8])
+@pytest.mark.parametrize("line, named", [
+    ("ioi-exec dump state -o dump", "dump: File too large: this process may write no file of more than {} bytes (ulimit -f)"),
+    ("ioi-exec dump state >out", "standard output: File too large: this process may write no file of more than {} bytes (ulimit -f)"),
+    ("ioi-exec snapshot state snap", "creating a snapshot at .*/snap, where this process may write no file of more than {} bytes (ulimit -f)"),
+])
+def test_a_limit_of_file_size(state: Path, tmp_path: Path, blocks: int, line: str, named: str) -> None:
+    """Named, and nothing is left that could be taken for whole: but for what the shell made, which says itself that it is not."""
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({blocks * 512},) * 2); from ioi_exec.cli import main; raise SystemExit(main())"
+    status, out, err = shell(tmp_path, line.replace("ioi-exec", f"{sys.executable} -c '{limited}'"))
+    assert (status, out) == (4, ""), err
+    assert re.search(re.escape(named.format(blocks * 512)).replace(re.escape(".*"), ".*"), err), err
+    assert sorted({*os.listdir(tmp_path)} - {"out"}) == ["genesis.json", "state"]
+    if ">out" in line:
+        assert shell(tmp_path, "ioi-exec load new out")[0] == 2
+        assert not (tmp_path / "new").exists()
 
 
 def test_what_is_no_plain_file_is_not_replaced(cli: Cli, state: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from time import monotonic, perf_counter, sleep
 from typing import Any
 
 import ioi_storage
+from ioi_shm.memory import memory_file
 
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import PROGRESS_NS, AloneProgress, OnProgress
@@ -30,7 +31,7 @@ from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, transaction_hangs
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Kept, Streamed, Task
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
-from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, ProcessLost, in_starter
+from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, ProcessLost, in_starter, not_started
 from ioi_exec.execution.workers.templates import Template, Templates
 from ioi_exec.limits import Limits
 from ioi_exec.state.base import translated_by_name
@@ -81,7 +82,7 @@ class SequentialWorkerExecutor:
                 culprit = None
             except OSError as error:
                 self._end()
-                raise ResourceError(f"no worker can be started: {error}. Free memory, processes or descriptors, or raise their limits (ulimit -v, -u, -n)") from error
+                raise not_started(error) from error
             except BaseException:  # Ctrl-C, or a callback raised: the block is not wanted any more
                 self._end()
                 raise
@@ -185,7 +186,7 @@ class _Process:
         self._pid_here = os.getpid()
         self.hangs = False  # it was given up, rather than found dead
         ours, theirs = channel_pair()
-        beat_fd = os.memfd_create("ioi-beat", os.MFD_CLOEXEC)
+        beat_fd = memory_file("ioi-beat", "a worker says what it is at: allow it, or use workers=0")
         try:
             with theirs:
                 os.ftruncate(beat_fd, mmap.PAGESIZE)

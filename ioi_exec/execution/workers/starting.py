@@ -20,6 +20,7 @@ from typing import Any, Callable, TypeVar
 import psutil
 from ioi_storage.disk.descriptors import keep_standard
 
+from ioi_exec.errors import ResourceError
 from ioi_exec.execution.settings import interpreter_arguments, interpreter_environment
 from ioi_exec.execution.workers.control import Fork, Forked, channel_pair, receive, send
 
@@ -35,6 +36,15 @@ _T = TypeVar("_T")
 
 class ProcessLost(Exception):
     """A process that was to start others ended, or does not answer: all of its kind are to be started anew."""
+
+
+def not_started(error: OSError) -> ResourceError:
+    """What the system refused for workers, and what to do about it."""
+    if error.errno == errno.EPERM:
+        return ResourceError(f"workers cannot be started: {error}")
+    return ResourceError(
+        f"workers cannot be started: {error}. Free memory, processes or descriptors, or raise their limits (ulimit -v, -u, -n)"
+    )
 
 
 class _Starter:

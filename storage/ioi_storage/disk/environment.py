@@ -62,8 +62,19 @@ def open_environment(
         try:
             return _open(path, map_size, **options)
         except lmdb.Error as error:
-            error.args = (str(error).replace(path, shown),)
+            denied = _denied(path, shown, read_only) if getattr(error, "code", 0) == errno.EACCES else ""
+            error.args = (str(error).replace(path, shown) + denied,)
             raise
+
+
+def _denied(path: str, shown: str, read_only: bool) -> str:
+    """Which file this user lacks permission for, for a message; "" where none is found."""
+    for name, mode in ((DATA, os.R_OK if read_only else os.R_OK | os.W_OK), (LOCKS, os.R_OK | os.W_OK)):
+        if not os.access(os.path.join(path, name), mode, effective_ids=True):
+            what = "read" if mode == os.R_OK else "read and write"
+            why = ", where each reader notes itself," if name == LOCKS and read_only else ""
+            return f". This user must be allowed to {what} {os.path.join(shown, name)}{why} and is not: have its permissions or owner changed"
+    return ""
 
 
 def _refuse_links(path: str, shown: str) -> None:
@@ -140,6 +151,11 @@ def translate(error: lmdb.Error | OSError, doing: str, path: str | None = None) 
             f"the map of the state is full while {doing} ({error}): the committed state is as it was; open it where more "
             "address space may be used (ulimit -v)"
         )
+    if isinstance(error, lmdb.MemoryError):
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit >= 0:
+            doing += f", where this process may use {limit} bytes of address space (ulimit -v): allow some {2 * _SMALLEST_MAP} more"
+        return DiskFull(f"no memory left while {doing} ({error}): the committed state is as it was")
     if is_full(error, path):
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         if limit >= 0:

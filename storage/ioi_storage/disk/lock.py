@@ -23,6 +23,11 @@ def take(directory: str, shown: str | None = None) -> int:
         try:
             fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM):
+                raise OSError(
+                    error.errno, f"{os.path.join(shown, NAME)} may not be written by this user ({error.strerror}), which who writes "
+                    "the state must: have its permissions or owner changed, or open the state read-only"
+                ) from error
             if error.errno not in (errno.ELOOP, errno.EISDIR):
                 raise
             raise StorageError(f"{os.path.join(shown, NAME)} is no plain file, as those of a state are: nothing was opened") from None

@@ -51,7 +51,12 @@ def make(path: StrPath | None, write: WriteFirst) -> Handle:
 def _make_in_memory(write: WriteFirst) -> Handle:
     with translated("creating a state in memory"):
         keep_standard()
-        fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
+        try:
+            fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
+        except PermissionError as error:
+            raise OSError(
+                error.errno, "the system refuses memfd_create, in which a state in memory lives: allow it, or give a path"
+            ) from error
         try:
             env, map_size = open_memory(fd, read_only=False)
             write(env, None)

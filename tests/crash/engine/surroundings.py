@@ -11,6 +11,8 @@ import struct
 import sys
 from typing import Any
 
+import psutil
+
 from ioi_exec import Error, ExecutionMachine
 
 MEMFD_CREATE = {"x86_64": 319, "aarch64": 279}[platform.machine()]
@@ -39,6 +41,20 @@ def live(path: str, workers: int = 2) -> None:
         print("version", machine.version)
 
 
+def give_up_capabilities() -> None:
+    """Permissions hold from now on, for root too."""
+    header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
+    assert ctypes.CDLL(None).capset(header, nothing) == 0
+
+
+def denied(path: str, name: str, read_only: bool) -> None:
+    """Written, then reopened by one who may only read the file of this name."""
+    live(path, workers=0)
+    os.chmod(os.path.join(path, name), 0o444)
+    with ExecutionMachine.open(path, vm=Putting, workers=0, read_only=read_only) as machine:
+        print("version", machine.version)
+
+
 def main(case: str) -> None:
     path = os.path.abspath("state")
     if case == "file size":
@@ -46,7 +62,16 @@ def main(case: str) -> None:
         live(path)
     elif case.startswith("memfd"):
         forbid(MEMFD_CREATE)
-        live(path, workers=0 if case.endswith("workers=0") else 2)
+        if case == "memfd, in memory":
+            ExecutionMachine.create(None, Putting, workers=0)
+        live(path, workers=int(case[-1]))
+    elif case.startswith("address space"):
+        limit = psutil.Process().memory_info().vms + (int(case.split()[-3]) << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        live(path, workers=int(case[-1]))
+    elif case.startswith("permission"):
+        give_up_capabilities()
+        denied(path, case.split()[1], case.endswith("read-only"))
     elif case == "path":
         live(os.fsdecode(b"st\xff\xc3\xa4te"))
     elif case == "directory":

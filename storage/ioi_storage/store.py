@@ -211,14 +211,17 @@ class Store(State):
             self._keeper.make_room(0 if oldest is None else len(staged.stale))
             # A snapshot kept open would keep its pages from being used again.
             self._view.drop()
+            check = partial(self._check_unmoved, staged.parent)
+            begin = partial(self._handle.begin_growing, self._view.lag_room + room(staged.changes))
             try:
-                check = partial(self._check_unmoved, staged.parent)
-                begin = partial(self._handle.begin_growing, self._view.lag_room + room(staged.changes))
                 commit.write(begin, self._handle.tables, staged, row, oldest, check)
+                self._view.committed(row, staged.changes)
             except StaleStage:
                 self.close()  # what is remembered here is of another state
                 raise
-        self._view.committed(row, staged.changes)
+            except BaseException:
+                self._view.forget()  # it may be durable all the same: Ctrl-C during a sync comes after it
+                raise
         self._keeper.committed(row.version, len(staged.stale), oldest)
         return row.version
 

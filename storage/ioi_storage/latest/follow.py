@@ -20,7 +20,7 @@ class Follower:
         if self._lag is not None and self._transaction == snapshot.id:
             return self._lag
         flat, latest, rollbacks = snapshot.needed_mark(marks.FLAT), snapshot.latest(), snapshot.mark(marks.ROLLBACKS)
-        lag = self._lag
+        lag, self._lag = self._lag, None  # none is left by whatever interrupts what changes it
         if lag is None or rollbacks != self._rollbacks:
             # None yet, or of versions that were rolled back, here or beside us. Roots would not tell: the same one may
             # have been come to again by other writes.
@@ -53,5 +53,7 @@ class Follower:
 
     def committed(self, version: int, changes: Changes) -> None:
         """A version that this process has committed, which need not be read again. `fit` was called just before it."""
-        assert self._lag is not None, "whoever commits has looked at the newest version"
-        self._lag.add(version, changes)
+        lag, self._lag = self._lag, None
+        assert lag is not None, "whoever commits has looked at the newest version"
+        lag.add(version, changes)
+        self._lag = lag

@@ -281,6 +281,6 @@ class View:
         self._follower.committed(row.version, changes)
 
     def forget(self) -> None:
-        """After a rollback: nothing that was seen before counts."""
+        """After a rollback, or a commit of which it is not known whether it is durable: nothing that was seen before counts."""
         self.drop()
         self._latest = self._stand = None

@@ -151,7 +151,7 @@ class Life:
             commit.write = write
         if late:
             self.models.append(model)
-            self.reopened()  # this machine remembers the version before
+        assert self.machine.version == len(self.models) - 1
 
     def interrupted_while_it_is_kept(self) -> None:
         """The version is committed, and not all of it has come to the cache."""

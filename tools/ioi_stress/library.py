@@ -218,12 +218,12 @@ def page_of(source: Result | Sweep, name: str = "", recording: Recording | None 
     """What `report` writes. name: of the file it is from, for errors."""
     from ioi_stress.reporting import run_page, sweep_page  # they say what to install where Jinja2 is missing
 
+    if isinstance(source, Sweep) and source.simulated:
+        raise InputError(f"{name or 'the sweep'}: there is no page of a simulated sweep: `ioi-stress plot` draws it")
     try:
         if isinstance(source, Result):
             return run_page(source, recording, "" if recording is not None else UNRECORDED)
         if isinstance(source, Sweep):
-            if source.simulated:
-                raise InputError(f"{name or 'the sweep'}: there is no page of a simulated sweep: `ioi-stress plot` draws it")
             return sweep_page(source, same_machine(source))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         # Its frame alone was looked at when it was read.

@@ -83,6 +83,17 @@ def test_what_a_simulation_has_not_is_refused(tmp_path: Path, capsys: pytest.Cap
     measured = {**found.rows[0], "mode": "parallel"}
     with pytest.raises(InputError, match="simulated and rows that were measured"):
         rows_of([found.rows[0], measured])
+    with pytest.raises(InputError, match="simulated and has no line_busy"):
+        rows_of([{**found.rows[0], "line_busy": None}])
+    file = tmp_path / "damaged.csv"
+    found.to_csv(file)
+    file.write_text(file.read_text().replace(f",{found.rows[0]['line_busy']!r}\n", ",\n", 1))
+    with pytest.raises(InputError, match="line 2: damaged: it is simulated and has no line_busy"):
+        Sweep.read(file)
+    found.to_csv(file)
+    assert main(["report", str(file), "-o", str(tmp_path / "page.html")]) != 0
+    assert "damaged.csv: there is no page of a simulated sweep" in capsys.readouterr().err
+    file.unlink()
     assert main(["sweep", "uniform", "--simulated", "--report", str(tmp_path / "page.html")]) != 0
     assert not list(tmp_path.iterdir()) and "no page of a simulated sweep" in capsys.readouterr().err
 

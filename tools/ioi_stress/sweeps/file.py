@@ -18,7 +18,7 @@ from ioi_storage.disk.descriptors import keep_standard
 
 from ioi_exec import InputError, StateInUse
 from ioi_stress.sweeps.grid import Grid, describe_values
-from ioi_stress.sweeps.rows import COLUMNS, MEASURED, SIMULATED, Row, as_text, parsed
+from ioi_stress.sweeps.rows import COLUMNS, MEASURED, SIMULATED, Row, as_text, check_simulated, parsed
 
 
 def columns_of(parameters: Iterable[str], simulated: bool = False) -> list[str]:
@@ -158,6 +158,7 @@ def _rows(path: str, lines: list[list[str]]) -> tuple[list[Row], list[tuple[str,
     for number, cells in enumerate(lines[1:], 2):
         try:
             row = {name: parsed(name, text) for name, text in zip(columns, cells, strict=True)}
+            check_simulated(row)
         except ValueError as error:
             raise InputError(
                 f"{path}, line {number}: damaged: {error}; delete that line, and its repetition is run again"

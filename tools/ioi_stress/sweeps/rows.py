@@ -90,6 +90,12 @@ def machine_id(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def check_simulated(row: Mapping[str, Any]) -> None:
+    """Raises ValueError for a simulated row that lacks what those have beside."""
+    if row["mode"] == MODE_SIMULATED and (missing := [name for name in SIMULATED if row.get(name) is None]):
+        raise ValueError(f"it is simulated and has no {', '.join(missing)}")
+
+
 def as_text(value: Any) -> str:
     """As a file has it; floats lose nothing."""
     if isinstance(value, tuple):

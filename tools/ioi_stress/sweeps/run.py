@@ -58,7 +58,8 @@ def sweep(
     workers, policy: as `ioi_stress.run` takes them, or several. repeat: rows of each point (None: 30; as many as the paper's).
     simulated: nothing is measured: the engine's scheduler runs in virtual time as `ioi_stress.simulate` has it, for 1 to 128 workers
     unless others are given, on a machine of these costs (None: a server's, `Costs()`; the rows say them). repeat: seeds then (None: 8),
-    of three rows each, with cache lines as assumed, at half and at twice that. The same grid gives the same rows on any machine.
+    of three rows each, with cache lines as assumed, at half and at twice that. The same grid gives the same rows on any machine,
+    unless its transactions had to be executed here to know what they read, write and take, as those of other VMs.
     output: CSV to append each row to as soon as it is measured. If it holds rows of this grid, they are not run again,
     whatever interrupted it, and more repetitions than before go on where it ended; a file of another grid is refused.
     progress: True: show it on standard error; None: where that is a terminal or this is a notebook. The others: as in Plan; verify

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ioi_exec import InputError
 from ioi_stress.notation.text import compact
 from ioi_stress.results.interval import CONFIDENCE, Interval
-from ioi_stress.sweeps.rows import COLUMNS, MEASURED, MODE_SIMULATED, SIMULATED, Row, as_text
+from ioi_stress.sweeps.rows import COLUMNS, MEASURED, MODE_SIMULATED, SIMULATED, Row, as_text, check_simulated
 from ioi_stress.sweeps.simulated import interval_of, is_simulated, said, unpredictable
 from ioi_stress.sweeps.sweep import Sweep
 from ioi_stress.sweeps.where import chosen
@@ -45,6 +45,11 @@ def rows_of(source: Source, where: Where = None) -> list[Row]:
         rows, name = [dict(row) for row in source], "the sweep"
     if rows and (missing := set(COLUMNS) - set(rows[0])):
         raise InputError(f"{name}: rows of a sweep have columns that these lack: {', '.join(sorted(missing))}")
+    for row in rows:
+        try:
+            check_simulated(row)
+        except ValueError as error:
+            raise InputError(f"{name}: has a row that no sweep makes: {error}") from None
     if len({row["mode"] == MODE_SIMULATED for row in rows}) > 1:
         raise InputError(f"{name}: has rows that were simulated and rows that were measured: give those of one kind")
     if is_simulated(rows):  # before any are left out, as it depends on those of fewer workers

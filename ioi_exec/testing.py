@@ -13,6 +13,7 @@ from ioi_exec.block.preparation import (
     checked_transactions,
 )
 from ioi_exec.block.result import BlockResult
+from ioi_exec.block.wording import in_hex, receipt_text
 from ioi_exec.errors import Diverged
 from ioi_exec.execution.cross_check.check import CrossCheckFailed
 from ioi_exec.execution.executor import Executor
@@ -117,12 +118,12 @@ def _difference(
     if tx_index is not None:
         lines.append(f"  first at transaction {tx_index} of {expected.transactions}")
     if receipt_at is not None:
-        lines.append(f"  receipt {receipt_at}: sequential {expected.receipts[receipt_at]}")
-        lines.append(f"  receipt {receipt_at}: parallel   {found.receipts[receipt_at]}")
+        lines.append(f"  receipt {receipt_at}: sequential {receipt_text(expected.receipts[receipt_at])}")
+        lines.append(f"  receipt {receipt_at}: parallel   {receipt_text(found.receipts[receipt_at])}")
     if key is not None:
         who = f"written last by transaction {writers[key]}" if key in writers else "not written by any transaction"
         sequentially = "" if known is None else f"sequentially {who}; "
-        lines.append(f"  key {key!r} ({sequentially}{len(keys)} keys differ)")
+        lines.append(f"  key {in_hex(key)} ({sequentially}{len(keys)} keys differ)")
         lines.append(f"    sequential {_shown(left.get(key))}")
         lines.append(f"    parallel   {_shown(right.get(key))}")
         return NotSerializable("\n".join(lines), tx_index, key, left.get(key), right.get(key))
@@ -157,4 +158,4 @@ class _Tracing(OwnExecutors):
 
 
 def _shown(value: bytes | None) -> str:
-    return "absent" if value is None else f"{value!r}" if len(value) <= 200 else f"{value[:200]!r}... ({len(value)} bytes)"
+    return "absent" if value is None else in_hex(value)

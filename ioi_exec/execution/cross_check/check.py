@@ -15,6 +15,7 @@ import ioi_storage
 
 from ioi_exec.block.progress import OnProgress
 from ioi_exec.block.receipt import Receipt
+from ioi_exec.block.wording import in_hex, receipt_text
 from ioi_exec.errors import Diverged, Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.cross_check.messages import Checked, Execution
 from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, Outcome
@@ -230,7 +231,7 @@ def _named(index: int, count: int) -> str:
 def _failed(
     index: int, count: int, how: _How, key: bytes | None, first: object, second: object
 ) -> CrossCheckFailed:
-    what = "its receipt" if key is None else f"key {key!r}"
+    what = "its receipt" if key is None else f"key {in_hex(key)}"
     width = max(map(len, how[:2]))
     return CrossCheckFailed(
         f"cross-check: {_named(index, count)} does not always give the same result, of {what}:\n"
@@ -243,4 +244,6 @@ def _failed(
 def _shown(value: object) -> str:
     if value is None:
         return "deleted"
-    return repr(value) if not isinstance(value, bytes) or len(value) <= 200 else f"{value[:200]!r}... ({len(value)} bytes)"
+    if isinstance(value, bytes):
+        return in_hex(value)
+    return receipt_text(value) if isinstance(value, Receipt) else str(value)

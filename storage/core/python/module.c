@@ -54,6 +54,14 @@ static bool good_write(const struct writes *w, size_t i, Py_ssize_t key_limit) {
     return key_order(before, before_size, key, size) < 0;
 }
 
+/* Bytes as messages show them. */
+static PyObject *hex_of(const uint8_t *data, size_t size) {
+    PyObject *bytes = bytes_of(data, size);
+    PyObject *hex = bytes != NULL ? PyObject_CallMethod(bytes, "hex", NULL) : NULL;
+    Py_XDECREF(bytes);
+    return hex;
+}
+
 static void refuse_write(const struct writes *w, size_t i, Py_ssize_t key_limit) {
     size_t size, before_size, value_size;
     const uint8_t *key = writes_key(w, i, &size);
@@ -67,11 +75,11 @@ static void refuse_write(const struct writes *w, size_t i, Py_ssize_t key_limit)
         return;
     }
     const uint8_t *before = writes_key(w, i - 1, &before_size);
-    PyObject *this_key = bytes_of(key, size), *last_key = bytes_of(before, before_size);
+    PyObject *this_key = hex_of(key, size), *last_key = hex_of(before, before_size);
     if (this_key != NULL && last_key != NULL && key_order(before, before_size, key, size) == 0)
-        PyErr_Format(PyExc_ValueError, "batch[%zu]: key %R is written twice", i, this_key);
+        PyErr_Format(PyExc_ValueError, "batch[%zu]: key %S is written twice", i, this_key);
     else if (this_key != NULL && last_key != NULL)
-        PyErr_Format(PyExc_ValueError, "batch[%zu]: keys must ascend, but %R follows %R", i, this_key, last_key);
+        PyErr_Format(PyExc_ValueError, "batch[%zu]: keys must ascend, but %S follows %S", i, this_key, last_key);
     Py_XDECREF(this_key);
     Py_XDECREF(last_key);
 }

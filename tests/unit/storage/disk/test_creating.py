@@ -81,7 +81,7 @@ def test_of_two_creators_one_wins(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("genesis", "error", "text"),
     [
-        ([(b"a", b""), (b"b", b""), (b"a", b"x")], ValueError, "b'a' is written twice"),
+        ([(b"a", b""), (b"b", b""), (b"a", b"x")], ValueError, "key 61 is written twice"),
         ([(b"", b"")], ValueError, "1 to 511"),
         ([(b"x" * 512, b"")], ValueError, "1 to 511"),
         ([(b"a", None)], TypeError, "None"),

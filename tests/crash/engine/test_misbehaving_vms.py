@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from faulty_vms import Forking, Invariant, Loops, Phantoms, Raiser, Swallows
+from meddling_vm import Meddling
 from processes import workers_of
 
 from ioi_exec import BlockResult, ExecutionMachine, Limits, VMFault
@@ -103,3 +104,18 @@ def test_one_that_forks_and_returns_in_the_child_too_has_one_result(pools: Share
             assert time.monotonic() < deadline, "the child goes on"
             time.sleep(0.01)
         assert equal(machine.execute([b"\1", b"\2"], sequential=sequential), expected)
+
+
+@pytest.mark.parametrize("workers, sequential", [(0, False), (1, True), (1, False), (3, False)])
+def test_one_whose_thread_uses_the_state_too_is_refused_there(pools: SharedPools, workers: int, sequential: bool) -> None:
+    """Whatever the transaction is at meanwhile: in three workers many wait inside the state, or are aborted there."""
+    txs = [b"raise" if number % 7 == 3 else b"\1\2" if number % 2 else b"\2\1" for number in range(40)]
+    with ExecutionMachine.create(None, Meddling, workers=0) as machine:
+        expected = machine.execute(txs)
+        assert [receipt.error for receipt in expected.receipts] == ["ValueError" if tx == b"raise" else "" for tx in txs]
+        assert all(b":" not in receipt.output for receipt in expected.receipts), expected.receipts[:]
+        assert dict(expected.writes).keys() == {b"k1", b"k2"}
+    options: dict[str, Any] = dict(workers=workers, pin=False, executors=pools.executors(), limits=PATIENCE)
+    with ExecutionMachine.create(None, Meddling, **options) as machine:
+        for _ in range(2):
+            assert equal(machine.execute(txs, sequential=sequential), expected)

@@ -36,7 +36,7 @@ from ioi_exec.execution.executors import Executors, checked_executors
 from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
-from ioi_exec.state.base import CommittedState, storage_errors
+from ioi_exec.state.base import CommittedState, memory_errors, storage_errors
 from ioi_exec.state.cache import CommittedCache
 from ioi_exec.state.given import remember, vm_given_for
 from ioi_exec.state.identity import Identity
@@ -233,7 +233,7 @@ class ExecutionMachine:
             arguments.function(f"execute: {name}", callback)
         for name, value in (("sequential", sequential), ("record", record)):
             arguments.flag(f"execute: {name}", value)
-        with self._guard.alone("execute"), ExitStack() as view:
+        with memory_errors(), self._guard.alone("execute"), ExitStack() as view:
             began = perf_counter()
             store = self._layers[-1]
             with storage_errors():
@@ -275,7 +275,7 @@ class ExecutionMachine:
         """Make a staged block durable and return its version. Raises StaleResult, ReadOnly, ResourceError."""
         if not isinstance(result, BlockResult):
             raise InputTypeError(f"commit takes what execute returned, not {type(result).__name__}")
-        with self._guard.alone("commit"):
+        with memory_errors(), self._guard.alone("commit"):
             store = self._layers[-1]
             if result.layer is not store:
                 raise StaleResult("the result was staged by another machine or in another sandbox: execute the block here")

@@ -40,20 +40,39 @@ _WRONG_PATH = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
 _OPEN_HERE = "is already open in this process"
 
 
-class _StorageErrors:
+_NO_LOCK = ("can't allocate lock", "can't allocate read lock")  # what CPython says where it has no memory for one
+
+
+class _MemoryErrors:
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) in _NO_LOCK):
+            raise errors.ResourceError(
+                "memory ran out: nothing came of it, and the committed state is as it was. Free memory, or raise the limit of this "
+                "process (ulimit -v)"
+            ) from error
+
+
+class _StorageErrors(_MemoryErrors):
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ioi_storage.StorageError):
             raise translated(error) from error
+        super().__exit__(kind, error, trace)
 
 
+_memory_errors = _MemoryErrors()
 _storage_errors = _StorageErrors()
 
 
+def memory_errors() -> _MemoryErrors:
+    """`with memory_errors():` a MemoryError leaves as a ResourceError."""
+    return _memory_errors
+
+
 def storage_errors() -> _StorageErrors:
-    """`with storage_errors():` what ioi_storage raises leaves as an ioi_exec.Error with the same text."""
+    """`with storage_errors():` what ioi_storage raises leaves as an ioi_exec.Error with the same text, a MemoryError as above."""
     return _storage_errors  # it holds nothing; a generator would cost more than a read
 
 

@@ -50,21 +50,29 @@ static uint64_t place(const numbering *keys, uint64_t entry) {
     return i;
 }
 
+/* False: no memory, and the table as it was. */
 static bool rehash(taking *t, uint64_t capacity) {
     numbering old = t->keys, *keys = &t->keys;
-    keys->entries = calloc(capacity, sizeof *keys->entries);
-    keys->numbers = malloc(capacity * sizeof *keys->numbers);
+    uint64_t *entries = calloc(capacity, sizeof *entries);
+    uint32_t *numbers = malloc(capacity * sizeof *numbers);
+    if (!entries || !numbers) {
+        free(entries);
+        free(numbers);
+        t->failed = true;
+        return false;
+    }
+    keys->entries = entries;
+    keys->numbers = numbers;
     keys->capacity = capacity;
-    for (uint64_t i = 0; keys->entries && keys->numbers && i < old.capacity; i++) {
+    for (uint64_t i = 0; i < old.capacity; i++) {
         if (!old.entries[i]) continue;
         uint64_t at = place(keys, old.entries[i]);
-        keys->entries[at] = old.entries[i];
-        keys->numbers[at] = old.numbers[i];
+        entries[at] = old.entries[i];
+        numbers[at] = old.numbers[i];
     }
     free(old.entries);
     free(old.numbers);
-    t->failed |= !keys->entries || !keys->numbers;
-    return !t->failed;
+    return true;
 }
 
 /* The number of an entry, a new one if need be; NO_KEY when there is no memory. */
@@ -115,7 +123,7 @@ static bool take_scanned(const void *context, uint64_t entry) {
     taking *t = *(taking *const *)context;
     if (!written(t, entry)) return true;
     uint32_t number = number_of(t, entry);
-    if (*reader_of(t, number) == t->tx + 1) return true;
+    if (number == NO_KEY || *reader_of(t, number) == t->tx + 1) return true;
     *reader_of(t, number) = t->tx + 1;
     take_read(t, number);
     return true;
@@ -169,7 +177,7 @@ static void take_events(taking *t, uint32_t worker) {
     }
     while (chunks.count && !t->failed) {
         const ioi_events *chunk = ioi_at(t->arena, ((uint64_t *)chunks.bytes)[--chunks.count]);
-        for (uint32_t i = 0; i < chunk->count; i++) take_event(t, &chunk->events[i], (uint16_t)worker);
+        for (uint32_t i = 0; i < chunk->count && !t->failed; i++) take_event(t, &chunk->events[i], (uint16_t)worker);
     }
     free(chunks.bytes);
 }

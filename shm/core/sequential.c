@@ -22,15 +22,13 @@ static void drop(value *v) {
     if (v->present && v->len > SMALL) free(v->big);
 }
 
-static value copied(const uint8_t *bytes, size_t len) {
-    value v = {.len = len, .present = true};
-    uint8_t *to = v.small;
-    if (len > SMALL) {
-        to = v.big = malloc(len);
-        assert(to);
-    }
+/* False: no memory. */
+static bool copy(value *v, const uint8_t *bytes, size_t len) {
+    *v = (value){.len = len, .present = true};
+    uint8_t *to = len > SMALL ? v->big = malloc(len) : v->small;
+    if (!to) return false;
     if (len) memcpy(to, bytes, len);
-    return v;
+    return true;
 }
 
 typedef struct cell {
@@ -64,18 +62,25 @@ struct ioi_seq {
     size_t *missing, missing_count, missing_capacity;
     size_t *writes, writes_count;
     uint64_t stamp, tx_index;
+    bool starved; /* there was no memory for something: no transaction succeeds any more */
     uint32_t tx_keys, depth;
     uint64_t tx_bytes;
     bool (*bring)(void *context, const uint8_t *key, size_t len);
     void *bringing;
 };
 
-static void *grown(void *array, size_t *capacity, size_t needed, size_t size) {
-    if (needed <= *capacity) return array;
-    while (*capacity < needed) *capacity = *capacity ? 2 * *capacity : 64;
-    array = realloc(array, *capacity * size);
-    assert(array);
-    return array;
+#define NOWHERE SIZE_MAX /* instead of a cell */
+
+/* Room for one more in the array of a field. False: no memory, and the array as it was. */
+static bool room(void *field, size_t *capacity, size_t count, size_t size) {
+    if (count < *capacity) return true;
+    size_t wanted = *capacity ? 2 * *capacity : 64;
+    void *array;
+    memcpy(&array, field, sizeof array);
+    if (!(array = realloc(array, wanted * size))) return false;
+    memcpy(field, &array, sizeof array);
+    *capacity = wanted;
+    return true;
 }
 
 static uint64_t hash(const uint8_t *key, size_t len) { /* FNV-1a, eight bytes a step; no adversary in a reference */
@@ -98,32 +103,41 @@ static size_t slot_of(const ioi_seq *seq, const uint8_t *key, size_t len) {
     return i;
 }
 
+static bool widen(ioi_seq *seq) {
+    size_t *table = calloc(2 * seq->table_size, sizeof *table);
+    if (!table) return false;
+    free(seq->table);
+    seq->table = table;
+    seq->table_size *= 2;
+    for (size_t c = 0; c < seq->count; c++) table[slot_of(seq, seq->cells[c].key, seq->cells[c].key_len)] = c + 1;
+    return true;
+}
+
+/* The cell of a key, a new one if need be; NOWHERE without memory. */
 static size_t find(ioi_seq *seq, const uint8_t *key, size_t len) {
     size_t i = slot_of(seq, key, len);
     if (seq->table[i]) return seq->table[i] - 1;
-    if (2 * (seq->count + 1) > seq->table_size) {
-        seq->table_size *= 2;
-        free(seq->table);
-        seq->table = calloc(seq->table_size, sizeof *seq->table);
-        assert(seq->table);
-        for (size_t c = 0; c < seq->count; c++) seq->table[slot_of(seq, seq->cells[c].key, seq->cells[c].key_len)] = c + 1;
-        i = slot_of(seq, key, len);
+    uint8_t *own = malloc(len + 1);
+    bool wide = 2 * (seq->count + 1) <= seq->table_size || widen(seq);
+    if (!own || !wide || !room(&seq->cells, &seq->capacity, seq->count, sizeof *seq->cells)) {
+        free(own);
+        seq->starved = true;
+        return NOWHERE;
     }
-    seq->cells = grown(seq->cells, &seq->capacity, seq->count + 1, sizeof *seq->cells);
-    cell *c = &seq->cells[seq->count];
-    *c = (cell){.key = malloc(len + 1), .key_len = len};
-    assert(c->key);
-    memcpy(c->key, key, len);
-    seq->table[i] = ++seq->count;
+    memcpy(own, key, len);
+    seq->cells[seq->count] = (cell){.key = own, .key_len = len};
+    seq->table[slot_of(seq, key, len)] = ++seq->count;
     return seq->count - 1;
 }
 
 static int ask(ioi_seq *seq, size_t i) {
     cell *c = &seq->cells[i];
-    if (!c->asked) {
+    if (c->asked) return IOI_STOP;
+    if (room(&seq->missing, &seq->missing_capacity, seq->missing_count, sizeof *seq->missing)) {
         c->asked = true;
-        seq->missing = grown(seq->missing, &seq->missing_capacity, seq->missing_count + 1, sizeof *seq->missing);
         seq->missing[seq->missing_count++] = i;
+    } else {
+        seq->starved = true;
     }
     return IOI_STOP;
 }
@@ -132,7 +146,7 @@ static int ask(ioi_seq *seq, size_t i) {
 
 static int op_key(ioi_state *state, const uint8_t *bytes, size_t len, ioi_key *key) {
     *key = find((ioi_seq *)state, bytes, len);
-    return IOI_OK;
+    return *key == NOWHERE ? IOI_STOP : IOI_OK;
 }
 
 static int op_get(ioi_state *state, ioi_key key, const uint8_t **bytes, size_t *len) {
@@ -162,7 +176,11 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
         drop(&v);
         return IOI_LIMIT;
     }
-    seq->changes = grown(seq->changes, &seq->changes_capacity, seq->changes_count + 1, sizeof *seq->changes);
+    if (!room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes)) {
+        drop(&v);
+        seq->starved = true;
+        return IOI_STOP;
+    }
     seq->changes[seq->changes_count++] = (change){i, c->now, c->known, c->stamp};
     c->now = v;
     c->known = true;
@@ -173,7 +191,11 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
 }
 
 static int op_put(ioi_state *state, ioi_key key, const uint8_t *bytes, size_t len) {
-    return write_value((ioi_seq *)state, key, copied(bytes, len));
+    ioi_seq *seq = (ioi_seq *)state;
+    value v;
+    if (copy(&v, bytes, len)) return write_value(seq, key, v);
+    seq->starved = true;
+    return IOI_STOP;
 }
 
 static int op_remove(ioi_state *state, ioi_key key) { return write_value((ioi_seq *)state, key, (value){.present = false}); }
@@ -212,15 +234,16 @@ static int op_close(ioi_state *state, uint64_t mark, int undo) {
 
 ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx) {
     ioi_seq *seq = calloc(1, sizeof *seq);
-    assert(seq);
+    if (!seq) return NULL;
     seq->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close};
     seq->vm = vm;
     seq->limits = *limits;
     seq->ctx = *ctx;
     seq->table_size = 1024;
     seq->table = calloc(seq->table_size, sizeof *seq->table);
-    assert(seq->table);
-    return seq;
+    if (seq->table) return seq;
+    free(seq);
+    return NULL;
 }
 
 void ioi_seq_free(ioi_seq *seq) {
@@ -245,17 +268,24 @@ void ioi_seq_bring_with(ioi_seq *seq, bool (*bring)(void *context, const uint8_t
 
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len) {
     size_t i = find(seq, key, key_len); /* may move the cells */
+    if (i == NOWHERE || seq->cells[i].known) return;
     cell *c = &seq->cells[i];
-    if (c->known) return;
+    value v = {.present = false};
+    if (bytes && !copy(&v, bytes, len)) {
+        seq->starved = true;
+        return;
+    }
+    c->now = v;
     c->known = true;
-    if (bytes) c->now = copied(bytes, len);
 }
+
+bool ioi_seq_starved(const ioi_seq *seq) { return seq->starved; }
 
 static void hint_key(void *context, const uint8_t *key, size_t len) {
     ioi_seq *seq = context;
     if (len == 0 || len > seq->limits.key_bytes) return;
     size_t i = find(seq, key, len);
-    if (!seq->cells[i].known) ask(seq, i);
+    if (i != NOWHERE && !seq->cells[i].known) ask(seq, i);
 }
 
 void ioi_seq_hint(ioi_seq *seq, const uint8_t *tx, size_t len) {
@@ -297,6 +327,7 @@ static void start(ioi_seq *seq, ioi_outcome *outcome) {
 
 /* Keep the writes of a success; put everything back after a failure or a stop. */
 static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
+    if (seq->starved) result = IOI_STOP;
     if (result != IOI_STOP) ioi_bound_outcome(&seq->limits, outcome);
     if (result == IOI_STOP || outcome->code != 0) {
         undo_to(seq, 0);
@@ -324,14 +355,15 @@ bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *ou
     return settle(seq, seq->vm->end_block(seq->vm, &seq->state, &seq->ctx, results, outcome), outcome);
 }
 
-void ioi_seq_sort_writes(ioi_seq *seq) {
+bool ioi_seq_sort_writes(ioi_seq *seq) {
     free(seq->writes);
-    seq->writes = malloc((seq->count + 1) * sizeof *seq->writes);
-    assert(seq->writes);
     seq->writes_count = 0;
+    seq->writes = malloc((seq->count + 1) * sizeof *seq->writes);
+    if (!seq->writes) return false;
     for (size_t i = 0; i < seq->count; i++)
         if (seq->cells[i].written) seq->writes[seq->writes_count++] = i;
     if (seq->writes_count) qsort_r(seq->writes, seq->writes_count, sizeof *seq->writes, by_key, seq);
+    return true;
 }
 
 bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **bytes, size_t *len) {

@@ -9,8 +9,12 @@
 
 typedef struct ioi_seq ioi_seq;
 
+/* NULL: no memory. */
 ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx);
 void ioi_seq_free(ioi_seq *seq);
+
+/* Whether there was no memory for something: then no transaction succeeds any more, and nothing is brought. */
+bool ioi_seq_starved(const ioi_seq *seq);
 
 /* A committed value (NULL = absent). */
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len);
@@ -30,8 +34,8 @@ bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *o
 /* The same for end_block, over the transactions executed. */
 bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome);
 
-/* The last write of every key written, ascending by key: index from 0 until false. *value NULL = deleted. */
-void ioi_seq_sort_writes(ioi_seq *seq);
+/* The last write of every key written, ascending by key: index from 0 until false. *value NULL = deleted. Sorting says false without memory. */
+bool ioi_seq_sort_writes(ioi_seq *seq);
 bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **value, size_t *len);
 
 #endif

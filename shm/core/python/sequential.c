@@ -42,7 +42,7 @@ static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
 
 /* (blob, ends): see seal.h. */
 static PyObject *sequential_writes(ioi_seq *seq) {
-    ioi_seq_sort_writes(seq);
+    if (!ioi_seq_sort_writes(seq)) return PyErr_NoMemory();
     const uint8_t *key, *value;
     size_t key_len, len, bytes = 0, count = 0;
     for (; ioi_seq_write(seq, count, &key, &key_len, &value, &len); count++) bytes += key_len + (value ? len : 0);
@@ -123,6 +123,7 @@ static int bring_fetched(Bringing *b, PyObject *keys) {
 /* All that hints say, a thousand at a time. */
 static int bring_missing(Bringing *b) {
     enum { AT_ONCE = 1000 };
+    if (ioi_seq_starved(b->seq)) return PyErr_NoMemory(), -1;
     uint64_t from = ioi_now_ns();
     ioi_seq_sort_missing(b->seq);
     const uint8_t *key;
@@ -149,7 +150,7 @@ static int bring_missing(Bringing *b) {
 static bool bring_one(void *context, const uint8_t *key, size_t len) {
     Bringing *b = context;
     if (b->broken) return false;
-    if (bring_cached(b, key, len)) return true;
+    if (bring_cached(b, key, len)) return !ioi_seq_starved(b->seq);
     uint64_t from = ioi_now_ns();
     PyObject *object = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)len);
     PyObject *keys = object ? PyList_New(1) : NULL;
@@ -158,7 +159,7 @@ static bool bring_one(void *context, const uint8_t *key, size_t len) {
     b->broken = !keys || bring_fetched(b, keys) < 0;
     Py_XDECREF(keys);
     if (b->times) b->times->from_ns += ioi_now_ns() - from;
-    return !b->broken;
+    return !b->broken && !ioi_seq_starved(b->seq);
 }
 
 /* Call report(transactions executed) when that is due again. */
@@ -204,7 +205,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     PyObject *each = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
     Packed packed = {NULL, 0, 0, ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};
     PyObject *error = Py_NewRef(Py_None);
-    if (!codes || !ends || !each) {
+    if (!seq || !codes || !ends || !each) {
         PyErr_NoMemory();
         goto out;
     }

@@ -294,3 +294,19 @@ def test_compare(stress: Cli, here: Callable[..., str], tmp_path: Path) -> None:
     save()
     assert "different workloads, uniform and chain" in here("compare", "a.json", "b.json", status=2)
     assert "name is uniform in A, chain in B" in here("compare", "a.json", "b.json", "--force")
+
+
+def test_a_simulated_one_that_is_interrupted_or_killed_goes_on_to_the_same_bytes(stress: Cli, tmp_path: Path) -> None:
+    grid = ("uniform", "--accounts", "10,1000", "--block-size", "300", "--workers", "1,8,64", "--simulated", "--repeat", "6")
+    stress("sweep", *grid, "-o", "whole.csv")
+    path = tmp_path / "out.csv"
+    for lines, number in ((4, signal.SIGINT), (20, signal.SIGKILL)):
+        command = [sys.executable, "-m", "ioi_stress", "sweep", *grid, "-o", "out.csv"]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_for_lines(path, lines)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)  # until all that have its pipes are gone
+        if number == signal.SIGINT:
+            assert process.returncode == 1 and "interrupted" in out and "Traceback" not in err
+    stress("sweep", *grid, "-o", "out.csv")
+    assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -9,7 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
-from typing import Callable, TypeAlias
+from typing import Any, Callable, TypeAlias, TypeVar
+
+from ioi_shm import die_with_parent
 
 from ioi_exec import Error, InputError, InputTypeError
 from ioi_exec.cores import available_cores
@@ -70,7 +72,7 @@ def simulate(
         return Play(**_simulation.play(prepared, scheduler, count, chosen.of_core(), spins, spin_ns, seed, each.of_core()))
 
     transactions = sum(1 for _ in _transactions(workload, block))
-    with _player(play) as run:
+    with on_all_cores(play) as run:
         points = [_point(count, transactions, sequential, path, assumed, seeds, run) for count in counts]
     can = believed({point.workers: point.line_busy for point in points})
     points = [replace(point, predictable=can[point.workers]) for point in points]
@@ -131,26 +133,32 @@ def _checked(workers: Sequence[int], seeds: int, policy: Policy | None, schedule
 
 # ---- all cores ---------------------------------------------------------------------------------------------------------
 
-_playing: Callable[[_Task], Play]
+T = TypeVar("T")
+R = TypeVar("R")
+_playing: Callable[[Any], Any]
 
 
-def _in_child(task: _Task) -> Play:
+def _in_child(task: Any) -> Any:
     return _playing(task)
 
 
-def _left_to_the_parent() -> None:
+def _ends_with(parent: int) -> None:
+    """Ctrl-C is left to the parent; if that is killed, nobody stays behind: each holds the others' pipe open, and would wait for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 @contextmanager
-def _player(play: Callable[[_Task], Play]) -> Iterator[_Player]:
-    """Plays tasks in as many processes as there are cores, each of which has the block by being forked."""
+def on_all_cores(play: Callable[[T], R]) -> Iterator[Callable[[Sequence[T]], Iterator[R]]]:
+    """What plays tasks, in their order, in as many processes as there are cores. Each has all that was prepared, by being forked."""
     global _playing
     _playing = play
     cores = available_cores()
-    pool = ProcessPoolExecutor(cores, get_context("fork"), _left_to_the_parent) if cores > 1 else None
+    pool = ProcessPoolExecutor(cores, get_context("fork"), _ends_with, (os.getpid(),)) if cores > 1 else None
 
-    def run(tasks: Sequence[_Task]) -> Iterator[Play]:
+    def run(tasks: Sequence[T]) -> Iterator[R]:
         with _said():
             yield from map(play, tasks) if pool is None else pool.map(_in_child, tasks)
 

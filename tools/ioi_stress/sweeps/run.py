@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -120,10 +120,14 @@ def run(grid: Grid, repeat: int, file: str | os.PathLike[str] | None = None, pro
         ]
         blank = dict.fromkeys(columns_of(grid.axes, grid.costs is not None))
         try:
-            with shown_progress(progress, len(rows) + len(todo), len(rows)) as show, closing(_runner(grid)) as runner:
-                for number, (repetition, point) in enumerate(todo, len(rows)):
+            with (
+                shown_progress(progress, len(rows) + len(todo), len(rows)) as show,
+                closing(_runner(grid)) as runner,
+                closing(runner.rows(todo)) as measured,
+            ):
+                for number, (_, point) in enumerate(todo, len(rows)):
                     show(number, describe(point, grid))
-                    row = {**blank, **runner.row(point, repetition)}
+                    row = {**blank, **next(measured)}
                     with held():
                         if opened is not None:
                             opened.append(row)
@@ -162,7 +166,11 @@ class _Runner:
         self._pools = SharedPools()
         self._warm: set[tuple[str, ...]] = set()
 
-    def row(self, point: Point, repetition: int) -> Row:
+    def rows(self, todo: Sequence[tuple[int, Point]]) -> Generator[Row, None, None]:
+        for repetition, point in todo:
+            yield self._row(point, repetition)
+
+    def _row(self, point: Point, repetition: int) -> Row:
         """Raises KeyboardInterrupt if it was interrupted: half a repetition is none."""
         warmup = 0 if point.key in self._warm else self._grid.plan.warmup
         plan = replace(self._grid.plan, workers=point.workers, policy=point.policy, repeat=1, warmup=warmup)

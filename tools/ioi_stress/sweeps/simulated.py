@@ -8,7 +8,7 @@ time is no sample of anything: its intervals are from the least to the greatest,
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ioi_exec import InputError
@@ -16,7 +16,7 @@ from ioi_stress.plan import Plan
 from ioi_stress.results.interval import Interval
 from ioi_stress.simulation.blocks import block_of
 from ioi_stress.simulation.costs import Costs
-from ioi_stress.simulation.plays import WORKERS_MAX, once
+from ioi_stress.simulation.plays import WORKERS_MAX, on_all_cores, once
 from ioi_stress.simulation.result import CAVEAT, believed
 from ioi_stress.sweeps.rows import MODE_SIMULATED, Row
 
@@ -52,23 +52,35 @@ def machine_of(costs: Costs) -> str:
 
 
 class Player:
-    """Plays one row at a time."""
+    """Plays rows on all cores."""
 
     def __init__(self, grid: Grid, costs: Costs) -> None:
         self._grid, self._costs = grid, costs
         self._blocks: dict[tuple[Any, ...], list[object]] = {}
 
-    def row(self, point: Point, repetition: int) -> Row:
-        """Raises SimulationFailed, and the engine's errors where blocks have to be executed to know what they read and write."""
+    def rows(self, todo: Sequence[tuple[int, Point]]) -> Generator[Row, None, None]:
+        """Of (repetition, point). Raises SimulationFailed, and the engine's errors where blocks have to be executed to know what they read
+        and write."""
+        for _, point in todo:
+            key = tuple(point.parameters.values())
+            if key not in self._blocks:
+                blocks = self._grid.workload_of(point).blocks()
+                self._blocks[key] = [block_of(self._grid.workload_of(point), number, self._costs) for number, _ in enumerate(blocks)]
+
+        def row(place: int) -> Row:
+            repetition, point = todo[place]
+            return self._row(point, repetition)
+
+        with on_all_cores(row) as play:
+            yield from play(range(len(todo)))
+
+    def _row(self, point: Point, repetition: int) -> Row:
         workload = self._grid.workload_of(point)
         seed, which = divmod(repetition - 1, len(FACTORS))
         costs = self._costs.lines_at(FACTORS[which])
-        key = tuple(point.parameters.values())
-        if key not in self._blocks:
-            self._blocks[key] = [block_of(workload, number, self._costs) for number, _ in enumerate(workload.blocks())]
         totals = dict.fromkeys(("elapsed", "executed", "moving", "executions", "aborts", "suspensions", "validations"), 0)
         sequential = 0
-        for prepared in self._blocks[key]:
+        for prepared in self._blocks[tuple(point.parameters.values())]:
             one_by_one, play = once(prepared, point.workers, point.policy, seed + 1, costs)
             sequential += one_by_one
             totals = {name: value + getattr(play, name) for name, value in totals.items()}

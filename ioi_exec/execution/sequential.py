@@ -5,9 +5,9 @@ The stated settings (settings.py) are in force around the VM, and what the calle
 
 from __future__ import annotations
 
-import functools
 from array import array
 from time import perf_counter, perf_counter_ns
+from typing import Any
 
 from ioi_shm import Plain
 
@@ -35,8 +35,13 @@ class SequentialExecutor:
         self._vm = vm
         self._limits = limits
         self._signals = SeenSignals()
-        self._settings = StatedSettings()
-        self._decode = functools.partial(self._settings.call, vm.instance.decode) if vm.decode else None
+        self._settings = settings = StatedSettings()
+        of_vm: Any = getattr(vm.instance, "decode", None)
+
+        def decode(tx: bytes) -> Any:  # a frame as in workers, where what it made is kept
+            return settings.call(of_vm, tx)
+
+        self._decode = decode if vm.decode else None
 
     def run(
         self, block: Block, base: Readable, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
@@ -88,9 +93,12 @@ class SequentialExecutor:
         if plain.broken is not None:
             raise plain.broken
         if fault is not None:
-            if issubclass(type(fault), KeyboardInterrupt):
-                raise fault  # the user's, not the VM's
-            raise transaction_fault(ctx.tx_index, fault) from fault
+            try:
+                if issubclass(type(fault), KeyboardInterrupt):
+                    raise fault  # the user's, not the VM's
+                raise transaction_fault(ctx.tx_index, fault) from fault
+            finally:
+                del fault  # this frame is in its traceback
         if receipt.ok:
             self.wrote(ctx.tx_index, plain.keep())
         return receipt
@@ -113,7 +121,10 @@ class SequentialExecutor:
         if plain.broken is not None:
             raise plain.broken
         if fault is not None:
-            if issubclass(type(fault), KeyboardInterrupt):
-                raise fault
-            raise end_block_fault(len(block.txs), fault) from fault
+            try:
+                if issubclass(type(fault), KeyboardInterrupt):
+                    raise fault
+                raise end_block_fault(len(block.txs), fault) from fault
+            finally:
+                del fault
         plain.keep()

@@ -173,7 +173,9 @@ def _executed(
     if plain.broken is not None:
         raise plain.broken
     if fault is not None:
-        return Execution(DONE, [], type(fault).__name__)
+        name = type(fault).__name__
+        del fault  # this frame is in its traceback
+        return Execution(DONE, [], name)
     if receipt.ok:
         plain.keep()
     return Execution(receipt, plain.batch())

@@ -116,18 +116,12 @@ class PythonPart(Part):
         view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None)
 
     def _transaction(self, tx: int) -> Any:
-        """What `execute` is given: what `decode` made of the transaction. An exception of it is raised anew each time."""
+        """What `execute` is given: what `decode` made of the transaction. What it raised is not kept, nor what that holds."""
         if self._decode is None:
             return self._worker.transaction(tx)
         if tx not in self._decoded:
-            try:
-                self._decoded[tx] = self._settings.call(self._decode, self._worker.transaction(tx))
-            except Exception as error:
-                self._decoded[tx] = _Raised(error)
-        value = self._decoded[tx]
-        if type(value) is _Raised:
-            raise value.error
-        return value
+            self._decoded[tx] = self._settings.call(self._decode, self._worker.transaction(tx))
+        return self._decoded[tx]
 
     def _hint(self, first: int, end: int) -> None:
         """Fetch the committed values that a run of transactions will likely read, at once."""
@@ -152,16 +146,6 @@ class PythonPart(Part):
         if self._arena.cached:  # then what lags is not all beneath the block, where a scan would meet it
             self.reader.catch_up()
         return self.reader.scan(start, end, reverse)
-
-
-
-class _Raised:
-    """An exception kept in the place of a decoded transaction."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
 
 
 def make_part(vm: LoadedVM, setup: Setup, worker: Worker, arena: Arena) -> Part:

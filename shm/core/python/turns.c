@@ -13,7 +13,8 @@ typedef struct {
     PyObject *vm;
     PyObject *decode;        /* decode(tx index): what `execute` is given; None: the bytes */
     PyObject *hint;          /* hint(first, end): a run of transactions comes now; None: nobody wants to know */
-    PyObject *settle;        /* settle(output, error): publish what is no plain success; the one that is not is None */
+    PyObject *settle;        /* settle(output, error): publish what is no plain success; the one that is not is None; the error
+                              * is under way */
     PyObject *renewed;       /* renewed(): the stated settings of the interpreter are in force again; what `changed` looks at */
     PyObject *settings;      /* that, as last said */
     PyTypeObject *kind;      /* of contexts: a tuple of `fields` and the transaction's index */
@@ -69,6 +70,18 @@ static PyObject *caught(void) {
     return error;
 }
 
+/* turns->settle(output, error), the error under way as in an `except` of the engine's. Raising it again there would put frames
+ * that hold it into its traceback: a cycle, which keeps what the VM's frames hold. */
+static PyObject *settle(const Turns *turns, PyObject *output, PyObject *error) {
+    if (!error) return PyObject_CallFunctionObjArgs(turns->settle, output, Py_None, NULL);
+    PyObject *type, *value, *trace;
+    PyErr_GetExcInfo(&type, &value, &trace);
+    PyErr_SetExcInfo(Py_NewRef((PyObject *)Py_TYPE(error)), Py_NewRef(error), PyException_GetTraceback(error));
+    PyObject *settled = PyObject_CallFunctionObjArgs(turns->settle, Py_None, error, NULL);
+    PyErr_SetExcInfo(type, value, trace);
+    return settled;
+}
+
 static void publish(ViewObject *view, PyObject *output) {
     ioi_outcome outcome = {.code = 0};
     if (output != Py_None) {
@@ -102,7 +115,7 @@ static int incarnation(const Turns *turns, uint32_t tx) {
     } else if (output && plain_success(turns, output)) {
         publish(view, output);
     } else {
-        PyObject *settled = PyObject_CallFunctionObjArgs(turns->settle, output ? output : Py_None, error ? error : Py_None, NULL);
+        PyObject *settled = settle(turns, output, error);
         if (!settled) done = -1;
         Py_XDECREF(settled);
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forked.h"
 #include "ordered.h"
 #include "wait.h"
 
@@ -105,13 +106,17 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     ioi_ctx ctx = ioi_block_ctx(w->arena, native->tx);
     memset(outcome, 0, sizeof *outcome);
     ioi_view_begin(native->view, native->tx);
+    int result;
     if (native->task == IOI_TASK_END_BLOCK) {
         block_results results = {{w->n, result_code, result_transaction}, w};
-        return native->vm->end_block(native->vm, &native->view->state, &ctx, &results.results, outcome);
+        result = native->vm->end_block(native->vm, &native->view->state, &ctx, &results.results, outcome);
+    } else {
+        size_t len;
+        const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
+        result = native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
     }
-    size_t len;
-    const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
-    return native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
+    ioi_forked_end();
+    return result;
 }
 
 /* Fetching is no part of what an execution costs: runs would get short, and so would the batches fetched. */

@@ -12,7 +12,7 @@ import pytest
 
 from ioi_exec import ExecutionMachine, VMError
 
-SOURCE = Path(__file__).parent / "native" / "counter.c"
+SOURCES = Path(__file__).parent / "native"
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -26,12 +26,22 @@ class CounterVM:
         return ioi_shm.load_native_vm(self._library, self._symbol)
 
 
+def compiled(name: str, folder: Path) -> str:
+    made = folder / f"{name}.so"
+    command = ["cc", "-shared", "-fPIC", "-std=gnu11", "-Wall", "-Werror", f"-I{ioi_shm.include_dir()}", str(SOURCES / f"{name}.c")]
+    subprocess.run([*command, "-o", str(made)], check=True)
+    return str(made)
+
+
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    made = tmp_path_factory.mktemp("native") / "counter.so"
-    command = ["cc", "-shared", "-fPIC", "-std=c11", "-Wall", "-Werror", f"-I{ioi_shm.include_dir()}", str(SOURCE), "-o", str(made)]
-    subprocess.run(command, check=True)
-    return str(made)
+    return compiled("counter", tmp_path_factory.mktemp("native"))
+
+
+@pytest.fixture(scope="module")
+def careless(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The arguments of CounterVM."""
+    return [compiled("careless", tmp_path_factory.mktemp("native")), "ioi_vm_careless"]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -54,3 +64,9 @@ def test_a_library_that_is_none(library: str, tmp_path: Path) -> None:
         ExecutionMachine.create(None, CounterVM, vm_args=[str(tmp_path / "missing.so")])
     with pytest.raises(VMError, match="no_such"):
         ExecutionMachine.create(None, CounterVM, vm_args=[library, "no_such"])
+
+
+def test_a_forked_child_that_comes_back_first_is_heard_nowhere(careless: list[str]) -> None:
+    with ExecutionMachine.create(None, CounterVM, vm_args=careless, genesis={b"k": b"v"}, workers=1, pin=False) as machine:
+        result = machine.execute([b"k", b"fork", b"k"])
+        assert [receipt.output for receipt in result.receipts] == [b"v", b"parent", b"v"] and result.stats.retries == 0

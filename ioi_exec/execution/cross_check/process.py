@@ -81,7 +81,8 @@ def _in_child(
                     if os.getppid() == parent:
                         channel.close()
                         ours.close()
-                        send(theirs, _executed_twice(vm, limits, _Asked(theirs), tx, ctx, receipts))
+                        asked = _Asked(theirs)
+                        asked.answer(_executed_twice(vm, limits, asked, tx, ctx, receipts))
                 finally:
                     os._exit(0)
         try:
@@ -114,6 +115,7 @@ class _Asked:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self._pid = os.getpid()
         self._scans = 0
 
     def get(self, key: bytes) -> bytes | None:
@@ -126,9 +128,22 @@ class _Asked:
         while pairs := self._ask(question):
             yield from pairs
 
+    def answer(self, checked: Checked) -> None:
+        """Say what came of it."""
+        self._send(checked)
+
     def _ask(self, question: object) -> Any:
-        send(self._channel, question)
+        self._send(question)
         return receive(self._channel)[0]
+
+    def _send(self, message: object) -> None:
+        self.end_if_forked()
+        send(self._channel, message)
+
+    def end_if_forked(self) -> None:
+        """If the VM forked and came back in the child: two must not speak in one's place."""
+        if os.getpid() != self._pid:
+            os._exit(1)
 
 
 def _executed_twice(
@@ -170,6 +185,7 @@ def _executed(
     else:
         assert receipts is not None
         fault = run_end_block(plain, plain.begin(), vm.instance, ctx, receipts)
+    base.end_if_forked()
     if plain.broken is not None:
         raise plain.broken
     if fault is not None:

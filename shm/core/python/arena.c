@@ -3,6 +3,8 @@
 
 #include "module.h"
 
+#include "../forked.h"
+
 static PyObject *arena_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"fd", "size", "reserved", "seed", NULL};
     int fd;
@@ -32,6 +34,10 @@ static PyObject *arena_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     } else if (!ioi_arena_attach(&self->arena, base, size)) {
         PyErr_SetString(PyExc_ValueError, "the file is no arena of this build: magic, layout or size differ");
         Py_CLEAR(self);
+    } else if (!ioi_forked_without(base, size)) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        self->arena.base = NULL; /* unmapped below */
+        Py_CLEAR(self);
     }
 out:
     if (seed.buf) PyBuffer_Release(&seed);
@@ -41,7 +47,10 @@ out:
 
 static void arena_dealloc(ArenaObject *self) {
     PyTypeObject *type = Py_TYPE(self);
-    if (self->arena.base) munmap(self->arena.base, self->arena.size);
+    if (self->arena.base) {
+        ioi_forked_forget(self->arena.base);
+        munmap(self->arena.base, self->arena.size);
+    }
     type->tp_free(self);
     Py_DECREF(type);
 }

@@ -6,6 +6,8 @@
  * what came of it. */
 #include "view_object.h"
 
+#include "../forked.h"
+
 enum { CONTEXT_MAX = 16 }; /* fields of a context */
 
 typedef struct {
@@ -104,7 +106,9 @@ static int incarnation(const Turns *turns, uint32_t tx) {
         return -1;
     }
     ioi_view_begin(view->view, tx);
-    PyObject *output = called(turns, state, context, tx), *error = output ? NULL : caught();
+    PyObject *output = called(turns, state, context, tx);
+    ioi_forked_end();
+    PyObject *error = output ? NULL : caught();
     state_end(&view->back);
     int done = 1;
     if (view->back.broken) {

@@ -8,7 +8,7 @@ import signal
 import time
 from typing import Any, Iterator
 
-from ioi_exec import StateView, TxContext
+from ioi_exec import EndContext, Receipts, StateView, TxContext
 
 
 class Ledger:
@@ -71,6 +71,45 @@ class Forking(Ledger):
         if child:
             time.sleep(0.1)
         return b"child" if child else super().execute(tx[:2], state, ctx)
+
+
+class Forks:
+    """Forks at the transaction b"fork", where it is said, and waits until the child has ended."""
+
+    def __init__(self, where: str, how: str) -> None:
+        self._where = where
+        self._how = how
+        self._child = False
+
+    def decode(self, tx: bytes) -> bytes:
+        self._fork("decode", tx)
+        return tx
+
+    def keys(self, tx: bytes) -> list[bytes]:
+        self._fork("keys", tx)
+        return [tx]
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        self._fork("execute", tx, state)
+        state.put(tx, tx)
+        return b"child" if self._child else tx
+
+    def end_block(self, state: StateView, ctx: EndContext, results: Receipts) -> None:
+        self._fork("end_block", b"fork", state)
+        state.put(b"end", b"child" if self._child else b"%d" % len(ctx.txs))
+
+    def _fork(self, where: str, tx: bytes, state: StateView | None = None) -> None:
+        if where != self._where or tx != b"fork" or self._child:
+            return
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return
+        self._child = True
+        if self._how == "raises":
+            raise MemoryError
+        if self._how == "writes" and state is not None:
+            state.put(b"child", b"child")
 
 
 class Sleeper(Ledger):

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from faulty_vms import Forking, Invariant, Loops, Phantoms, Raiser, Swallows
+from faulty_vms import Forking, Forks, Invariant, Loops, Phantoms, Raiser, Swallows
 from meddling_vm import Meddling
 from processes import workers_of
 
@@ -119,3 +119,21 @@ def test_one_whose_thread_uses_the_state_too_is_refused_there(pools: SharedPools
     with ExecutionMachine.create(None, Meddling, **options) as machine:
         for _ in range(2):
             assert equal(machine.execute(txs, sequential=sequential), expected)
+
+
+@pytest.mark.parametrize("where, how", [
+    ("execute", "returns"), ("execute", "writes"), ("execute", "raises"), ("decode", "returns"), ("keys", "returns"),
+    ("end_block", "returns"), ("end_block", "raises"),
+])
+def test_a_forked_child_that_comes_back_first_is_heard_nowhere(
+    pools: SharedPools, where: str, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its parent is at the transaction all the while, and would find what the child did of the block."""
+    with ExecutionMachine.create(None, Forks, vm_args=[where, how], workers=1, pin=False) as machine:
+        txs = [b"a", b"fork", b"b"]
+        result = machine.execute(txs)
+        assert [receipt.output for receipt in result.receipts] == txs and result.stats.retries == 0
+        assert dict(result.writes) == {**{tx: tx for tx in txs}, b"end": b"3"}
+        one_by_one = machine.execute(txs, sequential=True)
+        assert equal(one_by_one, result) and one_by_one.receipts_root == result.receipts_root
+    assert capfd.readouterr().err == ""

@@ -294,3 +294,20 @@ def test_the_command(tmp_path: Path) -> None:
     assert (failed.returncode, said["exit"], said["kind"]) == (5, 5, "CrossCheckFailed") and "transaction 0" in said["error"]
     assert json.loads(ran("info", "state").stdout)["version"] == 0
     assert ran("run", "state", "block.jsonl", "--workers", "1").returncode == 0
+
+
+class ForksOnce:
+    """Comes back in a forked child first, whose output is another."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return b"parent"
+        state.get(b"g001")
+        return b"child"
+
+
+def test_a_forked_child_that_comes_back_first_is_heard_nowhere() -> None:
+    with ExecutionMachine.create(None, ForksOnce, workers=1, pin=False, cross_check=True) as machine:
+        assert machine.execute([b"x"]).receipts[0].output == b"parent"

@@ -34,9 +34,7 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool, progra
     """One line for people that begins with the program's name, or with --json one object: error, kind, exit."""
     message = str(error) or kind
     if isinstance(error, OSError) and not isinstance(error, Error):
-        message = f"{os.fspath(error.filename)}: {error.strerror}" if error.filename else str(error)
-        if error.errno == errno.EFBIG:
-            message += f": this process may write no file of more than {resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes (ulimit -f)"
+        message = system_text(error)
     elif isinstance(error, Exception) and not isinstance(error, Error):
         message = f"internal error: {kind}: {message}{place(error)}"
     elif isinstance(error, VMFault) and error.__cause__ is not None:
@@ -48,6 +46,13 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool, progra
             print(f"{program}: {message}", file=sys.stderr, flush=True)
     except OSError:
         pass  # standard error is closed: the exit status still says it
+
+
+def system_text(error: OSError) -> str:
+    text = f"{os.fspath(error.filename)}: {error.strerror}" if error.filename else str(error)
+    if error.errno == errno.EFBIG:
+        text += f": this process may write no file of more than {resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes (ulimit -f)"
+    return text
 
 
 def place(error: BaseException) -> str:

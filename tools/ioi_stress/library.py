@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ioi_exec import BlockResult, InputError, InputTypeError
+from ioi_exec.arguments import path, wrong_type
 from ioi_exec.block.record import Record
 from ioi_exec.cli.streams import output_file
 from ioi_exec.execution.executors import SharedPools
@@ -19,6 +20,7 @@ from ioi_exec.policy import Policy
 from ioi_stress.explaining.explanation import Explanation
 from ioi_stress.notation.policy_text import parse_policy
 from ioi_stress.plan import Plan
+from ioi_stress.refusals import refusing
 from ioi_stress.results.result import Result
 from ioi_stress.running.machine_facts import machine_facts
 from ioi_stress.running.measure import Observer, OnMismatch, measure
@@ -42,6 +44,7 @@ COST_ROUNDS = 15
 """And where it measures what recording costs."""
 
 
+@refusing
 def run(
     workload: str | Workload,
     plan: Plan | None = None,
@@ -78,6 +81,7 @@ def run(
     return measure(made, plan, observer, pools=pools, on_mismatch=on_mismatch)
 
 
+@refusing
 def explain(
     workload: str | Workload,
     *,
@@ -134,6 +138,7 @@ class Trace:
         return "\n\n".join([self.title, self.text(), f"{shares_table(self.timeline)}\n{counts_line(self.timeline)}"])
 
 
+@refusing
 def trace(
     workload: str | Workload,
     *,
@@ -156,10 +161,13 @@ def trace(
     output: file to write for the Perfetto UI. picture: .png, .svg or .pdf. rwset: JSON lines of what each transaction read, wrote and
     took, which the workload `rwset` replays. begin, end: of the part that is drawn: milliseconds, "300us" or "tx120".
     measure_cost: execute often enough to tell what recording costs (`recording.cost()`). block and the others: as in `explain`.
-    Raises as `explain` does, InputError for a part that is empty, and OSError.
+    Raises as `explain` does, InputError for a part that is empty and for files, and ResourceError.
     """
+    output, picture, rwset = (
+        None if each is None else path(name, each) for name, each in (("output", output), ("picture", picture), ("rwset", rwset))
+    )
     if picture is not None:
-        check_picture(os.fspath(picture))
+        check_picture(picture)
     if repeat and (measure_cost or rwset is not None):
         repeat = max(repeat, COST_ROUNDS if measure_cost else RWSET_ROUNDS)
     recording = _recorded(workload, parameters, block, workers, policy, repeat, warmup, pin)
@@ -167,46 +175,53 @@ def trace(
     made = Trace(recording, timeline, *window(timeline, _moment(begin), _moment(end)), measured_cost=measure_cost)
     files = []
     if output is not None:
-        with output_file(os.fspath(output)) as stream:
+        with output_file(output) as stream:
             count = write_trace(timeline, stream, made.about)
-        files.append(("trace", os.fspath(output), f"{count:,} events; open it at ui.perfetto.dev"))
+        files.append(("trace", output, f"{count:,} events; open it at ui.perfetto.dev"))
     if rwset is not None:
-        with output_file(os.fspath(rwset)) as stream:
+        with output_file(rwset) as stream:
             write_rwset(recording.record, recording.work(), stream, recording.number)
-        files.append(("rwset", os.fspath(rwset), f"ioi-stress explain rwset {os.fspath(rwset)}"))
+        files.append(("rwset", rwset, f"ioi-stress explain rwset {rwset}"))
     if picture is not None:
-        write_picture(timeline, os.fspath(picture), made.begin, made.end, made.title)
-        files.append(("picture", os.fspath(picture), f"{(made.end - made.begin) / 1e6:,.3f} ms"))
+        write_picture(timeline, picture, made.begin, made.end, made.title)
+        files.append(("picture", picture, f"{(made.end - made.begin) / 1e6:,.3f} ms"))
     return replace(made, files=tuple(files))
 
 
+@refusing
 def save_rwset(recorded: BlockResult | Record | Sequence[BlockResult | Record], output: str | os.PathLike[str]) -> None:
     """Write blocks that were executed with `record=True` as JSON lines of what each transaction read, wrote and took, which the
     workload `rwset` replays: the same keys, read and written by the same transactions. Raises InputError for a block without a
-    record, and OSError."""
+    record, and ResourceError."""
+    output = path("output", output)
     records: list[Record] = []
-    for each in [recorded] if isinstance(recorded, (BlockResult, Record)) else recorded:
+    blocks = [recorded] if isinstance(recorded, (BlockResult, Record)) else recorded
+    if not isinstance(blocks, Sequence) or not all(isinstance(each, (BlockResult, Record)) for each in blocks):
+        raise wrong_type("recorded", recorded, "a BlockResult that was recorded, or a list of them")
+    for each in blocks:
         record = each.record if isinstance(each, BlockResult) else each
         if record is None:
             raise InputError("a block was not recorded: execute it with record=True, on at least one worker")
         records.append(record)
-    with output_file(os.fspath(output)) as stream:
+    with output_file(output) as stream:
         for number, record in enumerate(records):
             write_rwset(record, Timeline.of(record).work(), stream, number)
 
 
+@refusing
 def report(
     file: str | os.PathLike[str] | Result | Sweep, output: str | os.PathLike[str] | None = None, *, recording: Recording | None = None
 ) -> str:
     """One page (HTML) that needs no network, of a result, a sweep, or the file of one.
 
     output: where to write it as well. recording: of a block of a result, whose timeline the page then has
-    (`explain(...).recording`, say). The same for the same arguments. Raises InputError for what is neither, or damaged, and OSError.
+    (`explain(...).recording`, say). The same for the same arguments. Raises InputError for what is neither, or damaged, and ResourceError.
     """
     named = isinstance(file, (str, os.PathLike))
+    output = None if output is None else path("output", output)
     page = page_of(read(file) if isinstance(file, (str, os.PathLike)) else file, str(file) if named else "", recording)
     if output is not None:
-        with output_file(os.fspath(output)) as stream:
+        with output_file(output) as stream:
             stream.write(page)
     return page
 
@@ -234,15 +249,15 @@ def page_of(source: Result | Sweep, name: str = "", recording: Recording | None 
 
 def read(file: str | os.PathLike[str]) -> Result | Sweep:
     """What `ioi-stress run --save` or `sweep -o` wrote. Raises InputError, OSError."""
-    path = os.fspath(file)
-    with open(path, "rb") as stream:
+    name = path("file", file)
+    with open(name, "rb") as stream:
         content = stream.read()
     if content.lstrip()[:1] != b"{":
-        return Sweep.read(path)
+        return Sweep.read(name)
     try:
-        return Result.from_json(content.decode(), path)
+        return Result.from_json(content.decode(), name)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no JSON: {error}") from None
+        raise InputError(f"{name}: no JSON: {error}") from None
 
 
 def same_machine(sweep: Sweep) -> Mapping[str, Any] | None:

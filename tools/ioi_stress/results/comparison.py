@@ -19,6 +19,7 @@ import numpy as np
 from ioi_exec import InputError
 from ioi_exec.arguments import path
 from ioi_stress.notation.text import significant, table
+from ioi_stress.refusals import refusing
 from ioi_stress.results.change import COMPARED, Change, compared_figures
 from ioi_stress.results.circumstances import diverged, warnings
 from ioi_stress.results.interval import Interval
@@ -82,6 +83,7 @@ def _shown_change(change: Change) -> str:
     return f"{change.change:.3f}" if change.ratio else "-"
 
 
+@refusing
 def compare(
     a: Result | str | os.PathLike[str], b: Result | str | os.PathLike[str], *, force: bool = False, level: float = LEVEL
 ) -> Comparison:

@@ -14,17 +14,19 @@ from typing import Any, Callable, TypeAlias, TypeVar
 from ioi_shm import die_with_parent
 
 from ioi_exec import Error, InputError, InputTypeError
+from ioi_exec.arguments import MAX_INT64, flag, integer, path, wrong_type
 from ioi_exec.cores import available_cores
 from ioi_exec.execution.workers.pool import SPINS
 from ioi_exec.execution.workers.process import SPIN_NS
 from ioi_exec.policy import Policy
 from ioi_stress import _simulation
 from ioi_stress.interruption import held
+from ioi_stress.refusals import refusing
 from ioi_stress.simulation.blocks import block_of
 from ioi_stress.simulation.calibration import calibrated
 from ioi_stress.simulation.costs import Costs
 from ioi_stress.simulation.result import Play, Point, Simulation, believed, point_of
-from ioi_stress.workload import Workload
+from ioi_stress.workload import Workload, lacking
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
 WORKERS_MAX = 128
@@ -39,6 +41,7 @@ class SimulationFailed(Error):
     """A simulated block ended otherwise than sequential execution, or not at all: the scheduler has a fault."""
 
 
+@refusing
 def simulate(
     workload: Workload,
     *,
@@ -60,25 +63,39 @@ def simulate(
     InputTypeError for what makes no sense, and the engine's errors where the block has to be executed to know what it reads
     and writes.
     """
+    if missing := lacking(workload):
+        raise InputTypeError(f"{type(workload).__name__} is no workload: it has no {', '.join(missing)}")
+    for name, given, kind in (("policy", policy, Policy), ("costs", costs, Costs)):
+        if given is not None and not isinstance(given, kind):
+            raise wrong_type(name, given, f"a {kind.__name__}, or None")
+    block = integer("block", block, 0, MAX_INT64)
+    flag("own_cores", own_cores)
     counts = _checked(workers, seeds, policy, scheduler)
     chosen = policy or Policy.named("default")
     assumed = calibrated() if costs is None else costs
     prepared = block_of(workload, block, assumed)
-    sequential, path = _simulation.bounds(prepared, assumed.of_core())
+    sequential, critical = _simulation.bounds(prepared, assumed.of_core())
+    # Only with a slash is a name a path to the loader.
+    played = scheduler if scheduler is None or scheduler in BASELINES else os.path.abspath(scheduler)
     spins, spin_ns = (SPINS, SPIN_NS) if own_cores else (0, 0)
 
     def play(task: _Task) -> Play:
         count, seed, each = task
-        return Play(**_simulation.play(prepared, scheduler, count, chosen.of_core(), spins, spin_ns, seed, each.of_core()))
+        return Play(**_simulation.play(prepared, played, count, chosen.of_core(), spins, spin_ns, seed, each.of_core()))
 
     transactions = sum(1 for _ in _transactions(workload, block))
+<<<<<<< HEAD
     with on_all_cores(play) as run:
         points = [_point(count, transactions, sequential, path, assumed, seeds, run) for count in counts]
+=======
+    with _player(play) as run:
+        points = [_point(count, transactions, sequential, critical, assumed, seeds, run) for count in counts]
+>>>>>>> 3fc75d0 (ioi_stress: files and arguments that are wrong are errors of ioi_exec; a scheduler's name is a path)
     can = believed({point.workers: point.line_busy for point in points})
     points = [replace(point, predictable=can[point.workers]) for point in points]
     name = scheduler if scheduler is not None else f"policy {chosen.name}"
     described = {"name": workload.name, "parameters": dict(workload.parameters)}
-    return Simulation(described, block, transactions, name, seeds, assumed, sequential, path, points)
+    return Simulation(described, block, transactions, name, seeds, assumed, sequential, critical, points)
 
 
 def once(prepared: object, workers: int, policy: Policy, seed: int, costs: Costs) -> tuple[int, Play]:
@@ -117,18 +134,19 @@ def _point(count: int, transactions: int, sequential: int, path: int, costs: Cos
 
 
 def _checked(workers: Sequence[int], seeds: int, policy: Policy | None, scheduler: str | None) -> list[int]:
-    for name, value, most in (*(("workers", each, WORKERS_MAX) for each in workers), ("seeds", seeds, 1 << 20)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise InputTypeError(f"{name}: {value!r} is {type(value).__name__}: give integers")
-        if not 1 <= value <= most:
-            raise InputError(f"{name}: {value}: give 1 to {most}")
-    if not workers:
+    if not isinstance(workers, Sequence):
+        raise wrong_type("workers", workers, "a list of how many, say (1, 2, 4)")
+    counts = [integer("workers", each, 1, WORKERS_MAX) for each in workers]
+    integer("seeds", seeds, 1, 1 << 20)
+    if scheduler is not None:
+        path("scheduler", scheduler)
+    if not counts:
         raise InputError("workers: none are given: give at least one number of them")
     if scheduler is not None and policy is not None:
         raise InputError("a policy is the engine's own scheduler's: give one of policy and scheduler")
     if scheduler is not None and scheduler not in BASELINES and not os.path.isfile(scheduler):
         raise InputError(f"there is no scheduler {scheduler!r}: give {', '.join(BASELINES)}, or the path of a shared library")
-    return sorted(set(workers))
+    return sorted(set(counts))
 
 
 # ---- all cores ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Sequence
 
 from ioi_exec import InputError
+from ioi_exec.arguments import shown, wrong_type
 from ioi_stress.chaos import ChaosPlan, Fault, all_faults
 
 _CYCLE = 300.0  # seconds
@@ -38,12 +39,16 @@ class SoakPlan:
     pin: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("seconds", "duty", "allowance"):
+            given: object = getattr(self, name)
+            if isinstance(given, bool) or not isinstance(given, (int, float)):
+                raise wrong_type(name, given, "a number")
         if not 0.01 <= self.duty <= 1:
-            raise InputError(f"duty is {self.duty}: give the share of the time in which it works, 0.01 to 1")
+            raise InputError(f"duty is {shown(self.duty)}: give the share of the time in which it works, 0.01 to 1")
         if not 0 < self.allowance < float("inf"):
-            raise InputError(f"allowance is {self.allowance}: give a number above 0")
+            raise InputError(f"allowance is {shown(self.allowance)}: give a number above 0")
         if not 0 < self.seconds < float("inf"):
-            raise InputError(f"seconds is {self.seconds}: give a number above 0")
+            raise InputError(f"seconds is {shown(self.seconds)}: give a number above 0")
         _ = self.chaos
 
     @property

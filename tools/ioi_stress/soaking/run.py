@@ -7,23 +7,27 @@ from statistics import median
 from time import monotonic
 from typing import Callable, Sequence
 
+from ioi_exec import InputTypeError
+from ioi_exec.arguments import wrong_type
 from ioi_stress.chaos import Report
 from ioi_stress.chaos.campaign import run
 from ioi_stress.chaos.round import Round
 from ioi_stress.chaos.schedule import Strike, strikes
+from ioi_stress.refusals import refusing
 from ioi_stress.running.machine_facts import machine_facts
 from ioi_stress.soaking.company import Company
 from ioi_stress.soaking.looking import Look, held
 from ioi_stress.soaking.mix import Mix
 from ioi_stress.soaking.plan import SoakPlan
 from ioi_stress.soaking.report import SoakReport
-from ioi_stress.workload import Workload, vm_words
+from ioi_stress.workload import Workload, lacking, vm_words
 
 OnProgress = Callable[[SoakReport], None]
 _VISITS = 200  # in a soak, at most
 _PAUSE_LEAST = 0.5  # seconds
 
 
+@refusing
 def soak(
     plan: SoakPlan | None = None,
     workload: Workload | None = None,
@@ -35,6 +39,10 @@ def soak(
 
     workload: one whose honest size is level, and that has blocks for so long; None: `Mix`. Raises as `ioi_stress.chaos.run`."""
     plan = plan if plan is not None else SoakPlan()
+    if not isinstance(plan, SoakPlan):
+        raise wrong_type("plan", plan, "a SoakPlan, or None")
+    if workload is not None and (missing := lacking(workload)):
+        raise InputTypeError(f"{type(workload).__name__} is no workload: it has no {', '.join(missing)}")
     return _Soak(plan, workload if workload is not None else Mix(plan.seed), on_progress).run(command)
 
 

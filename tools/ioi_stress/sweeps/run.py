@@ -12,6 +12,7 @@ from ioi_exec import InputError, InputTypeError
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.plan import Plan
+from ioi_stress.refusals import refusing
 from ioi_stress.running.measure import measure
 from ioi_stress.running.verify import on_by_default
 from ioi_stress.simulation.costs import Costs
@@ -29,6 +30,7 @@ PAPER = "paper"
 """In place of a workload: the grid of the Block-STM paper's evaluation."""
 
 
+@refusing
 def sweep(
     workload: str | WorkloadMaker,
     *,

@@ -84,13 +84,8 @@ def simulate(
         return Play(**_simulation.play(prepared, played, count, chosen.of_core(), spins, spin_ns, seed, each.of_core()))
 
     transactions = sum(1 for _ in _transactions(workload, block))
-<<<<<<< HEAD
     with on_all_cores(play) as run:
-        points = [_point(count, transactions, sequential, path, assumed, seeds, run) for count in counts]
-=======
-    with _player(play) as run:
         points = [_point(count, transactions, sequential, critical, assumed, seeds, run) for count in counts]
->>>>>>> 3fc75d0 (ioi_stress: files and arguments that are wrong are errors of ioi_exec; a scheduler's name is a path)
     can = believed({point.workers: point.line_busy for point in points})
     points = [replace(point, predictable=can[point.workers]) for point in points]
     name = scheduler if scheduler is not None else f"policy {chosen.name}"

@@ -78,6 +78,8 @@ def run(
             made, workers=workers, policy=policy, repeat=repeat, warmup=warmup, sequential=sequential, verify=verify, tree=tree,
             state=state, pin=pin,
         )
+    if not isinstance(plan, Plan):
+        raise wrong_type("plan", plan, "a Plan, or None")
     return measure(made, plan, observer, pools=pools, on_mismatch=on_mismatch)
 
 

@@ -67,3 +67,8 @@ def test_a_file_that_is_not_there_or_a_directory(tmp_path: Path) -> None:
         for call in (lambda: ioi_stress.compare(path, path), lambda: ioi_stress.report(path)):
             with pytest.raises(InputError, match=str(path)):
                 call()
+
+
+def test_run_names_a_plan_that_is_none() -> None:
+    with pytest.raises(Error, match="plan is int"):
+        ioi_stress.run("uniform", 5, block_size=5)  # type: ignore[arg-type]

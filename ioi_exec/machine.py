@@ -451,15 +451,14 @@ class ExecutionMachine:
             return
         with self._guard.alone("close"):
             self._guard.closed = True
-            try:
-                self._staging.close()
-                self._executors.release()
-                self._cache.close()
-            finally:
-                with storage_errors():
-                    for layer in reversed(self._layers):
-                        layer.close()
-                    self._layers.clear()
+            with ExitStack() as ending:  # each step also where one before it fails; from the last to the first
+                ending.enter_context(storage_errors())
+                ending.callback(self._layers.clear)
+                for layer in self._layers:
+                    ending.callback(layer.close)
+                ending.callback(self._cache.close)
+                ending.callback(self._executors.release)
+                ending.callback(self._staging.close)
 
     def __enter__(self) -> ExecutionMachine:
         return self

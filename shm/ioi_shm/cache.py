@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import weakref
 
 from ioi_shm._core import Arena, Cache
 from ioi_shm.memory import SEED, STEP_BYTES, free_memory, memory_file
@@ -37,6 +38,8 @@ class SharedCache:
         except BaseException:
             os.close(self.fd)
             raise
+        self._close = weakref.finalize(self, os.close, self.fd)  # also for who drops it without closing it
+        self._close.atexit = False
 
     def write(self, blob: bytes, ends: bytes, version: int, flat: int) -> list[tuple[bytes, bytes | None]]:
         """Keep what a version wrote, packed (seal.h); those for which there was no room. See cache.h."""
@@ -53,9 +56,8 @@ class SharedCache:
 
     def close(self) -> None:
         """Give up the descriptor. Idempotent."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        self._close()
+        self.fd = -1
 
     def _reserve(self) -> None:
         """More pages; where there are none, what is reserved is all there will be."""

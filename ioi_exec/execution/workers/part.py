@@ -20,6 +20,30 @@ from ioi_exec.vm.interpreter import RECURSION_LIMIT
 from ioi_exec.vm.loading import LoadedVM
 
 
+class Committed:
+    """Reading what is committed beneath the blocks of a setup. Knows nothing of its part, so that no cycle keeps the memory of a
+    machine that is closed."""
+
+    def __init__(self, reader: ioi_storage.Reader, arena: Arena) -> None:
+        self._reader = reader
+        self._arena = arena
+
+    def get(self, key: bytes) -> bytes | None:
+        """None also where no key like this can be stored."""
+        return self._reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None
+
+    def getmulti(self, keys: list[bytes]) -> Sequence[bytes | None]:
+        """The same of some keys, ascending."""
+        if keys[0] and max(map(len, keys)) <= ioi_storage.key_limit:
+            return self._reader.getmulti(keys)
+        return list(map(self.get, keys))
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        if self._arena.cached:  # then what lags is not all beneath the block, where a scan would meet it
+            self._reader.catch_up()
+        return self._reader.scan(start, end, reverse)
+
+
 class Part(ABC):
     """What a setup asks of this worker. `run` may be called while `reader` is in a transaction of the parent version."""
 
@@ -28,6 +52,7 @@ class Part(ABC):
         self.reader = ioi_storage.Reader(setup.reader_spec, lag=False)
         self.cache = Cache(setup.cache["fd"], setup.cache["size"]) if setup.cache else None
         setup.close_fds()  # both are open or mapped here
+        self._committed = Committed(self.reader, arena)
         self._worker = worker
         self._arena = arena
         self._limits: Limits = setup.limits
@@ -38,16 +63,6 @@ class Part(ABC):
 
     def close(self) -> None:
         self.reader.close()
-
-    def _committed(self, keys: list[bytes]) -> Sequence[bytes | None]:
-        """The committed values of some keys, ascending; None also where no key like this can be stored."""
-        if keys[0] and max(map(len, keys)) <= ioi_storage.key_limit:
-            return self.reader.getmulti(keys)
-        return [self.reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None for key in keys]
-
-
-    def _fetch(self, key: bytes) -> bytes | None:
-        return self.reader.get(key) if 0 < len(key) <= ioi_storage.key_limit else None
 
 
 class NativePart(Part):
@@ -61,8 +76,8 @@ class NativePart(Part):
     def run(self) -> None:
         worker = self._worker
         worker.native(self._vm, self._limits.of_transaction())
-        while (missing := worker.run(self._fetch)) is not None:
-            worker.bring(self._committed(missing))
+        while (missing := worker.run(self._committed.get)) is not None:
+            worker.bring(self._committed.getmulti(missing))
 
 
 class PythonPart(Part):
@@ -76,7 +91,7 @@ class PythonPart(Part):
         self._decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
         self._settings = StatedSettings()
         of_transaction = self._limits.of_transaction()
-        self._view = View(worker, of_transaction, self._fetch, self._range, LimitExceeded, Abandoned)
+        self._view = View(worker, of_transaction, self._committed.get, self._committed.scan, LimitExceeded, Abandoned)
 
     def run(self) -> None:
         with self._settings:
@@ -135,17 +150,12 @@ class PythonPart(Part):
                 continue  # a hint; if there is something wrong, execute will say so
         missing = view.hint(keys)
         if missing:
-            view.bring(missing, list(self._committed(missing)))
+            view.bring(missing, list(self._committed.getmulti(missing)))
         view.end()
 
     def _likely(self, tx: Any) -> list[bytes]:
         assert self._keys is not None
         return list(self._keys(tx))  # here, for it may be a generator
-
-    def _range(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        if self._arena.cached:  # then what lags is not all beneath the block, where a scan would meet it
-            self.reader.catch_up()
-        return self.reader.scan(start, end, reverse)
 
 
 def make_part(vm: LoadedVM, setup: Setup, worker: Worker, arena: Arena) -> Part:

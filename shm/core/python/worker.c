@@ -70,6 +70,8 @@ static PyObject *worker_enter(WorkerObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyObject *worker_leave(WorkerObject *self, PyObject *Py_UNUSED(none)) {
     ioi_worker_leave(&self->worker);
+    self->worker.arena->cache = NULL;
+    Py_CLEAR(self->cache); /* its machine may be closed before the next block */
     ioi_block_depart(self->worker.arena);
     Py_RETURN_NONE;
 }

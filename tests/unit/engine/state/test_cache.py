@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 from pathlib import Path
@@ -12,7 +13,7 @@ from ioi_shm import cache as shared_cache
 from ioi_shm.cache import SharedCache
 from ioi_storage import Writes
 
-from ioi_exec import ExecutionMachine, Limits, StateView, TxContext
+from ioi_exec import ExecutionMachine, Limits, Policy, StateView, TxContext
 from ioi_exec.block.record import EventKind
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.state.cache import CommittedCache
@@ -107,3 +108,84 @@ def test_what_was_read_or_written_is_not_read_from_the_disk_again(ioi_pools: Sha
             fetched.append(int((result.record.events["kind"] == EventKind.FETCH).sum()))
             machine.commit(result)
         assert fetched[0] >= 20 and (fetched[1:] == [0, 0]) == bool(cache_bytes)
+
+
+class Nothing:
+    """Without the garbage collector, in its workers."""
+
+    def __init__(self) -> None:
+        gc.disable()
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes | None:
+        return state.get(tx)
+
+
+@pytest.mark.parametrize("vm", [Nothing, "payments"])
+def test_a_worker_lets_go_of_the_caches_of_machines_that_are_closed(vm: type | str) -> None:
+    pools = SharedPools()
+    collecting = gc.isenabled()
+    try:
+        workers = set()
+        for _ in range(4):
+            with ExecutionMachine.create(None, vm, workers=1, pin=False, executors=pools.executors()) as machine:
+                machine.execute([b"%d" % i for i in range(20)], policy=Policy(choose=False))
+                workers.update(machine.worker_pids)
+        [worker] = workers
+        # One may be of the last machine, and the worker may not have heard yet that the one before is closed.
+        assert Path(f"/proc/{worker}/maps").read_text().count("memfd:ioi-cache") <= 2
+    finally:
+        if collecting:
+            gc.enable()
+        pools.close()
+
+
+def has_open(inode: int) -> bool:
+    def is_it(fd: str) -> bool:
+        try:
+            return os.stat(f"/proc/self/fd/{fd}").st_ino == inode
+        except OSError:
+            return False
+
+    return any(is_it(fd) and "ioi-cache" in os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd"))
+
+
+def test_a_cache_that_is_dropped_gives_up_its_descriptor() -> None:
+    shared = SharedCache(1 << 20)
+    inode = os.fstat(shared.fd).st_ino
+    assert has_open(inode)
+    del shared
+    assert not has_open(inode)
+    shared = SharedCache(1 << 20)
+    inode = os.fstat(shared.fd).st_ino
+    shared.close()
+    assert not has_open(inode)
+    other = os.open("/dev/null", os.O_RDONLY)  # likely the same number
+    try:
+        shared.close()
+        del shared
+        os.fstat(other)
+    finally:
+        os.close(other)
+
+
+def test_closing_a_machine_closes_its_cache_also_where_something_else_cannot_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = SharedPools()
+    try:
+        executors = pools.executors()
+        machine = ExecutionMachine.create(None, Reads, workers=1, pin=False, executors=executors)
+        machine.execute([b"k"], policy=Policy(choose=False))
+        handle = machine._cache.handle
+        assert handle is not None
+        inode = os.fstat(handle[0]).st_ino
+        release = executors.release
+
+        def broken() -> None:
+            release()
+            raise OSError("told to")
+
+        monkeypatch.setattr(executors, "release", broken)
+        with pytest.raises(OSError, match="told to"):
+            machine.close()
+        assert not has_open(inode)
+    finally:
+        pools.close()

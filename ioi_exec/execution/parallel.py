@@ -217,14 +217,15 @@ class ParallelExecutor:
     def _setup(self, pool: Pool, base: BaseState) -> int:
         """The number of this VM and state in the pool; told once, and again when the state is another."""
         spec = base.reader_spec()
+        cache = base.cache.handle if base.cache is not None else None
+        told = repr((spec, cache))
         known = self._setups.get(pool)
-        if known is not None and known[0] == repr(spec):
+        if known is not None and known[0] == told:
             return known[1]
         if known is not None:
             pool.forget(known[1])
-        cache = base.cache.handle if base.cache is not None else None
         number = pool.setup(spec, base.inherit_fds(), self._limits, cache)
-        self._setups[pool] = repr(spec), number
+        self._setups[pool] = told, number
         return number
 
     def _attempt(
@@ -289,6 +290,11 @@ class ParallelExecutor:
         if any(complaint.error == ioi_storage.NumberTaken.__name__ for complaint in complaints):
             pool.kill()
             attempts.death([])  # other processes have other numbers
+            return None
+        refused = [complaint.text for complaint in complaints if complaint.kind == "cache"]
+        if refused and base.cache is not None:
+            base.cache.give_up(refused[0])  # it is for speed alone
+            attempts.retries += 1
             return None
         raise self._failure(pool, arena, complaints)
 

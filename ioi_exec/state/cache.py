@@ -108,6 +108,11 @@ class CommittedCache:
         self._spilled.update((key, (stand.version, value)) for key, value in refused)
         shared.cache.stamp(stand.packed())
 
+    def give_up(self, why: str) -> None:
+        """Workers do without from the next block on. No worker may be in a block."""
+        log.warning("blocks read the committed state without a cache, which a worker cannot map: %s", why)
+        self.close()
+
     def close(self) -> None:
         """Idempotent."""
         if self._shared is not None:

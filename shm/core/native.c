@@ -146,7 +146,8 @@ bool ioi_native_run(ioi_native *native) {
             if (native->task == IOI_TASK_EXECUTE && hint_run(native)) return leave_for_bases(native);
         }
         ioi_outcome outcome;
-        if (call_vm(native, &outcome) == IOI_STOP) {
+        int result = call_vm(native, &outcome);
+        if (result == IOI_STOP || view->stop != IOI_STOP_NONE) { /* a VM may have swallowed it, and must not be believed */
             if (ioi_recording(w)) ioi_recorder_executed(&w->recorder, false);
             switch (view->stop) {
             case IOI_STOP_BASE: miss(native, view->missing); return leave_for_bases(native);

@@ -65,6 +65,7 @@ struct ioi_seq {
     bool starved; /* there was no memory for something: no transaction succeeds any more */
     uint32_t tx_keys, depth;
     uint64_t tx_bytes;
+    bool stopped; /* an operation of this transaction said so, whatever the VM made of it */
     bool (*bring)(void *context, const uint8_t *key, size_t len);
     void *bringing;
 };
@@ -152,7 +153,7 @@ static int op_key(ioi_state *state, const uint8_t *bytes, size_t len, ioi_key *k
 static int op_get(ioi_state *state, ioi_key key, const uint8_t **bytes, size_t *len) {
     ioi_seq *seq = (ioi_seq *)state;
     if (!seq->cells[key].known && !(seq->bring && seq->bring(seq->bringing, seq->cells[key].key, seq->cells[key].key_len)))
-        return ask(seq, key);
+        return seq->stopped = true, ask(seq, key);
     const cell *c = &seq->cells[key];
     assert(c->known);
     *bytes = bytes_of(&c->now);
@@ -322,16 +323,18 @@ static void start(ioi_seq *seq, ioi_outcome *outcome) {
     seq->tx_keys = seq->depth = 0;
     seq->tx_bytes = 0;
     seq->missing_count = 0;
+    seq->stopped = false;
     memset(outcome, 0, sizeof *outcome);
 }
 
 /* Keep the writes of a success; put everything back after a failure or a stop. */
 static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
     if (seq->starved) result = IOI_STOP;
-    if (result != IOI_STOP) ioi_bound_outcome(&seq->limits, outcome);
-    if (result == IOI_STOP || outcome->code != 0) {
+    bool stopped = result == IOI_STOP || seq->stopped;
+    if (!stopped) ioi_bound_outcome(&seq->limits, outcome);
+    if (stopped || outcome->code != 0) {
         undo_to(seq, 0);
-        return result != IOI_STOP;
+        return !stopped;
     }
     for (size_t i = 0; i < seq->changes_count; i++) {
         seq->cells[seq->changes[i].cell].written = true;

@@ -10,7 +10,7 @@ from pathlib import Path
 import ioi_shm
 import pytest
 
-from ioi_exec import ExecutionMachine, VMError
+from ioi_exec import ExecutionMachine, StateCorrupt, VMError
 
 SOURCES = Path(__file__).parent / "native"
 
@@ -70,3 +70,17 @@ def test_a_forked_child_that_comes_back_first_is_heard_nowhere(careless: list[st
     with ExecutionMachine.create(None, CounterVM, vm_args=careless, genesis={b"k": b"v"}, workers=1, pin=False) as machine:
         result = machine.execute([b"k", b"fork", b"k"])
         assert [receipt.output for receipt in result.receipts] == [b"v", b"parent", b"v"] and result.stats.retries == 0
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_that_goes_on_where_it_was_to_stop_has_no_result(careless: list[str], tmp_path: Path, workers: int) -> None:
+    """Where the committed state cannot be read there is no value, and not none."""
+    value = b"the only value of the state"
+    ExecutionMachine.create(tmp_path / "state", CounterVM, vm_args=careless, genesis={b"k": value}, workers=0).close()
+    file = tmp_path / "state" / "data.mdb"
+    whole = file.read_bytes()
+    assert value in whole
+    file.write_bytes(whole.replace(value, value.upper()))
+    with ExecutionMachine.open(tmp_path / "state", vm=CounterVM, vm_args=careless, workers=workers, pin=False) as machine:
+        with pytest.raises(StateCorrupt):
+            machine.execute([b"other", b"k"])

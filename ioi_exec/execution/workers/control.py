@@ -93,8 +93,8 @@ class Forget:
 class Complaint:
     """Why a worker could not do its part of a block.
 
-    kind: "setup" (the VM cannot be loaded, or is not the machine's), "stale" (the state moved on), "storage" (reading it failed; error is the name
-    of the storage's exception) or "fault" (anything else).
+    kind: "setup" (the VM cannot be loaded, or is not the machine's), "cache" (it cannot be mapped), "stale" (the state moved on),
+    "storage" (reading it failed; error is the name of the storage's exception) or "fault" (anything else).
     """
 
     worker: int

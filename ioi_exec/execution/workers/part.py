@@ -20,6 +20,10 @@ from ioi_exec.vm.interpreter import RECURSION_LIMIT
 from ioi_exec.vm.loading import LoadedVM
 
 
+class NoCache(Exception):
+    """The cache of committed values cannot be mapped here."""
+
+
 class Committed:
     """Reading what is committed beneath the blocks of a setup. Knows nothing of its part, so that no cycle keeps the memory of a
     machine that is closed."""
@@ -50,7 +54,11 @@ class Part(ABC):
     def __init__(self, setup: Setup, worker: Worker, arena: Arena) -> None:
         # What lags is in the cache or beneath the block.
         self.reader = ioi_storage.Reader(setup.reader_spec, lag=False)
-        self.cache = Cache(setup.cache["fd"], setup.cache["size"]) if setup.cache else None
+        try:
+            self.cache = Cache(setup.cache["fd"], setup.cache["size"]) if setup.cache else None
+        except OSError as error:
+            self.reader.close()
+            raise NoCache(str(error)) from error
         setup.close_fds()  # both are open or mapped here
         self._committed = Committed(self.reader, arena)
         self._worker = worker

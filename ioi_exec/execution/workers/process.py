@@ -16,7 +16,7 @@ import ioi_storage
 from ioi_shm import Arena, Worker
 
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_at, receive, send
-from ioi_exec.execution.workers.part import Part, make_part
+from ioi_exec.execution.workers.part import NoCache, Part, make_part
 from ioi_exec.vm.loading import LoadedVM
 
 # Blocks come in rows, and waking a sleeping process takes longer than a small block: look out for the next one a while.
@@ -56,7 +56,7 @@ class Parts:
             os._exit(0)
 
     def get(self, number: int) -> Part:
-        """The part of this setup, made on first use. Raises what opening the state raises."""
+        """The part of this setup, made on first use. Raises NoCache, and what opening the state raises."""
         with self._arrived:
             while number not in self._setups:
                 self._arrived.wait()
@@ -94,6 +94,8 @@ def take_part(worker_id: int, worker: Worker, parts: Parts, arena: Arena) -> Com
         part = parts.get(arena.setup)
     except ioi_storage.StorageError as error:
         return complaint("storage", str(error), type(error).__name__)
+    except NoCache as error:
+        return complaint("cache", str(error))
     except BaseException as error:
         return complaint("setup", f"{type(error).__name__}: {error}")
     try:

@@ -15,9 +15,9 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
     if (*tx == 'w' || *tx == 'f' || *tx == 'u') CHECK(state->put(state, key, (const uint8_t *)"new", 3) == IOI_OK);
     if (*tx == 'u') CHECK(state->close(state, mark, 1) == IOI_OK);
     outcome->code = *tx == 'f';
-    if (*tx != 'r' && *tx != 'u') return IOI_OK;
+    if (*tx != 'r' && *tx != 'u' && *tx != 's') return IOI_OK;
     int r = state->get(state, key, &value, &size);
-    if (r == IOI_STOP) return IOI_STOP;
+    if (r == IOI_STOP) return *tx == 's' ? IOI_OK : IOI_STOP;
     CHECK(r == IOI_OK);
     outcome->gas_used = value[0];
     return IOI_OK;
@@ -55,7 +55,21 @@ static void runs(const char *txs, const char *seen, uint32_t asked, const char *
     ioi_seq_free(b.seq);
 }
 
+/* A VM that goes on where it was to stop has no result; with the base there is one. */
+static void swallows(void) {
+    ioi_vm vm = {.abi = IOI_VM_ABI, .execute = execute};
+    ioi_limits limits = {8, 8, 8, 100, 8, 8};
+    ioi_ctx ctx = {0};
+    bases b = {ioi_seq_new(&vm, &limits, &ctx), 0};
+    ioi_outcome outcome;
+    CHECK(!ioi_seq_execute(b.seq, (const uint8_t *)"s", 1, &outcome));
+    bring(&b, key_bytes, 1);
+    CHECK(ioi_seq_execute(b.seq, (const uint8_t *)"s", 1, &outcome) && outcome.gas_used == 'b');
+    ioi_seq_free(b.seq);
+}
+
 void test_sequential(void) {
+    swallows();
     runs("w", " ", 0, "new");   /* a key that is only written */
     runs("wr", " n", 0, "new"); /* and then read */
     runs("r", "b", 1, NULL);    /* fetched as it is read, and not again */

@@ -189,3 +189,26 @@ def test_closing_a_machine_closes_its_cache_also_where_something_else_cannot_be_
         assert not has_open(inode)
     finally:
         pools.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_blocks_go_without_a_cache_that_workers_cannot_map(
+    workers: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As under a limit of address space (ulimit -v)."""
+    handle = CommittedCache.handle.fget
+    assert handle is not None
+
+    def too_large(cache: CommittedCache) -> tuple[int, int] | None:
+        found = handle(cache)
+        return None if found is None else (found[0], 1 << 47)
+
+    monkeypatch.setattr(CommittedCache, "handle", property(too_large))
+    with ExecutionMachine.create(None, Reads, genesis={b"k": b"v"}, workers=workers, pin=False) as machine:
+        first = machine.execute([b"k", b"other"])
+        assert [receipt.output for receipt in first.receipts] == [b"v", b"absent"]
+        assert (first.stats.retries, first.stats.memory["cache"]) == (1, 0)
+        machine.commit(first)
+        again = machine.execute([b"last", b"k"])
+        assert [receipt.output for receipt in again.receipts] == [b"other", b"v"] and again.stats.retries == 0
+    assert [record.levelname for record in caplog.records if "without a cache" in record.getMessage()] == ["WARNING"]

@@ -101,6 +101,9 @@ class Receipts(Sequence[Receipt]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[type[Receipts], tuple[bytes, bytes]]:
+        return type(self), (self.blob, self.ends)
+
     def __repr__(self) -> str:
         return f"<Receipts of {len(self)} transactions, {self.failed} failed>"
 

@@ -241,6 +241,7 @@ static int module_exec(PyObject *module) {
         else Py_DECREF(type);
         if (result < 0) return -1;
     }
+    if (writes_as_sequence((PyObject *)writes_type) < 0) return -1;
     return PyModule_AddIntConstant(module, "ENTRY_SIZE", sizeof(struct jf_entry));
 }
 

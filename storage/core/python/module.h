@@ -26,6 +26,7 @@ struct writes_object {
 };
 extern PyTypeObject *writes_type; /* set once, when the module is loaded */
 struct writes writes_of(PyObject *object);
+int writes_as_sequence(PyObject *type); /* make it a collections.abc.Sequence; -1 with an exception */
 
 static inline const uint8_t *writes_key(const struct writes *w, size_t i, size_t *size) {
     uint64_t begin = i > 0 ? w->ends[2 * i - 1] & ~WRITES_DELETED : 0;

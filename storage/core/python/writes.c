@@ -123,8 +123,15 @@ static PyObject *writes_subscript(PyObject *self, PyObject *index) {
         if (i == -1 && PyErr_Occurred()) return NULL;
         return writes_item(self, i < 0 ? i + writes_len(self) : i);
     }
-    PyObject *all = PySequence_List(self), *some = all != NULL ? PyObject_GetItem(all, index) : NULL;
-    Py_XDECREF(all);
+    Py_ssize_t start, stop, step;
+    if (PySlice_Unpack(index, &start, &stop, &step) < 0) return NULL;
+    Py_ssize_t count = PySlice_AdjustIndices(writes_len(self), &start, &stop, step);
+    PyObject *some = PyList_New(count);
+    for (Py_ssize_t i = 0; some != NULL && i < count; i++) {
+        PyObject *pair = writes_item(self, start + i * step);
+        if (pair != NULL) PyList_SET_ITEM(some, i, pair);
+        else Py_CLEAR(some);
+    }
     return some;
 }
 
@@ -145,6 +152,23 @@ static PyObject *writes_repr(PyObject *self) {
     PyObject *all = PySequence_List(self), *text = all != NULL ? PyObject_Repr(all) : NULL;
     Py_XDECREF(all);
     return text;
+}
+
+int writes_as_sequence(PyObject *type) {
+    static const char *const mixed_in[] = {"index", "count"};
+    PyObject *abc = PyImport_ImportModule("collections.abc");
+    PyObject *sequence = abc != NULL ? PyObject_GetAttrString(abc, "Sequence") : NULL;
+    PyObject *registered = sequence != NULL ? PyObject_CallMethod(sequence, "register", "O", type) : NULL;
+    int result = registered != NULL ? 0 : -1;
+    for (size_t i = 0; result == 0 && i < sizeof mixed_in / sizeof *mixed_in; i++) {
+        PyObject *method = PyObject_GetAttrString(sequence, mixed_in[i]);
+        result = method != NULL ? PyObject_SetAttrString(type, mixed_in[i], method) : -1;
+        Py_XDECREF(method);
+    }
+    Py_XDECREF(registered);
+    Py_XDECREF(sequence);
+    Py_XDECREF(abc);
+    return result;
 }
 
 static PyObject *writes_reduce(PyObject *object, PyObject *unused) {

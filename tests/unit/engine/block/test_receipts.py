@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 import random
 
 import pytest
@@ -66,6 +68,12 @@ def test_packed_receipts_read_back_and_hash_as_the_specification_says(count: int
     assert len(packed) == count and packed.failed == sum(not r.ok for r in receipts)
     assert packed.root() == rfc6962([leaf(receipt) for receipt in receipts])
     assert packed == Receipts(packed.blob, packed.ends)
+
+
+def test_they_can_be_pickled_and_copied() -> None:
+    receipts = Receipts.of(some_receipts(3, 20))
+    for again in (copy.copy(receipts), copy.deepcopy(receipts), pickle.loads(pickle.dumps(receipts))):
+        assert again == receipts and list(again) == list(receipts) and again.root() == receipts.root()
 
 
 def test_leaves_are_what_cometbft_hashes() -> None:

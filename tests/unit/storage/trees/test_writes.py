@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import random
 import struct
+import tracemalloc
+from collections.abc import Sequence
 
 import pytest
 from ioi_storage import Writes
@@ -34,6 +37,35 @@ def test_it_is_what_it_was_made_of(count: int) -> None:
         hash(writes)
     with pytest.raises(AttributeError):
         writes.blob = b""
+
+
+def test_it_is_a_sequence() -> None:
+    pairs: Pairs = [(b"a", b"1"), (b"b", None), (b"a", b"1"), (b"c", b"")]
+    writes = Writes.of(pairs)
+    assert isinstance(writes, Sequence) and list(reversed(writes)) == pairs[::-1] and (b"b", None) in writes and (b"b", b"") not in writes
+    assert writes.count((b"a", b"1")) == 2 and writes.index((b"a", b"1")) == 0 and writes.index((b"a", b"1"), 1) == 2
+    with pytest.raises(ValueError):
+        writes.index((b"a", b"1"), 1, 2)
+    match writes:
+        case [first, *_]:
+            assert first == pairs[0]
+        case _:
+            pytest.fail("no sequence")
+    bounds = (None, -9, -5, -2, -1, 0, 1, 3, 4, 9)
+    for start, stop, step in itertools.product(bounds, bounds, (None, -9, -2, -1, 1, 2, 9)):
+        assert writes[start:stop:step] == pairs[start:stop:step]
+    with pytest.raises(ValueError):
+        writes[::0]
+
+
+def test_a_slice_makes_the_pairs_that_are_in_it_alone() -> None:
+    writes = Writes.of([(b"k" * 1000, b"v" * 1000)] * 2000)
+    tracemalloc.start()
+    try:
+        assert len(writes[5:7]) == 2
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_absent_is_not_empty() -> None:

@@ -14,6 +14,7 @@ from ioi_exec.files.strict_json import (
     number,
     parse,
 )
+from ioi_exec.files.whole import read_whole
 from ioi_exec.vm.payments import (
     ADDRESS_BYTES,
     MAX_U64,
@@ -29,7 +30,7 @@ def read_genesis(stream: BinaryIO, name: str, *, accounts: bool) -> dict[bytes, 
     name: how messages call the file. Raises InputError as "name: reason", naming the entry.
     """
     try:
-        value = json_object(parse(stream.read()), "a genesis")
+        value = json_object(parse(read_whole(stream, name)), "a genesis")
         known = ("accounts", "state") if accounts else ("state",)
         fields(value, known, ())
         if len(value) != 1:

@@ -16,6 +16,7 @@ from ioi_exec.arguments import path, wrong_type
 from ioi_exec.block.record import Record
 from ioi_exec.cli.streams import output_file
 from ioi_exec.execution.executors import SharedPools
+from ioi_exec.files.whole import read_whole
 from ioi_exec.policy import Policy
 from ioi_stress.explaining.explanation import Explanation
 from ioi_stress.notation.policy_text import parse_policy
@@ -253,7 +254,7 @@ def read(file: str | os.PathLike[str]) -> Result | Sweep:
     """What `ioi-stress run --save` or `sweep -o` wrote. Raises InputError, OSError."""
     name = path("file", file)
     with open(name, "rb") as stream:
-        content = stream.read()
+        content = read_whole(stream, name)
     if content.lstrip()[:1] != b"{":
         return Sweep.read(name)
     try:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ioi_exec import InputError
 from ioi_exec.arguments import path
+from ioi_exec.files.whole import read_whole
 from ioi_stress.notation.text import significant, table
 from ioi_stress.refusals import refusing
 from ioi_stress.results.change import COMPARED, Change, compared_figures
@@ -120,7 +120,8 @@ def _loaded(source: Result | str | os.PathLike[str]) -> tuple[str, Result]:
         return "", source
     name = path("the result", source)
     try:
-        text = Path(name).read_text(encoding="utf-8")
+        with open(name, "rb") as stream:
+            text = read_whole(stream, name).decode()
     except UnicodeDecodeError:
         raise InputError(f"{name}: no JSON, which is text") from None
     return name, Result.from_json(text, name)

@@ -17,6 +17,7 @@ from typing import Any, Iterable, Sequence
 from ioi_storage.disk.descriptors import keep_standard
 
 from ioi_exec import InputError, StateInUse
+from ioi_exec.files.whole import read_whole
 from ioi_stress.sweeps.grid import Grid, describe_values
 from ioi_stress.sweeps.rows import COLUMNS, MEASURED, SIMULATED, Row, as_text, check_simulated, parsed
 
@@ -85,7 +86,7 @@ def read_rows(path: str | os.PathLike[str]) -> tuple[list[str], list[Row]]:
     InputError."""
     name = os.fspath(path)
     with open(name, "rb") as stream:
-        data = stream.read()
+        data = read_whole(stream, name)
     lines = _lines(name, data[: data.rfind(b"\n") + 1])
     columns = lines[0] if lines else []
     if not set(COLUMNS) <= set(columns):

@@ -11,6 +11,7 @@ from ioi_exec import InputError, Limits
 from ioi_exec.cli.options import vm_args_value
 from ioi_exec.cli.streams import input_file
 from ioi_exec.files import read_block, read_genesis
+from ioi_exec.files.whole import read_whole
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import VMS
 from ioi_stress.workloads.parameters import (
@@ -67,7 +68,7 @@ class Replay:
 
         def opened(file: str) -> tuple[BytesIO, str]:
             with input_file(file) as (stream, name):
-                content = stream.read()
+                content = read_whole(stream, name)
             all_bytes.update(sha256(content).digest())
             return BytesIO(content), name
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Iterator, Mapping
 
 from ioi_exec import InputError, Limits
 from ioi_exec.cli.streams import input_file
+from ioi_exec.files.whole import read_whole
 from ioi_stress.notation.keys import of_text
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Block
@@ -60,7 +61,7 @@ class RWSet(RunsOn):
     def __post_init__(self) -> None:
         check_fields(self)
         with input_file(self.file) as (stream, name):
-            content = stream.read()
+            content = read_whole(stream, name)
         blocks = read_rwset(content, name)
         if self.block_size is not None:
             flat = [transaction for block in blocks for transaction in block]

@@ -58,6 +58,7 @@ class Work:
         monkeypatch.setattr(catchup, "STEP", 5)
         monkeypatch.setattr(stale, "STEP", 5)
         monkeypatch.setattr(stale, "SWEEP", 20)
+        monkeypatch.setattr(upkeep.Upkeep, "ask", lambda _, **job: False)  # there is no process
         monkeypatch.setattr(upkeep.Upkeep, "stop", lambda _: self.stop())
         self.orders: dict[str, int] = {}
         self.running: dict[str, Iterator[Any]] = {}

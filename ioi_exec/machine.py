@@ -332,15 +332,15 @@ class ExecutionMachine:
             arguments.octets("prove: the key", key)
         if not keys:
             raise InputError("prove: give at least one key")
-        with self._proving(version) as layer:
-            return layer.prove(keys, version)
+        with self._proving(version) as (layer, row):
+            return layer.prove(keys, row)
 
     def prove_ics23(self, key: bytes, version: Version | None = None) -> bytes:
         """The same of one key as an ICS23 CommitmentProof, for `ioi_storage.verify_ics23` and every ics23 library, with
         `ioi_storage.ics23.spec(tree)`. InputError also where ics23 cannot prove it: an empty value, or next to one."""
         arguments.octets("prove_ics23: the key", key)
-        with self._proving(version) as layer:
-            return layer.prove_ics23(key, version)
+        with self._proving(version) as (layer, row):
+            return layer.prove_ics23(key, row)
 
     def prove_range(
         self, start: bytes | None = None, end: bytes | None = None, *, version: Version | None = None, limit: int | None = None
@@ -354,16 +354,15 @@ class ExecutionMachine:
                 arguments.octets(f"prove_range: {name}", bound)
         if limit is not None:
             limit = arguments.integer("prove_range: limit", limit, 1, give="an integer, 1 or more, or None")
-        with self._proving(version) as layer:
-            return layer.prove_range(start, end, version=version, limit=limit)
+        with self._proving(version) as (layer, row):
+            return layer.prove_range(start, end, version=row, limit=limit)
 
     @contextmanager
-    def _proving(self, version: Version | None) -> Iterator[ioi_storage.State]:
+    def _proving(self, version: Version | None) -> Iterator[tuple[ioi_storage.State, ioi_storage.VersionRow | None]]:
         with self._guard.reading("prove"), self.pinned():
-            if version is not None:
-                self._row_of(version)
+            row = None if version is None else self._row_of(version)
             try:
-                yield self._layers[-1]
+                yield self._layers[-1], row
             except ValueError as error:
                 raise InputError(f"prove: {error}") from None
 

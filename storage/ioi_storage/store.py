@@ -16,7 +16,7 @@ from .disk.environment import data_file, translated
 from .disk.handle import Handle
 from .disk.making import StrPath
 from .disk.rows import Creation, VersionRow, encode_creation
-from .errors import DiskFull, StaleStage
+from .errors import DiskFull, StaleStage, StorageIOError
 from .history import prune, rollback
 from .latest.keeper import Keeper
 from .latest.lag import room
@@ -257,8 +257,12 @@ class Store(State):
         self._keeper.leave_pruning()
         try:
             self._keeper.settle(to_prune=True)
-        except DiskFull:  # then what it can do without
-            if prune.prune(self._view, oldest, progress) == 0:
+        except DiskFull as full:  # then what it can do without
+            try:
+                rows = prune.prune(self._view, oldest, progress)
+            except StorageIOError as error:  # where it was the meta page that had no room, LMDB does nothing more
+                raise full from error
+            if rows == 0:
                 raise
             self._keeper.settle(to_prune=True)
         return prune.prune(self._view, oldest, progress)

@@ -22,7 +22,7 @@ from ioi_stress.workloads import WORKLOADS
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get prove verify check diff dump load snapshot restore prune rollback".split()
-STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain chaos soak".split()
+STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
     "my_workloads.py": """

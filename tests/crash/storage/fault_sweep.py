@@ -156,7 +156,7 @@ def faulty(run: Run, shim: shimmed.Shim, operation: str, fault: str) -> tuple[in
             commit(store)
             store.settle()
             allowed = [after + 1]
-        except StorageIOError:  # LMDB goes no further when it could not write its meta page
+        except (StorageIOError, StorageClosed):  # LMDB goes no further when it could not write its meta page
             problems += must_be_closed(store)
             allowed = [before, after]
     if store is not None:

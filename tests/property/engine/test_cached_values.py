@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -183,7 +184,8 @@ class Life:
 
     def workers_killed(self) -> None:
         for pid in self.machine.worker_pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # two lives may share them
+                os.kill(pid, signal.SIGKILL)
 
     def one_by_one(self) -> None:
         """On a machine that executes elsewhere now and then."""

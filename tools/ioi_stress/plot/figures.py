@@ -27,6 +27,7 @@ from ioi_stress.sweeps.series import (
     LABELS,
     Source,
     Where,
+    check_against,
     column,
     doubtful_at,
     numbers_of,
@@ -156,6 +157,7 @@ def policies(
             f"{', '.join(others)} vary beside the policy: say against which to draw, and choose one value of the others"
         )
     x = others[0] if others else "workload"
+    check_against(rows, x)
     _, series = series_of(rows, x, "policy")
     groups = values_of(rows, x)
     width = 0.8 / len(series)

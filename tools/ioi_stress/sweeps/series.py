@@ -79,11 +79,16 @@ def varying(rows: Sequence[Row], *but: str) -> list[str]:
     return [name for name in point_columns(rows) if name not in but and len(values_of(rows, name)) > 1]
 
 
+def check_against(rows: Sequence[Row], column: str) -> None:
+    """Raises InputError if points do not differ by such a column."""
+    if column not in point_columns(rows):
+        raise InputError(f"there is no column {column} to draw against: there are {', '.join(point_columns(rows))}")
+
+
 def numbers_of(rows: Sequence[Row], column: str) -> list[Any]:
     """The values of a column that is an x axis. Raises InputError if there is no such column, or it holds no
     numbers."""
-    if column not in point_columns(rows):
-        raise InputError(f"there is no column {column} to draw against: there are {', '.join(point_columns(rows))}")
+    check_against(rows, column)
     values = values_of(rows, column)
     if not placeable(values):
         raise InputError(

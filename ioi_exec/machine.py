@@ -33,6 +33,7 @@ from ioi_exec.errors import (
 )
 from ioi_exec.execution.executor import Block, OnReceipt
 from ioi_exec.execution.executors import Executors, checked_executors
+from ioi_exec.execution.signals import of_a_handler
 from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
@@ -233,7 +234,7 @@ class ExecutionMachine:
             arguments.function(f"execute: {name}", callback)
         for name, value in (("sequential", sequential), ("record", record)):
             arguments.flag(f"execute: {name}", value)
-        with memory_errors(), self._guard.alone("execute"), ExitStack() as view:
+        with memory_errors(of_a_handler), self._guard.alone("execute"), ExitStack() as view:
             began = perf_counter()
             store = self._layers[-1]
             with storage_errors():

@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Callable
 
 from ioi_shm import signal_restarts
 
 Handler = Callable[[int, "FrameType | None"], Any]
 _TRIES = 16  # to put handlers back while signals come
+_seen_through: set[CodeType] = set()  # what calls the program's handlers
+
+
+def of_a_handler(trace: TracebackType | None) -> bool:
+    """Whether what has this traceback was raised by a handler of the program's, in the middle of a transaction."""
+    while trace is not None and trace.tb_frame.f_code not in _seen_through:
+        trace = trace.tb_next
+    return trace is not None
 
 
 class SeenSignals:
@@ -100,6 +108,7 @@ class SeenSignals:
                 self.raised = error
                 raise
 
+        _seen_through.add(seeing.__code__)
         return seeing
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import Any, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import ioi_storage
 from ioi_storage import Stand, State
@@ -44,10 +45,15 @@ _NO_LOCK = ("can't allocate lock", "can't allocate read lock")  # what CPython s
 
 
 class _MemoryErrors:
+    def __init__(self, theirs: Callable[[TracebackType | None], bool] = lambda trace: False) -> None:
+        self._theirs = theirs
+
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and self._theirs(error.__traceback__):
+            return
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) in _NO_LOCK):
             raise errors.ResourceError(
                 "memory ran out: nothing came of it, and the committed state is as it was. Free memory, or raise the limit of this "
@@ -56,19 +62,19 @@ class _MemoryErrors:
 
 
 class _StorageErrors(_MemoryErrors):
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, ioi_storage.StorageError):
             raise translated(error) from error
         super().__exit__(kind, error, trace)
 
 
-_memory_errors = _MemoryErrors()
 _storage_errors = _StorageErrors()
 
 
-def memory_errors() -> _MemoryErrors:
-    """`with memory_errors():` a MemoryError leaves as a ResourceError."""
-    return _memory_errors
+def memory_errors(theirs: Callable[[TracebackType | None], bool] = lambda trace: False) -> _MemoryErrors:
+    """`with memory_errors():` a MemoryError leaves as a ResourceError. theirs: whether one with this traceback is the calling
+    program's own, which leaves as it is."""
+    return _MemoryErrors(theirs)
 
 
 def storage_errors() -> _StorageErrors:

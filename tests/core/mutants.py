@@ -138,7 +138,7 @@ MUTANTS = [
     # ---- the record
     Mutant("scans-forget-the-deleted", "rows.c", "ioi_mv_range_stands(&t->alloc, &bounds, 0, false, take_scanned, &t, NULL);", "(void)bounds;", ("simulate",)),
     Mutant("absent-keys-as-the-scan-met-them", "rows.c", "if (!ioi_word_present(inc->reads[i].word) && !written", "if (false && !written", ("simulate",), quick=True),
-    Mutant("scanned-twice", "rows.c", "if (*reader_of(t, number) == t->tx + 1) return true;", "", ("simulate",)),
+    Mutant("scanned-twice", "rows.c", "if (number == NO_KEY || *reader_of(t, number) == t->tx + 1) return true;", "if (number == NO_KEY) return true;", ("simulate",)),
     Mutant("what-is-lost-is-forgotten", "recorder.c", "a32_store_relaxed(&r->slot->record_lost, 1);", "", ("simulate",)),
     Mutant("idle-while-validating", "recorder.c", "    ioi_recorder_busy(r);\n    return r->now;", "    return r->now;", ("simulate",)),
     Mutant("the-reader-is-blamed", "mvmemory.c", "return (ioi_cause){entry, position, incarnation,", "return (ioi_cause){entry, position + 1, incarnation,", ("simulate",)),
@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant("widened-in-place", "cache.c", "if (record_at(base, word)->hash & buckets)", "if (false)", ("unit-asan", "unit")),
     Mutant("a-hash-is-a-key", "cache.c", "c->hash == hash && c->key_len == len && memcmp(c->record.bytes + c->record.len, key, len) == 0", "((void)key, (void)len, c->hash == hash)", ("unit",)),
     Mutant("absence-is-not-kept", "cache.c", "c->present = bytes != NULL;", "c->present = 1;", ("unit", "cache")),
-    Mutant("scans-do-not-catch-up", "ioi_exec/execution/workers/part.py", "            self.reader.catch_up()", "            pass", CACHE),
+    Mutant("scans-do-not-catch-up", "ioi_exec/execution/workers/part.py", "            self._reader.catch_up()", "            pass", CACHE),
     Mutant("undone-and-still-known", "sequential.c", "c->known = u->known;", "", ("unit",)),
     Mutant("brought-and-not-looked-at", "view.c", "if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))", "if (seen == IOI_SEEN_NOTHING && v->bring && !v->bring(v, entry))", ("unit",)),
     Mutant("sealed-by-eight-bytes", "seal.c", "if (end - i > 1) qsort(&from[i], end - i, sizeof *from, by_key);", "", ("unit",)),

@@ -118,7 +118,7 @@ class Keeper:
         """Stale rows. The more at once the faster they go, but they are to be no large part of a small file."""
         env = self._handle.env
         size = int(env.info()["last_pgno"]) * int(env.stat()["psize"])
-        return max(UPKEEP_WRITES, min(stale.SWEEP, size // SWEEP_SHARE // _BYTES_A_ROW))
+        return min(stale.SWEEP, max(UPKEEP_WRITES, size // SWEEP_SHARE // _BYTES_A_ROW))
 
     # ---- at once ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import re
@@ -81,6 +82,17 @@ def test_what_is_no_plain_file_is_not_replaced(cli: Cli, state: Path, tmp_path: 
     assert shell(tmp_path, "ioi-exec dump state -o /dev/stdout | cat") == (0, dumped, "")
 
 
+def all_of(terminal: int) -> str:
+    """What was written to a terminal that nobody writes to any more; one read gives what has come through so far."""
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError as error:
+        assert error.errno == errno.EIO
+    return shown.decode()
+
+
 def test_progress_is_for_terminals(state: Path, tmp_path: Path) -> None:
     """Standard error has nothing but messages, unless somebody watches; a finding has a line of its own."""
     # A second passes between two looks at the clock, so that no line is left out for coming too soon.
@@ -91,7 +103,7 @@ def test_progress_is_for_terminals(state: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     watched = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60)
     os.close(theirs)
-    shown = os.read(ours, 65536).decode()
+    shown = all_of(ours)
     os.close(ours)
     assert watched.stdout == quiet.stdout
     assert "keys of the newest version" in shown and shown.endswith("\r\x1b[K")

@@ -13,10 +13,11 @@ from ioi_stress.soaking.quantities import ALL, QUANTITIES, Quantity
 from ioi_stress.soaking.trend import CONFIDENCE, Trend, trend
 
 FLAT, GROWS, UNTOLD = "flat", "grows", "too short to tell"
+LEAST_SECONDS = 15.0  # in less than that processes have hardly come up
 RULE = (
     "The first quarter is warm-up and left out. Growth an hour is the median slope of all pairs of windows (Theil and Sen), those of "
     f"processes within their lives, with its {CONFIDENCE:.0%} interval. Flat: all of the interval is within what is allowed. Grows: all "
-    "of it is above. Otherwise the soak was too short to tell."
+    f"of it is above. Otherwise, and in less than {LEAST_SECONDS:.0f} seconds, the soak was too short to tell."
 )
 
 
@@ -36,7 +37,10 @@ def judged(quantity: Quantity, looks: list[Look], seconds: float, times: float) 
     if found is None:
         return Judged(quantity, None, None, UNTOLD)
     allowed = quantity.allowance(found.level, times)
-    verdict = GROWS if found.low > allowed else FLAT if found.high <= allowed else UNTOLD
+    if seconds < LEAST_SECONDS:
+        verdict = UNTOLD
+    else:
+        verdict = GROWS if found.low > allowed else FLAT if found.high <= allowed else UNTOLD
     return Judged(quantity, found, allowed, verdict)
 
 

@@ -45,14 +45,14 @@ _NO_LOCK = ("can't allocate lock", "can't allocate read lock")  # what CPython s
 
 
 class _MemoryErrors:
-    def __init__(self, theirs: Callable[[TracebackType | None], bool] = lambda trace: False) -> None:
+    def __init__(self, theirs: Callable[[TracebackType | None], bool] | None = None) -> None:
         self._theirs = theirs
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is not None and self._theirs(error.__traceback__):
+        if error is not None and self._theirs is not None and self._theirs(error.__traceback__):
             return
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) in _NO_LOCK):
             raise errors.ResourceError(
@@ -71,7 +71,7 @@ class _StorageErrors(_MemoryErrors):
 _storage_errors = _StorageErrors()
 
 
-def memory_errors(theirs: Callable[[TracebackType | None], bool] = lambda trace: False) -> _MemoryErrors:
+def memory_errors(theirs: Callable[[TracebackType | None], bool] | None = None) -> _MemoryErrors:
     """`with memory_errors():` a MemoryError leaves as a ResourceError. theirs: whether one with this traceback is the calling
     program's own, which leaves as it is."""
     return _MemoryErrors(theirs)

@@ -3,8 +3,9 @@
 One by one is in the calling process if the VM comes with the engine; any other, which might end its process, has one worker of the
 pool. Results are the same either way. What decides is what blocks have taken: per number of transactions (doubling), for they
 bear on what waking workers costs, the least seconds a transaction of the last few blocks each way, which other work on the machine
-disturbs less than a mean. The way that was slower is tried again after some blocks, for conflicts come and go, and after twice as many
-each time that it was slower still.
+disturbs less than a mean. The first block of a way, which finds nothing in any cache, is never all that is known of it. The way that
+was slower is tried again after some blocks, for conflicts come and go, and after twice as many each time that it was slower still;
+whatever a try has cost, that is at most COSTS of the time until the next.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from ioi_exec.execution.workers.pool import Pool
 WAKING_SECONDS = 80e-6  # work that takes no longer is done before a second worker is awake
 FEW = 256  # cheap transactions that are done before workers in other processes could have begun
 REMEMBERED = 5  # blocks each way
+SETTLED = 3  # blocks of the present way before another is tried
 TRIES = 3  # blocks, one after another, when the other way is tried
 TRY_FIRST = 16  # blocks until the other way is tried again
-TRY_MOST = 512
-HOPELESS = 2.0  # times the present way's figure: the try ends there
+TRY_MOST = 512  # the same, of how often it is doubled
+HOPELESS = 2.0  # times the present way's figure: a try ends there with its first block
+LOST = 0.5  # blocks of the present way's that a try took too long, all together: it ends there with a later one
+COSTS = 0.02  # of the time, that tries may cost in the long run
 CLEARLY = 0.97  # of the time that the present way takes: less is worth a change
 
 
@@ -45,19 +49,35 @@ class _Measured:
     """The same the other way, when it was tried last; empty: it never was."""
     trying: int = 0
     """So many blocks are still to be tried the other way."""
+    lost: float = 0.0
+    """What that has cost so far, in blocks of the present way."""
     blocks: int = 0
-    """Since then."""
+    """The present way, since the last try."""
     patience: int = TRY_FIRST
     """Blocks until the next try."""
 
     def change(self) -> None:
         self.alone, self.now, self.other = not self.alone, self.other, self.now
-        self.trying, self.blocks, self.patience = 0, 0, TRY_FIRST
+        self.trying, self.lost, self.blocks, self.patience = 0, 0.0, 0, TRY_FIRST
 
     def try_other(self) -> None:
         if self.other:
             self.patience = min(2 * self.patience, TRY_MOST)
-        self.other, self.trying, self.blocks = _some(), TRIES, 0
+        self.other, self.trying, self.lost, self.blocks = _some(), TRIES, 0.0, 0
+
+    def tried(self, each: float) -> None:
+        """A block the other way took so much."""
+        self.other.append(each)
+        self.trying -= 1
+        times = each / min(self.now)
+        self.lost += max(0.0, times - 1)
+        if times > HOPELESS if len(self.other) == 1 else self.lost > LOST:
+            self.trying = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to try the other way again."""
+        return self.blocks >= max(self.patience, self.lost / COSTS)
 
 
 class Choice:
@@ -75,7 +95,7 @@ class Choice:
         if not self._here and self._cost is not None and transactions * self._cost <= WAKING_SECONDS:
             return True, "done before a second worker is awake"
         known = self._known(transactions)
-        if not known.now:
+        if not known.other and not known.trying and known.blocks < SETTLED:
             return known.alone, "not measured yet"
         if not known.trying:
             if not known.other:
@@ -84,7 +104,7 @@ class Choice:
                 known.try_other()
             elif min(known.other) < CLEARLY * min(known.now):
                 known.change()
-            elif known.blocks >= known.patience:
+            elif known.due:
                 known.try_other()
         if known.trying:
             return not known.alone, "to compare"
@@ -101,8 +121,7 @@ class Choice:
             known.now.append(each)
             known.blocks += 1
         elif known.trying:
-            known.other.append(each)
-            known.trying = 0 if known.now and each > HOPELESS * min(known.now) else known.trying - 1
+            known.tried(each)
 
     def _known(self, transactions: int) -> _Measured:
         size = transactions.bit_length()

@@ -9,7 +9,7 @@ import pytest
 
 from ioi_exec import ExecutionMachine, Policy
 from ioi_exec.block.result import Stats
-from ioi_exec.execution.choosing import FEW, TRIES, TRY_FIRST, Choice
+from ioi_exec.execution.choosing import COSTS, FEW, TRIES, TRY_FIRST, Choice
 from tools.bench.workloads import PaymentsLoad
 
 pytestmark = pytest.mark.usefixtures("chooses")
@@ -70,6 +70,37 @@ def test_blocks_that_other_work_disturbed_decide_little() -> None:
 
 def test_a_hopeless_way_is_tried_once() -> None:
     assert play(Choice(True), TRY_FIRST, 1000, {True: 1e-4, False: 1e-3}).count(False) == 1
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("times", [1.05, 1.33, 1.9, 3.0, 20.0])
+def test_a_try_is_paid_for_before_the_next(here: bool, times: float) -> None:
+    better = here
+    cost = {better: 1e-4, not better: times * 1e-4}
+    ways = play(Choice(here), 4000, 1000, cost, busy=5e-5)
+    first = ways.index(not better)
+    lost, paid = 0.0, 0
+    for way in ways[first:]:
+        if way is better:
+            paid += 1
+        else:
+            if paid:  # another try begins
+                assert paid * COSTS >= lost - 1e-9, (times, lost, paid)
+                lost, paid = 0.0, 0
+            lost += times - 1
+    assert sum(way is not better for way in ways) * (times - 1) <= 0.03 * len(ways)
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_first_block_of_a_way_says_nothing_about_it(better: bool) -> None:
+    choice, seen, ways = Choice(True), {True: 0, False: 0}, []
+    for _ in range(40):
+        alone, _ = choice.alone(1000)
+        each = (1e-4 if alone is better else 1.2e-4) * (1.5 if seen[alone] == 0 else 1.0)
+        seen[alone] += 1
+        choice.took(1000, alone, 1000 * each, Stats(executions=1000, busy_seconds=[1.0]))
+        ways.append(alone)
+    assert all(way is better for way in ways[2 * TRIES : 2 * TRIES + TRY_FIRST]), ways
 
 
 def test_few_transactions_of_a_built_in_vm_wake_nobody() -> None:

@@ -20,6 +20,7 @@ from ioi_shm import native_info
 
 from ioi_exec.errors import VMError, VMMismatch
 from ioi_exec.vm.payments_native import Payments
+from ioi_exec.vm.places import check_places
 
 BUILT_IN: Mapping[str, type] = {"payments": Payments}
 
@@ -162,6 +163,7 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
         present[method] = found is not None
+    check_places(spec.name, instance)
     return LoadedVM(
         instance, spec, decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Iterable, Mapping
 
 import ioi_storage
-from ioi_shm import exact_bytes
+from ioi_shm import exact_bytes, leading_bytes
 
 from ioi_exec.arguments import MAX_INT64, integer
 from ioi_exec.block.context import BlockContext
@@ -28,15 +28,16 @@ def checked_transactions(txs: Iterable[bytes], limits: Limits) -> list[bytes]:
     if len(listed) > limits.block_transactions:
         most = limits.block_transactions
         raise LimitExceeded(f"the block has {len(listed)} transactions: at most {most} (Limits.block_transactions)")
-    total = 0
-    for i, tx in enumerate(listed):
+    i, total = leading_bytes(listed, 0, limits.tx_bytes)
+    while i < len(listed):
+        tx = listed[i]
         if not isinstance(tx, bytes):
             raise InputTypeError(f"transaction {i} is {type(tx).__name__}: give bytes")
-        if type(tx) is not bytes:
-            listed[i] = tx = exact_bytes(tx)  # a VM gets the same wherever it runs
+        listed[i] = tx = exact_bytes(tx)  # a VM gets the same wherever it runs
         if len(tx) > limits.tx_bytes:
             raise LimitExceeded(f"transaction {i} has {len(tx)} bytes: at most {limits.tx_bytes} (Limits.tx_bytes)")
-        total += len(tx)
+        i, more = leading_bytes(listed, i, limits.tx_bytes)
+        total += more
     if total > limits.block_bytes:
         raise LimitExceeded(f"the block has {total} bytes: at most {limits.block_bytes} (Limits.block_bytes)")
     return listed

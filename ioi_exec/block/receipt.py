@@ -110,11 +110,7 @@ class Receipts(Sequence[Receipt]):
     @property
     def failed(self) -> int:
         """How many have a code other than 0."""
-        start, failed = 0, 0
-        for end in self._ends:
-            failed += self.blob[start : start + 4] != b"\0\0\0\0"
-            start = end
-        return failed
+        return ioi_shm.receipts_failed(self.blob, self.ends)
 
     def root(self) -> bytes:
         """32 bytes: the RFC 6962 root (SHA-256) over CometBFT's deterministic ExecTxResult, its `last_results_hash`."""

@@ -26,6 +26,39 @@ static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
                          vm->end_block ? Py_True : Py_False);
 }
 
+/* Where receipt i of packed ones ends, which begins at `from`; 0 with a ValueError if they are not packed as receipts are. */
+static uint64_t receipt_end(const Py_buffer *blob, const Py_buffer *ends, size_t i, uint64_t from) {
+    uint64_t end;
+    uint32_t head[4];
+    memcpy(&end, (const uint8_t *)ends->buf + i * sizeof end, sizeof end);
+    if (end <= (uint64_t)blob->len && end >= from + IOI_RECEIPT_HEAD) {
+        memcpy(head, (const uint8_t *)blob->buf + from, sizeof head);
+        if (end == from + IOI_RECEIPT_HEAD + (uint64_t)head[1] + head[2]) return end;
+    }
+    PyErr_Format(PyExc_ValueError, "receipt %zu is not packed as receipts are", i);
+    return 0;
+}
+
+static PyObject *receipts_failed(PyObject *Py_UNUSED(module), PyObject *args) {
+    Py_buffer blob, ends;
+    if (!PyArg_ParseTuple(args, "y*y*:receipts_failed", &blob, &ends)) return NULL;
+    Py_ssize_t failed = 0;
+    for (size_t i = 0, from = 0; i < (size_t)ends.len / sizeof(uint64_t); i++) {
+        uint64_t end = receipt_end(&blob, &ends, i, from);
+        if (!end) {
+            failed = -1;
+            break;
+        }
+        uint32_t code;
+        memcpy(&code, (const uint8_t *)blob.buf + from, sizeof code);
+        failed += code != 0;
+        from = end;
+    }
+    PyBuffer_Release(&blob);
+    PyBuffer_Release(&ends);
+    return failed < 0 ? NULL : PyLong_FromSsize_t(failed);
+}
+
 static PyObject *receipt_leaves(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_buffer blob, ends;
     if (!PyArg_ParseTuple(args, "y*y*:receipt_leaves", &blob, &ends)) return NULL;
@@ -34,14 +67,8 @@ static PyObject *receipt_leaves(PyObject *Py_UNUSED(module), PyObject *args) {
     const uint8_t *bytes = blob.buf;
     uint64_t total = 0;
     for (size_t i = 0, from = 0; i < count; i++) {
-        uint64_t end;
-        memcpy(&end, (const uint8_t *)ends.buf + i * sizeof end, sizeof end);
-        uint32_t head[4];
-        if (end > (uint64_t)blob.len || end < from + IOI_RECEIPT_HEAD ||
-            (memcpy(head, bytes + from, sizeof head), end != from + IOI_RECEIPT_HEAD + (uint64_t)head[1] + head[2])) {
-            PyErr_Format(PyExc_ValueError, "receipt %zu is not packed as receipts are", i);
-            goto out;
-        }
+        uint64_t end = receipt_end(&blob, &ends, i, from);
+        if (!end) goto out;
         total += ioi_receipt_leaf(bytes + from, NULL);
         from = end;
     }
@@ -72,6 +99,20 @@ static PyObject *die_with_parent(PyObject *Py_UNUSED(module), PyObject *argument
 
 static PyObject *exact(PyObject *Py_UNUSED(module), PyObject *bytes) { return exact_bytes(bytes, "what is to be bytes"); }
 
+/* leading_bytes(list, first, most) -> (end, total): list[first:end] are exactly bytes, of at most `most` bytes each. */
+static PyObject *leading_bytes(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *list;
+    Py_ssize_t at, most;
+    if (!PyArg_ParseTuple(args, "O!nn:leading_bytes", &PyList_Type, &list, &at, &most)) return NULL;
+    Py_ssize_t total = 0;
+    for (; at < PyList_GET_SIZE(list); at++) {
+        PyObject *item = PyList_GET_ITEM(list, at);
+        if (!PyBytes_CheckExact(item) || PyBytes_GET_SIZE(item) > most) break;
+        if (__builtin_add_overflow(total, PyBytes_GET_SIZE(item), &total)) total = PY_SSIZE_T_MAX;
+    }
+    return Py_BuildValue("nn", at, total);
+}
+
 /* Whether system calls go on after this signal: a flag of its handler, which the module signal resets and cannot tell. */
 static PyObject *signal_restarts(PyObject *Py_UNUSED(module), PyObject *argument) {
     long signal = PyLong_AsLong(argument);
@@ -86,6 +127,9 @@ static PyMethodDef functions[] = {
     {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
     {"run_sequential", CALL(run_sequential), METH_VARARGS | METH_KEYWORDS, "Run a native VM one transaction after another."},
     {"receipt_leaves", CALL(receipt_leaves), METH_VARARGS, "Packed receipts as the leaves of the receipts root."},
+    {"receipts_failed", CALL(receipts_failed), METH_VARARGS, "How many of packed receipts have a code other than 0."},
+    {"leading_bytes", CALL(leading_bytes), METH_VARARGS,
+     "How far the items of a list are bytes of at most a length; their length."},
     {"call_apart", CALL(call_apart), METH_FASTCALL, "Call a function at a depth and in a context of its own."},
     {"exact_bytes", CALL(exact), METH_O, "The bytes that an object of bytes, or of a subclass, truly holds."},
     {"die_with_parent", CALL(die_with_parent), METH_O, "Get this signal when the thread that started this process ends."},

@@ -6,9 +6,10 @@ import copy
 import hashlib
 import pickle
 import random
+import struct
 
 import pytest
-from ioi_shm import receipt_leaves
+from ioi_shm import receipt_leaves, receipts_failed
 
 from ioi_exec import Receipt, Receipts
 
@@ -88,6 +89,13 @@ def test_known_leaf() -> None:
     # Written out by hand: code 5, data "ab", gas_wanted 300, gas_used 1.
     packed = Receipts.of([Receipt(5, b"ab", 300, 1, "not hashed")])
     assert receipt_leaves(packed.blob, packed.ends)[0] == bytes.fromhex("0805 12026162 28ac02 3001")
+
+
+@pytest.mark.parametrize("ends", [[23], [25], [24, 47], [24, 200], [2**64 - 1]])
+def test_what_is_not_packed_as_receipts_are_is_refused(ends: list[int]) -> None:
+    for look in (receipt_leaves, receipts_failed):
+        with pytest.raises(ValueError, match="is not packed as receipts are"):
+            look(bytes(48), struct.pack(f"<{len(ends)}Q", *ends))
 
 
 def test_the_error_text_is_not_hashed_but_compared() -> None:

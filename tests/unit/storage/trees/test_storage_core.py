@@ -45,6 +45,18 @@ def test_merkle_root(count: int) -> None:
     assert receipts_merkle_root(memoryview(bytearray(blob)), memoryview(b"x" + ends)[1:]) == rfc6962(leaves)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_merkle_root_of_leaves_that_repeat(seed: int) -> None:
+    """What is like its neighbour is hashed once: leaves, and pairs on every level, in runs of every length around a batch of 64."""
+    rng = random.Random(seed)
+    kinds = [b"", b"\0", b"ab", b"ac", b"abab", rng.randbytes(200)][: rng.choice([1, 2, 6])]
+    leaves: list[bytes] = []
+    while len(leaves) < rng.choice([2, 100, 600]):
+        leaves += rng.choices(kinds, k=rng.choice([1, 2])) * rng.choice([1, 1, 2, 31, 63, 64, 65, 126, 128, 130, 257])
+    blob, ends = packed(leaves)
+    assert receipts_merkle_root(blob, ends) == rfc6962(leaves)
+
+
 @pytest.mark.parametrize(
     ("blob", "ends"),
     [

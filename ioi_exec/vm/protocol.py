@@ -29,6 +29,28 @@ class StateView(Protocol):
     def delete(self, key: bytes) -> None:
         """Deleting what is absent is no error."""
 
+    def add(
+        self,
+        key: bytes,
+        delta: int,
+        *,
+        width: int,
+        offset: int = 0,
+        size: int | None = None,
+        minimum: int = 0,
+        maximum: int | None = None,
+    ) -> bool:
+        """Add to a counter, and say whether it was done.
+
+        The counter is an unsigned big-endian integer of `width` bytes (1 to 16), from byte `offset` on of a value of `size`
+        bytes (as many as needed); the other bytes stay. An absent key is taken for zero bytes, and created. A value of another
+        length raises ValueError.
+
+        False, and nothing is written, if the counter would fall below `minimum` or rise above `maximum` (default: all it can
+        hold). Adding 0 is a write. It counts as one of `size` bytes in `Limits`, and
+        for now it conflicts as a `get` and a `put` do.
+        """
+
     def scan(
         self,
         start: bytes | None = None,

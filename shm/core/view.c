@@ -383,6 +383,23 @@ int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
     return IOI_OK;
 }
 
+int ioi_view_add(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found) {
+    const uint8_t *before;
+    int r = ioi_view_get(v, key, &before, found);
+    if (r == IOI_STOP) return r;
+    bool there = r == IOI_OK;
+    if (!there) *found = a->field.size;
+    if (*found != a->field.size) return IOI_ADD_LENGTH;
+    ioi_u128 counter = there ? ioi_counter_get(before, &a->field) : 0;
+    if (!ioi_counter_add(a, &counter)) return IOI_ADD_REFUSED;
+    uint32_t room;
+    uint8_t *after = room_for(v->store, a->field.size, 0, &room);
+    if (there) memcpy(after, before, a->field.size);
+    else memset(after, 0, a->field.size);
+    ioi_counter_put(after, &a->field, counter);
+    return ioi_view_put(v, key, after, a->field.size);
+}
+
 int ioi_view_mark(ioi_view *v, uint64_t *mark) {
     struct ioi_view_store *s = v->store;
     if (gone_stale(v)) return stop(v, IOI_STOP_STALE);

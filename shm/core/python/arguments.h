@@ -9,7 +9,7 @@
 typedef struct {
     const char *function;
     int count, required, positional;
-    const char *name[5];
+    const char *name[7];
 } Signature;
 
 int place_arguments(const Signature *signature, PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject **out);

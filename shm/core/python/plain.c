@@ -69,6 +69,26 @@ static int plain_write(BackObject *back, PyObject *key, PyObject *value) {
     return WRITE_DONE;
 }
 
+static int plain_add(BackObject *back, PyObject *key, const ioi_addition *a, size_t *found) {
+    PyObject *before = NULL;
+    int there = plain_get(back, key, &before);
+    if (there < 0) return -1;
+    *found = there ? (size_t)PyBytes_GET_SIZE(before) : a->field.size;
+    int result = *found == a->field.size ? ADD_REFUSED : ADD_LENGTH;
+    ioi_u128 counter = there && result == ADD_REFUSED ? ioi_counter_get((uint8_t *)PyBytes_AS_STRING(before), &a->field) : 0;
+    if (result == ADD_REFUSED && ioi_counter_add(a, &counter)) {
+        PyObject *after = PyBytes_FromStringAndSize(NULL, a->field.size);
+        uint8_t *bytes = after ? (uint8_t *)PyBytes_AS_STRING(after) : NULL;
+        if (bytes && there) memcpy(bytes, PyBytes_AS_STRING(before), a->field.size);
+        else if (bytes) memset(bytes, 0, a->field.size);
+        if (bytes) ioi_counter_put(bytes, &a->field, counter);
+        result = bytes ? plain_write(back, key, after) : -1;
+        Py_XDECREF(after);
+    }
+    Py_XDECREF(before);
+    return result;
+}
+
 static int plain_mark(BackObject *back, uint64_t *mark) {
     PlainObject *self = (PlainObject *)back;
     self->marks++;
@@ -255,7 +275,7 @@ static int plain_next(BackObject *back, BackScan *s, PyObject **key, PyObject **
     }
 }
 
-static const BackEnd plain_end = {plain_get,   plain_exists, plain_write, plain_mark,
+static const BackEnd plain_end = {plain_get,   plain_exists, plain_write, plain_add,      plain_mark,
                                   plain_close, plain_scan,   plain_next,  plain_scan_free};
 
 /* ---- the object ------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* ioi_shm.State: get, exists, put, delete, scan, checkpoint. */
+/* ioi_shm.State: get, exists, put, delete, add, scan, checkpoint. */
 #include "state.h"
 
 #include "arguments.h"
@@ -163,27 +163,39 @@ static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssiz
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
-    if (state_refuses(state)) return NULL;
-    BackObject *back = state->back;
+/* Sets the exception if a value of `len` bytes may not be written to the key. */
+static bool write_refuses(StateObject *state, PyObject *key, size_t len) {
+    if (state_refuses(state)) return true;
+    const BackObject *back = state->back;
     const ioi_limits *most = &back->limits;
-    size_t key_len = (size_t)PyBytes_GET_SIZE(key), len = value ? (size_t)PyBytes_GET_SIZE(value) : 0;
-    if (key_len == 0) {
-        PyErr_SetString(PyExc_ValueError, "the key is empty");
-        return NULL;
-    }
-    if (key_len > most->key_bytes)
-        return PyErr_Format(back->over, "a key of %zu bytes: at most %u (Limits.key_bytes)", key_len, most->key_bytes);
-    if (len > most->value_bytes)
-        return PyErr_Format(back->over, "a value of %zu bytes: at most %u (Limits.value_bytes)", len, most->value_bytes);
-    switch (BEHIND(back, back->end->write(back, key, value))) {
-    case WRITE_DONE: Py_RETURN_NONE;
+    size_t key_len = (size_t)PyBytes_GET_SIZE(key);
+    if (key_len == 0) PyErr_SetString(PyExc_ValueError, "the key is empty");
+    else if (key_len > most->key_bytes)
+        PyErr_Format(back->over, "a key of %zu bytes: at most %u (Limits.key_bytes)", key_len, most->key_bytes);
+    else if (len > most->value_bytes)
+        PyErr_Format(back->over, "a value of %zu bytes: at most %u (Limits.value_bytes)", len, most->value_bytes);
+    else return false;
+    return true;
+}
+
+/* What a WriteResult is to the VM; `done` if it is done. */
+static PyObject *written(BackObject *back, int result, PyObject *done) {
+    const ioi_limits *most = &back->limits;
+    switch (result) {
+    case WRITE_DONE: return Py_NewRef(done);
     case WRITE_KEYS: return PyErr_Format(back->over, "a transaction writes at most %u keys (Limits.tx_keys)", most->tx_keys);
     case WRITE_BYTES:
         return PyErr_Format(back->over, "a transaction writes at most %llu bytes (Limits.tx_write_bytes)",
                             (unsigned long long)most->tx_write_bytes);
+    case ADD_REFUSED: Py_RETURN_FALSE;
     default: back_broke(back); return NULL;
     }
+}
+
+static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
+    if (write_refuses(state, key, value ? (size_t)PyBytes_GET_SIZE(value) : 0)) return NULL;
+    BackObject *back = state->back;
+    return written(back, BEHIND(back, back->end->write(back, key, value)), Py_None);
 }
 
 static PyObject *state_put(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -202,6 +214,95 @@ static PyObject *state_delete(StateObject *state, PyObject *const *args, Py_ssiz
     PyObject *key;
     if (take_arguments(&delete, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
     PyObject *done = write_one(state, key, NULL);
+    Py_DECREF(key);
+    return done;
+}
+
+/* ---- counters --------------------------------------------------------------------------------------------------- */
+
+/* Of an int of a subclass, the number it is. *great: its magnitude has more than 128 bits. */
+static int as_number(PyObject *object, const char *what, bool *negative, ioi_u128 *magnitude, bool *great) {
+    *great = false;
+    if (!PyLong_Check(object) || PyBool_Check(object)) {
+        wrong_type(what, object, "int");
+        return -1;
+    }
+    int overflow;
+    long long small = PyLong_AsLongLongAndOverflow(object, &overflow);
+    *negative = overflow ? overflow < 0 : small < 0;
+    *magnitude = small < 0 ? -(ioi_u128)small : (ioi_u128)small;
+    if (!overflow) return 0;
+    const PyNumberMethods *of_int = PyLong_Type.tp_as_number; /* not those of a subclass */
+    PyObject *bits = PyLong_FromLong(64), *all = of_int->nb_absolute(object);
+    PyObject *upper = bits && all ? of_int->nb_rshift(all, bits) : NULL;
+    if (upper) {
+        unsigned long long high = PyLong_AsUnsignedLongLong(upper);
+        if ((*great = high == (unsigned long long)-1 && PyErr_Occurred())) PyErr_Clear();
+        *magnitude = (ioi_u128)high << 64 | PyLong_AsUnsignedLongLongMask(all);
+    }
+    Py_XDECREF(bits);
+    Py_XDECREF(all);
+    Py_XDECREF(upper);
+    return upper ? 0 : -1;
+}
+
+/* A length in bytes, from `least` to `most`. */
+static int as_length(PyObject *object, const char *what, uint64_t least, uint64_t most, uint32_t *length) {
+    bool negative, great;
+    ioi_u128 number;
+    if (as_number(object, what, &negative, &number, &great) < 0) return -1;
+    if (great || negative || number < least || number > most) {
+        PyErr_Format(PyExc_ValueError, "%s is not between %llu and %llu", what, (unsigned long long)least,
+                     (unsigned long long)most);
+        return -1;
+    }
+    *length = (uint32_t)number;
+    return 0;
+}
+
+/* A bound of the counter, as near to it as the counter comes; one it can never be within makes it `never`. */
+static int as_counter_bound(PyObject *object, const char *what, bool lower, ioi_u128 most, ioi_u128 *bound, bool *never) {
+    bool negative, great;
+    ioi_u128 number;
+    if (as_number(object, what, &negative, &number, &great) < 0) return -1;
+    bool beyond = great || number > most;
+    *never |= lower ? !negative && beyond : negative && number;
+    *bound = negative ? 0 : beyond ? most : number;
+    return 0;
+}
+
+static PyObject *state_add(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    enum { LENGTH_MAX = 1 << 30 };
+    static const Signature add = {"add", 7, 2, 2, {"key", "delta", "width", "offset", "size", "minimum", "maximum"}};
+    PyObject *given[7], *key, *done = NULL;
+    if (take_arguments(&add, args, count, names, given) < 0) return NULL;
+    if (!given[2]) {
+        PyErr_SetString(PyExc_TypeError, "add needs an argument 'width'");
+        return NULL;
+    }
+    if (!(key = exact_bytes(given[0], "the key"))) return NULL;
+    ioi_addition a = {0};
+    bool great, never = false;
+    if (as_number(given[1], "the delta", &a.negative, &a.delta, &great) < 0 ||
+        as_length(given[2], "the width", 1, IOI_COUNTER_WIDTH_MAX, &a.field.width) < 0 ||
+        (given[3] && as_length(given[3], "the offset", 0, LENGTH_MAX, &a.field.offset) < 0))
+        goto out;
+    uint32_t end = a.field.offset + a.field.width;
+    a.field.size = end;
+    if (given[4] && given[4] != Py_None && as_length(given[4], "the size", end, LENGTH_MAX, &a.field.size) < 0) goto out;
+    a.maximum = ioi_counter_max(a.field.width);
+    never = great || a.delta > a.maximum;
+    if (given[5] && as_counter_bound(given[5], "the minimum", true, a.maximum, &a.minimum, &never) < 0) goto out;
+    if (given[6] && given[6] != Py_None && as_counter_bound(given[6], "the maximum", false, a.maximum, &a.maximum, &never) < 0)
+        goto out;
+    if (never) a.minimum = 1, a.maximum = 0, a.delta = 0;
+    if (write_refuses(state, key, a.field.size)) goto out;
+    BackObject *back = state->back;
+    size_t found = 0;
+    int result = BEHIND(back, back->end->add(back, key, &a, &found));
+    if (result != ADD_LENGTH) done = written(back, result, Py_True);
+    else PyErr_Format(PyExc_ValueError, "add: the value has %zu bytes, not %u", found, a.field.size);
+out:
     Py_DECREF(key);
     return done;
 }
@@ -291,6 +392,9 @@ static PyMethodDef state_methods[] = {
      "put($self, /, key, value)\n--\n\nWrite a value. Raises LimitExceeded, ValueError for an empty key."},
     {"delete", CALL(state_delete), METH_FASTCALL | METH_KEYWORDS,
      "delete($self, /, key)\n--\n\nRemove a key; one that is absent is no error."},
+    {"add", CALL(state_add), METH_FASTCALL | METH_KEYWORDS,
+     "add($self, /, key, delta, *, width, offset=0, size=None, minimum=0, maximum=None)\n--\n\n"
+     "Add to a counter unless that takes it out of its bounds; whether it did."},
     {"scan", CALL(state_scan), METH_FASTCALL | METH_KEYWORDS,
      "scan($self, /, start=None, end=None, *, prefix=None, reverse=False, limit=None)\n--\n\n"
      "Iterator over (key, value) in key order, end exclusive, as the state is now."},

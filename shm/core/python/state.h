@@ -11,6 +11,7 @@
 #ifndef IOI_STATE_H
 #define IOI_STATE_H
 
+#include "../counter.h"
 #include "depth.h"
 #include "module.h"
 
@@ -21,7 +22,7 @@ typedef struct StateObject StateObject;
 typedef struct ScanObject ScanObject;
 typedef struct BackScan BackScan; /* a scan under way: its back end knows what that is */
 
-typedef enum { WRITE_DONE = 0, WRITE_KEYS = 1, WRITE_BYTES = 2 } WriteResult;
+typedef enum { WRITE_DONE = 0, WRITE_KEYS = 1, WRITE_BYTES = 2, ADD_REFUSED = 3, ADD_LENGTH = 4 } WriteResult;
 
 /* All keys and values are bytes, exactly; keys that are written are not empty, keys that are read may exist (see
  * KEY_READ_MAX). -1: it cannot go on, and this execution is of no use any more; an exception is set that says why, or
@@ -33,6 +34,9 @@ typedef struct {
      * `limits` by the number of distinct keys or by the bytes of keys and values that stand written, whichever comes first
      * here. Writes that were undone do not stand. */
     int (*write)(BackObject *, PyObject *key, PyObject *value);
+    /* Add to a counter. As `write`; or ADD_REFUSED; or ADD_LENGTH: the value there has another length, *found. In that order of
+     * precedence from the last, and WRITE_DONE alone writes. */
+    int (*add)(BackObject *, PyObject *key, const ioi_addition *, size_t *found);
     int (*mark)(BackObject *, uint64_t *mark); /* 0; from here on writes can be undone */
     /* Undo the writes since the innermost mark that is not closed, or keep them; it is closed then. */
     void (*close)(BackObject *, uint64_t mark, bool undo);

@@ -86,6 +86,12 @@ static int view_exists(BackObject *back, PyObject *bytes) {
     return r == IOI_OK;
 }
 
+static int write_result(const ViewObject *self, int result) {
+    if (result == IOI_OK) return WRITE_DONE;
+    assert(self->view->limit == IOI_LIMIT_TX_KEYS || self->view->limit == IOI_LIMIT_TX_WRITE_BYTES);
+    return self->view->limit == IOI_LIMIT_TX_KEYS ? WRITE_KEYS : WRITE_BYTES;
+}
+
 static int view_write(BackObject *back, PyObject *bytes, PyObject *value) {
     static const uint8_t empty[1];
     ViewObject *self = (ViewObject *)back;
@@ -93,9 +99,18 @@ static int view_write(BackObject *back, PyObject *bytes, PyObject *value) {
     if (known_key(self, bytes, &key) < 0) return -1;
     size_t len = value ? (size_t)PyBytes_GET_SIZE(value) : 0;
     const uint8_t *at = !value ? NULL : len ? (const uint8_t *)PyBytes_AS_STRING(value) : empty;
-    if (ioi_view_put(self->view, key, at, len) == IOI_OK) return WRITE_DONE;
-    assert(self->view->limit == IOI_LIMIT_TX_KEYS || self->view->limit == IOI_LIMIT_TX_WRITE_BYTES);
-    return self->view->limit == IOI_LIMIT_TX_KEYS ? WRITE_KEYS : WRITE_BYTES;
+    return write_result(self, ioi_view_put(self->view, key, at, len));
+}
+
+static int view_add(BackObject *back, PyObject *bytes, const ioi_addition *addition, size_t *found) {
+    ViewObject *self = (ViewObject *)back;
+    ioi_key key;
+    int r;
+    if (known_key(self, bytes, &key) < 0) return -1;
+    while ((r = ioi_view_add(self->view, key, addition, found)) == IOI_STOP)
+        if (resolve(self) < 0) return -1;
+    if (r == IOI_ADD_REFUSED) return ADD_REFUSED;
+    return r == IOI_ADD_LENGTH ? ADD_LENGTH : write_result(self, r);
 }
 
 static int view_mark(BackObject *back, uint64_t *mark) {
@@ -311,7 +326,8 @@ static int view_next(BackObject *back, BackScan *s, PyObject **key, PyObject **v
     }
 }
 
-static const BackEnd view_end = {view_get, view_exists, view_write, view_mark, view_close, view_scan, view_next, view_scan_free};
+static const BackEnd view_end = {view_get,   view_exists, view_write, view_add,      view_mark,
+                                 view_close, view_scan,   view_next,  view_scan_free};
 
 /* ---- the object ------------------------------------------------------------------------------------------------- */
 

@@ -63,6 +63,15 @@ class Run:
         kind = self.seen % kinds
         self.state.put(self.key(number), b"d%d" % kind * kind * self.bulk)
 
+    def do_add(self, number: int, delta: int, shape: list[int], most: int | None) -> None:
+        """shape: width, offset, size. What is learned is observed."""
+        width, offset, size = shape
+        try:
+            done = self.state.add(self.key(number), delta, width=width, offset=offset, size=size, maximum=most)
+            self.observe(b"added" if done else b"refused")
+        except ValueError as error:
+            self.observe(str(error).encode())
+
     def do_delete(self, number: int) -> None:
         self.state.delete(self.key(number))
 
@@ -163,7 +172,7 @@ class ProgramVM:
             return [key(number) for number in range(0, self.key_count, 3)] + [b"nowhere", b""]
         if self.hinted == "fails":
             raise ValueError("no hint")
-        return [key(step[1]) for step in program if step[0] in ("get", "exists", "put", "derive", "delete") and step[1] >= 0]
+        return [key(step[1]) for step in program if step[0] in ("get", "exists", "put", "derive", "delete", "add") and step[1] >= 0]
 
     def execute(self, tx: Any, state: StateView, ctx: TxContext) -> bytes | None:
         run = Run(state, self.key_count, self.restless, self.bulk)

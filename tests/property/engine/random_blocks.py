@@ -12,13 +12,19 @@ from ioi_exec import Policy
 
 # Steps and how often they occur in a block of each temper.
 TEMPERS = {
-    "mixed": dict(get=6, exists=3, put=5, derive=6, delete=3, scan=4, open=1, next=2, checkpoint=2, attempt=1, when=4, revert=1, fail=1, misuse=1),
+    "mixed": dict(get=6, exists=3, put=5, derive=6, delete=3, scan=4, open=1, next=2, checkpoint=2, attempt=1, when=4, revert=1, fail=1, misuse=1, add=2),
     "reads": dict(get=12, exists=6, put=1, derive=2, delete=1, scan=3, when=3),
     "writes": dict(get=2, put=6, derive=10, delete=6, when=2, checkpoint=2),
     "scans": dict(get=1, derive=6, put=3, delete=5, scan=10, open=3, next=6, when=2),
     "undo": dict(get=4, derive=6, delete=3, checkpoint=8, attempt=3, when=3, scan=2, fail=2, revert=1),
+    "counting": dict(add=24, fill=2, get=2, exists=2, delete=1, scan=1, checkpoint=3, when=2, revert=1),
+    "tallies": dict(add=40, get=1, scan=1, when=1),
     "failing": dict(get=6, derive=6, delete=2, when=4, fail=3, revert=3, misuse=3, attempt=2, scan=1),
 }
+SHAPES = ([8, 0, 8], [8, 0, 8], [8, 0, 8], [8, 0, 8], [2, 0, 8], [3, 5, 8], [4, 0, 4])
+"""Of counters: width, offset, size."""
+FILLED = (bytes(8), bytes(7) + b"\3", bytes(2) + b"\1" + bytes(5), b"more")
+"""Values that most of them, or few, can be in."""
 
 
 class Author:
@@ -48,6 +54,11 @@ class Author:
             return [name, number]
         if name == "put":
             return [name, number, rng.choice(("", "v", "w", "longer" * 3))]
+        if name == "fill":
+            return ["put", number, rng.choice(FILLED).decode()]
+        if name == "add":
+            most = rng.choice((None, None, None, 3, 40, 2**50))
+            return [name, number, rng.choice((0, 1, 1, 2, 5, 300, 2**45, -1, -1, -4, -(2**45))), rng.choice(SHAPES), most]
         if name == "derive":
             return [name, number, rng.choice((2, 3, 7))]
         if name == "scan":
@@ -87,7 +98,7 @@ class Author:
 
 def random_state(rng: random.Random, keys: int) -> dict[bytes, bytes]:
     fullness = rng.choice((0.0, 0.3, 0.9))
-    return {key(i): rng.choice((b"", b"base", b"base%d" % i)) for i in range(keys) if rng.random() < fullness}
+    return {key(i): rng.choice((b"", b"base", b"base%d" % i, *FILLED)) for i in range(keys) if rng.random() < fullness}
 
 
 def random_policy(rng: random.Random) -> Policy:

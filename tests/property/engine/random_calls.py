@@ -15,9 +15,17 @@ ODD_KEYS = (
 VALUES = ("bytes ", "bytes v", "bytes value", "long 40")
 ODD_VALUES = ("sub v", "liar value", "long 64", "long 65", "liar " + "l" * 70, "text v", "array v", "view v", "none", "int 0", "unnamed", "instance", "float 1")
 LIMITS = ("int 0", "int 1", "int 2", "none", "small", "lying 1", f"int {2**70}", f"int -{2**70}", "int -1", "lying -1", "true", "float 1", "text 1", "instance")
+NUMBERS = {
+    "delta": ("int 0", "int 1", "int -1", "int 200", "int -70", f"int {2**63}", f"int -{2**63}", f"int {2**100}", f"int {2**128}"),
+    "width": ("int 1", "int 1", "int 2", "int 16"), "offset": ("int 0", "int 0", "int 1", "int 20"),
+    "size": ("none", "none", "int 1", "int 5", "int 40", "int 65"), "minimum": ("int 0", "int 1", "int -5", "int 300"),
+    "maximum": ("none", "int 255", "int 40", "int -1", f"int {2**90}"),
+}
+ODD_NUMBERS = ("lying 2", "lying -3", "small", "true", "none", "float 1", "text 1", "bytes 1", "instance", "unnamed", f"int {2**200}", f"int -{2**200}", f"lying {2**70}")
 TRUTHS = ("true", "false", "none", "int 0", "int 2", "text ", "text x", "list", "asks", "asks fails")
 NAMES = {
     "get": ("key",), "exists": ("key",), "delete": ("key",), "put": ("key", "value"),
+    "add": ("key", "delta", "width", "offset", "size", "minimum", "maximum"),
     "scan": ("start", "end", "prefix", "reverse", "limit"), "checkpoint": (),
 }
 STEPS = dict(
@@ -57,7 +65,7 @@ class Caller:
             name = "call"
         slot = rng.randrange(3)
         if name == "call":
-            method = rng.choice(("get", "get", "exists", "put", "put", "put", "delete", "scan", "checkpoint"))
+            method = rng.choice(("get", "get", "exists", "put", "put", "put", "delete", "add", "add", "add", "scan", "checkpoint"))
             return [name, method, *self.arguments(method)]
         if name == "open":
             return [name, slot, *self.arguments("scan")]
@@ -96,12 +104,16 @@ class Caller:
             names = [name for name in names if rng.random() < 0.4]
             if rng.random() < 0.8 and "prefix" in names:
                 names = [name for name in names if name not in ("start", "end")]
+        if method == "add":
+            names = [name for name in names if name in ("key", "delta", "width") or rng.random() < 0.3]
         given = [(name, self.value(name)) for name in names]
         leading = rng.randrange(len(given) + 1) if rng.random() < 0.5 else len(given)
         if method == "scan" and rng.random() >= self.wild:
             leading = 0
             while leading < len(given) and leading < 2 and given[leading][0] == ("start", "end")[leading] and rng.random() < 0.7:
                 leading += 1
+        if method == "add" and rng.random() >= self.wild:
+            leading = min(leading, 2)
         positional = [value for _, value in given[:leading]]
         named = [[name, value] for name, value in given[leading:]]
         rng.shuffle(named)
@@ -124,6 +136,8 @@ class Caller:
             return self.rng.choice(ODD_KEYS if odd else KEYS)
         if name == "value":
             return self.rng.choice(ODD_VALUES if odd else VALUES)
+        if name in NUMBERS:
+            return self.rng.choice(ODD_NUMBERS if odd else NUMBERS[name])
         if name == "reverse":
             return self.rng.choice(TRUTHS if odd else ("true", "false"))
         return self.rng.choice(LIMITS if odd else ("int 0", "int 1", "int 2", "none"))

@@ -7,7 +7,7 @@ modes of execution have in common, nor what is behind it, nor what makes a recei
 from __future__ import annotations
 
 import threading
-from typing import Any, Iterator, Mapping, NoReturn
+from typing import Any, Iterator, Mapping, NoReturn, Sized
 
 from ioi_exec import LimitExceeded, Limits, Receipt, Receipts, Revert, VMFault
 from ioi_exec.execution.executor import BaseState, Block, Outcome
@@ -29,6 +29,20 @@ def exactly(value: Any, what: str) -> bytes:
     if not issubclass(type(value), bytes):
         raise TypeError(f"{what} is {name_of(type(value))}, not bytes")
     return bytes.__getitem__(value, slice(0, bytes.__len__(value)))
+
+
+def number(value: Any, what: str) -> int:
+    """The int that is really there."""
+    if type(value) is bool or not issubclass(type(value), int):
+        raise TypeError(f"{what} is {name_of(type(value))}, not int")
+    return int.__index__(value)
+
+
+def length(value: Any, what: str, least: int, most: int) -> int:
+    found = number(value, what)
+    if not least <= found <= most:
+        raise ValueError(f"{what} is not between {least} and {most}")
+    return found
 
 
 def given(function: str, names: tuple[str, ...], required: int, positional: int, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +114,27 @@ class State(Once):
     def delete(self, *args: Any, **kwargs: Any) -> None:
         self._write(exactly(given("delete", ("key",), 1, 1, args, kwargs)["key"], "the key"), None)
 
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        found = given("add", ("key", "delta", "width", "offset", "size", "minimum", "maximum"), 3, 2, args, kwargs)
+        key, delta = exactly(found["key"], "the key"), number(found["delta"], "the delta")
+        width = length(found["width"], "the width", 1, 16)
+        offset = length(found.get("offset", 0), "the offset", 0, 2**30)
+        size, highest = found.get("size"), found.get("maximum")
+        size = offset + width if size is None else length(size, "the size", offset + width, 2**30)
+        minimum = number(found.get("minimum", 0), "the minimum")
+        maximum = 256**width - 1 if highest is None else number(highest, "the maximum")
+        self._writable(key, range(size))
+        before = self.get(key)
+        if before is None:
+            before = bytes(size)
+        if len(before) != size:
+            raise ValueError(f"add: the value has {len(before)} bytes, not {size}")
+        counter = int.from_bytes(before[offset : offset + width], "big") + delta
+        if not max(0, minimum) <= counter <= min(maximum, 256**width - 1):
+            return False
+        self._write(key, before[:offset] + counter.to_bytes(width, "big") + before[offset + width :])
+        return True
+
     def scan(self, *args: Any, **kwargs: Any) -> Scan:
         found = given("scan", ("start", "end", "prefix", "reverse", "limit"), 0, 2, args, kwargs)
         bounds = {name: None if found.get(name) is None else exactly(found[name], name) for name in ("start", "end", "prefix")}
@@ -111,9 +146,7 @@ class State(Once):
         reverse = bool(found.get("reverse", False))
         limit = found.get("limit")
         if limit is not None:
-            if type(limit) is bool or not issubclass(type(limit), int):
-                raise TypeError(f"the limit is {name_of(type(limit))}, not int")
-            limit = int.__index__(limit)
+            limit = number(limit, "the limit")
             if limit < 0:
                 raise ValueError("the limit is negative")
         self._usable()
@@ -127,7 +160,7 @@ class State(Once):
     def _close(self) -> None:
         self._open = False
 
-    def _write(self, key: bytes, value: bytes | None) -> None:
+    def _writable(self, key: bytes, value: Sized | None) -> None:
         self._usable()
         limits = self._limits
         if not key:
@@ -136,6 +169,10 @@ class State(Once):
             raise LimitExceeded(f"a key of {len(key)} bytes: at most {limits.key_bytes} (Limits.key_bytes)")
         if value is not None and len(value) > limits.value_bytes:
             raise LimitExceeded(f"a value of {len(value)} bytes: at most {limits.value_bytes} (Limits.value_bytes)")
+
+    def _write(self, key: bytes, value: bytes | None) -> None:
+        self._writable(key, value)
+        limits = self._limits
         writes = {**self._writes, key: value}
         if len(writes) > limits.tx_keys:
             raise LimitExceeded(f"a transaction writes at most {limits.tx_keys} keys (Limits.tx_keys)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Callable
 
 import pytest
@@ -320,3 +321,69 @@ def test_the_state_ends_with_its_transaction(make: Make) -> None:
 
     outputs, after = run(make, keeps, uses)
     assert outputs[1] in ("refused", "other process") and after == GENESIS
+
+
+def test_counters(make: Make) -> None:
+    def first(state: StateView) -> Any:
+        done = [
+            state.add(b"n", 5, width=2),
+            state.add(b"n", -6, width=2),
+            state.add(b"n", 2**16 - 6, width=2),
+            state.add(b"n", 1, width=2),
+            state.add(b"n", -1, width=2, minimum=2**16 - 1),
+            state.add(b"n", 0, width=2, maximum=2**16 - 2),
+            state.add(b"n", 2**200, width=2),
+            state.add(b"n", -(2**200), width=2),
+            state.add(b"n", -1, width=2, minimum=-(2**200), maximum=2**200),
+            state.add(b"f", 258, width=2, offset=1, size=4),
+            state.add(b"f", 2**16 - 258, width=2, offset=1, size=4),
+            state.add(b"a", 0, width=1),
+            state.add(b"great", 2**128 - 1, width=16),
+            state.add(b"zero", 0, width=3),
+            state.add(b"none", 1, width=3, minimum=3, maximum=2),
+        ]
+        return done, state.get(b"n"), state.get(b"f"), state.get(b"great"), state.get(b"zero"), state.exists(b"none")
+
+    def second(state: StateView) -> Any:
+        state.delete(b"f")
+        with suppress(KeyError), state.checkpoint():
+            state.add(b"f", 7, width=1)
+            raise KeyError
+        undone = state.get(b"f")
+        state.add(b"b", -2, width=1)
+        return undone, state.get(b"b"), list(state.scan(b"b", b"c"))
+
+    outputs, after = run(make, first, second)
+    done = [True, False, True, False, False, False, False, False, True, True, False, True, True, True, False]
+    assert outputs[0] == (done, b"\xff\xfe", b"\0\1\2\0", b"\xff" * 16, bytes(3), False)
+    assert outputs[1] == (None, b"0", [(b"b", b"0"), (b"ba", b"3")])
+    assert b"f" not in after and after[b"zero"] == bytes(3) and after[b"great"] == b"\xff" * 16
+
+
+def test_adding_to_what_is_no_counter(make: Make) -> None:
+    texts = {
+        "add: the value has 1 bytes, not 2": lambda s: s.add(b"a", 1, width=2),
+        "the width is not between 1 and 16": lambda s: s.add(b"a", 1, width=17),
+        "the offset is not between 0 and 1073741824": lambda s: s.add(b"a", 1, width=1, offset=-1),
+        "the size is not between 3 and 1073741824": lambda s: s.add(b"a", 1, width=2, offset=1, size=2),
+        "the delta is float, not int": lambda s: s.add(b"a", 1.0, width=2),
+        "the width is bool, not int": lambda s: s.add(b"a", 1, width=True),
+        "the key is empty": lambda s: s.add(b"", 1, width=1),
+        "add needs an argument 'width'": lambda s: s.add(b"a", 1),
+        "add takes at most 2 arguments without a name, not 3": lambda s: s.add(b"a", 1, 2),
+        "a value of 9 bytes: at most 8 (Limits.value_bytes)": lambda s: s.add(b"a", 1, width=1, size=9),
+        "a transaction writes at most 4 bytes (Limits.tx_write_bytes)": lambda s: s.add(b"new", 1, width=2),
+    }
+
+    def failing(use: Any) -> Body:
+        def body(state: StateView) -> Any:
+            try:
+                return use(state)
+            except Exception as error:
+                return str(error)
+
+        return body
+
+    limits = Limits(value_bytes=8, tx_write_bytes=4)
+    outputs, after = run(make, *map(failing, texts.values()), limits=limits)
+    assert outputs == list(texts) and after == GENESIS

@@ -28,9 +28,29 @@ class Model:
         return (items[::-1] if reverse else items)[:limit]
 
 
+def added(rng: random.Random, state: StateView, model: Model, key: bytes) -> None:
+    width, offset, rest = rng.choice([1, 1, 2, 3]), rng.choice([0, 0, 1]), rng.choice([0, 0, 1])
+    size = width + offset + rest
+    delta, low, high = rng.choice([0, 1, 3, 200, -1, -200, 10**6]), rng.choice([0, 0, 2, -9]), rng.choice([None, None, 100, 255, 10**9])
+    before = model.state.get(key, bytes(size))
+
+    def add() -> bool:
+        return state.add(key, delta, width=width, offset=offset, size=size, minimum=low, maximum=high)
+
+    if len(before) != size:
+        with pytest.raises(ValueError, match=f"^add: the value has {len(before)} bytes, not {size}$"):
+            add()
+        return
+    after = int.from_bytes(before[offset : offset + width], "big") + delta
+    fits = max(low, 0) <= after < 256**width and (high is None or after <= high)
+    assert add() is fits
+    if fits:
+        model.state[key] = before[:offset] + after.to_bytes(width, "big") + before[offset + width :]
+
+
 def step(rng: random.Random, state: StateView, model: Model, depth: int) -> None:
     key = rng.choice(KEYS)
-    action = rng.choice(["get", "get", "exists", "put", "put", "put", "delete", "scan", "checkpoint"])
+    action = rng.choice(["get", "get", "exists", "put", "put", "put", "delete", "add", "add", "scan", "checkpoint"])
     if action == "get":
         assert state.get(key) == model.state.get(key)
     elif action == "exists":
@@ -39,6 +59,8 @@ def step(rng: random.Random, state: StateView, model: Model, depth: int) -> None
         value = rng.randbytes(rng.randrange(4))
         state.put(key, value)
         model.state[key] = value
+    elif action == "add":
+        added(rng, state, model, key)
     elif action == "delete":
         state.delete(key)
         model.state.pop(key, None)

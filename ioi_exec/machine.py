@@ -11,7 +11,7 @@ import ioi_storage
 from ioi_storage import RangeProof, Writes
 
 from ioi_exec import arguments
-from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.header import BlockHeader, hash_of
 from ioi_exec.block.preparation import (
     Genesis,
     block_context,
@@ -40,6 +40,7 @@ from ioi_exec.policy import Policy
 from ioi_exec.state.base import CommittedState, memory_errors, storage_errors
 from ioi_exec.state.cache import CommittedCache
 from ioi_exec.state.given import remember, vm_given_for
+from ioi_exec.state.heights import row_at_height
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.info import StateInfo
 from ioi_exec.state.opening import (
@@ -217,7 +218,8 @@ class ExecutionMachine:
     ) -> BlockResult:
         """Execute a block on the committed state and stage it.
 
-        header: default BlockHeader(), whose height is the initial height + version.
+        header: default BlockHeader(). Heights only rise: the first block's is the initial height or a higher one, each other's one more
+        than that of the block before, which is also the default.
         on_receipt(index, receipt): in order, in this thread, exactly once a transaction. It may read the machine.
         sequential: one by one. A VM in Python then executes in a worker process of its own, as it does in parallel; in this process
         only on a machine with workers=0.
@@ -239,14 +241,14 @@ class ExecutionMachine:
             store = self._layers[-1]
             with storage_errors():
                 view.enter_context(store.pinned())  # what is read here is of one moment, whoever writes beside
-                stand = store.stand
+                stand, committed = store.stand, store.latest.height
             if record and (sequential or self._workers == 0):
                 raise InputError(
                     "record: only what worker processes do can be recorded: execute without sequential, on a machine with "
                     "workers=1 or more"
                 )
             listed = checked_transactions(txs, self._limits)
-            header = decided_header(header, self._identity.initial_height + stand.version)
+            header = decided_header(header, committed, first=stand.version == 0)
             block = Block(listed, block_context(header, stand.root), checked_policy(policy, self._policy), record)
             vm = self._loaded_vm()
             executor = self._executors.get(
@@ -269,7 +271,7 @@ class ExecutionMachine:
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                writes, outcome.stats, outcome.measured, store, staged, outcome.record,
+                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record,
             )
 
     def commit(self, result: BlockResult) -> int:
@@ -287,7 +289,7 @@ class ExecutionMachine:
                     result.staged,
                     receipts_root=result.receipts_root,
                     height=result.height,
-                    header=result.header.encode(),
+                    header=result.header.encode(hash_of(result.txs)),
                     transactions=result.transactions,
                     failed=result.failed,
                 )
@@ -380,6 +382,12 @@ class ExecutionMachine:
         """A read-only view of a committed version. Raises VersionMissing."""
         with self._guard.reading("at"), self.pinned():
             return PastState(self, self._row_of(version))
+
+    def at_height(self, height: int) -> PastState:
+        """A read-only view of the version that the block of this height made. Raises VersionMissing."""
+        height = arguments.integer("at_height: the height", height, 0)
+        with self._guard.reading("at_height"), self.pinned():
+            return PastState(self, row_at_height(self._layers[-1], height))
 
     def info_at(self, version: Version) -> StateInfo:
         """`info` as it was at a version. Raises VersionMissing."""

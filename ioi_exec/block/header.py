@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Sequence
 
 from ioi_shm import exact_bytes
 
@@ -14,8 +17,10 @@ PROPOSER_BYTES = 64
 BLOCK_ID_BYTES = 64
 EXTRA_BYTES = 65_536
 
-# format, height, time_ns, then the lengths of proposer, block_id and extra, whose bytes follow. Big endian.
-_FORMAT = 1
+# format, height, time_ns, then the lengths of proposer, block_id and extra, whose bytes follow, and from format 2 on the hash of the
+# transactions. Big endian. Versions that releases before it committed have format 1.
+_WITHOUT_HASH, _FORMAT = 1, 2
+_HASH_BYTES = 32
 _FIXED = struct.Struct(">BQQBBI")
 
 
@@ -23,7 +28,7 @@ _FIXED = struct.Struct(">BQQBBI")
 class BlockHeader:
     """What the proposer of a block says about it.
 
-    height: 0 .. 2^63 - 1; None: initial height + version.
+    height: 0 .. 2^63 - 1, one more than the block before has, of the first block at least the initial height; None: that.
     time_ns: nanoseconds since 1970, 0 .. 2^63 - 1.
     proposer: address of at most 64 bytes, or None.
     block_id: at most 64 bytes, kept with the version and not shown to the VM.
@@ -49,27 +54,44 @@ class BlockHeader:
         for name, value in plain.items():
             object.__setattr__(self, name, value)
 
-    def encode(self) -> bytes:
-        """The bytes kept with the version. The height must be decided. An empty proposer is kept as none."""
+    def encode(self, transactions_hash: bytes) -> bytes:
+        """The bytes kept with the version. The height must be decided. An empty proposer is kept as none.
+
+        transactions_hash: what `hash_of` says of the block's transactions."""
         if self.height is None:
             raise InputError("the header has no height: it is decided when the block is executed")
+        if len(octets("the hash of the transactions", transactions_hash)) != _HASH_BYTES:
+            raise InputError(f"the hash of the transactions has {len(transactions_hash)} bytes: {_HASH_BYTES} are wanted")
         proposer = self.proposer or b""
         fixed = _FIXED.pack(_FORMAT, self.height, self.time_ns, len(proposer), len(self.block_id), len(self.extra))
-        return fixed + proposer + self.block_id + self.extra
+        return fixed + proposer + self.block_id + self.extra + transactions_hash
 
     @classmethod
     def decode(cls, data: bytes) -> BlockHeader:
-        """The inverse of `encode`. Raises StateCorrupt."""
-        if len(octets("the header", data)) < _FIXED.size or data[0] != _FORMAT:
-            raise StateCorrupt("a block header in the state cannot be read: it was written by a newer ioi-exec or damaged")
-        _, height, time_ns, proposer_len, block_id_len, extra_len = _FIXED.unpack_from(data)
-        block_id_at = _FIXED.size + proposer_len
-        extra_at = block_id_at + block_id_len
-        if len(data) != extra_at + extra_len or height > MAX_INT64 or time_ns > MAX_INT64:
-            raise StateCorrupt("a block header in the state is damaged: its lengths do not add up")
-        if proposer_len > PROPOSER_BYTES or block_id_len > BLOCK_ID_BYTES or extra_len > EXTRA_BYTES:
-            raise StateCorrupt("a block header in the state is damaged: a part of it is longer than it can be")
-        return cls(height, time_ns, data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:])
+        """The inverse of `encode`, as `decode_kept` has it."""
+        return decode_kept(data)[0]
+
+
+def decode_kept(data: bytes) -> tuple[BlockHeader, bytes | None]:
+    """The header and the hash of the transactions, None where a release before it committed the version. Raises StateCorrupt."""
+    if len(octets("the header", data)) < _FIXED.size or data[0] not in (_WITHOUT_HASH, _FORMAT):
+        raise StateCorrupt("a block header in the state cannot be read: it was written by a newer ioi-exec or damaged")
+    form, height, time_ns, proposer_len, block_id_len, extra_len = _FIXED.unpack_from(data)
+    block_id_at = _FIXED.size + proposer_len
+    extra_at = block_id_at + block_id_len
+    hash_at = extra_at + extra_len
+    if len(data) != hash_at + (_HASH_BYTES if form == _FORMAT else 0) or height > MAX_INT64 or time_ns > MAX_INT64:
+        raise StateCorrupt("a block header in the state is damaged: its lengths do not add up")
+    if proposer_len > PROPOSER_BYTES or block_id_len > BLOCK_ID_BYTES or extra_len > EXTRA_BYTES:
+        raise StateCorrupt("a block header in the state is damaged: a part of it is longer than it can be")
+    header = BlockHeader(height, time_ns, data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:hash_at])
+    return header, data[hash_at:] or None
+
+
+def hash_of(txs: Sequence[bytes]) -> bytes:
+    """What tells one list of transactions from all others: SHA-256 of their number and lengths (u64, little endian) and their bytes."""
+    sizes = array("Q", map(len, txs))
+    return sha256(b"".join((len(txs).to_bytes(8, "little"), sizes.tobytes(), *txs))).digest()
 
 
 def _plain_int(name: str, given: object) -> int:

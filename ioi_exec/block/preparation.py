@@ -43,13 +43,26 @@ def checked_transactions(txs: Iterable[bytes], limits: Limits) -> list[bytes]:
     return listed
 
 
-def decided_header(header: BlockHeader | None, default_height: int) -> BlockHeader:
-    """The header with its height. Raises InputTypeError, or InputError if the chain has run out of heights."""
+def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -> BlockHeader:
+    """The header with its height: one more than what is committed; the first block's may be higher.
+
+    Raises InputTypeError, or InputError for any other, or if the chain has run out of heights."""
     if header is None:
         header = BlockHeader()
     if not isinstance(header, BlockHeader):
         raise InputTypeError(f"the header is {type(header).__name__}: give an ioi_exec.BlockHeader")
-    return header if header.height is not None else replace(header, height=default_height)
+    expected = committed + 1
+    if header.height is None:
+        return replace(header, height=expected)
+    if header.height == expected or first and header.height > expected:
+        return header
+    if header.height <= committed:
+        what = "was committed already: leave it out (ioi-exec run --resume does), or go back first (rollback)"
+        if first:
+            what = "is below the first one: give it that, or a higher one"
+    else:
+        what = f"would leave out {header.height - expected}: execute those before it first"
+    raise InputError(f"the block has height {header.height}, and the next one of this state is {expected}: this one {what}")
 
 
 def block_context(header: BlockHeader, parent_root: bytes) -> BlockContext:

@@ -76,6 +76,7 @@ class BlockResult:
     version: the version it becomes when committed.
     header: as given, with its height decided.
     state_root, receipts_root: 32 bytes each.
+    txs: the transactions.
     writes: the last write of every key, ascending by key; None is a deletion. A sequence of pairs, which are made as they are looked
     at; equal to a list of the same.
     """
@@ -86,6 +87,7 @@ class BlockResult:
     receipts_root: bytes
     receipts: Receipts
     failed: int
+    txs: list[bytes] = field(repr=False)
     writes: Writes = field(repr=False)
     stats: Stats = field(repr=False)
     measured: Measured = field(repr=False)

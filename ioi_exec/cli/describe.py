@@ -22,6 +22,7 @@ def described(info: StateInfo) -> dict[str, Any]:
         "time_ns": written(header.time_ns) if header else None,
         "proposer": header.proposer.hex() if header and header.proposer else None,
         "block_id": header.block_id.hex() if header and header.block_id else None,
+        "transactions_hash": info.transactions_hash.hex() if info.transactions_hash else None,
         "vm": info.vm.name,
         "vm_args": info.vm.args,
         "vm_version": info.vm.version,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import repeat
+from typing import Iterator
 
-from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.header import BlockHeader, hash_of
 from ioi_exec.cli.describe import block_line, block_object
 from ioi_exec.cli.options import (
     Commands,
@@ -19,15 +21,22 @@ from ioi_exec.cli.options import (
     vm_may_print,
     whole_number,
 )
+from ioi_exec.cli.resuming import Resuming
 from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import Diverged, InputError
-from ioi_exec.files import BlockFile, read_block
+from ioi_exec.files import BlockFile, read_block, read_blocks
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
 from ioi_exec.state.given import is_noted_here, note
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
 read as a transaction refuses its whole file before anything of it executes.
+
+Heights only rise: the first block may have any from the initial height on, each other exactly one more than the one before, which
+it gets without a header too. So a command that is run again is refused where its files have heights, and where the first of them is the
+block that was committed last; --resume goes on where it was interrupted.
+
+With --from-stdin a block begins with its header, {"header": {}} at least, or after an empty line.
 
 The rate is of transactions in the time of executing them and of the roots, without making ready for the block (the phases prepare and
 worker of --json). Where workers were started in the middle of a block, as for the first one, its line has no rate but says so."""
@@ -37,7 +46,17 @@ def register(commands: Commands) -> None:
     command = add_command(
         commands, "run", "Execute block files and commit each as one block.", _EPILOG, example="ioi-exec run state block.jsonl"
     )
-    command.add_argument("blocks", metavar="BLOCK", nargs="+", help="file of JSON lines, one transaction a line; - is standard input")
+    blocks = command.add_argument(
+        "blocks", metavar="BLOCK", nargs="+", default=[], help="file of JSON lines, one transaction a line; - is standard input"
+    )
+    blocks.required = False  # nargs "*" would be done with after STATE, and refuse files that follow an option
+    command.add_argument(
+        "--from-stdin", action="store_true", help="in the place of files: as many blocks as standard input has, each as it comes"
+    )
+    command.add_argument("--resume", action="store_true", help="skip the blocks that are committed already, and say how many")
+    command.add_argument(
+        "--again", action="store_true", help="commit a block without a height once more though the last one committed is equal to it"
+    )
     command.add_argument(
         "--workers", type=whole_number, metavar="N", help="worker processes (default: one per core; 0: in this process)"
     )
@@ -76,6 +95,10 @@ def run(options: argparse.Namespace) -> int:
     expected = _expected_roots(options)
     if options.keep is not None and options.dry_run:
         raise InputError("--keep was given with --dry-run, which prunes nothing: leave one out")
+    if options.from_stdin and (options.blocks or options.expect_root):
+        raise InputError("--from-stdin takes the place of files, and there is no --expect-root for blocks that come: leave one out")
+    if not options.from_stdin and not options.blocks:
+        raise InputError("there is no block to execute: give files, - for one on standard input, or --from-stdin for many")
     if options.blocks.count("-") > 1:
         raise InputError("standard input (-) was given twice: it is one block")
     workers = 0 if options.sequential else options.workers
@@ -97,16 +120,49 @@ def run(options: argparse.Namespace) -> int:
         if options.vm is not None:
             note(options.state, replace(machine.info.vm, args=vm_args or {}))
         with machine.sandbox() if options.dry_run else nullcontext():
-            for source, root in zip(options.blocks, expected):
-                _run_block(machine, source, root, options)
+            _run_blocks(machine, expected, options)
     return 0
 
 
-def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, options: argparse.Namespace) -> None:
-    block = _read(machine, source)
-    before = machine.worker_pids
+def _run_blocks(machine: ExecutionMachine, expected: list[bytes | None], options: argparse.Namespace) -> None:
+    resuming, said = Resuming(machine), not options.resume
+    for (block, source), root in zip(_blocks(machine, options), repeat(None) if options.from_stdin else expected):
+        version = resuming.version_of(block, source) if options.resume else None
+        if version is not None:
+            _refuse_other_root(machine, version, source, root)
+            continue
+        if not said:
+            said = _say_skipped(resuming.skipped, options)
+        _run_block(machine, block, source, root, options)
+    if not said:
+        _say_skipped(resuming.skipped, options)
+
+
+def _refuse_other_root(machine: ExecutionMachine, version: int, source: str, expected: bytes | None) -> None:
+    """Of a version that was committed; one that was pruned cannot be looked at."""
+    if expected is not None and version >= machine.oldest and (root := machine.info_at(version).state_root) != expected:
+        raise Diverged(f"{source}: its state root, committed as version {version}, is {root.hex()}, expected was {expected.hex()}")
+
+
+def _say_skipped(count: int, options: argparse.Namespace) -> bool:
+    if options.json:
+        print_json({"skipped": count})
+    else:
+        print(f"{count} block{'' if count == 1 else 's'} skipped: committed already", flush=True)
+    return True
+
+
+def _run_block(
+    machine: ExecutionMachine, block: BlockFile, source: str, expected: bytes | None, options: argparse.Namespace
+) -> None:
+    header, before = _header(block, options), machine.worker_pids
+    if header.height is None and not options.again and machine.info.transactions_hash == hash_of(block.txs):
+        raise InputError(
+            f"{source}: the block that was committed last, at height {machine.info.height}, has the same transactions, and this one has no "
+            "height: give --again to commit them once more, or --resume to go on after it"
+        )
     with vm_may_print():
-        result = machine.execute(block.txs, _header(block, options))
+        result = machine.execute(block.txs, header)
     started = len({*machine.worker_pids} - {*before}) if result.stats.workers else 0
     if expected is not None and result.state_root != expected:
         raise Diverged(
@@ -119,9 +175,18 @@ def _run_block(machine: ExecutionMachine, source: str, expected: bytes | None, o
         print(block_line(result, source, not options.dry_run, started), flush=True)
 
 
-def _read(machine: ExecutionMachine, source: str) -> BlockFile:
-    with input_file(source) as (stream, name):
-        return read_block(stream, name, machine.limits, transfers=machine.info.vm.name == "payments")
+def _blocks(machine: ExecutionMachine, options: argparse.Namespace) -> Iterator[tuple[BlockFile, str]]:
+    """The blocks, each with what messages call it, read when it is its turn."""
+    limits, transfers = machine.limits, machine.info.vm.name == "payments"
+    if options.from_stdin:
+        with input_file("-") as (stream, name):
+            for number, block in enumerate(read_blocks(stream, name, limits, transfers=transfers), 1):
+                yield block, f"block {number} of {name}"
+        return
+    for source in options.blocks:
+        with input_file(source) as (stream, name):
+            block = read_block(stream, name, limits, transfers=transfers)
+        yield block, source
 
 
 def _header(block: BlockFile, options: argparse.Namespace) -> BlockHeader:

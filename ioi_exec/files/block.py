@@ -2,13 +2,14 @@
 
 A transaction is `{"tx": hex}`, or for `payments` also `{"from": hex, "to": hex, "amount": n, "fee": n, "nonce": n,
 "expiry": n}` (fee and expiry default to 0). A header has height, time_ns, proposer, block_id, extra, all optional.
-Lines end with LF or CRLF; empty lines are allowed at the end only.
+Lines end with LF or CRLF; empty lines are allowed at the end only. In a stream of blocks (`run --from-stdin`) an empty line ends a
+block, as the next one's header does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Iterator
 
 from ioi_exec.arguments import MAX_INT64
 from ioi_exec.block.header import (
@@ -50,8 +51,20 @@ def read_block(stream: BinaryIO, name: str, limits: Limits, *, transfers: bool) 
     name: how messages call the file. Raises InputError for the first line that cannot be read, as "name:line: reason",
     and LimitExceeded before the file's transactions fill the memory.
     """
-    block = BlockFile()
+    return next(_blocks(stream, name, limits, transfers, many=False), BlockFile())
+
+
+def read_blocks(stream: BinaryIO, name: str, limits: Limits, *, transfers: bool) -> Iterator[BlockFile]:
+    """Read one block after another: the next one begins with its header, or after an empty line, and is read when it is asked for.
+
+    Arguments and errors as of `read_block`. There is no block between two empty lines."""
+    return _blocks(stream, name, limits, transfers, many=True)
+
+
+def _blocks(stream: BinaryIO, name: str, limits: Limits, transfers: bool, *, many: bool) -> Iterator[BlockFile]:
+    """many: not just one, which fills the file."""
     most = 2 * limits.tx_bytes + _LINE_EXTRA_BYTES
+    block: BlockFile | None = None
     total, empty_at, line_number = 0, 0, 0
     while line := stream.readline(most + 1):
         line_number += 1
@@ -59,20 +72,30 @@ def read_block(stream: BinaryIO, name: str, limits: Limits, *, transfers: bool) 
             raise LimitExceeded(f"{name}:{line_number}: the line has more than {most} bytes")
         if not line.strip(b" \t\r\n"):
             empty_at = empty_at or line_number
+            if many and block is not None:
+                yield block
+                block = None
             continue
         try:
-            if empty_at:
+            if empty_at and not many:
                 raise Malformed(f"line {empty_at} is empty: only the end of the file may be")
             value = json_object(parse(line), "a line")
             if "header" in value:
-                if line_number != 1:
+                if line_number != 1 and not many:
                     raise Malformed("a header may only be in the first line")
                 fields(value, ("header",), ("header",))
-                block.header = _header(json_object(value["header"], "the header"))
-                continue
-            tx = _transaction(value, transfers)
+                begun = BlockFile(_header(json_object(value["header"], "the header")))
+            else:
+                tx = _transaction(value, transfers)
         except Malformed as error:
             raise InputError(f"{name}:{line_number}: {error}") from None
+        if "header" in value:
+            if block is not None:
+                yield block
+            block, total = begun, 0
+            continue
+        if block is None:
+            block, total = BlockFile(), 0
         total += len(tx)
         if len(tx) > limits.tx_bytes:
             raise LimitExceeded(f"{name}:{line_number}: {len(tx)} bytes: a transaction has at most {limits.tx_bytes}")
@@ -81,7 +104,8 @@ def read_block(stream: BinaryIO, name: str, limits: Limits, *, transfers: bool) 
         if len(block.txs) == limits.block_transactions:
             raise LimitExceeded(f"{name}:{line_number}: a block has at most {limits.block_transactions} transactions")
         block.txs.append(tx)
-    return block
+    if block is not None:
+        yield block
 
 
 def _transaction(value: dict[str, Any], transfers: bool) -> bytes:

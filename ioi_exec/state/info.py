@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.header import BlockHeader, decode_kept
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class StateInfo:
     """limits: those that can decide a receipt. interpreter: what blocks were executed under, None if that does not matter or was not
     recorded. oldest: the oldest version kept. header: of the last block, None at version 0.
+    transactions_hash: of that block's transactions, 32 bytes; None at version 0, and of blocks from before it was recorded.
     Roots have 32 bytes. What follows `version` is of that version."""
 
     tree: str
@@ -30,6 +31,7 @@ class StateInfo:
     version: int
     height: int
     header: BlockHeader | None
+    transactions_hash: bytes | None
     state_root: bytes
     receipts_root: bytes
     transactions: int
@@ -37,6 +39,7 @@ class StateInfo:
 
     @classmethod
     def of(cls, tree: str, genesis_root: bytes, identity: Identity, oldest: int, row: VersionRow) -> StateInfo:
+        header, transactions_hash = decode_kept(row.header) if row.version else (None, None)
         return cls(
             tree,
             identity.vm,
@@ -47,7 +50,8 @@ class StateInfo:
             oldest,
             row.version,
             row.height,
-            BlockHeader.decode(row.header) if row.version else None,
+            header,
+            transactions_hash,
             row.root,
             row.receipts_root,
             row.transactions,

@@ -49,7 +49,7 @@ def test_rollback(cli: Cli, state: list[str]) -> None:
 
 def test_run_keeps_so_many(cli: Cli, state: list[str], tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
-    cli("run", "state", "empty", "empty", "--keep", 3, "--workers", 0)
+    cli("run", "state", "empty", "empty", "--again", "--keep", 3, "--workers", 0)
     assert cli("info", "state", "--json").object["oldest_version"] == 4
     assert "leave one out" in cli("run", "state", "empty", "--keep", 3, "--dry-run", status=2).err
     assert "at least 1" in cli("run", "state", "empty", "--keep", 0, status=2).err

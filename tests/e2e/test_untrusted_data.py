@@ -108,11 +108,11 @@ def test_the_operator_gives_the_vm(cli: Cli, own: Path) -> None:
 def test_a_state_that_was_moved_or_copied_wants_its_vm_once(cli: Cli, own: Path) -> None:
     cli("run", "state", "-", "--workers=0", stdin=TX)
     (own / "link").symlink_to("state")
-    cli("run", "link", "-", "--workers=0", stdin=TX)
+    cli("run", "link", "-", "--again", "--workers=0", stdin=TX)
     shutil.move(own / "state", own / "moved")
-    assert "nobody has given" in cli("run", "moved", "-", "--workers=0", "--json", stdin=TX, status=2).error["error"]
-    cli("run", "moved", "-", "--workers=0", "--vm", "kv:KV", stdin=TX)
-    cli("run", "moved", "-", "--workers=1", stdin=TX)
+    assert "nobody has given" in cli("run", "moved", "-", "--again", "--workers=0", "--json", stdin=TX, status=2).error["error"]
+    cli("run", "moved", "-", "--again", "--workers=0", "--vm", "kv:KV", stdin=TX)
+    cli("run", "moved", "-", "--again", "--workers=1", stdin=TX)
 
 
 def test_a_state_put_in_the_place_of_another_runs_the_operators_vm_or_none(cli: Cli, own: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_lies_in_the_working_directory_is_not_imported_unless_a_vm_was_give
     )
     trusted = ""
     for command in (
-        "init state --genesis genesis.json", "run state - --workers=2", "run state - --workers=0 --dry-run", "info state --json",
+        "init state --genesis genesis.json", "run state - --workers=2", "run state - --workers=0 --dry-run --again", "info state --json",
         "check state --deep", "snapshot state snap", "restore copy snap --root ROOT", "dump state -o dump", "load loaded dump",
     ):
         arguments = [trusted if word == "ROOT" else word for word in command.split()]
@@ -180,9 +180,9 @@ def test_nor_where_the_vm_that_was_given_is_installed_elsewhere(own: Path) -> No
     made = run(own, "init", "fresh", "--genesis", "genesis.json", "--vm", "installed_vm:KV", **found)
     assert made.returncode == 0, made.stderr
     for workers in ("0", "1"):
-        done = run(download, "run", "../fresh", "-", f"--workers={workers}", **found)
+        done = run(download, "run", "../fresh", "-", "--again", f"--workers={workers}", **found)
         assert done.returncode == 0 and not (download / "ran").exists(), done.stderr
-    missing = run(download, "run", "../fresh", "-", "--workers=0")
+    missing = run(download, "run", "../fresh", "-", "--again", "--workers=0")
     assert missing.returncode == 2 and str(installed / "installed_vm.py") in missing.stderr  # where it was, when it was given
 
 
@@ -212,13 +212,13 @@ def test_where_nothing_can_be_noted_the_vm_is_given_each_time(cli: Cli, own: Pat
     (own / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(own / "file"))
     assert "cannot be noted" in cli("init", "fresh", "--genesis", "genesis.json", "--vm", "kv:KV").err
-    assert "--vm" in cli("run", "fresh", "-", "--workers=0", "--json", stdin=TX, status=2).error["error"]
-    cli("run", "fresh", "-", "--workers=0", "--json", "--vm", "kv:KV", stdin=TX)
+    assert "--vm" in cli("run", "fresh", "-", "--again", "--workers=0", "--json", stdin=TX, status=2).error["error"]
+    cli("run", "fresh", "-", "--again", "--workers=0", "--json", "--vm", "kv:KV", stdin=TX)
     monkeypatch.setenv("XDG_STATE_HOME", "relative")  # counts as not set
     monkeypatch.setenv("HOME", str(own / "home"))
     cli("init", "fresh", "--genesis", "genesis.json", "--vm", "kv:KV", status=2)  # it is at version 1
-    cli("run", "fresh", "-", "--workers=0", "--vm", "kv:KV", stdin=TX)
-    cli("run", "fresh", "-", "--workers=0", stdin=TX)
+    cli("run", "fresh", "-", "--again", "--workers=0", "--vm", "kv:KV", stdin=TX)
+    cli("run", "fresh", "-", "--again", "--workers=0", stdin=TX)
     assert not (own / "relative").exists() and os.listdir(own / "home" / ".local" / "state" / "ioi-exec" / "vms")
 
 

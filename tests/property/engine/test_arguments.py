@@ -78,7 +78,7 @@ anything = strategies.one_of(
 
 # A good call of each. What is not here is found by `test_every_call_is_known`.
 MACHINE: dict[str, dict[str, Any]] = {
-    "at": {"version": 0}, "commit": {"result": None}, "get": {"key": b"a", "version": 0}, "info_at": {"version": 0},
+    "at": {"version": 0}, "at_height": {"height": 0}, "commit": {"result": None}, "get": {"key": b"a", "version": 0}, "info_at": {"version": 0},
     "execute": {
         "txs": [b"x"], "header": BlockHeader(), "on_receipt": None, "sequential": False, "policy": None, "record": False, "on_progress": None,
     },
@@ -97,7 +97,7 @@ OPEN = {"path": "state", "read_only": False, "accept_interpreter": False, **_SHA
 ADDRESS = bytes(32)
 VALUES: dict[Callable[..., Any], dict[str, Any]] = {
     BlockHeader: {"height": 1, "time_ns": 1, "proposer": None, "block_id": b"", "extra": b""},
-    BlockHeader.decode: {"data": BlockHeader(1).encode()},
+    BlockHeader.decode: {"data": BlockHeader(1).encode(bytes(32))},
     Limits: {name: 10 for name in inspect.signature(Limits.__init__).parameters if name != "self"},
     Policy: {"name": "x", "estimates": True, "validation": "value", "window": 1, "run": 1, "solo": True, "small_block": 1},
     Policy.named: {"name": "default"},

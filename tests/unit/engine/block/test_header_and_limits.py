@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from ioi_exec import (
     Limits,
     StateCorrupt,
 )
+from ioi_exec.block.header import decode_kept, hash_of
 
+HASH = bytes(range(32))
 HEADERS = [
     BlockHeader(height=0),
     BlockHeader(height=1, time_ns=2, proposer=b"p" * 20, block_id=b"id", extra=b"x" * 1000),
@@ -24,24 +27,39 @@ HEADERS = [
 
 @pytest.mark.parametrize("header", HEADERS)
 def test_a_header_reads_back_from_its_bytes(header: BlockHeader) -> None:
-    assert BlockHeader.decode(header.encode()) == header
+    data = header.encode(HASH)
+    assert BlockHeader.decode(data) == header and decode_kept(data) == (header, HASH)
 
 
 def test_the_bytes_of_a_header_are_fixed() -> None:
     header = BlockHeader(height=258, time_ns=1, proposer=b"pp", block_id=b"i", extra=b"xyz")
-    assert header.encode().hex() == "01" "0000000000000102" "0000000000000001" "02" "01" "00000003" "7070" "69" "78797a"
+    after = "0000000000000102" "0000000000000001" "02" "01" "00000003" "7070" "69" "78797a"
+    assert header.encode(HASH).hex() == "02" + after + HASH.hex()
+    assert decode_kept(bytes.fromhex("01" + after)) == (header, None)  # as releases without the hash of transactions wrote it
 
 
 def test_damaged_header_bytes_are_refused() -> None:
-    good = HEADERS[1].encode()
-    for damaged in (b"", good[:-1], good + b"x", b"\x02" + good[1:], good[:10], b"\x01" + b"\xff" * 8 + good[9:]):
+    good = HEADERS[1].encode(HASH)
+    for damaged in (b"", good[:-1], good + b"x", b"\x03" + good[1:], b"\x01" + good[1:], good[:10], b"\x02" + b"\xff" * 8 + good[9:]):
         with pytest.raises(StateCorrupt):
             BlockHeader.decode(damaged)
 
 
 def test_a_header_without_height_has_no_bytes() -> None:
     with pytest.raises(InputError, match="no height"):
-        BlockHeader().encode()
+        BlockHeader().encode(HASH)
+
+
+def test_a_hash_of_another_size_is_refused() -> None:
+    with pytest.raises(InputError, match="31 bytes: 32"):
+        HEADERS[0].encode(HASH[1:])
+
+
+def test_the_hash_of_transactions_tells_lists_apart() -> None:
+    lists: list[list[bytes]] = [[], [b""], [b"", b""], [b"ab"], [b"a", b"b"], [b"b", b"a"], [b"ab", b""], [bytes(8)], [bytes(16)]]
+    assert len({hash_of(txs) for txs in lists}) == len(lists)
+    assert hash_of([]).hex() == "af5570f5a1810b7af78caf4bc70a660f0df51e42baf91d4de5b2328de0e83dfc"  # of eight zero bytes
+    assert hash_of([b"ab", b"c"]) == sha256(bytes.fromhex("0200000000000000" "0200000000000000" "0100000000000000") + b"abc").digest()
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ class Swallows:
 def test_a_state_that_cannot_be_read_is_no_receipt_whatever_the_vm_catches(tx: bytes, where: str) -> None:
     vm = load_vm(Swallows, [where])
     with ExecutionMachine.create(None, Swallows, vm_args=[where], workers=0) as machine:
-        block = Block([tx], block_context(decided_header(None, 1), machine.root))
+        block = Block([tx], block_context(decided_header(None, 0, first=True), machine.root))
         with pytest.raises(StateCorrupt, match="row damaged"):
             SequentialExecutor(vm, Limits()).run(block, BadDisk([machine._store]), None)
 
@@ -236,7 +236,7 @@ def test_scans_end_with_their_transaction_even_if_the_vm_keeps_them() -> None:
     vm = load_vm(KeepsScans())
     with ExecutionMachine.create(None, KeepsScans(), genesis={b"a": b"1", b"b": b"2"}, workers=0) as machine:
         base = Watched([machine._store])
-        block = Block([b"done", b"fail"], block_context(decided_header(None, 1), machine.root))
+        block = Block([b"done", b"fail"], block_context(decided_header(None, 0, first=True), machine.root))
         SequentialExecutor(vm, Limits()).run(block, base, None)
         assert base.scans == 0 and len(vm.instance.kept) == 2
 

@@ -123,7 +123,7 @@ def test_the_command(tmp_path: Path) -> None:
     status, said = ran("run", "state", "block.jsonl")
     assert (status, said["kind"]) == (2, "VMMismatch") and "executed under CPython 3.99, and this is" in said["error"]
     assert ran("run", "state", "block.jsonl", "--accept-interpreter")[0] == 0
-    assert ran("run", "state", "block.jsonl")[0] == 0
+    assert ran("run", "state", "block.jsonl", "--again")[0] == 0
     assert ran("info", "state")[1]["interpreter"] == PYTHON
 
 

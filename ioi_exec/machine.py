@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
 from typing import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from ioi_exec.block.header import BlockHeader, hash_of
 from ioi_exec.block.preparation import (
     Genesis,
     block_context,
+    checked_chain_id,
     checked_genesis,
     checked_initial_height,
     checked_limits,
@@ -99,6 +101,7 @@ class ExecutionMachine:
         genesis: Genesis | None = None,
         *,
         vm_args: Args | None = None,
+        chain_id: str | None = None,
         initial_height: int = 1,
         workers: int | None = None,
         pin: bool = True,
@@ -110,8 +113,10 @@ class ExecutionMachine:
     ) -> ExecutionMachine:
         """Create a state, durable at version 0 on return. path None: in memory.
 
-        If there is one already that is at version 0 with the same genesis, VM, tree and initial height, it is opened.
+        If there is one already that is at version 0 with the same genesis, VM, chain, tree and initial height, it is opened.
         vm: a name ("payments"), "package.module:Class", a class, or an instance. vm_args: for the class, as JSON has them.
+        chain_id: which chain this is, printable text of at most 50 bytes, or None. The state remembers it; `ctx.chain_id` and the second
+        argument of `decode` are it, so that transactions can be signed for this chain alone.
         workers: processes; None: one per core this process may use; 0: none, one by one in this process.
         pin: keep each worker on a core of its own, if so many are free of other engines; else, and with False, they run wherever
         this process may. executors: where blocks are executed, to share workers with other machines; default: workers of its own.
@@ -127,8 +132,8 @@ class ExecutionMachine:
         for name, value in (("pin", pin), ("cross_check", cross_check)):
             arguments.flag(name, value)
         initial_height = checked_initial_height(initial_height)
-        loaded = load_vm(vm, vm_args)
-        identity = Identity(loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded))
+        loaded = replace(load_vm(vm, vm_args), chain_id=checked_chain_id(chain_id))
+        identity = Identity(loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id)
         workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
@@ -188,13 +193,13 @@ class ExecutionMachine:
             limits = checked_limits(limits.of_state(identity.limits))
             loaded = None
             if vm is not None:
-                loaded = load_vm(vm, vm_args)
+                loaded = replace(load_vm(vm, vm_args), chain_id=identity.chain_id)
                 identity.vm.check_same(loaded.spec)
                 remember(path, loaded.spec)
             elif vm_args is not None:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
             elif not read_only:
-                loaded = vm_given_for(store.path, identity.vm)
+                loaded = replace(vm_given_for(store.path, identity.vm), chain_id=identity.chain_id)
             if loaded is not None:
                 identity = accepted(store, identity, loaded, accept_interpreter)
             store.keep = keep
@@ -249,7 +254,7 @@ class ExecutionMachine:
                 )
             listed = checked_transactions(txs, self._limits)
             header = decided_header(header, committed, first=stand.version == 0)
-            block = Block(listed, block_context(header, stand.root), checked_policy(policy, self._policy), record)
+            block = Block(listed, block_context(header, stand.root, self._identity.chain_id), checked_policy(policy, self._policy), record)
             vm = self._loaded_vm()
             executor = self._executors.get(
                 vm, self._limits, self._workers, self._pin, sequential=sequential, cross_check=self._cross_check
@@ -537,7 +542,7 @@ class ExecutionMachine:
 
     def _loaded_vm(self) -> LoadedVM:
         if self._vm is None:
-            loaded = vm_given_for(self._store.path, self._identity.vm)
+            loaded = replace(vm_given_for(self._store.path, self._identity.vm), chain_id=self._identity.chain_id)
             self._identity = accepted(self._store, self._identity, loaded, self._accept_interpreter)
             self._vm = loaded
         return self._vm

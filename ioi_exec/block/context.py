@@ -14,12 +14,15 @@ class BlockContext(NamedTuple):
     extra: bytes
     parent_root: bytes  # 32 bytes
     block_id: bytes
+    chain_id: str = ""  # what the state was created with; "" if nothing
 
     def of_transaction(self, tx_index: int) -> TxContext:
-        return TxContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, tx_index)
+        return TxContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, tx_index)
 
     def of_end(self, txs: Sequence[bytes]) -> EndContext:
-        return EndContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, len(txs), tuple(txs))
+        return EndContext(
+            self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, len(txs), tuple(txs)
+        )
 
 
 class TxContext(NamedTuple):
@@ -30,6 +33,7 @@ class TxContext(NamedTuple):
     proposer: bytes  # b"" if none
     extra: bytes
     parent_root: bytes  # 32 bytes: the root the block stands on
+    chain_id: str  # what the state was created with; "" if nothing
     tx_index: int
 
 
@@ -41,5 +45,6 @@ class EndContext(NamedTuple):
     proposer: bytes
     extra: bytes
     parent_root: bytes
+    chain_id: str
     tx_index: int  # the number of transactions
     txs: tuple[bytes, ...]

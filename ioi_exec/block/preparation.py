@@ -8,11 +8,13 @@ from typing import Iterable, Mapping
 import ioi_storage
 from ioi_shm import exact_bytes, leading_bytes
 
-from ioi_exec.arguments import MAX_INT64, integer
+from ioi_exec.arguments import MAX_INT64, integer, shown, text
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.errors import InputError, InputTypeError, LimitExceeded
 from ioi_exec.limits import Limits
+
+CHAIN_ID_BYTES = 50  # as CometBFT has it
 
 Genesis = Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]
 
@@ -65,10 +67,10 @@ def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -
     raise InputError(f"the block has height {header.height}, and the next one of this state is {expected}: this one {what}")
 
 
-def block_context(header: BlockHeader, parent_root: bytes) -> BlockContext:
+def block_context(header: BlockHeader, parent_root: bytes, chain_id: str = "") -> BlockContext:
     assert header.height is not None
     proposer = header.proposer or b""
-    return BlockContext(header.height, header.time_ns, proposer, header.extra, parent_root, header.block_id)
+    return BlockContext(header.height, header.time_ns, proposer, header.extra, parent_root, header.block_id, chain_id)
 
 
 def checked_genesis(genesis: Genesis | None, limits: Limits) -> list[tuple[bytes, bytes]]:
@@ -96,6 +98,15 @@ def checked_genesis(genesis: Genesis | None, limits: Limits) -> list[tuple[bytes
 
 def checked_initial_height(initial_height: int) -> int:
     return integer("initial_height", initial_height, 1, MAX_INT64)
+
+
+def checked_chain_id(chain_id: str | None) -> str:
+    """None: none, which is "". Raises InputTypeError, InputError."""
+    if chain_id is None:
+        return ""
+    if not text("chain_id", chain_id).isprintable() or len(chain_id.encode("utf-8", "replace")) > CHAIN_ID_BYTES:
+        raise InputError(f"chain_id is {shown(chain_id)}: give printable text of at most {CHAIN_ID_BYTES} bytes")
+    return str.__str__(chain_id)
 
 
 def checked_limits(limits: Limits) -> Limits:

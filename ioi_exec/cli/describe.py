@@ -29,6 +29,7 @@ def described(info: StateInfo) -> dict[str, Any]:
         "tree": info.tree,
         "genesis_root": info.genesis_root.hex(),
         "initial_height": written(info.initial_height),
+        "chain_id": info.chain_id or None,
         "interpreter": None if info.interpreter is None else str(info.interpreter),
         "limits": {name: written(limit) for name, limit in info.limits.items()},
     }

@@ -33,6 +33,7 @@ def register(commands: Commands) -> None:
     command.add_argument(
         "--initial-height", type=whole_number, default=1, metavar="N", help="height of the first block (default: 1)"
     )
+    command.add_argument("--chain-id", metavar="TEXT", help="which chain this is: transactions may be signed for it (default: none)")
     command.set_defaults(run=run)
 
 
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
         find_own_code()
     with vm_may_print():
         machine = ExecutionMachine.create(
-            options.state, options.vm, options.tree, genesis, vm_args=vm_args, initial_height=options.initial_height, workers=0
+            options.state, options.vm, options.tree, genesis, vm_args=vm_args, initial_height=options.initial_height, workers=0,
+            chain_id=options.chain_id,
         )
     with machine:
         note(options.state, machine.info.vm)

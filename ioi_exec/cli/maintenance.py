@@ -48,7 +48,7 @@ def vm_of_new_state(options: argparse.Namespace, said: VMSpec, source: str) -> L
             f"{source} says that it belongs to the VM {said}, and nothing is imported because {source} says so: if this is your "
             f"VM, say so with --vm {said.name}"
         )
-    loaded = load_vm(said.name) if options.vm is None else given_vm(options)
+    loaded = load_vm(said.name, said.args) if options.vm is None else given_vm(options)
     said.check_same(loaded.spec)
     return loaded
 

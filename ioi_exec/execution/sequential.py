@@ -36,12 +36,12 @@ class SequentialExecutor:
         self._limits = limits
         self._signals = SeenSignals()
         self._settings = settings = StatedSettings()
-        of_vm: Any = getattr(vm.instance, "decode", None)
+        of_vm: Any = vm.decoder()
 
         def decode(tx: bytes) -> Any:  # a frame as in workers, where what it made is kept
             return settings.call(of_vm, tx)
 
-        self._decode = decode if vm.decode else None
+        self._decode = None if of_vm is None else decode
 
     def run(
         self, block: Block, base: Readable, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None

@@ -1,7 +1,7 @@
 """Dumps: a state as JSON lines. First what it is, then one pair a line, in the order of its tree:
 
     {"ioi_dump": 1, "tree": "jellyfish", "version": 3, "root": hex, "height": 3, "keys": 2,
-     "vm": {"name": ..., "args": ..., "version": ...}, "limits": {...}}
+     "vm": {"name": ..., "args": ..., "version": ...}, "limits": {...}, "chain_id": text}
     {"key": hex, "value": hex}
     {"key": hex, "value": hex}
 """
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Iterator
 
 from ioi_exec.arguments import MAX_INT64
-from ioi_exec.errors import InputError
+from ioi_exec.block.preparation import checked_chain_id
+from ioi_exec.errors import InputError, InputTypeError
 from ioi_exec.files.strict_json import (
     Malformed,
     fields,
@@ -28,6 +29,7 @@ from ioi_exec.vm.loading import VMSpec
 
 _FORMAT = 1
 _FIELDS = ("ioi_dump", "tree", "version", "root", "height", "keys", "vm", "limits")
+_OPTIONAL = ("chain_id",)
 _HEAD_BYTES = 1 << 20
 _LINE_EXTRA_BYTES = 1024  # what a line has beside its two values: names, spaces
 
@@ -43,6 +45,7 @@ class DumpHead:
     keys: int
     vm: VMSpec
     limits: dict[str, int]
+    chain_id: str = ""
 
     def line(self) -> str:
         return json.dumps(
@@ -55,6 +58,7 @@ class DumpHead:
                 "keys": self.keys,
                 "vm": self.vm.to_json(),
                 "limits": {name: written(limit) for name, limit in self.limits.items()},
+                **({"chain_id": self.chain_id} if self.chain_id else {}),
             }
         )
 
@@ -103,11 +107,15 @@ class DumpReader:
 def _head(value: dict[str, Any]) -> DumpHead:
     if value.get("ioi_dump") != _FORMAT:
         raise Malformed(f"this is no dump, or one of another format: \"ioi_dump\" must be {_FORMAT}")
-    fields(value, _FIELDS, _FIELDS)
+    fields(value, (*_FIELDS, *_OPTIONAL), _FIELDS)
     try:
         vm = VMSpec.said(value["vm"])
     except ValueError as error:
         raise Malformed(f"vm: {error}") from None
+    try:
+        chain_id = checked_chain_id(value.get("chain_id"))
+    except (InputError, InputTypeError) as error:
+        raise Malformed(str(error)) from None
     if not isinstance(value["tree"], str):
         raise Malformed("tree must be text")
     limits = json_object(value["limits"], "limits")
@@ -120,4 +128,5 @@ def _head(value: dict[str, Any]) -> DumpHead:
         number(value["keys"], "keys", MAX_INT64),
         vm,
         {name: number(limits[name], name, MAX_INT64) for name in CONSENSUS_LIMITS},
+        chain_id,
     )

@@ -1,7 +1,9 @@
-"""What makes a VM shorter to write: typed state. docs/vm.md shows it. The engine knows nothing of it: all of it ends in `state`."""
+"""What makes a VM shorter to write: typed state, and signed transactions. docs/vm.md shows it. The engine knows nothing of it."""
 
 from ioi_exec.kit.codecs import Bytes, Codec, Signed, Unsigned
 from ioi_exec.kit.counters import Counter, Counters
+from ioi_exec.kit.envelope import seal, unseal
 from ioi_exec.kit.state import Item, Map
+from ioi_exec.vm.signatures import public_key
 
-__all__ = ["Bytes", "Codec", "Counter", "Counters", "Item", "Map", "Signed", "Unsigned"]
+__all__ = ["Bytes", "Codec", "Counter", "Counters", "Item", "Map", "Signed", "Unsigned", "public_key", "seal", "unseal"]

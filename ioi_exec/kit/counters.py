@@ -14,8 +14,7 @@ K = TypeVar("K")
 class Counting(Protocol):
     """What can be counted in: `state`."""
 
-    def get(self, key: bytes) -> bytes | None: ...
-    def put(self, key: bytes, value: bytes) -> None: ...
+    def add(self, key: bytes, delta: int, *, width: int, minimum: int = 0, maximum: int | None = None) -> bool: ...
 
 
 class Counter(Named):
@@ -31,7 +30,7 @@ class Counter(Named):
 
     def add(self, state: Counting, delta: int, *, minimum: int = 0, maximum: int | None = None) -> bool:
         """Add delta, which may be negative. False, and nothing is written, where the sum would leave minimum .. maximum."""
-        return _add(state, self.prefix, delta, self._width, minimum, maximum)
+        return state.add(self.prefix, delta, width=self._width, minimum=minimum, maximum=maximum)
 
     def get(self, state: Reading) -> int:
         data = state.get(self.prefix)
@@ -55,7 +54,7 @@ class Counters(Keyed[K], Generic[K]):
 
     def add(self, state: Counting, key: K, delta: int, *, minimum: int = 0, maximum: int | None = None) -> bool:
         """As `Counter.add`."""
-        return _add(state, self.key(key), delta, self._width, minimum, maximum)
+        return state.add(self.key(key), delta, width=self._width, minimum=minimum, maximum=maximum)
 
     def get(self, state: Reading, key: K) -> int:
         data = state.get(self.key(key))
@@ -71,11 +70,3 @@ class Counters(Keyed[K], Generic[K]):
     def entry(self, key: K, value: int) -> tuple[bytes, bytes]:
         """Key and value for a genesis."""
         return self.key(key), self.packed("value", self._number, value, key)
-
-
-def _add(state: Counting, key: bytes, delta: int, width: int, minimum: int, maximum: int | None) -> bool:
-    number = int.from_bytes(state.get(key) or b"", "big") + delta
-    if not max(minimum, 0) <= number <= min((1 << 8 * width) - 1, number if maximum is None else maximum):
-        return False
-    state.put(key, number.to_bytes(width, "big"))
-    return True

@@ -81,7 +81,7 @@ def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:
 
     Raises VMError if nobody gave one; VMMismatch if another one was given."""
     if said.built_in:
-        return _checked(load_vm(said.name), said)
+        return _checked(load_vm(said.name, said.args), said)
     given = None if path is None else _remembered.get(path) or _noted(path)
     if given is None and said.args is None or given is not None and given.vm.args is None:
         raise VMError(f"the state was created with an instance of {said.name}: pass an equal one as vm=")

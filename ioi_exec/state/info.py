@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateInfo:
-    """limits: those that can decide a receipt. interpreter: what blocks were executed under, None if that does not matter or was not
+    """limits: those that can decide a receipt. chain_id: "" if none. interpreter: what blocks were executed under, None if that does not matter or was not
     recorded. oldest: the oldest version kept. header: of the last block, None at version 0.
     transactions_hash: of that block's transactions, 32 bytes; None at version 0, and of blocks from before it was recorded.
     Roots have 32 bytes. What follows `version` is of that version."""
@@ -26,6 +26,7 @@ class StateInfo:
     initial_height: int
     limits: dict[str, int]
     interpreter: Interpreter | None
+    chain_id: str
     genesis_root: bytes
     oldest: int
     version: int
@@ -46,6 +47,7 @@ class StateInfo:
             identity.initial_height,
             identity.limits,
             identity.interpreter,
+            identity.chain_id,
             genesis_root,
             oldest,
             row.version,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from types import ModuleType
@@ -35,11 +35,12 @@ class Carried:
     path: tuple[str, ...]
     modules: dict[str, tuple[str | None, list[str] | None]]
     code: Code
+    chain_id: str
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal where the same processes can serve both."""
-        return self.spec.name, self.spec.version, self.inner, tuple(sorted(self.code.items()))
+        return self.spec.name, self.spec.version, self.chain_id, self.inner, tuple(sorted(self.code.items()))
 
 
 def carry(vm: LoadedVM) -> Carried:
@@ -67,7 +68,7 @@ def carry(vm: LoadedVM) -> Carried:
         if register:
             cloudpickle.unregister_pickle_by_value(module)
     modules = {name: place for name, found in own_modules() if (place := _place(found)) is not None}
-    return Carried(vm.spec, inner, vm.path, modules, code_of(owner))
+    return Carried(vm.spec, inner, vm.path, modules, code_of(owner), vm.chain_id)
 
 
 def received(carried: Carried) -> LoadedVM:
@@ -75,7 +76,7 @@ def received(carried: Carried) -> LoadedVM:
     sys.path[:] = carried.path
     sys.meta_path.insert(0, _Places(carried.modules))
     is_instance, what = pickle.loads(carried.inner)
-    return loaded_instance(what if is_instance else build(*what), carried.spec)
+    return replace(loaded_instance(what if is_instance else build(*what), carried.spec), chain_id=carried.chain_id)
 
 
 class _Places:

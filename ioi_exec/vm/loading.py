@@ -8,13 +8,15 @@ operator gave (state/given.py); what is passed to `load_vm` is the operator's.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import json
 import os
 import sys
 from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ioi_shm import native_info
 
@@ -106,8 +108,32 @@ class LoadedVM:
     end_block: bool = False
     factory: tuple[type, Args] | None = field(default=None, repr=False)
     """The class and its arguments, if it was not given as an instance."""
+    chain_id: str = ""
+    """Of the state it executes on."""
     path: tuple[str, ...] = field(default_factory=absolute_path, repr=False)
     """Where its modules import others from: sys.path when it was loaded."""
+
+    def decoder(self) -> Callable[[bytes], Any] | None:
+        """Its `decode`, if it has one; where that takes a second argument, with the chain's id."""
+        if not self.decode:
+            return None
+        of_vm: Callable[..., Any] = self.instance.decode
+        if not _takes(of_vm, 2):
+            return of_vm
+        return functools.partial(_decoded, of_vm, self.chain_id)
+
+
+def _decoded(of_vm: Callable[[bytes, str], Any], chain_id: str, tx: bytes) -> Any:
+    return of_vm(tx, chain_id)
+
+
+def _takes(function: Callable[..., Any], arguments: int) -> bool:
+    """Whether it can be called with so many, by position."""
+    try:
+        inspect.signature(function).bind(*range(arguments))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def load_vm(vm: str | type | object, args: Args | None = None) -> LoadedVM:

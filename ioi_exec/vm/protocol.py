@@ -75,8 +75,8 @@ class VM(Protocol[T]):
 
     Only `execute` is needed. The optional methods, looked for by name:
 
-        def decode(self, tx: bytes) -> T
-            Parsing, signatures, hashing: no state. At most once a transaction and worker; its exception is
+        def decode(self, tx: bytes) -> T, or decode(self, tx: bytes, chain_id: str) -> T
+            Parsing, signatures, hashing: no state. chain_id: of `create(chain_id=...)`, "" if none. At most once a transaction and worker; its exception is
             `execute`'s. Default: the bytes themselves. The result must not be changed afterwards.
         def keys(self, tx: T) -> Iterable[bytes]
             Keys the transaction will likely touch: a hint, wrong ones are harmless.

@@ -151,9 +151,10 @@ def _executed_twice(
 ) -> Checked:
     """And once more, if all is well so far, as in a worker where its reads were overtaken: after `keys`, with what `decode` made."""
     made: list[Any] = []
+    of_vm = vm.decoder()
 
     def decode(tx: bytes) -> Any:
-        made.append(settings.call(vm.instance.decode, tx) if vm.decode else tx)
+        made.append(tx if of_vm is None else settings.call(of_vm, tx))
         return made[-1]
 
     def same(tx: bytes) -> Any:

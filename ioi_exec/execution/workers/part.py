@@ -91,10 +91,10 @@ class NativePart(Part):
 class PythonPart(Part):
     """One transaction after another through `VM.execute`."""
 
-    def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: Any) -> None:
+    def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: LoadedVM) -> None:
         super().__init__(setup, worker, arena)
-        self._vm = vm
-        self._decode = getattr(self._vm, "decode", None)
+        self._vm, self._chain_id = vm.instance, vm.chain_id
+        self._decode = vm.decoder()
         self._keys = getattr(self._vm, "keys", None)
         self._decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
         self._settings = StatedSettings()
@@ -107,7 +107,7 @@ class PythonPart(Part):
 
     def _run(self) -> None:
         """Raises what reading the committed state raised."""
-        context = BlockContext(**self._worker.context(), block_id=b"")
+        context = BlockContext(**self._worker.context(), block_id=b"", chain_id=self._chain_id)
         fields = tuple(context.of_transaction(0))[:-1]
         self._decoded.clear()
         decode = None if self._decode is None else self._transaction
@@ -169,4 +169,4 @@ class PythonPart(Part):
 def make_part(vm: LoadedVM, setup: Setup, worker: Worker, arena: Arena) -> Part:
     if vm.native is not None:
         return NativePart(setup, worker, arena, vm.native)
-    return PythonPart(setup, worker, arena, vm.instance)
+    return PythonPart(setup, worker, arena, vm)

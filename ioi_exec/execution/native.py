@@ -48,6 +48,7 @@ class NativeSequentialExecutor:
             parent_root=context.parent_root,
             report=None if on_progress is None else progress.at,
             cache=None if lookup is None else lookup.cache,
+            range=base.scan,
         )
         if lookup is not None:
             lookup.keep()

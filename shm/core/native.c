@@ -5,6 +5,8 @@
 
 #include "forked.h"
 #include "ordered.h"
+#include "scan.h"
+#include "vm_abi.h"
 #include "wait.h"
 
 const uint8_t *ioi_block_tx(const ioi_arena *arena, uint32_t tx, size_t *len) {
@@ -31,16 +33,25 @@ ioi_ctx ioi_block_ctx(const ioi_arena *arena, uint32_t tx) {
 }
 
 void ioi_native_init(ioi_native *native, ioi_worker *worker, ioi_view *view, const ioi_vm *vm) {
-    *native = (ioi_native){.worker = worker, .view = view, .vm = vm};
+    *native = (ioi_native){.worker = worker, .view = view, .vm = vm, .memory = ioi_vm_memory_new(vm)};
 }
 
-void ioi_native_free(ioi_native *native) { free(native->missing); }
+void ioi_native_free(ioi_native *native) {
+    if (native->vm) ioi_vm_memory_free(native->vm, native->memory);
+    free(native->missing);
+}
 
 void ioi_native_enter(ioi_native *native) {
     native->missing_count = 0;
     native->left_ns = 0;
     native->hinted_from = native->hinted_to = 0;
     native->pending = false;
+}
+
+static ioi_ctx context_of(const ioi_native *native, uint32_t tx) {
+    ioi_ctx ctx = ioi_block_ctx(native->worker->arena, tx);
+    ctx.memory = native->memory;
+    return ctx;
 }
 
 /* ---- missing base values ------------------------------------------------------------------------------------- */
@@ -68,14 +79,15 @@ static void hint(void *context, const uint8_t *key, size_t len) {
 static bool hint_run(ioi_native *native) {
     ioi_worker *w = native->worker;
     uint32_t tx = native->tx;
-    if (!native->vm->keys || (tx >= native->hinted_from && tx < native->hinted_to)) return false;
+    if (!ioi_vm_hints_any(native->vm) || (tx >= native->hinted_from && tx < native->hinted_to)) return false;
     native->hinted_from = tx;
     native->hinted_to = ioi_run_end(w, tx);
     ioi_view_begin(native->view, tx); /* what it recorded before is of another transaction, perhaps of another block */
     for (uint32_t t = tx; t < native->hinted_to; t++) {
         size_t len;
         const uint8_t *bytes = ioi_block_tx(w->arena, t, &len);
-        native->vm->keys(native->vm, bytes, len, hint, native);
+        ioi_ctx ctx = context_of(native, t);
+        ioi_vm_hint(native->vm, bytes, len, &ctx, hint, native);
     }
     if (native->missing_count == 0) return false;
     qsort(native->missing, native->missing_count, sizeof *native->missing, ioi_entry_compare);
@@ -101,14 +113,25 @@ static const uint8_t *result_transaction(const ioi_results *results, uint64_t tx
     return ioi_block_tx(((const block_results *)results)->worker->arena, (uint32_t)tx, len);
 }
 
+static const uint8_t *result_output(const ioi_results *results, uint64_t tx, size_t *len) {
+    const ioi_worker *w = ((const block_results *)results)->worker;
+    const ioi_receipt *receipt = &ioi_finished(w, (uint32_t)tx)->receipt;
+    *len = receipt->output_len;
+    return *len ? ioi_at(w->arena, receipt->output) : NULL;
+}
+
+static uint64_t result_gas_used(const ioi_results *results, uint64_t tx) {
+    return ioi_finished(((const block_results *)results)->worker, (uint32_t)tx)->receipt.gas_used;
+}
+
 static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     ioi_worker *w = native->worker;
-    ioi_ctx ctx = ioi_block_ctx(w->arena, native->tx);
+    ioi_ctx ctx = context_of(native, native->tx);
     memset(outcome, 0, sizeof *outcome);
     ioi_view_begin(native->view, native->tx);
     int result;
     if (native->task == IOI_TASK_END_BLOCK) {
-        block_results results = {{w->n, result_code, result_transaction}, w};
+        block_results results = {{w->n, result_code, result_transaction, result_output, result_gas_used}, w};
         result = native->vm->end_block(native->vm, &native->view->state, &ctx, &results.results, outcome);
     } else {
         size_t len;
@@ -116,6 +139,7 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
         result = native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
     }
     ioi_forked_end();
+    ioi_scans_end(native->view);
     return result;
 }
 
@@ -155,6 +179,7 @@ bool ioi_native_run(ioi_native *native) {
                 if (!ioi_wait_for(w, view->blocker)) return false;
                 continue;
             case IOI_STOP_STALE: continue;
+            case IOI_STOP_UNREADABLE: return leave_for_bases(native);
             case IOI_STOP_FULL: ioi_stop_block(w->arena, IOI_BLOCK_FULL); return false;
             case IOI_STOP_NONE: break;
             }

@@ -8,6 +8,7 @@ typedef struct ioi_native {
     ioi_worker *worker;
     ioi_view *view;
     const ioi_vm *vm;
+    void *memory;        /* the VM's, of this worker */
     ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
     uint32_t missing_count, missing_capacity;
     uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */
@@ -23,7 +24,8 @@ void ioi_native_free(ioi_native *native);
 /* Before the first ioi_native_run of a block. */
 void ioi_native_enter(ioi_native *native);
 
-/* Work on the block. False: it is over. True: bring the base of every missing entry (ioi_mv_set_base), call again. */
+/* Work on the block. False: it is over. True: bring the base of every missing entry (ioi_mv_set_base), call again; without any, a scan
+ * found that the committed state cannot be read. */
 bool ioi_native_run(ioi_native *native);
 
 /* The context of a transaction, pointing into the arena. */

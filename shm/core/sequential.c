@@ -1,22 +1,8 @@
-#include "sequential.h"
+#include "sequential_inside.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SMALL = 32 };
-
-/* Small values lie inside: a reference that allocates for each write would flatter the engine. */
-typedef struct value {
-    size_t len;
-    bool present;
-    union {
-        uint8_t small[SMALL];
-        uint8_t *big;
-    };
-} value;
-
-static const uint8_t *bytes_of(const value *v) { return !v->present ? NULL : v->len <= SMALL ? v->small : v->big; }
 
 static void drop(value *v) {
     if (v->present && v->len > SMALL) free(v->big);
@@ -31,49 +17,7 @@ static bool copy(value *v, const uint8_t *bytes, size_t len) {
     return true;
 }
 
-typedef struct cell {
-    uint8_t *key;
-    size_t key_len;
-    value now;
-    bool known;     /* the base was brought, or something was written */
-    bool asked;     /* is among the missing */
-    bool written;   /* by a transaction that succeeded */
-    uint64_t stamp; /* the transaction that wrote it last */
-} cell;
-
-typedef struct change { /* what a write replaced: enough to put it back */
-    size_t cell;
-    value before;
-    bool known; /* the cell was: else the base is below, still to be brought */
-    uint64_t stamp;
-} change;
-
-struct ioi_seq {
-    ioi_state state; /* first */
-    const ioi_vm *vm;
-    ioi_limits limits;
-    ioi_ctx ctx;
-    cell *cells;
-    size_t count, capacity;
-    size_t *table; /* cell index + 1; twice as many slots as cells */
-    size_t table_size;
-    change *changes;
-    size_t changes_count, changes_capacity;
-    size_t *missing, missing_count, missing_capacity;
-    size_t *writes, writes_count;
-    uint64_t stamp, tx_index;
-    bool starved; /* there was no memory for something: no transaction succeeds any more */
-    uint32_t tx_keys, depth;
-    uint64_t tx_bytes;
-    bool stopped; /* an operation of this transaction said so, whatever the VM made of it */
-    bool (*bring)(void *context, const uint8_t *key, size_t len);
-    void *bringing;
-};
-
-#define NOWHERE SIZE_MAX /* instead of a cell */
-
-/* Room for one more in the array of a field. False: no memory, and the array as it was. */
-static bool room(void *field, size_t *capacity, size_t count, size_t size) {
+bool ioi_seq_room(void *field, size_t *capacity, size_t count, size_t size) {
     if (count < *capacity) return true;
     size_t wanted = *capacity ? 2 * *capacity : 64;
     void *array;
@@ -120,7 +64,7 @@ static size_t find(ioi_seq *seq, const uint8_t *key, size_t len) {
     if (seq->table[i]) return seq->table[i] - 1;
     uint8_t *own = malloc(len + 1);
     bool wide = 2 * (seq->count + 1) <= seq->table_size || widen(seq);
-    if (!own || !wide || !room(&seq->cells, &seq->capacity, seq->count, sizeof *seq->cells)) {
+    if (!own || !wide || !ioi_seq_room(&seq->cells, &seq->capacity, seq->count, sizeof *seq->cells)) {
         free(own);
         seq->starved = true;
         return NOWHERE;
@@ -134,7 +78,7 @@ static size_t find(ioi_seq *seq, const uint8_t *key, size_t len) {
 static int ask(ioi_seq *seq, size_t i) {
     cell *c = &seq->cells[i];
     if (c->asked) return IOI_STOP;
-    if (room(&seq->missing, &seq->missing_capacity, seq->missing_count, sizeof *seq->missing)) {
+    if (ioi_seq_room(&seq->missing, &seq->missing_capacity, seq->missing_count, sizeof *seq->missing)) {
         c->asked = true;
         seq->missing[seq->missing_count++] = i;
     } else {
@@ -177,11 +121,12 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
         drop(&v);
         return IOI_LIMIT;
     }
-    if (!room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes)) {
+    if (!ioi_seq_room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes)) {
         drop(&v);
         seq->starved = true;
         return IOI_STOP;
     }
+    if (!again) c->first = seq->changes_count;
     seq->changes[seq->changes_count++] = (change){i, c->now, c->known, c->stamp};
     c->now = v;
     c->known = true;
@@ -236,19 +181,22 @@ static int op_close(ioi_state *state, uint64_t mark, int undo) {
 ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx) {
     ioi_seq *seq = calloc(1, sizeof *seq);
     if (!seq) return NULL;
-    seq->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close};
+    seq->state = (ioi_state){op_key,  op_get,   op_exists,    op_put,       op_remove,
+                             op_mark, op_close, ioi_seq_scan, ioi_seq_next, ioi_seq_end};
     seq->vm = vm;
     seq->limits = *limits;
     seq->ctx = *ctx;
+    seq->ctx.memory = ioi_vm_memory_new(vm);
     seq->table_size = 1024;
     seq->table = calloc(seq->table_size, sizeof *seq->table);
     if (seq->table) return seq;
-    free(seq);
+    ioi_seq_free(seq);
     return NULL;
 }
 
 void ioi_seq_free(ioi_seq *seq) {
     if (!seq) return;
+    ioi_vm_memory_free(seq->vm, seq->ctx.memory);
     for (size_t i = 0; i < seq->changes_count; i++) drop(&seq->changes[i].before);
     for (size_t i = 0; i < seq->count; i++) {
         free(seq->cells[i].key);
@@ -259,6 +207,7 @@ void ioi_seq_free(ioi_seq *seq) {
     free(seq->changes);
     free(seq->missing);
     free(seq->writes);
+    free(seq->ordered);
     free(seq);
 }
 
@@ -266,6 +215,8 @@ void ioi_seq_bring_with(ioi_seq *seq, bool (*bring)(void *context, const uint8_t
     seq->bring = bring;
     seq->bringing = context;
 }
+
+void ioi_seq_walk_with(ioi_seq *seq, const ioi_base_ranges *ranges) { seq->ranges = ranges; }
 
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *bytes, size_t len) {
     size_t i = find(seq, key, key_len); /* may move the cells */
@@ -289,8 +240,9 @@ static void hint_key(void *context, const uint8_t *key, size_t len) {
     if (i != NOWHERE && !seq->cells[i].known) ask(seq, i);
 }
 
-void ioi_seq_hint(ioi_seq *seq, const uint8_t *tx, size_t len) {
-    if (seq->vm->keys) seq->vm->keys(seq->vm, tx, len, hint_key, seq);
+void ioi_seq_hint(ioi_seq *seq, uint64_t tx_index, const uint8_t *tx, size_t len) {
+    seq->ctx.tx_index = tx_index;
+    ioi_vm_hint(seq->vm, tx, len, &seq->ctx, hint_key, seq);
 }
 
 static int by_key(const void *a, const void *b, void *context) {
@@ -329,6 +281,7 @@ static void start(ioi_seq *seq, ioi_outcome *outcome) {
 
 /* Keep the writes of a success; put everything back after a failure or a stop. */
 static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
+    while (seq->scans) ioi_seq_end(&seq->state, seq->scans);
     if (seq->starved) result = IOI_STOP;
     bool stopped = result == IOI_STOP || seq->stopped;
     if (!stopped) ioi_bound_outcome(&seq->limits, outcome);
@@ -337,7 +290,15 @@ static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
         return !stopped;
     }
     for (size_t i = 0; i < seq->changes_count; i++) {
-        seq->cells[seq->changes[i].cell].written = true;
+        cell *c = &seq->cells[seq->changes[i].cell];
+        if (!c->written && !ioi_seq_room(&seq->ordered, &seq->ordered_capacity, seq->ordered_count, sizeof *seq->ordered)) {
+            seq->starved = true;
+            return undo_to(seq, 0), false;
+        }
+        if (!c->written) seq->ordered[seq->ordered_count++] = seq->changes[i].cell;
+        c->written = true;
+    }
+    for (size_t i = 0; i < seq->changes_count; i++) {
         drop(&seq->changes[i].before);
     }
     seq->changes_count = 0;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base_range.h"
 #include "write_limits.h"
 
 typedef struct ioi_seq ioi_seq;
@@ -23,8 +24,11 @@ void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const ui
  * stops, and the key is among the missing. A key that is only written needs none. */
 void ioi_seq_bring_with(ioi_seq *seq, bool (*bring)(void *context, const uint8_t *key, size_t len), void *context);
 
+/* How scans walk over the committed state; without it there must be none. Where it says that cannot be read, the transaction stops. */
+void ioi_seq_walk_with(ioi_seq *seq, const ioi_base_ranges *ranges);
+
 /* Learn which keys transactions may touch; then the missing ones, distinct, in key order: index from 0 until false. */
-void ioi_seq_hint(ioi_seq *seq, const uint8_t *tx, size_t len);
+void ioi_seq_hint(ioi_seq *seq, uint64_t tx_index, const uint8_t *tx, size_t len);
 void ioi_seq_sort_missing(ioi_seq *seq);
 bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *len);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ordered.h"
+#include "scan.h"
 
 enum { BOUND_MAX = 1 << 20 }; /* bytes of a range's bound that are looked at */
 enum { CHECK_EVERY = 1024 };  /* operations between two looks whether the incarnation is still worth finishing */
@@ -131,12 +132,27 @@ static int op_put(ioi_state *v, ioi_key key, const uint8_t *value, size_t len) {
 static int op_remove(ioi_state *v, ioi_key key) { return ioi_view_put((ioi_view *)v, key, NULL, 0); }
 static int op_mark(ioi_state *v, uint64_t *mark) { return ioi_view_mark((ioi_view *)v, mark); }
 static int op_close(ioi_state *v, uint64_t mark, int undo) { return ioi_view_close((ioi_view *)v, mark, undo != 0); }
+static int op_scan(ioi_state *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len, int reverse,
+                   ioi_scan **scan) {
+    return ioi_scan_open((ioi_view *)v, low, low_len, high, high_len, reverse != 0, scan);
+}
+static int op_next(ioi_state *v, ioi_scan *scan, const uint8_t **key, size_t *key_len, const uint8_t **value, size_t *len) {
+    ioi_pair pair;
+    int r = ioi_scan_next((ioi_view *)v, scan, &pair);
+    if (r != IOI_OK) return r;
+    *key = pair.key;
+    *key_len = pair.key_len;
+    *value = pair.value;
+    *len = pair.len;
+    return IOI_OK;
+}
+static void op_end(ioi_state *v, ioi_scan *scan) { ioi_scan_end((ioi_view *)v, scan); }
 
 ioi_view *ioi_view_new(ioi_worker *worker) {
     ioi_view *v = calloc(1, sizeof *v);
     struct ioi_view_store *s = calloc(1, sizeof *s);
     assert(v && s);
-    v->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close};
+    v->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close, op_scan, op_next, op_end};
     v->worker = worker;
     v->store = s;
     s->known_capacity = 64;
@@ -156,6 +172,7 @@ static void free_ranges(struct ioi_view_store *s) {
 
 void ioi_view_free(ioi_view *v) {
     if (!v) return;
+    ioi_scans_end(v);
     struct ioi_view_store *s = v->store;
     free_ranges(s);
     for (bytes_block *b = s->blocks, *next; b; b = next) {
@@ -188,6 +205,7 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     s->known_count = s->reads_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
     s->write_bytes = 0;
     if (s->ranges_count) free_ranges(s);
+    if (v->scans) ioi_scans_end(v);
     if (s->blocks) { /* keep the newest, which is the biggest need so far or the usual size */
         for (bytes_block *b = s->blocks->next, *next; b; b = next) {
             next = b->next;

@@ -11,16 +11,18 @@
 #define IOI_VIEW_H
 
 #include "counter.h"
+#include "base_range.h"
 #include "write_limits.h"
 #include "scheduler.h"
 
 /* Why a view could not go on. */
 typedef enum ioi_stop {
     IOI_STOP_NONE,
-    IOI_STOP_BASE,     /* view->missing has no base yet: bring it and go on or start again */
-    IOI_STOP_ESTIMATE, /* wait for transaction view->blocker, then go on or start again */
-    IOI_STOP_FULL,     /* the arena is full: the block is abandoned */
-    IOI_STOP_STALE     /* what was read has been overtaken: start again */
+    IOI_STOP_BASE,      /* view->missing has no base yet: bring it and go on or start again */
+    IOI_STOP_ESTIMATE,  /* wait for transaction view->blocker, then go on or start again */
+    IOI_STOP_FULL,      /* the arena is full: the block is abandoned */
+    IOI_STOP_STALE,     /* what was read has been overtaken: start again */
+    IOI_STOP_UNREADABLE /* the committed state cannot be walked over: whoever brings it knows why */
 } ioi_stop;
 
 /* Which limit an operation would have exceeded. */
@@ -46,7 +48,9 @@ struct ioi_view {
     struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
     /* Bring the base of a key that is read (ioi_mv_fetched), on the spot; NULL, or false: the operation stops, IOI_STOP_BASE. */
     bool (*bring)(ioi_view *view, ioi_entry *entry);
-    void *bringing; /* whose that is */
+    void *bringing;                /* whose that is */
+    const ioi_base_ranges *ranges; /* for scans; NULL: there are none */
+    ioi_scan *scans;               /* those that have not ended, the newest first */
 };
 
 ioi_view *ioi_view_new(ioi_worker *worker);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 import ioi_shm
 import pytest
 
-from ioi_exec import ExecutionMachine, StateCorrupt, VMError
+from ioi_exec import BlockHeader, ExecutionMachine, StateCorrupt, VMError
 
 SOURCES = Path(__file__).parent / "native"
 
@@ -26,16 +27,19 @@ class CounterVM:
         return ioi_shm.load_native_vm(self._library, self._symbol)
 
 
-def compiled(name: str, folder: Path) -> str:
+def compiled(name: str, folder: Path, headers: Path | None = None) -> str:
     made = folder / f"{name}.so"
-    command = ["cc", "-shared", "-fPIC", "-std=gnu11", "-Wall", "-Werror", f"-I{ioi_shm.include_dir()}", str(SOURCES / f"{name}.c")]
+    command = ["cc", "-shared", "-fPIC", "-std=gnu11", "-Wall", "-Werror", f"-I{headers or ioi_shm.include_dir()}", str(SOURCES / f"{name}.c")]
     subprocess.run([*command, "-o", str(made)], check=True)
     return str(made)
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compiled("counter", tmp_path_factory.mktemp("native"))
+@pytest.fixture(scope="module", params=[1, 2])
+def library(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
+    """Built against the header of ABI 1, which goes on working, and against today's."""
+    made = compiled("counter", tmp_path_factory.mktemp("native"), SOURCES / "abi1" if request.param == 1 else None)
+    assert ioi_shm.native_info(ioi_shm.load_native_vm(made, "ioi_vm_counter"))["abi"] == request.param
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +88,50 @@ def test_one_that_goes_on_where_it_was_to_stop_has_no_result(careless: list[str]
     with ExecutionMachine.open(tmp_path / "state", vm=CounterVM, vm_args=careless, workers=workers, pin=False) as machine:
         with pytest.raises(StateCorrupt):
             machine.execute([b"other", b"k"])
+
+
+def _ledger(marks: dict[bytes, bytes], txs: list[bytes], proposer: int) -> list[bytes]:
+    """What ledger.c does, naively: the outputs; and `marks` as they are then."""
+    outputs = []
+    for tx in txs:
+        of_payer = sorted(key for key in marks if key[:2] == b"m" + tx[1:2])
+        output = b""
+        if tx[:1] == b"+":
+            marks[b"m" + tx[1:]] = tx[2:]
+        elif tx[:1] == b"-":
+            for key in of_payer:
+                del marks[key]
+        else:
+            seen = of_payer[::-1][:2] if tx[:1] == b"~" else of_payer
+            output = b"".join(marks[key] for key in seen) + bytes([proposer])
+            if tx[:1] == b"r" and of_payer:
+                marks[b"m" + tx[1:2] + b"\xff"] = b"\xff"
+        outputs.append(output)
+    return outputs
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_scans_memory_hints_and_results_of_abi_2(tmp_path_factory: pytest.TempPathFactory, workers: int) -> None:
+    rng = random.Random(20)
+    args = [compiled("ledger", tmp_path_factory.mktemp("native")), "ioi_vm_ledger"]
+    marks = {b"m" + bytes([payer, n]): bytes([n]) for payer in range(3) for n in (1, 5, 9)}
+    with ExecutionMachine.create(None, CounterVM, vm_args=args, genesis=marks, workers=workers, pin=False) as machine:
+        for proposer in range(1, 5):
+            txs = []
+            for _ in range(120):
+                kind, payer = rng.choice(b"++++-=~=~r"), bytes([rng.randrange(3)])
+                txs.append(bytes([kind]) + payer + (bytes([rng.randrange(20)]) if kind == ord("+") else b""))
+            expected = _ledger(marks, txs, proposer)
+            header = BlockHeader(proposer=bytes([proposer] * 32))
+            for sequential in (True, False):
+                result = machine.execute(txs, header, sequential=sequential)
+                assert [receipt.output for receipt in result.receipts] == expected
+            machine.commit(result)
+            assert dict(machine.scan()) == marks | {b"out": b"".join(expected)}
+
+
+def test_an_abi_of_the_future_is_refused(tmp_path: Path) -> None:
+    header = (Path(ioi_shm.include_dir()) / "ioi_vm.h").read_text()
+    (tmp_path / "ioi_vm.h").write_text(header.replace("#define IOI_VM_ABI 2u", "#define IOI_VM_ABI 3u"))
+    with pytest.raises(VMError, match="speaks ABI 3, this build 1 to 2"):
+        ExecutionMachine.create(None, CounterVM, vm_args=[compiled("counter", tmp_path, tmp_path)])

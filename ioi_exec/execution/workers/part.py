@@ -84,7 +84,7 @@ class NativePart(Part):
     def run(self) -> None:
         worker = self._worker
         worker.native(self._vm, self._limits.of_transaction())
-        while (missing := worker.run(self._committed.get)) is not None:
+        while (missing := worker.run(self._committed.get, self._committed.scan)) is not None:
             worker.bring(self._committed.getmulti(missing))
 
 

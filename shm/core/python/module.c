@@ -15,13 +15,17 @@ static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(no
     return PyCapsule_New((void *)&ioi_payments, IOI_VM_CAPSULE, NULL);
 }
 
-static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
+const ioi_vm *as_vm(PyObject *capsule) {
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
+    if (!vm || ioi_vm_known(vm)) return vm;
+    PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u to %u: rebuild it", vm->abi, IOI_VM_ABI_OLDEST,
+                 IOI_VM_ABI);
+    return NULL;
+}
+
+static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
+    const ioi_vm *vm = as_vm(capsule);
     if (!vm) return NULL;
-    if (vm->abi != IOI_VM_ABI) {
-        PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u: rebuild it", vm->abi, IOI_VM_ABI);
-        return NULL;
-    }
     return Py_BuildValue("{sIsIszsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "end_block",
                          vm->end_block ? Py_True : Py_False);
 }

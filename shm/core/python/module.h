@@ -9,9 +9,20 @@
 #include "../cache.h"
 #include "../native.h"
 #include "../rows.h"
+#include "../base_range.h"
 #include "../seal.h"
+#include "../vm_abi.h"
 
 #define CALL(function) ((PyCFunction)(void (*)(void))(function))
+
+/* Walking over the committed state: range(low, high, reverse) -> iterator over pairs. What it raises stays with the thread. */
+typedef struct {
+    ioi_base_ranges ranges;
+    PyObject *range;
+    bool *broken;
+} Walks;
+
+void walks_init(Walks *walks, PyObject *range, bool *broken);
 
 typedef struct {
     PyObject_HEAD
@@ -27,7 +38,8 @@ typedef struct {
     PyObject *capsule; /* of the VM in `native` */
     PyObject *cache;   /* the Cache read last */
     PyObject *fetch;   /* while it runs: what reads a committed value */
-    bool broken;       /* that raised something */
+    Walks walks;       /* likewise, of a range */
+    bool broken;       /* one of them raised something */
     uint32_t seen;
 } WorkerObject;
 
@@ -36,6 +48,9 @@ typedef struct {
     uint8_t *base;
     uint64_t size;
 } CacheObject;
+
+/* The native VM of a capsule; NULL with an exception if it is none, or speaks an ABI that this build does not know. */
+const ioi_vm *as_vm(PyObject *capsule);
 
 extern PyTypeObject *arena_type, *worker_type, *cache_type; /* set once, when the module is loaded */
 extern PyType_Spec arena_spec, worker_spec, view_spec, cache_spec;

@@ -6,9 +6,16 @@
 #include "../wait.h"
 
 typedef struct {
+    uint8_t *bytes;
+    size_t used, capacity;
+    uint64_t *ends;
+} Packed;
+
+typedef struct {
     ioi_results results; /* first */
     PyObject *txs;
     const uint32_t *codes;
+    const Packed *packed;
 } SequentialResults;
 
 static uint32_t sequential_code(const ioi_results *results, uint64_t tx) {
@@ -21,11 +28,25 @@ static const uint8_t *sequential_tx(const ioi_results *results, uint64_t tx, siz
     return (const uint8_t *)PyBytes_AS_STRING(bytes);
 }
 
-typedef struct {
-    uint8_t *bytes;
-    size_t used, capacity;
-    uint64_t *ends;
-} Packed;
+/* The record of a receipt: see block.h. */
+static const uint8_t *sequential_receipt(const ioi_results *results, uint64_t tx) {
+    const Packed *packed = ((const SequentialResults *)results)->packed;
+    return packed->bytes + (tx ? packed->ends[tx - 1] : 0);
+}
+
+static const uint8_t *sequential_output(const ioi_results *results, uint64_t tx, size_t *len) {
+    const uint8_t *record = sequential_receipt(results, tx);
+    uint32_t output_len;
+    memcpy(&output_len, record + IOI_RECEIPT_OUTPUT_LEN, sizeof output_len);
+    *len = output_len;
+    return output_len ? record + IOI_RECEIPT_HEAD : NULL;
+}
+
+static uint64_t sequential_gas_used(const ioi_results *results, uint64_t tx) {
+    uint64_t gas;
+    memcpy(&gas, sequential_receipt(results, tx) + IOI_RECEIPT_GAS_USED, sizeof gas);
+    return gas;
+}
 
 static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
     size_t need = IOI_RECEIPT_HEAD + o->output_len + o->error_len;
@@ -175,19 +196,19 @@ static int tell(PyObject *report, size_t executed, Times *times) {
 
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"vm",       "txs",   "limits",      "fetch",  "height", "time_ns",
-                            "proposer", "extra", "parent_root", "report", "cache",  NULL};
-    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None, *cache = Py_None;
+    static char *names[] = {"vm",    "txs",         "limits", "fetch", "height", "time_ns", "proposer",
+                            "extra", "parent_root", "report", "cache", "range",  NULL};
+    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None, *cache = Py_None, *range = NULL;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OO:run_sequential", names, &capsule, &txs_object, &PyTuple_Type,
-                                     &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
-                                     &parent_root, &parent_root_len, &report, &cache) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OOO:run_sequential", names, &capsule, &txs_object,
+                                     &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra,
+                                     &extra_len, &parent_root, &parent_root_len, &report, &cache, &range) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
-    const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
+    const ioi_vm *vm = as_vm(capsule);
     PyObject *txs = vm ? PySequence_Fast(txs_object, "txs must be a sequence of bytes") : NULL;
     if (!txs) return NULL;
     ioi_ctx ctx = {.height = height,
@@ -215,11 +236,14 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
             PyErr_Format(PyExc_TypeError, "transaction %zu must be bytes, not %.100s", i, Py_TYPE(tx)->tp_name);
             goto out;
         }
-        ioi_seq_hint(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx));
+        ioi_seq_hint(seq, i, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx));
     }
     Bringing bringing = {seq, fetch, NULL, NULL, false};
     if (PyObject_TypeCheck(cache, cache_type)) bringing.cache = (const CacheObject *)cache;
     ioi_seq_bring_with(seq, bring_one, &bringing);
+    Walks walks;
+    walks_init(&walks, range, &bringing.broken);
+    if (range) ioi_seq_walk_with(seq, &walks.ranges);
     if (bring_missing(&bringing) < 0) goto out;
     uint64_t from_ns = ioi_now_ns();
     Times times = {(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
@@ -237,7 +261,8 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     }
     all_times_taken(&times, n);
     if (vm->end_block) {
-        SequentialResults results = {{n, sequential_code, sequential_tx}, txs, codes};
+        SequentialResults results = {
+            {n, sequential_code, sequential_tx, sequential_output, sequential_gas_used}, txs, codes, &packed};
         ioi_outcome outcome;
         while (!ioi_seq_end_block(seq, &results.results, &outcome))
             if (bringing.broken || bring_missing(&bringing) < 0) goto out;

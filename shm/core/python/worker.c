@@ -81,16 +81,12 @@ static PyObject *worker_native(WorkerObject *self, PyObject *args) {
     ioi_limits limits;
     if (!PyArg_ParseTuple(args, "OO!:native", &capsule, &PyTuple_Type, &limits_tuple)) return NULL;
     if (as_limits(limits_tuple, &limits) < 0) return NULL;
-    const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
+    const ioi_vm *vm = as_vm(capsule);
     if (!vm) return NULL;
-    if (vm->abi != IOI_VM_ABI) {
-        PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u: rebuild it", vm->abi, IOI_VM_ABI);
-        return NULL;
-    }
     self->view->limits = limits;
     if (self->capsule != capsule) {
+        ioi_native_free(&self->native); /* which calls the VM before its capsule goes */
         Py_XSETREF(self->capsule, Py_NewRef(capsule));
-        ioi_native_free(&self->native);
         ioi_native_init(&self->native, &self->worker, self->view, vm);
     }
     Py_RETURN_NONE;
@@ -121,9 +117,11 @@ static bool bring_one(ioi_view *view, ioi_entry *entry) {
     return good;
 }
 
-/* run(fetch): until the block is over (None) or the base values of hinted keys are missing (the keys, ascending). What a transaction
- * misses is fetched one by one, fetch(key) -> value; what that raises is raised. */
-static PyObject *worker_run(WorkerObject *self, PyObject *fetch) {
+/* run(fetch, range): until the block is over (None) or the base values of hinted keys are missing (the keys, ascending). What a
+ * transaction misses is fetched one by one, fetch(key) -> value, what it scans as range(low, high, reverse); what they raise is raised. */
+static PyObject *worker_run(WorkerObject *self, PyObject *args) {
+    PyObject *fetch, *range;
+    if (!PyArg_ParseTuple(args, "OO:run", &fetch, &range)) return NULL;
     if (!self->native.vm) {
         PyErr_SetString(PyExc_RuntimeError, "no native VM was given");
         return NULL;
@@ -133,6 +131,8 @@ static PyObject *worker_run(WorkerObject *self, PyObject *fetch) {
     self->broken = false;
     self->view->bring = bring_one;
     self->view->bringing = self;
+    walks_init(&self->walks, range, &self->broken);
+    self->view->ranges = &self->walks.ranges;
     Py_BEGIN_ALLOW_THREADS
     more = ioi_native_run(&self->native);
     Py_END_ALLOW_THREADS
@@ -208,7 +208,7 @@ static PyMethodDef worker_methods[] = {
     {"enter", CALL(worker_enter), METH_NOARGS, "Enter the block."},
     {"leave", CALL(worker_leave), METH_NOARGS, "Leave the block."},
     {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits)."},
-    {"run", CALL(worker_run), METH_O, "Run the native VM; None at the end, or keys whose base is missing."},
+    {"run", CALL(worker_run), METH_VARARGS, "Run the native VM; None at the end, or keys whose base is missing."},
     {"bring", CALL(worker_bring), METH_O, "The committed values of those keys."},
     {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},
     {"context", CALL(worker_context), METH_NOARGS, "The block's context."},

@@ -129,9 +129,12 @@ void engine_worker(engine *e, uint32_t id) {
     ioi_view *view = ioi_view_new(&w);
     ioi_native native;
     ioi_native_init(&native, &w, view, &e->vm.vm);
+    case_walks walks;
+    view->ranges = &walks.ranges;
     uint32_t seen = 0;
     while (ioi_block_await(&arena, id, &seen, e->spins)) {
         view->limits = e->c->limits;
+        case_walks_init(&walks, e->c, false);
         ioi_worker_enter(&w);
         if (e->forced_cost) w.cost_ns = e->forced_cost;
         if (e->resume_mask >> id & 1) play_resuming(e, &w, view);
@@ -158,7 +161,7 @@ void engine_init(engine *e, uint8_t *base, uint64_t size, uint64_t room, const u
     ASAN_UNPOISON_MEMORY_REGION(base, size);
     ioi_arena_init(&e->arena, base, size, reserved, hash_seed);
     reserve(e, reserved);
-    e->vm = (test_vm){{IOI_VM_ABI, 1, "programs", vm_execute, NULL, vm_end_block}, e};
+    e->vm = (test_vm){{.abi = IOI_VM_ABI, .version = 1, .name = "programs", .execute = vm_execute, .end_block = vm_end_block}, e};
 }
 
 ioi_policy policy_random(uint64_t *rng) {

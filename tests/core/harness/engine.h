@@ -17,7 +17,7 @@ typedef struct engine engine;
 typedef struct state_world {
     world world; /* first */
     ioi_state *state;
-    ioi_view *view; /* NULL: no engine underneath (sequential.c), so no scans */
+    ioi_view *view; /* NULL: no engine underneath (sequential.c) */
     engine *engine;
     const block_case *c;
     bool resume;
@@ -27,6 +27,15 @@ typedef struct state_world {
 } state_world;
 
 void state_world_init(state_world *x, engine *e, const block_case *c, ioi_state *state, ioi_view *view, bool resume);
+
+/* Walking over what is committed of a case; `overlaid`: with the overlay over it. */
+typedef struct case_walks {
+    ioi_base_ranges ranges; /* first */
+    const block_case *c;
+    bool overlaid;
+} case_walks;
+
+void case_walks_init(case_walks *w, const block_case *c, bool overlaid);
 
 typedef struct test_vm {
     ioi_vm vm; /* first */
@@ -76,7 +85,7 @@ void engine_check_end(engine *e);
  * and written is what it said of the case before, however that was scheduled. */
 void engine_check_record(engine *e);
 
-/* reference.c: the same block through shm/core/sequential.c; false if it cannot play this case (scans, faults). */
+/* reference.c: the same block through shm/core/sequential.c; false if it cannot play this case (faults). */
 bool reference_check(engine *e, const block_case *c);
 
 #endif

@@ -53,15 +53,21 @@ static void bring(const reference *r, ioi_seq *seq) {
 }
 
 bool reference_check(engine *e, const block_case *c) {
-    if (c->scans || c->faults || c->faulted) return false;
-    reference r = {.vm = {{IOI_VM_ABI, 1, "programs", execute, NULL, end_block}, NULL}, .engine = e, .c = c};
+    if (c->faults || c->faulted) return false;
+    reference r = {
+        .vm = {{.abi = IOI_VM_ABI, .version = 1, .name = "programs", .execute = execute, .end_block = end_block}, NULL},
+        .engine = e,
+        .c = c};
     const ioi_limits *l = &c->limits;
     ioi_ctx ctx = {.height = c->seed};
     ioi_seq *seq = ioi_seq_new(&r.vm.vm, l, &ctx);
+    case_walks walks;
+    case_walks_init(&walks, c, true);
+    ioi_seq_walk_with(seq, &walks.ranges);
     for (uint32_t tx = 0; tx < c->n + c->end_block; tx++) {
         size_t len;
         const uint8_t *bytes = block_case_tx(c, tx, &len);
-        ioi_results results = {c->n, oracle_code, NULL};
+        ioi_results results = {.n = c->n, .code = oracle_code};
         ioi_outcome out;
         while (!(tx < c->n ? ioi_seq_execute(seq, bytes, len, &out) : ioi_seq_end_block(seq, &results, &out))) bring(&r, seq);
         const program_outcome *x = &c->outcomes[tx];

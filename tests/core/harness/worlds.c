@@ -21,6 +21,7 @@ static bool again(state_world *x) {
     case IOI_STOP_ESTIMATE: return ioi_wait_for(w, x->view->blocker);
     case IOI_STOP_FULL: ioi_stop_block(w->arena, IOI_BLOCK_FULL); return false;
     case IOI_STOP_STALE: return false;
+    case IOI_STOP_UNREADABLE:
     case IOI_STOP_NONE: break;
     }
     engine_fail(x->engine, "IOI_STOP without a reason");
@@ -83,7 +84,7 @@ static int close_mark(world *w, uint64_t mark, int undo) {
     return x->state->close(x->state, mark, undo);
 }
 
-/* ---- scans: base, the block's writes and own writes merged, as ioi_exec/execution/workers/view.py does ------------------------ */
+/* ---- scans ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct bound {
     uint8_t bytes[KEY_LEN_MAX + 1];
@@ -100,120 +101,78 @@ static bound make_bound(const block_case *c, bool none, uint32_t place) {
     return b;
 }
 
-typedef struct below { /* what lies below the transaction, in order */
-    state_world *x;
-    const key_bounds *b;
-    uint32_t range;
-    uint32_t base; /* how many ranks the base's cursor has passed */
-    bound at;
-    bool met, done;
-    uint32_t key; /* the item in hand, unless done */
-    const uint8_t *value;
-    size_t len;
-} below;
-
-static bool base_at(const below *s, uint32_t passed, uint32_t *key) {
-    *key = s->b->reverse ? s->x->c->keys - 1 - passed : passed;
-    return within(s->b, *key) && s->x->c->base[*key].present;
-}
-
-static bool before(const below *s, uint32_t a, uint32_t b) { return s->b->reverse ? a > b : a < b; }
-
-static int below_next(below *s) {
-    state_world *x = s->x;
-    const block_case *c = x->c;
-    ioi_view *view = x->view;
-    const ioi_arena *arena = view->worker->arena;
-    for (;;) {
-        uint32_t base_key = 0, written_key = 0;
-        bool base = false;
-        for (; s->base < c->keys && !(base = base_at(s, s->base, &base_key)); s->base++) {}
-        if (x->engine->shake) x->engine->shake(x->engine);
-        const uint8_t *at = s->at.none ? NULL : s->at.bytes;
-        ioi_entry *written = s->b->reverse ? ioi_ordered_backward(arena, at, s->at.len)
-                                           : ioi_ordered_forward(arena, at, s->at.len, s->met);
-        if (written) {
-            written_key = block_case_rank(c, written->key, written->key_len);
-            if (!within(s->b, written_key)) written = NULL;
-        }
-        if (!base && !written) {
-            s->done = true;
-            return TRY(x, ioi_view_range_reached(view, s->range, NULL, 0));
-        }
-        s->key = !base || (written && before(s, written_key, base_key)) ? written_key : base_key;
-        if (base && s->key == base_key) s->base++;
-        ioi_key key;
-        if (handle(x, s->key, &key) != IOI_OK) return IOI_STOP;
-        /* The scan has read the base; so has whoever first reads this key after it. */
-        if (!ioi_mv_set_base(&view->worker->alloc, ioi_at(arena, key), c->base[s->key].bytes, c->base[s->key].len)) {
-            view->stop = IOI_STOP_FULL;
-            again(x);
-            return IOI_STOP;
-        }
-        int status = TRY(x, ioi_view_get_below(view, key, &s->value, &s->len));
-        if (status == IOI_STOP) return status;
-        if (ioi_view_range_reached(view, s->range, c->key_bytes[s->key], c->key_len[s->key]) != IOI_OK) return IOI_STOP;
-        s->at = make_bound(c, false, 2 * s->key);
-        s->met = true;
-        if (status == IOI_OK) return IOI_OK;
-    }
-}
-
-typedef struct own_item {
-    bool there;
-    const uint8_t *value; /* NULL = deleted */
-    size_t len;
-} own_item;
-
 static int scan(world *w, const key_bounds *b, scan_visit *visit, void *context, bool *complete) {
     state_world *x = (state_world *)w;
-    const block_case *c = x->c;
-    bound low = make_bound(c, b->no_low, b->low), high = make_bound(c, b->no_high, b->high);
-    below s = {.x = x, .b = b, .at = b->reverse ? high : low};
-    int status = TRY(x, ioi_view_range_open(x->view, low.none ? NULL : low.bytes, low.len, high.none ? NULL : high.bytes,
-                                            high.len, b->reverse, &s.range));
+    bound low = make_bound(x->c, b->no_low, b->low), high = make_bound(x->c, b->no_high, b->high);
+    ioi_scan *scan;
+    int status = TRY(x, x->state->scan(x->state, low.none ? NULL : low.bytes, low.len, high.none ? NULL : high.bytes, high.len,
+                                       b->reverse, &scan));
     if (status != IOI_OK) return status;
-
-    own_item own[KEYS_MAX] = {0};
-    const ioi_entry *entry;
-    const uint8_t *value;
-    size_t len;
-    for (uint32_t i = 0; ioi_view_own(x->view, i, &entry, &value, &len); i++) {
-        if (!entry) continue;
-        uint32_t key = block_case_rank(c, entry->key, entry->key_len);
-        if (within(b, key)) own[key] = (own_item){true, value, len};
-    }
-    bool empty = !low.none && !high.none && b->low >= b->high;
-    s.done = empty;
-    if (!empty && (status = below_next(&s)) == IOI_STOP) return status;
-    uint32_t passed = 0, met = 0; /* ranks of own writes passed, in the direction of the scan */
     *complete = false;
-    for (;;) {
-        uint32_t key = 0;
-        for (; passed < c->keys; passed++)
-            if (own[key = b->reverse ? c->keys - 1 - passed : passed].there) break;
-        bool mine = passed < c->keys;
-        if (!mine && s.done) break;
-        if (mine && !s.done && s.key == key && (status = below_next(&s)) == IOI_STOP) return status; /* hidden */
-        bool below_first = !mine || (!s.done && before(&s, s.key, key));
-        if (below_first) {
-            key = s.key;
-            value = s.value;
-            len = s.len;
-        } else {
-            value = own[key].value;
-            len = own[key].len;
-            passed++;
-        }
-        if (value) {
-            status = visit(context, key, value, len);
-            if (status != IOI_OK) return status;
-            if (b->limit && ++met == b->limit) return IOI_OK;
-        }
-        if (below_first && (status = below_next(&s)) == IOI_STOP) return status;
+    for (uint32_t met = 0; !b->limit || met < b->limit; met++) {
+        const uint8_t *key, *value;
+        size_t key_len, len;
+        if (x->engine && x->engine->shake) x->engine->shake(x->engine);
+        status = TRY(x, x->state->next(x->state, scan, &key, &key_len, &value, &len));
+        *complete = status == IOI_ABSENT;
+        if (status == IOI_OK) status = visit(context, block_case_rank(x->c, key, (uint32_t)key_len), value, len);
+        if (status != IOI_OK) break;
     }
-    *complete = true;
-    return IOI_OK;
+    if (status == IOI_STOP) return status; /* it ends with its transaction */
+    x->state->end(x->state, scan);
+    return *complete ? IOI_OK : status;
+}
+
+/* The committed state of a case, for scans: a walk over the ranks in a range. */
+typedef struct walk {
+    const case_walks *walks;
+    uint32_t passed;
+    bool reverse;
+    bound low, high;
+} walk;
+
+static const case_value *committed(const case_walks *w, uint32_t key) {
+    return w->overlaid && w->c->has_overlay[key] ? &w->c->overlay[key] : &w->c->base[key];
+}
+
+static bound kept(const uint8_t *bytes, size_t len) {
+    bound b = {.none = !bytes, .len = (uint32_t)len};
+    if (bytes) memcpy(b.bytes, bytes, len);
+    return b;
+}
+
+static void *walk_open(void *context, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len, bool reverse) {
+    walk *made = malloc(sizeof *made);
+    *made = (walk){context, 0, reverse, kept(low, low_len), kept(high, high_len)};
+    return made;
+}
+
+static int walk_next(void *context, void *opened, ioi_pair *pair) {
+    const case_walks *walks = context;
+    walk *k = opened;
+    const block_case *c = walks->c;
+    while (k->passed < c->keys) {
+        uint32_t key = k->reverse ? c->keys - 1 - k->passed : k->passed;
+        k->passed++;
+        const uint8_t *bytes = c->key_bytes[key];
+        uint32_t len = c->key_len[key];
+        const case_value *v = committed(walks, key);
+        if (!v->present || (!k->low.none && ioi_key_compare(bytes, len, k->low.bytes, k->low.len) < 0) ||
+            (!k->high.none && ioi_key_compare(bytes, len, k->high.bytes, k->high.len) >= 0))
+            continue;
+        *pair = (ioi_pair){bytes, v->bytes, len, v->len};
+        return 1;
+    }
+    return 0;
+}
+
+static void walk_close(void *context, void *opened) {
+    (void)context;
+    free(opened);
+}
+
+void case_walks_init(case_walks *w, const block_case *c, bool overlaid) {
+    *w = (case_walks){{w, walk_open, walk_next, walk_close}, c, overlaid};
 }
 
 static void spin(world *w, uint32_t turns) {
@@ -227,7 +186,7 @@ static void opacity(world *w, const char *what, uint32_t key) {
 }
 
 void state_world_init(state_world *x, engine *e, const block_case *c, ioi_state *state, ioi_view *view, bool resume) {
-    x->world = (world){get, exists, put, remove_key, mark, close_mark, view ? scan : NULL, spin, opacity};
+    x->world = (world){get, exists, put, remove_key, mark, close_mark, scan, spin, opacity};
     x->state = state;
     x->view = view;
     x->engine = e;

@@ -285,7 +285,7 @@ uint64_t sim_measure_sequential(const sim_block *block) {
     for (uint32_t tx = 0; tx < block->n; tx++) {
         sim_bytes bytes = sim_block_tx(block, tx);
         ioi_outcome outcome;
-        ioi_seq_hint(seq, bytes.at, bytes.len);
+        ioi_seq_hint(seq, tx, bytes.at, bytes.len);
         ioi_seq_execute(seq, bytes.at, bytes.len, &outcome);
     }
     uint64_t took = real_now() - from;

@@ -130,7 +130,7 @@ void sim_block_reference(sim_block *b, void (*write)(void *context, sim_bytes ke
     assert(b->txs);
     for (uint32_t tx = 0; tx < b->n; tx++) {
         sim_bytes bytes = sim_block_tx(b, tx);
-        ioi_seq_hint(r.seq, bytes.at, bytes.len);
+        ioi_seq_hint(r.seq, tx, bytes.at, bytes.len);
         bring(&r);
         ioi_outcome outcome;
         while (!ioi_seq_execute(r.seq, bytes.at, bytes.len, &outcome)) bring(&r);

@@ -1,0 +1,32 @@
+/* The optional parts of a native VM of any ABI that this build knows. */
+#ifndef IOI_VM_ABI_H
+#define IOI_VM_ABI_H
+
+#include <stdbool.h>
+
+#include "../ioi_shm/include/ioi_vm.h"
+
+#define IOI_VM_ABI_OLDEST 1u
+
+static inline bool ioi_vm_known(const ioi_vm *vm) { return vm->abi >= IOI_VM_ABI_OLDEST && vm->abi <= IOI_VM_ABI; }
+
+/* A VM of ABI 1 ends before `hints`. */
+static inline bool ioi_vm_second(const ioi_vm *vm) { return vm->abi >= 2; }
+
+static inline bool ioi_vm_hints_any(const ioi_vm *vm) { return vm->keys || (ioi_vm_second(vm) && vm->hints); }
+
+static inline void ioi_vm_hint(const ioi_vm *vm, const uint8_t *tx, size_t len, const ioi_ctx *ctx,
+                               void (*emit)(void *, const uint8_t *, size_t), void *context) {
+    if (ioi_vm_second(vm) && vm->hints) vm->hints(vm, tx, len, ctx, emit, context);
+    else if (vm->keys) vm->keys(vm, tx, len, emit, context);
+}
+
+static inline void *ioi_vm_memory_new(const ioi_vm *vm) {
+    return ioi_vm_second(vm) && vm->memory_new ? vm->memory_new(vm) : NULL;
+}
+
+static inline void ioi_vm_memory_free(const ioi_vm *vm, void *memory) {
+    if (ioi_vm_second(vm) && vm->memory_free) vm->memory_free(vm, memory);
+}
+
+#endif

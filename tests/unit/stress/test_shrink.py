@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
-from typing import Any, Sequence
+from typing import Any, ClassVar, Sequence
 
 import pytest
 
@@ -54,7 +53,10 @@ def test_ddmin_of_many_takes_few_tries_and_stops_when_told() -> None:
 
 
 class Pair:
-    """Transaction "second" differs in a worker if "first" came before it and key07 is there, in `share` of 256 executions."""
+    """Transaction "second" differs in a worker if "first" came before it and key07 is there, in `share` of 256 executions, spread as
+    evenly as can be: by luck, a candidate that differs would now and then be taken for one that does not."""
+
+    turns: ClassVar[int] = 0  # of this process
 
     def __init__(self, share: int = 256) -> None:
         self._share = share
@@ -63,8 +65,10 @@ class Pair:
         if tx == b"first":
             state.put(b"armed", b"%d" % ctx.height)
         elif tx == b"second" and state.get(b"armed") == b"9" and state.get(b"key07") is not None:
-            if open("/proc/self/comm").read() == "ioi-worker\n" and os.urandom(1)[0] < self._share:
-                return b"otherwise"
+            if open("/proc/self/comm").read() == "ioi-worker\n":
+                Pair.turns += 1
+                if Pair.turns * self._share % 256 < self._share:
+                    return b"otherwise"
         else:
             state.put(tx, b"1")
         return None

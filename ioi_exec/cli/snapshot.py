@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--chunk-bytes: give 1 to {ioi_storage.chunk_limit}")
     with opened_store(options, read_only=True) as store, storage_errors():
         row = store.latest if options.version is None else store.version_row(options.version)
-        with directory.created_beside(os.path.realpath(options.directory), "a snapshot", locked=False) as (beside, lock):
+        with directory.created_beside(os.path.realpath(options.directory), "a snapshot", locked=False) as (beside, files):
             with Progress("keys", options) as progress:
                 keys = chunks = size = 0
                 for chunk in store.snapshot(row.version, chunk_bytes=options.chunk_bytes):
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
                     keys, chunks, size = keys + chunk.keys, chunks + 1, size + len(chunk.data)
                     progress(keys, row.keys)
             _write(os.path.join(beside, MANIFEST), store.manifest(row.version, chunks, size).encode())
-        os.close(lock)
+        files.close()
         shown = {
             "snapshot": options.directory, "version": row.version, "state_root": row.root.hex(),
             "keys": keys, "chunks": chunks, "bytes": size,

@@ -12,10 +12,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import ioi_storage
 from ioi_storage import Stand, Writes
+from ioi_storage.disk.descriptors import Descriptors
 
 if TYPE_CHECKING:
     from ioi_shm import Arena, Cache
@@ -34,6 +36,7 @@ class CommittedCache:
     def __init__(self, most: int) -> None:
         self._most = most
         self._shared: SharedCache | None = None
+        self._files = Descriptors()
         self._pid = os.getpid()
         # Writes that it had no room for and that the table of latest values lacks: the version and the value of each key.
         self._spilled: dict[bytes, tuple[int, bytes | None]] = {}
@@ -115,10 +118,8 @@ class CommittedCache:
 
     def close(self) -> None:
         """Idempotent."""
-        if self._shared is not None:
-            self._shared.close()
-            self._shared = None
-        self._most = 0
+        self._shared, self._most = None, 0
+        self._files.close()
 
     def _made(self) -> SharedCache | None:
         from ioi_shm._core import CACHE_LEAST
@@ -128,10 +129,10 @@ class CommittedCache:
             self._shared, self._most = None, 0
         if self._shared is None and self._most >= CACHE_LEAST:
             try:
-                self._shared = SharedCache(self._most)
+                self._shared = SharedCache(self._most, partial(self._files.add, os.memfd_create))
             except OSError as error:
                 log.warning("blocks read the committed state without a cache, which cannot be made: %s", error)
-                self._most = 0
+                self.close()
         return self._shared
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import weakref
+from collections.abc import Callable
 
 from ioi_shm._core import Arena, Cache
 from ioi_shm.memory import SEED, STEP_BYTES, free_memory, memory_file
@@ -18,28 +18,23 @@ _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not every Python has a name for it
 
 
 class SharedCache:
-    """A fresh cache of at most `most` bytes, CACHE_LEAST or more, and the memfd it lives in. OSError if it cannot be made.
+    """A fresh cache of at most `most` bytes, CACHE_LEAST or more, in a memfd that create(name, flags) makes and whose owner closes.
+    OSError if it cannot be made.
 
     fd, size: what a worker needs to map it."""
 
-    def __init__(self, most: int) -> None:
-        self.fd = memory_file("ioi-cache", "the cache is shared with workers: allow it")
+    def __init__(self, most: int, create: Callable[[str, int], int]) -> None:
+        self.fd = memory_file("ioi-cache", "the cache is shared with workers: allow it", create)
+        self.size = most
+        os.ftruncate(self.fd, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
+        first = min(most, mmap.PAGESIZE)
+        os.posix_fallocate(self.fd, 0, first)
+        self.cache = Cache(self.fd, most, first, SEED)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
         try:
-            self.size = most
-            os.ftruncate(self.fd, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
-            first = min(most, mmap.PAGESIZE)
-            os.posix_fallocate(self.fd, 0, first)
-            self.cache = Cache(self.fd, most, first, SEED)
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
-            try:
-                fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals | _F_SEAL_FUTURE_WRITE)
-            except OSError:  # an older kernel: workers map it read-only of their own will alone
-                fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals)
-        except BaseException:
-            os.close(self.fd)
-            raise
-        self._close = weakref.finalize(self, os.close, self.fd)  # also for who drops it without closing it
-        self._close.atexit = False
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals | _F_SEAL_FUTURE_WRITE)
+        except OSError:  # an older kernel: workers map it read-only of their own will alone
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals)
 
     def write(self, blob: bytes, ends: bytes, version: int, flat: int) -> list[tuple[bytes, bytes | None]]:
         """Keep what a version wrote, packed (seal.h); those for which there was no room. See cache.h."""
@@ -53,11 +48,6 @@ class SharedCache:
         """Keep what the workers of a block fetched, as far as there is room."""
         while not self.cache.promote(arena, flat):
             self._reserve()
-
-    def close(self) -> None:
-        """Give up the descriptor. Idempotent."""
-        self._close()
-        self.fd = -1
 
     def _reserve(self) -> None:
         """More pages; where there are none, what is reserved is all there will be."""

@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 from ioi_shm._core import BLOCK_AT, Arena
@@ -87,10 +88,11 @@ class SharedArena:
         self.reserved = wanted
 
 
-def memory_file(name: str, otherwise: str) -> int:
-    """A new memfd, by a number above 2. otherwise: what it is for, and what to do where the system forbids it, for the OSError."""
+def memory_file(name: str, otherwise: str, create: Callable[[str, int], int] = os.memfd_create) -> int:
+    """A new memfd, by a number above 2. otherwise: what it is for, and what to do where the system forbids it, for the OSError.
+    create: what makes it, of a name and flags; one whose number is above 2 stays where it is."""
     try:
-        return above_standard(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        return above_standard(create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
     except PermissionError as error:
         raise OSError(error.errno, f"the system refuses memfd_create, by which {otherwise}") from error
 

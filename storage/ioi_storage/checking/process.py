@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple, Optional
 
 from .. import errors
@@ -23,7 +24,7 @@ from ..disk.environment import (
     open_tables,
     translated,
 )
-from ..disk.place import by_descriptor, hold
+from ..disk.place import by_descriptor, held
 from ..disk.truncation import refuse_if_truncated
 from ..errors import StateCorrupt, StorageError
 from .examine import Finding, examine
@@ -62,14 +63,13 @@ def check(
     directory.refuse_if_missing(final)
     with translated(f"opening the state at {final}"):
         directory.refuse_if_linked(final, final, read_only=True)
-        held = hold(final)
-    command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), final, str(held), "deep" if deep else "newest"]
-    try:
+    with ExitStack() as until_started:
+        with translated(f"opening the state at {final}"):
+            fd = until_started.enter_context(held(final))
+        command = [sys.executable, "-c", _BOOT, json.dumps(sys.path), final, str(fd), "deep" if deep else "newest"]
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[held]
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[fd]
         )
-    finally:
-        os.close(held)
     findings: list[Finding] = []
     summary: Optional[dict[str, Any]] = None
     at = "opening it"

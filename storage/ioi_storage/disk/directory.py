@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 
 from ..errors import StateExists, StateMissing, StorageError, StorageIOError
 from . import lock
+from .descriptors import Descriptors, opened
 from .environment import DATA, LOCKS, data_file, translate, translated
 
 
@@ -79,8 +80,8 @@ def no_directory(doing: str, parent: str) -> StorageIOError:
 
 
 @contextmanager
-def created_beside(path: str, what: str = "a state", *, locked: bool = True) -> Iterator[tuple[str, int]]:
-    """(a new directory to fill, its lock). Leaving renames it to `path`; an exception removes it.
+def created_beside(path: str, what: str = "a state", *, locked: bool = True) -> Iterator[tuple[str, Descriptors]]:
+    """(a new directory to fill, its lock, to be closed). Leaving renames it to `path`; an exception removes it.
 
     locked: whether what is at `path` then has a LOCK, the one of the creator."""
     with translated(f"creating {what} at {path}"):
@@ -88,9 +89,10 @@ def created_beside(path: str, what: str = "a state", *, locked: bool = True) -> 
         parent, name = os.path.split(path)
         if not os.path.isdir(parent):
             raise no_directory(f"create {what} at {path}", parent)
-        beside, lock_fd = _make_beside(parent, f".{name}.creating-")
+        files = Descriptors()
+        beside = _make_beside(parent, f".{name}.creating-", files)
         try:
-            yield beside, lock_fd
+            yield beside, files
             for file in os.listdir(beside):
                 sync(os.path.join(beside, file))
             with _only_creator(parent):
@@ -100,29 +102,27 @@ def created_beside(path: str, what: str = "a state", *, locked: bool = True) -> 
         except BaseException:
             with suppress(OSError):  # then it is left to the next creator
                 _discard(beside)
-            os.close(lock_fd)
+            files.close()
             raise
 
 
 @contextmanager
 def _only_creator(parent: str) -> Iterator[None]:
     """While a directory has no lock of its own, yet or any more, no other creator may take it for a leftover."""
-    fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with opened(parent, os.O_RDONLY | os.O_DIRECTORY) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(fd)
 
 
-def _make_beside(parent: str, prefix: str) -> tuple[str, int]:
+def _make_beside(parent: str, prefix: str, files: Descriptors) -> str:
     with _only_creator(parent):
         for leftover in os.listdir(parent):
             if leftover.startswith(prefix):
                 _remove_if_abandoned(os.path.join(parent, leftover))
         beside = os.path.join(parent, prefix + secrets.token_hex(8))
         os.mkdir(beside, 0o700)
-        return beside, lock.take(beside)
+        lock.take(beside, files)
+        return beside
 
 
 def _put_in_place(beside: str, path: str) -> None:
@@ -141,15 +141,16 @@ def _put_in_place(beside: str, path: str) -> None:
 
 
 def _remove_if_abandoned(directory: str) -> None:
+    files = Descriptors()
     try:
-        refuse_if_others_may_write(directory)
-        fd = lock.take(directory)
-    except (StorageError, OSError):
-        return  # its creator lives, or it is none of ours
-    try:
+        try:
+            refuse_if_others_may_write(directory)
+            lock.take(directory, files)
+        except (StorageError, OSError):
+            return  # its creator lives, or it is none of ours
         _discard(directory)
     finally:
-        os.close(fd)
+        files.close()
 
 
 def _discard(directory: str) -> None:
@@ -174,8 +175,5 @@ def sync_name(path: str) -> None:
 
 
 def sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with opened(path, os.O_RDONLY) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -26,7 +26,7 @@ from ..errors import (
     TooManyReaders,
 )
 from . import namespace
-from .descriptors import keep_standard
+from .descriptors import keep_standard, opened
 from .rows import TABLES
 
 DATA = "data.mdb"
@@ -97,11 +97,8 @@ def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, i
     try:
         path.encode(sys.getfilesystemencoding())
     except UnicodeEncodeError:  # py-lmdb takes no such name
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        try:
+        with opened(path, os.O_PATH) as fd:
             return _open(f"/proc/self/fd/{fd}", map_size, **options)
-        finally:
-            os.close(fd)
     while True:
         try:
             env = lmdb.open(path, map_size=map_size, max_dbs=len(TABLES), lib_version=0, **options)

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from weakref import WeakMethod
 
 import lmdb
 
 from .. import process
 from ..errors import StateInUse, StorageClosed, StorageError, StorageIOError
 from . import namespace, reserve
+from .descriptors import Descriptors
 from .environment import WRITER, Tables, open_tables, translate
 from .place import Place, by_descriptor
 
@@ -20,10 +22,9 @@ _NAMESPACE_SECONDS = 1.0  # less than a writer waits (namespace.PATIENCE)
 
 
 class Handle:
-    """path: absolute, None in memory. file: device and inode of the data file. before_closing: what to do while the environment
-    is still there."""
+    """path: absolute, None in memory. file: device and inode of the data file."""
 
-    def __init__(self, place: Place, env: lmdb.Environment, *, read_only: bool, fds: list[int]) -> None:
+    def __init__(self, place: Place, env: lmdb.Environment, files: Descriptors, *, read_only: bool) -> None:
         self.place = place
         self.path = place.path
         self.file = place.file
@@ -32,8 +33,8 @@ class Handle:
         self.pid = process.pid
         self.is_open = True
         self._looked = time.monotonic()
-        self.before_closing: list[Callable[[], object]] = []
-        self._fds = fds  # the directory and the lock, or the memory; closed with it
+        self._before_closing: list[WeakMethod[Callable[[], object]]] = []
+        self._files = files  # the directory and the lock, or the memory; closed with it
         try:
             self.tables: Tables = open_tables(env, create=False)
         except BaseException:
@@ -45,14 +46,19 @@ class Handle:
         if not self.is_open:
             return
         self.is_open = False
-        ends, self.before_closing = self.before_closing, []  # they know it, and no circle of theirs keeps what it had in memory
+        ends, self._before_closing = self._before_closing, []
         if process.pid != self.pid:
             return
-        for end in ends:
-            end()
+        for end in map(WeakMethod.__call__, ends):
+            if end is not None:
+                end()
         self.env.close()
-        for fd in self._fds:
-            os.close(fd)
+        self._files.close()
+
+    def before_closing(self, end: Callable[[], object]) -> None:
+        """end: a method to be called while the environment is still there. Its object, which knows this one, is not kept alive by it:
+        whatever is dropped without having been closed is gone at once, the lock with it."""
+        self._before_closing.append(WeakMethod(end))
 
     def check(self) -> None:
         """Raises unless this process may use it."""

@@ -8,20 +8,19 @@ import os
 
 from ..errors import StateInUse, StorageError
 from . import namespace
-from .descriptors import keep_standard
+from .descriptors import Descriptors
 from .environment import WRITER, translated
 
 NAME = WRITER
 
 
-def take(directory: str, shown: str | None = None) -> int:
-    """The locked descriptor. StateInUse if another process (or another store of this one) holds it. shown: what errors call
+def take(directory: str, into: Descriptors, shown: str | None = None) -> None:
+    """Held by a descriptor in `into`. StateInUse if another process (or another store of this one) holds it. shown: what errors call
     the directory."""
     shown = shown or directory
     with translated(f"locking {shown}"):
-        keep_standard()
         try:
-            fd = os.open(os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = into.add(os.open, os.path.join(directory, NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EPERM):
                 raise OSError(
@@ -34,10 +33,5 @@ def take(directory: str, shown: str | None = None) -> int:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(fd)
             raise StateInUse(f"the state at {shown} is open for writing elsewhere: close that, or open it read-only") from None
-        except OSError:
-            os.close(fd)
-            raise
         namespace.mark(fd)
-        return fd

@@ -11,7 +11,7 @@ from typing import Union
 import lmdb
 
 from . import directory, lock, namespace, place
-from .descriptors import keep_standard
+from .descriptors import Descriptors
 from .environment import (
     data_file,
     open_environment,
@@ -34,7 +34,7 @@ def make(path: StrPath | None, write: WriteFirst) -> Handle:
         return _make_in_memory(write)
     final = os.path.realpath(path)
     with ExitStack() as until_made:
-        with directory.created_beside(final) as (beside, lock_fd):
+        with directory.created_beside(final) as (beside, files):
             env, _ = open_environment(beside, read_only=False, sync=False)
             try:
                 write(env, beside)
@@ -42,17 +42,17 @@ def make(path: StrPath | None, write: WriteFirst) -> Handle:
                     env.sync(True)
             finally:
                 env.close()
-            held = place.hold(beside)
-            until_made.callback(os.close, held)
+            until_made.callback(files.close)
+            held = place.hold(beside, files)
         until_made.pop_all()
-    return _opened(path, final, held, [lock_fd], read_only=False)
+    return _opened(path, final, held, files, read_only=False)
 
 
 def _make_in_memory(write: WriteFirst) -> Handle:
     with translated("creating a state in memory"):
-        keep_standard()
+        files = Descriptors()
         try:
-            fd = os.memfd_create("ioi-state", os.MFD_CLOEXEC)
+            fd = files.add(os.memfd_create, "ioi-state", os.MFD_CLOEXEC)
         except PermissionError as error:
             raise OSError(
                 error.errno, "the system refuses memfd_create, in which a state in memory lives: allow it, or give a path"
@@ -61,10 +61,10 @@ def _make_in_memory(write: WriteFirst) -> Handle:
             env, map_size = open_memory(fd, read_only=False)
             write(env, None)
         except BaseException:
-            os.close(fd)
+            files.close()
             raise
     where = Place(None, fd, place.file_of(os.fstat(fd)), map_size)
-    return Handle(where, env, read_only=False, fds=[fd])
+    return Handle(where, env, files, read_only=False)
 
 
 def open_made(path: StrPath, read_only: bool) -> Handle:
@@ -74,20 +74,21 @@ def open_made(path: StrPath, read_only: bool) -> Handle:
     if not read_only:
         with translated(f"opening the state at {final}"):
             directory.sync_name(final)
-    with translated(f"opening the state at {final}"):
-        held = place.hold(final)
+    files = Descriptors()
     try:
         with translated(f"opening the state at {final}"):
+            held = place.hold(final, files)
             directory.refuse_if_linked(by_descriptor(held), final, read_only=read_only)
-        locks = [] if read_only else [lock.take(by_descriptor(held), shown=final)]
+        if not read_only:
+            lock.take(by_descriptor(held), files, shown=final)
     except BaseException:
-        os.close(held)
+        files.close()
         raise
-    return _opened(path, final, held, locks, read_only)
+    return _opened(path, final, held, files, read_only)
 
 
-def _opened(given: StrPath, path: str, held: int, locks: list[int], read_only: bool) -> Handle:
-    """held: of the directory. From here on its path is for messages: another directory may have its name by now."""
+def _opened(given: StrPath, path: str, held: int, files: Descriptors, read_only: bool) -> Handle:
+    """held: of the directory; it and the lock are in `files`. From here on its path is for messages: another directory may have its name by now."""
     here = by_descriptor(held)
     try:
         refuse_if_truncated(data_file(here), shown=data_file(path))
@@ -97,7 +98,6 @@ def _opened(given: StrPath, path: str, held: int, locks: list[int], read_only: b
             named = os.path.join(os.getcwd(), given) if not os.path.isabs(given) else os.fspath(given)
             where = Place(path, held, place.file_in(here), map_size, named)
     except BaseException:
-        for fd in (held, *locks):
-            os.close(fd)
+        files.close()
         raise
-    return Handle(where, env, read_only=read_only, fds=[held, *locks])
+    return Handle(where, env, files, read_only=read_only)

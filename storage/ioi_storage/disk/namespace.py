@@ -18,6 +18,7 @@ from typing import Optional, TypeVar
 import lmdb
 
 from ..errors import NumberTaken, StateInUse
+from .descriptors import opened
 
 # struct flock: type, whence, start, length, pid (0 for these locks).
 _FLOCK = struct.Struct("@hhqqi4x")
@@ -47,15 +48,10 @@ def mark(lock: int) -> None:
 def refuse_foreign(lock_file: str, shown: str) -> None:
     """StateInUse if who writes the state is in another namespace. lock_file: of the state; shown: what errors call the state."""
     try:
-        fd = os.open(lock_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with opened(lock_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) as fd:
+            answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 1, 0, 0))
     except OSError:
         return  # nobody has ever written here
-    try:
-        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 1, 0, 0))
-    except OSError:
-        return
-    finally:
-        os.close(fd)
     kind, _, theirs, _, _ = _FLOCK.unpack(answer)
     ours = own()
     if kind != fcntl.F_UNLCK and ours is not None and theirs != ours:

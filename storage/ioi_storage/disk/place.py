@@ -9,14 +9,13 @@ file's as long as the first has it open. LMDB takes paths: /proc/self/fd/N is on
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Optional
 
 import lmdb
 
 from ..errors import StaleStage, StateMissing
-from .descriptors import keep_standard
+from .descriptors import Descriptors, opened
 from .environment import (
     data_file,
     open_environment,
@@ -25,6 +24,7 @@ from .environment import (
     translated,
 )
 
+_HOLD = os.O_PATH | os.O_DIRECTORY
 File = tuple[int, int]
 """Device and inode of a data file."""
 
@@ -108,16 +108,11 @@ def file_of(status: os.stat_result) -> File:
     return status.st_dev, status.st_ino
 
 
-def hold(directory: str) -> int:
-    """A descriptor by which the directory is found whatever becomes of its name."""
-    keep_standard()
-    return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def hold(directory: str, into: Descriptors) -> int:
+    """A descriptor by which the directory is found whatever becomes of its name, in `into`."""
+    return into.add(os.open, directory, _HOLD | os.O_CLOEXEC)
 
 
-@contextmanager
-def held(directory: str) -> Iterator[int]:
-    fd = hold(directory)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def held(directory: str) -> AbstractContextManager[int]:
+    """The same as long as the `with` lasts."""
+    return opened(directory, _HOLD)

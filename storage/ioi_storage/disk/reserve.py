@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import lmdb
 
-from .descriptors import keep_standard
+from .descriptors import opened
 from .environment import DATA, Tables
 
 SHARE, LEAST, MOST = 16, 1 << 18, 1 << 23  # of the file; bytes
@@ -61,14 +61,10 @@ def _extend(path: str, size: int, more: int, slack: int, map_size: int) -> None:
         room = min(room, limit - size)  # asking for more would be a signal, SIGXFSZ
         if room < more:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-    keep_standard()
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
+    with opened(path, os.O_WRONLY | os.O_NOFOLLOW) as fd:
         try:
             os.posix_fallocate(fd, size, min(more + slack, room))
         except OSError as error:
             if error.errno in _UNSUPPORTED:
                 return
             os.posix_fallocate(fd, size, more)
-    finally:
-        os.close(fd)

@@ -18,6 +18,7 @@ import struct
 from typing import NamedTuple
 
 from ..errors import FormatMismatch, StateCorrupt
+from .descriptors import opened
 from .environment import translated
 
 _META = struct.Struct("<16x II 16x 48s 48s QQ")
@@ -42,8 +43,7 @@ def refuse_if_truncated(file: str, shown: str | None = None) -> None:
     """StateCorrupt if `file` lacks a page that is in use, or is no LMDB file. shown: what errors call it."""
     path = shown or file
     with translated(f"reading {path}"):
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with opened(file, os.O_RDONLY) as fd:
             newest = _newest_meta(fd, path)
             while True:
                 size = os.fstat(fd).st_size  # after the meta page: a writer beside lets the file grow before that
@@ -53,8 +53,6 @@ def refuse_if_truncated(file: str, shown: str | None = None) -> None:
                 looked_at, newest = newest, _newest_meta(fd, path)
                 if newest == looked_at:  # else a writer beside may have changed pages while we looked
                     raise StateCorrupt(f"{path} is truncated: {size} bytes of {needed}; restore it from a backup")
-        finally:
-            os.close(fd)
 
 
 def _newest_meta(fd: int, path: str) -> _Meta:

@@ -44,7 +44,7 @@ class Keeper:
         self._prunable = 0  # stale rows that the process was not asked to delete yet, about
         self._ordered = 0  # up to which version the process was asked to bring the flat table
         self._owed = False  # what the process failed to do
-        handle.before_closing.append(self._stop)
+        handle.before_closing(self._stop)
 
     def _stop(self) -> StorageError | None:
         return self.upkeep.stop() if self.upkeep is not None else None

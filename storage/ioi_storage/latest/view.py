@@ -37,7 +37,7 @@ class View:
         self._stand: Stand | None = None
         self._pins = 0
         self._walked: dict[int, tuple[Snapshot, int]] = {}  # by transaction: what scans and walks read from, how many of them
-        handle.before_closing.append(self.drop)
+        handle.before_closing(self.drop)
 
     @property
     def _is_pinned(self) -> bool:

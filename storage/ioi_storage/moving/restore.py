@@ -23,6 +23,7 @@ import lmdb
 
 from ..checking.process import check
 from ..disk import directory, lock, making
+from ..disk.descriptors import Descriptors
 from ..disk.environment import (
     Tables,
     data_file,
@@ -66,7 +67,8 @@ class Restore:
         self._state = os.path.join(self._directory, "state")
         self._stubs: list[bytes] | None = None
         self._done: set[int] = set()
-        self._lock: int | None = None
+        self._files = Descriptors()
+        self._locked = False
         with translated(f"restoring the state at {self.path}"):
             if not os.path.isdir(parent):
                 raise directory.no_directory(f"restore to {self.path}", parent)
@@ -76,8 +78,9 @@ class Restore:
             if not os.path.lexists(self._directory):
                 os.mkdir(self._directory, 0o700)
             directory.sync(parent)
-            self._lock = lock.take(self._directory)
             try:
+                lock.take(self._directory, self._files)
+                self._locked = True
                 self._resume()
             except BaseException:
                 self.close()
@@ -85,9 +88,8 @@ class Restore:
 
     def close(self) -> None:
         """Idempotent; chunks stay."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._locked = False
+        self._files.close()
 
     def __enter__(self) -> Restore:
         return self
@@ -169,7 +171,7 @@ class Restore:
                 raise StorageError(f"{entry.path} is no plain file, and no restore made it: remove {self._directory}")
 
     def _check_open(self) -> None:
-        if self._lock is None:
+        if not self._locked:
             raise StorageError(f"the restore of {self.path} is closed: begin it again, which goes on with it")
 
     def _resume(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import mmap
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from ioi_shm import Cache
 from ioi_shm import cache as shared_cache
 from ioi_shm.cache import SharedCache
 from ioi_storage import Writes
+from ioi_storage.disk.descriptors import Descriptors
 
 from ioi_exec import ExecutionMachine, Limits, Policy, StateView, TxContext
 from ioi_exec.block.record import EventKind
@@ -39,42 +42,40 @@ def kept(shared: SharedCache, pairs: Pairs, version: int, flat: int) -> Pairs:
     return shared.write(writes.blob, writes.ends, version, flat)
 
 
-def test_workers_can_only_read_it() -> None:
-    shared = SharedCache(1 << 20)
-    try:
-        assert kept(shared, [(b"k", b"v"), (b"gone", None)], 3, 0) == []
-        shared.cache.stamp(STAND)
-        theirs = Cache(shared.fd, shared.size)
-        assert theirs.get(b"k") == (b"v", 3) and theirs.get(b"gone") == (None, 3) and theirs.get(b"other") is None
-        assert theirs.is_of(STAND) and not theirs.is_of(STAND[::-1])
-        kept(shared, [(b"k", b"w")], 4, 0)
-        assert theirs.get(b"k") == (b"w", 4) and not theirs.is_of(STAND)
-        with pytest.raises(PermissionError):
-            mmap.mmap(shared.fd, 4096)
-        with pytest.raises(PermissionError):
-            os.ftruncate(shared.fd, 0)
-        with pytest.raises(PermissionError):
-            os.write(shared.fd, b"x")
-    finally:
-        shared.close()
+@pytest.fixture
+def made() -> Iterator[Callable[[int], SharedCache]]:
+    files = Descriptors()
+    yield lambda most: SharedCache(most, partial(files.add, os.memfd_create))
+    files.close()
 
 
-def test_it_stays_within_its_limit_and_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_can_only_read_it(made: Callable[[int], SharedCache]) -> None:
+    shared = made(1 << 20)
+    assert kept(shared, [(b"k", b"v"), (b"gone", None)], 3, 0) == []
+    shared.cache.stamp(STAND)
+    theirs = Cache(shared.fd, shared.size)
+    assert theirs.get(b"k") == (b"v", 3) and theirs.get(b"gone") == (None, 3) and theirs.get(b"other") is None
+    assert theirs.is_of(STAND) and not theirs.is_of(STAND[::-1])
+    kept(shared, [(b"k", b"w")], 4, 0)
+    assert theirs.get(b"k") == (b"w", 4) and not theirs.is_of(STAND)
+    with pytest.raises(PermissionError):
+        mmap.mmap(shared.fd, 4096)
+    with pytest.raises(PermissionError):
+        os.ftruncate(shared.fd, 0)
+    with pytest.raises(PermissionError):
+        os.write(shared.fd, b"x")
+
+
+def test_it_stays_within_its_limit_and_what_is_free(made: Callable[[int], SharedCache], monkeypatch: pytest.MonkeyPatch) -> None:
     pairs: Pairs = [(b"key %d" % i, b"value") for i in range(200_000)]
-    shared = SharedCache(10 << 20)
-    try:
-        refused = kept(shared, pairs, 1, 0)
-        assert refused and shared.cache.reserved <= 10 << 20 and shared.cache.records + len(refused) == len(pairs)
-        assert kept(shared, pairs, 2, 2) == []  # all of them may go now
-    finally:
-        shared.close()
+    shared = made(10 << 20)
+    refused = kept(shared, pairs, 1, 0)
+    assert refused and shared.cache.reserved <= 10 << 20 and shared.cache.records + len(refused) == len(pairs)
+    assert kept(shared, pairs, 2, 2) == []  # all of them may go now
     monkeypatch.setattr(shared_cache, "free_memory", lambda: 0)
-    shared = SharedCache(10 << 20)
-    try:
-        refused = kept(shared, pairs, 1, 0)
-        assert shared.cache.reserved == shared.cache.size == 4096 and shared.cache.records + len(refused) == len(pairs)
-    finally:
-        shared.close()
+    shared = made(10 << 20)
+    refused = kept(shared, pairs, 1, 0)
+    assert shared.cache.reserved == shared.cache.size == 4096 and shared.cache.records + len(refused) == len(pairs)
 
 
 def test_none_and_too_little_is_none() -> None:
@@ -150,19 +151,21 @@ def has_open(inode: int) -> bool:
 
 
 def test_a_cache_that_is_dropped_gives_up_its_descriptor() -> None:
-    shared = SharedCache(1 << 20)
-    inode = os.fstat(shared.fd).st_ino
+    cache = CommittedCache(1 << 20)
+    assert cache.handle is not None
+    inode = os.fstat(cache.handle[0]).st_ino
     assert has_open(inode)
-    del shared
+    del cache
     assert not has_open(inode)
-    shared = SharedCache(1 << 20)
-    inode = os.fstat(shared.fd).st_ino
-    shared.close()
-    assert not has_open(inode)
+    cache = CommittedCache(1 << 20)
+    assert cache.handle is not None
+    inode = os.fstat(cache.handle[0]).st_ino
+    cache.close()
+    assert not has_open(inode) and cache.handle is None
     other = os.open("/dev/null", os.O_RDONLY)  # likely the same number
     try:
-        shared.close()
-        del shared
+        cache.close()
+        del cache
         os.fstat(other)
     finally:
         os.close(other)

@@ -218,7 +218,7 @@ def test_nobody_takes_for_a_leftover_what_is_about_to_be_renamed_in(tmp_path: Pa
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", renamed)
-    with directory.created_beside(str(tmp_path / "made"), locked=False) as (beside, lock):
+    with directory.created_beside(str(tmp_path / "made"), locked=False) as (beside, files):
         Path(beside, "file").write_bytes(b"1")
-    os.close(lock)
+    files.close()
     assert tried == [str(tmp_path / "made")] and os.listdir(tmp_path / "made") == ["file"]

@@ -22,7 +22,7 @@ from ioi_storage import (
     check,
 )
 from ioi_storage.disk import marks
-from ioi_storage.disk.place import Place, hold
+from ioi_storage.disk.place import Place
 from ioi_storage.latest import keeper
 from ioi_storage.latest.upkeep import Upkeep
 
@@ -32,7 +32,7 @@ FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"", tra
 def placed(path: Path) -> Place:
     """Of a state that nobody has open; its descriptor is the caller's."""
     status = os.stat(path / "data.mdb")
-    return Place(str(path), hold(str(path)), (status.st_dev, status.st_ino), 1 << 30)
+    return Place(str(path), os.open(path, os.O_PATH), (status.st_dev, status.st_ino), 1 << 30)
 
 
 @pytest.fixture

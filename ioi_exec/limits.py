@@ -50,6 +50,10 @@ class Limits:
     """Most bytes of shared memory for committed values that workers find again from block to block, some 160 of them a small
     key and value; taken as needed, while memory is free. 0: none. A matter of speed alone."""
 
+    traceback_bytes: int | None = None
+    """Most bytes of the traceback that the receipt of a failed transaction has, some 50 us each; 0: none. None: 8,192 at workers=0,
+    none with workers. For people: no result depends on it."""
+
     _given: ClassVar[frozenset[str]]  # no field, so not of the class but of each: which fields its maker set
 
     def __new__(cls, *_: object, **given: object) -> Limits:
@@ -66,8 +70,8 @@ class Limits:
                 if not 0 < value <= STALL_SECONDS_MAX:
                     most = f"above 0, at most {STALL_SECONDS_MAX}"
                     raise InputError(f"Limits.stall_seconds is {shown(value)}: give a number of seconds {most}")
-            elif not (field.name == "arena_bytes" and value is None):
-                least = 0 if field.name == "cache_bytes" else 1
+            elif not (field.name in ("arena_bytes", "traceback_bytes") and value is None):
+                least = 0 if field.name in ("cache_bytes", "traceback_bytes") else 1
                 object.__setattr__(self, field.name, integer(f"Limits.{field.name}", value, least, MAX_INT64))
         for name in ("value_bytes", "output_bytes", "tx_bytes"):
             if getattr(self, name) >= 1 << 31:

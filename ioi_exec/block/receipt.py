@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Sequence, overload
 
 import ioi_shm
@@ -14,14 +15,20 @@ CODE_DONE = 0
 CODE_EXCEPTION = 2
 ERROR_BYTES = 1024
 
-# code, output length, error length, 0, gas wanted, gas used; then the output and the error text. Little endian.
+# code, lengths of output, error and tail, gas wanted, gas used; then output, error text and tail. Little endian.
 _RECORD = struct.Struct("<IIIIQQ")
+# The tail: what not every receipt has, each part with its kind and length before it.
+_PART = struct.Struct("<BI")
+_TRACEBACK = 1
 
 
-def kept_error(text: str) -> str:
-    """An error text as receipts keep it: at most ERROR_BYTES, and what UTF-8 cannot hold escaped."""
+_KIND_ENDS = re.compile(": | \\(")  # the name of an exception's type, in what is said of it
+
+
+def kept_error(text: str, most: int = ERROR_BYTES) -> str:
+    """An error text as receipts keep it: at most so many bytes, and what UTF-8 cannot hold escaped."""
     # Of a subclass of str, what it truly holds.
-    return str.encode(text, "utf-8", "backslashreplace")[:ERROR_BYTES].decode("utf-8", "ignore")
+    return str.encode(text, "utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
 
 
 @dataclass(frozen=True)
@@ -31,24 +38,38 @@ class Receipt:
     code: 0 = done, 1 .. 2^32 - 1 from `Revert`, 2 for any other exception.
     output: what the VM returned; empty if it failed.
     gas_wanted, gas_used: 0 until transactions are metered.
-    error: why it failed; not part of the receipts root. At most 1,024 bytes of UTF-8.
+    error: why it failed: the text of a `Revert`, or the exception's type, message and place in the VM ("KeyError: b'x' (bank.py:12)").
+    At most 1,024 bytes of UTF-8.
+    traceback: of such an exception, where `Limits.traceback_bytes` asks for it.
+
+    Equal are two that every node must agree upon, and the text of a `Revert`: what an exception says may differ between nodes
+    (the order of a set, say), so of it only the type counts. Neither error nor traceback are part of the receipts root.
     """
 
     code: int = CODE_DONE
     output: bytes = b""
     gas_wanted: int = 0
     gas_used: int = 0
-    error: str = ""
+    error: str = field(default="", hash=False)
+    traceback: str = field(default="", hash=False, repr=False)
 
     @property
     def ok(self) -> bool:
         return self.code == CODE_DONE
 
+    def __eq__(self, other: object) -> bool:
+        return self._agreed() == other._agreed() if isinstance(other, Receipt) else NotImplemented
+
+    def _agreed(self) -> tuple[object, ...]:
+        error = _KIND_ENDS.split(self.error, 1)[0] if self.code == CODE_EXCEPTION else self.error
+        return self.code, self.output, self.gas_wanted, self.gas_used, error
+
     def pack(self) -> bytes:
         """The record `Receipts` is made of."""
-        error = kept_error(self.error).encode()
-        head = _RECORD.pack(self.code, len(self.output), len(error), 0, self.gas_wanted, self.gas_used)
-        return head + self.output + error
+        error, trace = kept_error(self.error).encode(), self.traceback.encode("utf-8", "backslashreplace")
+        tail = _PART.pack(_TRACEBACK, len(trace)) + trace if trace else b""
+        head = _RECORD.pack(self.code, len(self.output), len(error), len(tail), self.gas_wanted, self.gas_used)
+        return head + self.output + error + tail
 
 
 DONE = Receipt()
@@ -94,9 +115,9 @@ class Receipts(Sequence[Receipt]):
         return map(self._at, range(len(self)))
 
     def __eq__(self, other: object) -> bool:
-        """Equal if every field of every receipt is, the error text included."""
+        """Equal if every receipt is."""
         if isinstance(other, Receipts):
-            return self.ends == other.ends and self.blob == other.blob
+            return self.ends == other.ends and self.blob == other.blob or list(self) == list(other)
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
@@ -118,12 +139,24 @@ class Receipts(Sequence[Receipt]):
 
     def _at(self, index: int) -> Receipt:
         start = self._ends[index - 1] if index else 0
-        code, output_len, error_len, _, gas_wanted, gas_used = _RECORD.unpack_from(self.blob, start)
+        code, output_len, error_len, tail_len, gas_wanted, gas_used = _RECORD.unpack_from(self.blob, start)
         error_at = start + _RECORD.size + output_len
-        assert error_at + error_len == self._ends[index], f"receipt {index}: its lengths do not add up"
+        tail_at = error_at + error_len
+        assert tail_at + tail_len == self._ends[index], f"receipt {index}: its lengths do not add up"
         output = self.blob[error_at - output_len : error_at]
-        error = self.blob[error_at : error_at + error_len]
-        return Receipt(code, output, gas_wanted, gas_used, error.decode("utf-8", "replace"))
+        error = self.blob[error_at:tail_at].decode("utf-8", "replace")
+        if not tail_len:
+            return Receipt(code, output, gas_wanted, gas_used, error)
+        tail = self._parts(tail_at, tail_at + tail_len)
+        return Receipt(code, output, gas_wanted, gas_used, error, tail.get(_TRACEBACK, b"").decode("utf-8", "replace"))
+
+    def _parts(self, at: int, end: int) -> dict[int, bytes]:
+        parts = {}
+        while at < end:
+            kind, length = _PART.unpack_from(self.blob, at)
+            at += _PART.size + length
+            parts[kind] = self.blob[at - length : at]
+        return parts
 
 
 class PackedReceipts:

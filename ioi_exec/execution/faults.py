@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import os
+import re
 import sys
 import traceback
 from opcode import opmap
+from types import FrameType
 from typing import Any, Iterator
 
-from ioi_shm import exact_bytes
+from ioi_shm import call_apart, exact_bytes
 
-from ioi_exec.block.receipt import CODE_EXCEPTION, DONE, Receipt, kept_error
+from ioi_exec.block.receipt import CODE_EXCEPTION, DONE, ERROR_BYTES, Receipt, kept_error
 from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
+from ioi_exec.vm.interpreter import RECURSION_LIMIT
 from ioi_exec.vm.revert import Revert, valid_code
 
 # These depend on the machine (free memory, installation), so they must not decide a result; nor must an OSError of the system (disk,
@@ -41,6 +45,22 @@ _OF_ITS_BYTES = {  # and so is what functions in C say with these words
 }
 
 
+_OF_THE_ENGINE = {"ioi_exec", "ioi_shm", "ioi_storage"}
+_PLACE_MOST = 120  # bytes of a file's name and a line
+_ADDRESS = re.compile(" at 0x[0-9a-f]{6,16}>")  # what object.__repr__ ends with
+
+
+class NoDebugger(BaseException):
+    """What `breakpoint()` raises in a worker: no Exception, so that it stops the block, whatever the VM catches."""
+
+
+def no_debugger(*_: object, **__: object) -> None:
+    """sys.breakpointhook of worker processes."""
+    raise NoDebugger(
+        "breakpoint() in a worker process, which has no terminal: use workers=0, which executes in the calling process"
+    )
+
+
 class WorkerFault(Exception):
     """The traceback of what stopped a block in a worker, as the cause of a VMFault."""
 
@@ -48,11 +68,10 @@ class WorkerFault(Exception):
         return f"\n{self.args[0].rstrip()}"
 
 
-def failed_receipt(error: BaseException) -> Receipt | None:
+def failed_receipt(error: BaseException, limits: Limits) -> Receipt | None:
     """The receipt of a transaction that raised `error`, or None if it is the machine's fault and stops the block.
 
-    The text is the type's name alone: messages may hold addresses or ids, which differ from run to run. What kind of
-    error it is, its type says, and not its `__class__`, which may be anything.
+    What kind of error it is, its type says, and not its `__class__`, which may be anything.
     """
     kind = type(error)
     if not issubclass(kind, Exception) or any(map(_is_the_machines, _leaves(error))):
@@ -65,7 +84,34 @@ def failed_receipt(error: BaseException) -> Receipt | None:
         # A subclass may have skipped Revert's constructor or changed its fields: then it is a VM bug like any other.
         if valid_code(code) and issubclass(type(message), str):
             return Receipt(code=int.__index__(code), error=kept_error(message))
-    return _failed(kind)
+    place = _place_of(error)
+    text = kept_error(_ADDRESS.sub(">", _text(error)), ERROR_BYTES - len(place.encode())) + place
+    trace = fault_trace(error).encode("utf-8", "backslashreplace")[-most:] if (most := limits.traceback_bytes) else b""
+    return Receipt(code=CODE_EXCEPTION, error=text, traceback=trace.decode("utf-8", "ignore"))
+
+
+def _place_of(error: BaseException) -> str:
+    """ (file:line) in the VM: the innermost frame that is neither the engine's nor the standard library's; empty if there is none."""
+    trace, found = _trace_of(error), None
+    while trace is not None:
+        if _is_of_vm(trace.tb_frame):
+            found = trace
+        trace = trace.tb_next
+    if found is None:
+        return ""
+    place = f" ({os.path.basename(found.tb_frame.f_code.co_filename)}:{found.tb_lineno})"
+    return place if len(place.encode("utf-8", "replace")) <= _PLACE_MOST and place.isprintable() else ""
+
+
+def _is_of_vm(frame: FrameType) -> bool:
+    module = _module_of(frame)
+    return module not in _OF_THE_ENGINE and module not in sys.stdlib_module_names
+
+
+def _module_of(frame: FrameType) -> str:
+    """The outermost package of what runs in it."""
+    name = dict.get(frame.f_globals, "__name__")
+    return name.partition(".")[0] if type(name) is str else ""
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -104,8 +150,7 @@ def _is_own(error: BaseException) -> bool:
         return True  # nothing raised it: a VM made it, and put it into a group
     while trace.tb_next is not None:
         trace = trace.tb_next
-    name = dict.get(trace.tb_frame.f_globals, "__name__")
-    module = name.partition(".")[0] if type(name) is str else ""
+    module = _module_of(trace.tb_frame)
     if module in _DECODERS:
         return True
     code, at = trace.tb_frame.f_code.co_code, trace.tb_lasti
@@ -122,13 +167,15 @@ def done_receipt(output: object, limits: Limits) -> Receipt:
     if output is None:
         return DONE
     if not issubclass(type(output), bytes):
-        return _failed(TypeError)
+        return _failed(TypeError, f"execute returned {str.__str__(_name_of(type(output)))}: return bytes or None")
     exact = exact_bytes(output)  # type: ignore[arg-type]
-    return _failed(LimitExceeded) if len(exact) > limits.output_bytes else Receipt(output=exact)
+    if len(exact) > limits.output_bytes:
+        return _failed(LimitExceeded, f"an output of {len(exact)} bytes: at most {limits.output_bytes} (Limits.output_bytes)")
+    return Receipt(output=exact)
 
 
-def _failed(kind: type[BaseException]) -> Receipt:
-    return Receipt(code=CODE_EXCEPTION, error=kept_error(_name_of(kind)))
+def _failed(kind: type[BaseException], text: str) -> Receipt:
+    return Receipt(code=CODE_EXCEPTION, error=kept_error(f"{kind.__name__}: {text}"))
 
 
 def transaction_fault(tx_index: int, error: BaseException) -> VMFault:
@@ -178,7 +225,7 @@ def fault_trace(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     name = str.__str__(_name_of(type(error)))
     try:
-        text = str.__str__(str(error))
+        text = str.__str__(call_apart(RECURSION_LIMIT, str, error))  # it may be the VM's code
     except BaseException:
         text = "(its text cannot be shown)"
     return f"{name}: {text}".replace("\n", " ") if text else name

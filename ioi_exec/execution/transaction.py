@@ -44,7 +44,7 @@ def run_transaction(
         output = call_apart(RECURSION_LIMIT, vm.execute, tx if decode is None else decode(tx), state, ctx)
     except BaseException as error:
         back.end()
-        return _failed(error)
+        return _failed(error, limits)
     back.end()
     return done_receipt(output, limits), None
 
@@ -55,11 +55,11 @@ def settled(output: object, error: BaseException | None, limits: Limits) -> tupl
     Not raised anew here: its traceback would hold this frame, and this frame it, and so all that the VM's frames hold would
     live on to some later collection, in the middle of another transaction.
     """
-    return (done_receipt(output, limits), None) if error is None else _failed(error)
+    return (done_receipt(output, limits), None) if error is None else _failed(error, limits)
 
 
-def _failed(error: BaseException) -> tuple[Receipt, BaseException | None]:
-    receipt = failed_receipt(error)
+def _failed(error: BaseException, limits: Limits) -> tuple[Receipt, BaseException | None]:
+    receipt = failed_receipt(error, limits)
     return (DONE, error) if receipt is None else (receipt, None)
 
 

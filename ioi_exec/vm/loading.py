@@ -29,6 +29,14 @@ BUILT_IN: Mapping[str, type] = {"payments": Payments}
 Args = Mapping[str, Any] | Sequence[Any]
 """Arguments of a VM's class, as JSON has them: by name, or in order."""
 
+_ARGUMENTS = {
+    "execute": ("tx", "state", "ctx"),
+    "decode": ("tx",),
+    "keys": ("tx",),
+    "end_block": ("state", "ctx", "receipts"),
+}
+"""How the methods of a VM are called, by position."""
+
 _TEXT_MOST = 1000  # characters of a name or a version
 _DEPTH_MOST = 32  # of arguments: what parses one level deeper than it can be written would be trouble later
 
@@ -183,12 +191,15 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
         return LoadedVM(instance, replace(spec, version=str(info["version"])), native, end_block=info["end_block"], factory=factory)
     if not callable(getattr(instance, "execute", None)):
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
+    _check_call(spec, instance, "execute")
     present: dict[str, bool] = {}
     for method in ("decode", "keys", "end_block"):
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
         present[method] = found is not None
+        if found is not None:
+            _check_call(spec, instance, method)
     check_places(spec.name, instance)
     return LoadedVM(
         instance, spec, decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
@@ -239,6 +250,23 @@ def _specs(module_name: str) -> Iterator[ModuleSpec | None]:
         if spec is None:
             return
         search = list(spec.submodule_search_locations or ())
+
+
+def _check_call(spec: VMSpec, instance: object, method: str) -> None:
+    """Whether a method can be called as it will be. Raises VMError."""
+    arguments = _ARGUMENTS[method]
+    try:
+        signature = inspect.signature(getattr(instance, method))
+    except (TypeError, ValueError):
+        return  # of one in C
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        if method == "decode" and _takes(getattr(instance, method), 2):
+            return
+        raise VMError(
+            f"the VM {spec.name} has a method {method}{signature} that cannot be called as {method}({', '.join(arguments)}): {error}"
+        ) from None
 
 
 def _depth(value: object, most: int) -> int:

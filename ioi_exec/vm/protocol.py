@@ -93,7 +93,8 @@ class VM(Protocol[T]):
     def execute(self, tx: T, state: StateView, ctx: TxContext) -> bytes | None:
         """Execute one transaction; what is returned is the receipt's output.
 
-        `Revert` fails it with a code and a text of its own, any other Exception with code 2 under its type's name.
+        `Revert` fails it with a code and a text of its own, any other Exception with code 2 and its type, message and
+        place in the VM.
         MemoryError, RecursionError, ImportError, an OSError of the system and whatever is no Exception stop the block. An
         OSError that the VM raises itself, without an errno, as in `raise PermissionError("not the owner")`, fails the transaction.
         """

@@ -173,7 +173,7 @@ uint64_t ioi_receipts_size(const ioi_arena *arena, uint32_t from, uint32_t to) {
     uint64_t size = 0;
     for (uint32_t tx = from; tx < to; tx++) {
         const ioi_receipt *r = receipt_of(arena, tx);
-        size += IOI_RECEIPT_HEAD + (uint64_t)r->output_len + r->error_len;
+        size += IOI_RECEIPT_HEAD + (uint64_t)r->output_len + r->error_len + r->tail_len;
     }
     return size;
 }
@@ -183,14 +183,15 @@ static uint8_t *put_bytes(uint8_t *out, const void *bytes, size_t len) {
     return out + len;
 }
 
-uint8_t *ioi_receipt_pack(uint8_t *out, const ioi_outcome *o) {
-    uint32_t head[4] = {o->code, (uint32_t)o->output_len, (uint32_t)o->error_len, 0};
+uint8_t *ioi_receipt_pack(uint8_t *out, const ioi_outcome *o, const uint8_t *tail, size_t tail_len) {
+    uint32_t head[4] = {o->code, (uint32_t)o->output_len, (uint32_t)o->error_len, (uint32_t)tail_len};
     uint64_t gas[2] = {o->gas_wanted, o->gas_used};
     static_assert(sizeof head + sizeof gas == IOI_RECEIPT_HEAD, "the packed head");
     out = put_bytes(out, head, sizeof head); /* both supported machines are little endian */
     out = put_bytes(out, gas, sizeof gas);
     out = put_bytes(out, o->output, o->output_len);
-    return put_bytes(out, o->error, o->error_len);
+    out = put_bytes(out, o->error, o->error_len);
+    return put_bytes(out, tail, tail_len);
 }
 
 void ioi_receipts_pack(const ioi_arena *arena, uint32_t from, uint32_t to, uint8_t *out, uint64_t *ends) {
@@ -206,7 +207,7 @@ void ioi_receipts_pack(const ioi_arena *arena, uint32_t from, uint32_t to, uint8
             .output_len = r->output_len,
             .error_len = r->error_len,
         };
-        out = ioi_receipt_pack(out, &outcome);
+        out = ioi_receipt_pack(out, &outcome, r->tail_len ? ioi_at(arena, r->tail) : NULL, r->tail_len);
         ends[tx - from] = (uint64_t)(out - start);
     }
 }

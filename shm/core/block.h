@@ -48,10 +48,11 @@ void ioi_block_depart(ioi_arena *arena);
 void ioi_block_shutdown(ioi_arena *arena, uint32_t workers);
 
 /* Receipts of transactions [from, to), all below the watermark, packed one after another, little endian:
- *     u32 code, u32 output_len, u32 error_len, u32 0, u64 gas_wanted, u64 gas_used, output, error
+ *     u32 code, u32 output_len, u32 error_len, u32 tail_len, u64 gas_wanted, u64 gas_used, output, error, tail
+ * The tail has what few receipts have, one part after another: u8 ioi_tail, u32 length, and so many bytes.
  * ioi_receipts_size says how many bytes; ioi_receipts_pack fills them and ends[to - from], offsets of their ends. */
 enum { IOI_RECEIPT_OUTPUT_LEN = 4, IOI_RECEIPT_GAS_USED = 24, IOI_RECEIPT_HEAD = 32 };
-uint8_t *ioi_receipt_pack(uint8_t *out, const ioi_outcome *outcome); /* one; returns its end */
+uint8_t *ioi_receipt_pack(uint8_t *out, const ioi_outcome *outcome, const uint8_t *tail, size_t tail_len); /* one; its end */
 uint64_t ioi_receipts_size(const ioi_arena *arena, uint32_t from, uint32_t to);
 void ioi_receipts_pack(const ioi_arena *arena, uint32_t from, uint32_t to, uint8_t *out, uint64_t *ends);
 

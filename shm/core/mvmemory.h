@@ -71,9 +71,9 @@ ioi_bounds ioi_range_bounds(const ioi_arena *arena, const ioi_range *range);
 typedef struct ioi_receipt {
     uint32_t code;
     uint32_t fault; /* 1: `error` describes a machine fault */
-    uint32_t output_len, error_len;
+    uint32_t output_len, error_len, tail_len;
     uint64_t gas_wanted, gas_used;
-    uint64_t output, error; /* offsets of the bytes */
+    uint64_t output, error, tail; /* offsets of the bytes; the tail is packed: block.h */
 } ioi_receipt;
 
 typedef struct ioi_incarnation {

@@ -56,6 +56,8 @@ struct ioi_view_store {
     uint32_t marks;       /* checkpoints open, nested */
     uint64_t write_bytes; /* their keys and values */
     bytes_block *blocks;
+    uint8_t *tail; /* of the receipt, packed */
+    uint32_t tail_len, tail_capacity;
 };
 
 /* Private memory is bounded by the limits, but for checkpoints, which keep what they may have to put back; without it
@@ -185,6 +187,7 @@ void ioi_view_free(ioi_view *v) {
     free(s->undos);
     free(s->ranges);
     free(s->puts);
+    free(s->tail);
     free(s);
     free(v);
 }
@@ -204,6 +207,7 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     }
     s->known_count = s->reads_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
     s->write_bytes = 0;
+    s->tail_len = 0;
     if (s->ranges_count) free_ranges(s);
     if (v->scans) ioi_scans_end(v);
     if (s->blocks) { /* keep the newest, which is the biggest need so far or the usual size */
@@ -536,6 +540,17 @@ static bool store_ranges(ioi_view *v, ioi_incarnation *inc) {
 
 /* ---- the end ------------------------------------------------------------------------------------------------- */
 
+void ioi_view_note(ioi_view *v, ioi_tail kind, const uint8_t *bytes, size_t len) {
+    struct ioi_view_store *s = v->store;
+    uint32_t length = (uint32_t)len;
+    s->tail = grown(s->tail, &s->tail_capacity, s->tail_len + IOI_TAIL_HEAD + length, 1);
+    uint8_t *at = s->tail + s->tail_len;
+    *at = (uint8_t)kind;
+    memcpy(at + 1, &length, sizeof length);
+    if (len) memcpy(at + IOI_TAIL_HEAD, bytes, len);
+    s->tail_len += IOI_TAIL_HEAD + length;
+}
+
 bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     struct ioi_view_store *s = v->store;
     ioi_worker *w = v->worker;
@@ -565,7 +580,9 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     inc->receipt.gas_used = outcome->gas_used;
     inc->receipt.output_len = (uint32_t)outcome->output_len;
     inc->receipt.error_len = (uint32_t)outcome->error_len;
-    if (!store_bytes(alloc, outcome->output, outcome->output_len, &inc->receipt.output) ||
+    inc->receipt.tail_len = s->tail_len;
+    if (!store_bytes(alloc, s->tail, s->tail_len, &inc->receipt.tail) ||
+        !store_bytes(alloc, outcome->output, outcome->output_len, &inc->receipt.output) ||
         !store_bytes(alloc, (const uint8_t *)outcome->error, outcome->error_len, &inc->receipt.error))
         return false;
 

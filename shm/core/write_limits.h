@@ -14,6 +14,10 @@ typedef struct ioi_limits {
 
 enum { IOI_CODE_EXCEPTION = 2, IOI_ERROR_BYTES = 1024 };
 
+/* Parts of a receipt's tail (block.h), each with so many bytes before it: its kind, and its length. */
+typedef enum ioi_tail { IOI_TAIL_TRACEBACK = 1 } ioi_tail;
+enum { IOI_TAIL_HEAD = 5 };
+
 /* What a native VM returned, within the limits: an output too long fails the transaction, an error text is cut. */
 static inline void ioi_bound_outcome(const ioi_limits *limits, ioi_outcome *outcome) {
     static const char too_long[] = "LimitExceeded";

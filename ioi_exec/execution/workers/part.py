@@ -136,7 +136,8 @@ class PythonPart(Part):
             return
         text = receipt.error if fault is None else fault_trace(fault)
         error = text.encode("utf-8", "backslashreplace") if text else b""
-        view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None)
+        trace = receipt.traceback.encode() if receipt.traceback else b""
+        view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None, trace)
 
     def _transaction(self, tx: int) -> Any:
         """What `execute` is given: what `decode` made of the transaction. What it raised is not kept, nor what that holds."""

@@ -24,6 +24,7 @@ from typing import Any
 
 from ioi_shm import die_with_parent
 
+from ioi_exec.execution.faults import no_debugger
 from ioi_exec.execution.workers.control import Fork, Forked, Ready, channel_at, receive, send
 from ioi_exec.vm.carrying import Carried, received
 from ioi_exec.vm.code import code_of
@@ -44,6 +45,7 @@ def root(channel_fd: int, parent: int) -> None:
     _named("ioi-root")
     _die_with(parent)
     faulthandler.enable()
+    sys.breakpointhook = no_debugger
     for module in ROLES.values():
         importlib.import_module(module)
     _serve(channel_at(channel_fd), None)

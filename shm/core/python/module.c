@@ -37,7 +37,7 @@ static uint64_t receipt_end(const Py_buffer *blob, const Py_buffer *ends, size_t
     memcpy(&end, (const uint8_t *)ends->buf + i * sizeof end, sizeof end);
     if (end <= (uint64_t)blob->len && end >= from + IOI_RECEIPT_HEAD) {
         memcpy(head, (const uint8_t *)blob->buf + from, sizeof head);
-        if (end == from + IOI_RECEIPT_HEAD + (uint64_t)head[1] + head[2]) return end;
+        if (end == from + IOI_RECEIPT_HEAD + (uint64_t)head[1] + head[2] + head[3]) return end;
     }
     PyErr_Format(PyExc_ValueError, "receipt %zu is not packed as receipts are", i);
     return 0;

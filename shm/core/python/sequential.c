@@ -56,7 +56,7 @@ static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
         if (!grown) return PyErr_NoMemory(), -1;
         packed->bytes = grown;
     }
-    ioi_receipt_pack(packed->bytes + packed->used, o);
+    ioi_receipt_pack(packed->bytes + packed->used, o, NULL, 0);
     packed->ends[i] = packed->used += need;
     return 0;
 }

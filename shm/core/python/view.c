@@ -382,15 +382,16 @@ static PyObject *view_end_state(ViewObject *self, PyObject *Py_UNUSED(none)) {
     Py_RETURN_NONE;
 }
 
-/* finish(code, output, error, gas_wanted, gas_used, fault): publish what the incarnation did. */
+/* finish(code, output, error, gas_wanted, gas_used, fault, traceback): publish what the incarnation did. */
 static PyObject *view_finish(ViewObject *self, PyObject *args) {
     unsigned int code;
     const char *output, *error;
-    Py_ssize_t output_len, error_len;
+    const char *traceback;
+    Py_ssize_t output_len, error_len, traceback_len;
     unsigned long long gas_wanted, gas_used;
     int fault;
-    if (!PyArg_ParseTuple(args, "Iy#y#KKp:finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
-                          &fault))
+    if (!PyArg_ParseTuple(args, "Iy#y#KKpy#:finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
+                          &fault, &traceback, &traceback_len))
         return NULL;
     if (self->back.now || self->back.cut) {
         PyErr_SetString(PyExc_RuntimeError, "finish: the incarnation has not ended, or its outcome is worth nothing");
@@ -398,6 +399,7 @@ static PyObject *view_finish(ViewObject *self, PyObject *args) {
     }
     ioi_outcome outcome = {code, gas_wanted, gas_used, (const uint8_t *)output, error, (size_t)output_len, (size_t)error_len};
     Py_BEGIN_ALLOW_THREADS
+    if (traceback_len) ioi_view_note(self->view, IOI_TAIL_TRACEBACK, (const uint8_t *)traceback, (size_t)traceback_len);
     if (!ioi_view_finish(self->view, &outcome, fault)) ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
@@ -459,7 +461,7 @@ static PyMethodDef view_methods[] = {
     {"begin", CALL(view_begin), METH_O, "The state of a new incarnation of a transaction."},
     {"end", CALL(view_end_state), METH_NOARGS, "Nothing may be read or written through it any more."},
     {"finish", CALL(view_finish), METH_VARARGS,
-     "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault)."},
+     "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault, traceback)."},
     {"turns", CALL(view_turns), METH_VARARGS,
      "Execute transactions (vm, decode, hint, settle, renewed, context type, fields, output_bytes, depth) until another task."},
     {"hint", CALL(view_hint), METH_O, "Which of these keys have no base yet; None: of no use any more."},

@@ -29,7 +29,8 @@ class Policy:
     """"value": a read stands if it would read equal bytes now; "version": only if it would read the same incarnation's write, as
     in the paper."""
     window: int | None = None
-    """How many transactions execution may run ahead of the watermark. None: follows the conflicts met; 0: no limit."""
+    """How many transactions execution may run ahead of the watermark; 0: no limit. None: none either, but fewer workers are active while
+    conflicts are such that more would hurt."""
     run: int | None = None
     """Consecutive transactions a worker takes at once, 1 to 64. None: follows what a transaction costs; 1: as in the paper."""
     solo: bool = True

@@ -107,11 +107,13 @@ typedef struct ioi_sched {
     /* On another, what everybody looks at and that seldom changes: workers that wait would take the first from those that work. */
     alignas(IOI_LINE) a32 state; /* ioi_block_state */
     a32 solo_until;              /* below this watermark one worker runs alone */
-    a32 window;                  /* how far execution may run ahead of the watermark */
+    a32 active;                  /* so many workers may be at the block; the others park */
+    a32 parked;                  /* how many do */
+    a32 park_seq;                /* their futex */
     a32 fault_tx;                /* TxIndex of the fault that stopped the block (n: end_block) */
     /* How the block goes, as of the last look; the token's holder alone touches these. */
-    alignas(IOI_LINE) uint32_t tuned_at, solo_length;
-    uint64_t tuned_trouble, tuned_ns;
+    alignas(IOI_LINE) uint32_t tuned_at, tuned_aborts, solo_length;
+    uint64_t tuned_ns;
     /* On a line of its own: every write looks at it, and it changes twice a block at most. */
     alignas(IOI_LINE) a32 ordered_on; /* the block scans: written keys go into the ordered index */
 } ioi_sched;

@@ -8,10 +8,13 @@ enum {
     RUN_NS = 4000,       /* a run should cost about this much: then the shared counter is noise */
     RUN_FIRST = 4,       /* before anything was measured */
     EARLY_NS = 2000,     /* transactions cheaper than this are not validated before the watermark reaches them */
-    OVERTAKE_NS = 20000, /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
+    OVERTAKE_NS = 10000, /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
     OVERTAKE_MANY = 8, /* workers: from so many on cheaper ones too, for what is found late is run again by one while all wait */
     VALIDATION_BATCH = 8,
     VALIDATION_REACH = 64, /* transactions, of which most are not executed yet: little is found there, so go far at once */
+    ACTIVE_LEAST = 2,      /* workers that conflicts leave at the block */
+    PARKED_WAKES = 2,      /* of the others each one called back calls */
+    SOLO_ABORTS = 8,       /* one in so many steps aborted: it may be faster alone */
     SOLO_FIRST = 128,      /* transactions of a first stretch alone: enough to see how fast that is */
     SOLO_MAX = 4096,
     PUBLISH_EVERY = 16,   /* steps of the watermark per shared store */
@@ -25,8 +28,7 @@ void ioi_scheduler_start(ioi_arena *arena) {
     memset((void *)sched, 0, sizeof *sched);
     sched->solo_length = SOLO_FIRST;
     sched->tuned_ns = ioi_now_ns();
-    uint32_t window = arena->shared->block.policy.window;
-    a32_store(&sched->window, window ? window : IOI_WINDOW_OPEN);
+    a32_store(&sched->active, arena->shared->block.workers);
     a32_store(&sched->state, IOI_BLOCK_RUNNING);
 }
 
@@ -50,6 +52,7 @@ void ioi_worker_enter(ioi_worker *w) {
     w->status = ioi_at(w->arena, block->status);
     w->incarnations = ioi_at(w->arena, block->incarnations);
     w->policy = block->policy;
+    w->window = block->policy.window ? block->policy.window : IOI_WINDOW_OPEN;
     w->n = block->n;
     w->workers = block->workers;
     w->spins = block->spins;
@@ -91,12 +94,55 @@ static void notify(ioi_sched *sched, uint32_t sleepers) {
     ioi_futex_wake(&sched->work_seq, sleepers);
 }
 
+/* ---- parking: more workers than conflicts leave work for --------------------------------------------------------- */
+
+/* Who parks raises `parked` and then looks at `active`; who changes `active` does so first and then looks at `parked`. All seq_cst: one
+ * of the two sees the other. The new number is for those that looked and are about to sleep. */
+static void wake_parked(ioi_sched *sched, uint32_t sleepers) {
+    if (a32_load_sc(&sched->parked) == 0) return;
+    a32_add(&sched->park_seq, 1);
+    ioi_futex_wake(&sched->park_seq, sleepers);
+}
+
+/* The token's holder says how many may be at the block. By compare: a block that stopped has had the last word, or the parked stay. */
+static void set_active(const ioi_worker *w, uint32_t active) {
+    ioi_sched *sched = w->sched;
+    uint32_t before = a32_load(&sched->active);
+    if (active == before || before > w->workers || !a32_cas(&sched->active, &before, active)) return;
+    if (active > before) wake_parked(sched, PARKED_WAKES);
+}
+
+static bool too_many(const ioi_worker *w) {
+    return w->workers - a32_load_relaxed(&w->sched->parked) > a32_load_relaxed(&w->sched->active);
+}
+
+/* Any worker with nothing in hand may park: none of them counts more than another. What it would have found next is for those that
+ * stay, so one that sleeps is woken to look for it. */
+static void park(ioi_worker *w) {
+    ioi_sched *sched = w->sched;
+    uint32_t parked = a32_load(&sched->parked);
+    if (w->workers - parked <= a32_load(&sched->active) || !a32_cas(&sched->parked, &parked, parked + 1)) return;
+    notify(sched, 1);
+    for (;;) {
+        uint32_t seq = a32_load_sc(&sched->park_seq);
+        parked = a32_load_sc(&sched->parked);
+        if (w->workers - parked >= a32_load_sc(&sched->active)) ioi_futex_wait(&sched->park_seq, seq, 0);
+        else if (a32_cas(&sched->parked, &parked, parked - 1)) break;
+    }
+    /* Those called back call each other. */
+    if (w->workers - a32_load_sc(&sched->parked) < a32_load_sc(&sched->active)) wake_parked(sched, PARKED_WAKES);
+}
+
+/* ---- stopping ----------------------------------------------------------------------------------------------------- */
+
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state) {
     ioi_sched *sched = &arena->shared->sched;
     uint32_t running = IOI_BLOCK_RUNNING;
     if (!a32_cas(&sched->state, &running, state) && running == IOI_BLOCK_IDLE) return;
     /* Also when it was stopped already: whoever did may have died before waking anybody. */
     notify(sched, UINT32_MAX);
+    a32_xchg(&sched->active, UINT32_MAX); /* nobody parks any more */
+    wake_parked(sched, UINT32_MAX);
     if (state == IOI_BLOCK_DONE) return; /* nobody waits for a final transaction */
     a32 *status = ioi_at(arena, arena->shared->block.status);
     for (uint32_t tx = 0; tx < arena->shared->block.n; tx++) {
@@ -201,19 +247,18 @@ static bool validate(ioi_worker *w, uint32_t tx) {
 
 /* ---- the watermark ------------------------------------------------------------------------------------------- */
 
-/* Hot keys make herds, every waiter of i waking and suspending again on i + 1. Then execution may only run a few
- * transactions ahead of the watermark. */
-static void adapt_window(ioi_worker *w, uint64_t trouble, uint32_t steps) {
-    ioi_sched *sched = w->sched;
-    uint32_t window = a32_load_relaxed(&sched->window), widest = 64 * w->workers, least = 2 * w->workers, before = window;
-    if (trouble > steps / 2) window = window > widest ? widest : (window / 2 > least ? window / 2 : least);
-    else if (trouble < steps / 8) window = window >= widest ? IOI_WINDOW_OPEN : 2 * window;
-    a32_xchg(&sched->window, window);
-    if (window > before) notify(sched, UINT32_MAX);
+/* Where transactions conflict, more workers than find work take cache lines from those that have some, and throw more away. Half of
+ * them are enough where most transactions are aborted; one in two is as it should be where conflicts are many. */
+static void limit_active(const ioi_worker *w, uint32_t aborts, uint32_t steps) {
+    uint32_t active = a32_load(&w->sched->active), limit = active;
+    if (aborts > steps) limit = active / 2;
+    else if (aborts < steps / 2 && active < w->workers) limit = 2 * active;
+    if (limit < ACTIVE_LEAST) limit = ACTIVE_LEAST;
+    set_active(w, limit < w->workers ? limit : w->workers);
 }
 
-/* How the block goes is looked at every few steps of the watermark, by the holder of the token. Sums over the workers'
- * slots are as of a moment ago, which is good enough: only speed depends on them. Returns whether to run solo.
+/* How the block goes is looked at every few steps of the watermark, by the holder of the token: how long they took, and how many
+ * incarnations of what became final had been aborted. Returns whether to run solo.
  *
  * Solo: where transactions conflict, one worker alone may be faster than several that fight over cache lines, wake each
  * other and throw work away. Whether it is, is measured: a step of the watermark now against a step alone. */
@@ -221,21 +266,16 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
     uint32_t steps = watermark - sched->tuned_at;
     if (steps < TUNE_EVERY) return false;
-    uint64_t trouble = 0, now = ioi_now_ns();
-    for (uint32_t i = 0; i < w->workers; i++) {
-        const ioi_slot *slot = &w->arena->shared->slots[i];
-        trouble += a64_load_relaxed(&slot->suspensions) + a64_load_relaxed(&slot->aborts);
-    }
-    uint64_t recent = trouble - sched->tuned_trouble, elapsed = now - sched->tuned_ns;
+    uint64_t now = ioi_now_ns(), elapsed = now - sched->tuned_ns;
+    uint32_t aborts = sched->tuned_aborts;
     sched->tuned_at = watermark;
-    sched->tuned_trouble = trouble;
+    sched->tuned_aborts = 0;
     sched->tuned_ns = now;
-
-    if (w->policy.window == 0) adapt_window(w, recent, steps);
+    if (w->policy.window == 0) limit_active(w, aborts, steps);
     if (w->policy.no_solo) return false;
     /* What a step takes alone: as it was the last time, and no more than an execution costs now. */
     uint64_t alone = w->solo_ns && w->solo_ns < w->cost_ns ? w->solo_ns : w->cost_ns;
-    if (w->workers > 1 && recent * 4 > steps && alone && steps * alone < elapsed + elapsed / 16) return true;
+    if (w->workers > 1 && SOLO_ABORTS * aborts > steps && alone && steps * alone < elapsed + elapsed / 16) return true;
     sched->solo_length = SOLO_FIRST;
     return false;
 }
@@ -244,7 +284,8 @@ static bool tune(ioi_worker *w, uint32_t watermark) {
 static void start_solo(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
     uint32_t length = sched->solo_length, until = w->n - watermark < length ? w->n : watermark + length;
-    if (length < SOLO_MAX) sched->solo_length = 2 * length; /* conflicts that last are looked at less and less often */
+    if (length < SOLO_MAX) sched->solo_length = 4 * length; /* conflicts that last are looked at less and less often */
+    if (w->policy.window == 0) set_active(w, ACTIVE_LEAST); /* and then by few */
     w->run_next = w->run_end = 0;                           /* the rest of the run is met at the watermark again */
     a32_min(&sched->execution_idx, watermark);
     a32_store(&sched->solo_until, until);
@@ -270,8 +311,7 @@ static void publish_watermark(ioi_worker *w, uint32_t watermark) {
     if (ioi_recording(w)) ioi_recorder_commit(&w->recorder, watermark);
     a32_xchg(&w->sched->commit_idx, watermark);
     /* A limited window may just have opened for somebody; while one runs solo, for nobody. */
-    if (watermark < w->n && watermark >= a32_load_relaxed(&w->sched->solo_until) &&
-        a32_load_relaxed(&w->sched->window) != IOI_WINDOW_OPEN)
+    if (w->window != IOI_WINDOW_OPEN && watermark < w->n && watermark >= a32_load_relaxed(&w->sched->solo_until))
         notify(w->sched, watermark - before);
 }
 
@@ -288,6 +328,7 @@ static bool finalize(ioi_worker *w, uint32_t h, uint32_t s, bool solo) {
         ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
         return false;
     }
+    w->sched->tuned_aborts += ioi_status_incarnation(s);
     if (solo) count(&w->slot->solo, 1);
     return true;
 }
@@ -426,8 +467,7 @@ static bool claim_run(ioi_worker *w) {
     ioi_sched *sched = w->sched;
     /* seq_cst: this is also the last look before sleeping. */
     uint32_t seen = a32_load_sc(&sched->execution_idx), watermark = a32_load_sc(&sched->commit_idx);
-    uint32_t window = a32_load_sc(&sched->window);
-    uint32_t limit = window < w->n - watermark ? watermark + window : w->n;
+    uint32_t limit = w->window < w->n - watermark ? watermark + w->window : w->n;
     for (;;) {
         uint32_t from = seen > watermark ? seen : watermark; /* below the watermark nothing is left to claim */
         if (from >= limit) return false;
@@ -507,7 +547,8 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
             break;
         }
         bool others_solo = !w->token && watermark < a32_load(&sched->solo_until);
-        if (!others_solo && !w->token) {
+        bool spare = !w->token && too_many(w);
+        if (!others_solo && !w->token && !spare) {
             bool found = early(w) && validate_some(w);
             if (w->owned == IOI_NO_TX) found |= claim_run(w);
             /* Whatever the hints say, a ready transaction at the watermark is work. */
@@ -521,7 +562,9 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         if (ioi_recording(w)) ioi_recorder_idle(&w->recorder);
         /* Each look at the shared words takes their lines away from whoever works: look less and less often, and not at
          * all while another runs solo. */
-        if (idle < w->spins && !others_solo) {
+        if (spare) {
+            park(w);
+        } else if (idle < w->spins && !others_solo) {
             uint32_t pauses = idle < SPIN_PAUSES_MAX ? ++idle : SPIN_PAUSES_MAX;
             for (uint32_t i = 0; i < pauses; i++) ioi_pause();
             idle += pauses;

@@ -60,7 +60,7 @@ typedef struct ioi_worker {
     ioi_entry_set *scratch;
     ioi_alloc alloc;
     ioi_policy policy; /* of the block */
-    uint32_t id, n, workers, spins;
+    uint32_t id, n, workers, spins, window;
     uint32_t run_next, run_end; /* what is left of the run in hand */
     uint32_t owned;             /* aborted by us and EXECUTING in our name, or IOI_NO_TX */
     uint32_t fresh;             /* started with all lower ones final: valid without looking */

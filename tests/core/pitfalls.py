@@ -93,8 +93,8 @@ PROTOTYPE = [
     ),
     Pitfall(
         "suspend and resume as a herd: every waiter of i wakes and suspends on i + 1",
-        ("simulate", "threads"),
-        "the window is speed alone; both harnesses make it narrow and widen, and nobody may miss its opening",
+        ("who-parks-hands-nothing-over", "parked-without-a-number", "conflicts-limit-nobody"),
+        "fewer workers are active then, which is speed alone; in both harnesses workers park and are called back, and none may miss it",
     ),
     Pitfall(
         "a measurement that measured nothing",

@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "unit.h"
 
 /* Two workers driven by hand on one thread: what helps speed only, and so no comparison of results would miss. */
@@ -7,8 +9,8 @@ typedef struct pair {
     ioi_view *v[2];
 } pair;
 
-static void open_pair_under(pair *p, ioi_policy policy, uint32_t n, uint64_t cost_ns) {
-    ioi_block_input input = {.n = n, .workers = 2, .keys = 1, .policy = policy};
+static void open_two_of(pair *p, uint32_t workers, ioi_policy policy, uint32_t n, uint64_t cost_ns) {
+    ioi_block_input input = {.n = n, .workers = workers, .keys = 1, .policy = policy};
     fixture_block_of(&p->f, &input, 8 << 20);
     for (uint32_t i = 0; i < 2; i++) {
         ioi_worker_init(&p->w[i], &p->f.arena, i);
@@ -18,6 +20,8 @@ static void open_pair_under(pair *p, ioi_policy policy, uint32_t n, uint64_t cos
         p->v[i]->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20};
     }
 }
+
+static void open_pair_under(pair *p, ioi_policy policy, uint32_t n, uint64_t cost_ns) { open_two_of(p, 2, policy, n, cost_ns); }
 
 static void open_pair(pair *p, uint32_t n, uint64_t cost_ns) { open_pair_under(p, (ioi_policy){0}, n, cost_ns); }
 
@@ -244,10 +248,62 @@ static void runs_and_windows_can_be_fixed(void) {
         expect_task(&p, 1, tx);
         finish(&p, 1);
     }
-    CHECK(a32_load(&p.w[0].sched->execution_idx) == 3 && a32_load(&p.w[0].sched->window) == 3);
+    CHECK(a32_load(&p.w[0].sched->execution_idx) == 3);
     finish(&p, 0);
     expect_task(&p, 1, 3); /* the watermark rose to 3: up to 6 now */
     expect_task(&p, 0, 4);
+    close_pair(&p);
+}
+
+/* Fewer workers are at a block where most of it was aborted, and more again where little is; those that parked meanwhile are called.
+ * Not with a window of its own, as in the paper, nor when the block has stopped. */
+static void conflicts_limit_how_many_are_active(void) {
+    for (uint32_t window = 0; window < 2; window++) {
+        pair p;
+        open_two_of(&p, 8, (ioi_policy){.no_solo = true, .run = 1, .window = window * IOI_WINDOW_OPEN}, 300, 50000);
+        ioi_sched *sched = p.w[0].sched;
+        CHECK(a32_load(&sched->active) == 8);
+        a32_store(&sched->parked, 7); /* as if all the others had */
+        static const uint32_t aborts[] = {200, 200, 200, 32, 0, 0, 0}, expected[] = {4, 2, 2, 2, 4, 8, 8};
+        for (uint32_t look = 0, tx = 0; look < sizeof aborts / sizeof *aborts; look++) {
+            uint32_t seq = a32_load(&sched->park_seq), before = a32_load(&sched->active);
+            sched->tuned_aborts = aborts[look];
+            for (uint32_t end = 32 * look + 33; tx < end; tx++) {
+                expect_task(&p, 0, tx);
+                finish(&p, 0);
+            }
+            uint32_t now = a32_load(&sched->active);
+            CHECK(now == (window ? 8 : expected[look]));
+            CHECK((a32_load(&sched->park_seq) != seq) == (now > before));
+        }
+        ioi_stop_block(&p.f.arena, IOI_BLOCK_ABANDONED);
+        CHECK(a32_load(&sched->active) == UINT32_MAX);
+        close_pair(&p);
+    }
+}
+
+static void one_parks_the_other_looks(void *context, uint32_t thread) {
+    pair *p = context;
+    ioi_sched *sched = p->w[0].sched;
+    if (thread == 0) {
+        uint32_t tx;
+        CHECK(ioi_next(&p->w[0], &tx) == IOI_TASK_LEAVE);
+        return;
+    }
+    struct timespec moment = {.tv_nsec = 1000000};
+    for (uint32_t i = 0; a32_load_sc(&sched->work_seq) == 0 && i < 10000; i++) nanosleep(&moment, NULL);
+    CHECK(a32_load(&sched->work_seq) == 1 && a32_load(&sched->parked) == 1);
+    ioi_stop_block(&p->f.arena, IOI_BLOCK_ABANDONED);
+}
+
+/* A worker that parks leaves what there is to do to one that sleeps, and tells it so; a block that stops calls it back. */
+static void who_parks_wakes_one_that_sleeps(void) {
+    pair p;
+    open_pair(&p, 4, 50000);
+    a32_store(&p.w[0].sched->active, 1);
+    a32_store(&p.w[0].sched->sleepers, 1); /* as if it did */
+    on_threads(2, one_parks_the_other_looks, &p);
+    CHECK(a32_load(&p.w[0].sched->parked) == 0);
     close_pair(&p);
 }
 
@@ -278,6 +334,8 @@ void test_scheduler(void) {
     runs_and_windows_can_be_fixed();
     who_does_not_take_part_is_not_called();
     what_is_owned_comes_before_the_run();
+    conflicts_limit_how_many_are_active();
+    who_parks_wakes_one_that_sleeps();
     an_abort_marks_estimates();
     every_abort_takes_validation_back();
     a_waiting_worker_gives_its_run_back();

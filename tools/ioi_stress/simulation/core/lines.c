@@ -58,6 +58,13 @@ static bool is_hot(const void *at) { return (const uint8_t *)at >= directory.hot
 
 static bool has(const line *l, uint32_t core) { return l->sharers[core / 64] >> (core % 64) & 1; }
 
+/* Bringing a line that no core has yet is in what an execution's own work was measured as, on one core. */
+static bool is_nobodys(const line *l) {
+    for (int i = 0; i < WORDS; i++)
+        if (l->sharers[i]) return false;
+    return l->owner == NOBODY;
+}
+
 static void moved(line *l, const void *at, uint64_t now, uint64_t took) {
     l->busy_until = now + took;
     if (is_hot(at)) directory.hot_ns[((const uint8_t *)at - directory.hot) / LINE] += took;
@@ -73,7 +80,7 @@ uint64_t sim_line_free(const void *at, uint32_t core, uint64_t now, bool exclusi
 uint64_t sim_line_load(const void *at, uint32_t core, uint64_t now, const sim_costs *costs) {
     line *l = line_of(at);
     if (!l || has(l, core)) return SIM_HIT;
-    uint64_t took = is_hot(at) ? costs->line : costs->line * SIM_OVERLAP / 100;
+    uint64_t took = is_nobodys(l) ? 0 : is_hot(at) ? costs->line : costs->line * SIM_OVERLAP / 100;
     if (l->owner != NOBODY) {
         moved(l, at, now, took);
         l->owner = NOBODY;
@@ -87,7 +94,7 @@ uint64_t sim_line_load(const void *at, uint32_t core, uint64_t now, const sim_co
 uint64_t sim_line_own(const void *at, uint32_t core, uint64_t now, const sim_costs *costs) {
     line *l = line_of(at);
     if (!l || l->owner == core) return 0;
-    uint64_t took = costs->line;
+    uint64_t took = is_nobodys(l) ? 0 : costs->line;
     moved(l, at, now, took ? took + SIM_HOLD : 0);
     memset(l->sharers, 0, sizeof l->sharers);
     l->sharers[core / 64] |= UINT64_C(1) << (core % 64);

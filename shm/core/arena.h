@@ -81,7 +81,8 @@ typedef struct ioi_block {
     uint64_t setup; /* which VM and state the workers need: a number the coordinator told them before */
     uint64_t height, time_ns;
     uint64_t base, base_len; /* which committed state workers must read, in words of whoever keeps it */
-    uint64_t tx_ends;        /* u64[n]: end of each transaction behind tx_bytes */
+    uint64_t checked; /* a32[n / 32 + 1]: a bit for each transaction that a worker has looked at and found good (native.h) */
+    uint64_t tx_ends; /* u64[n]: end of each transaction behind tx_bytes */
     uint64_t tx_bytes;
     uint64_t proposer, proposer_len;
     uint64_t extra, extra_len;

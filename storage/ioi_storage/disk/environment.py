@@ -26,7 +26,7 @@ from ..errors import (
     TooManyReaders,
 )
 from . import namespace
-from .descriptors import keep_standard, opened
+from .descriptors import Descriptors, keep_standard, opened
 from .rows import TABLES
 
 DATA = "data.mdb"
@@ -35,6 +35,7 @@ WRITER = "LOCK"  # who writes has it locked (lock.py, namespace.py)
 MAP_SIZE = 1 << 40
 _SMALLEST_MAP = 1 << 30
 _READERS = 1024  # slots for processes reading beside the writer
+_LOCKS_BYTES = 64 * (_READERS + 3)  # a cache line for each, and three before them
 
 Tables = dict[str, "lmdb._Database"]
 Begin = Callable[[], "AbstractContextManager[lmdb.Transaction[bytes]]"]
@@ -55,16 +56,39 @@ def open_environment(
     sync: False where nothing counts before its end, which then syncs it all. shown: what errors call the directory."""
     shown = shown or path
     options = dict(subdir=True, readonly=read_only, metasync=metasync, sync=sync, max_readers=_READERS, mode=0o600)
-    with translated(f"opening the state at {shown}"):
+    with translated(f"opening the state at {shown}", path):
         _refuse_links(path, shown)
         if read_only:
             namespace.refuse_foreign(os.path.join(path, WRITER), shown)
+        _make_locks(os.path.join(path, LOCKS))
         try:
             return _open(path, map_size, **options)
         except lmdb.Error as error:
             denied = _denied(path, shown, read_only) if getattr(error, "code", 0) == errno.EACCES else ""
             error.args = (str(error).replace(path, shown) + denied,)
             raise
+
+
+def _make_locks(path: str) -> None:
+    """LMDB's lock file, if there is none, with all its blocks: LMDB makes it sparse and writes to it by its mapping, which kills a process
+    where the disk is full (SIGBUS).
+
+    One that is there is not touched: closing it would give up what LMDB in this process has locked of it (fcntl(2), POSIX locks)."""
+    files = Descriptors()
+    try:
+        fd = files.add(os.open, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, _LOCKS_BYTES)
+        except OSError:
+            os.unlink(path)
+            raise
+    except (FileExistsError, PermissionError):
+        pass
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+    finally:
+        files.close()
 
 
 def _denied(path: str, shown: str, read_only: bool) -> str:
@@ -110,7 +134,7 @@ def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, i
 
 
 def open_tables(env: lmdb.Environment, *, create: bool) -> Tables:
-    with translated("opening the tables of the state"):
+    with translated("opening the tables of the state", env.path()):
         try:
             return {name: env.open_db(name.encode(), create=create) for name in TABLES}
         except (lmdb.NotFoundError, lmdb.IncompatibleError):

@@ -128,6 +128,43 @@ def test_create_on_a_full_disk(small_disk) -> None:
     Store.create(small_disk / "s", meta={}, genesis=[]).close()
 
 
+PAGE = 4096
+FEW_PAGES = """
+import os, sys
+from pathlib import Path
+from ioi_storage import DiskFull, Store
+disk, page = Path(sys.argv[1]), int(sys.argv[2])
+kept = disk / "kept"
+for free in range(60):
+    for what, job in (
+        ("made", lambda: Store.create(disk / "state", meta={}, genesis=[(b"a", b"1")]).close()),
+        ("opened", lambda: Store.open(kept).close()),
+        ("read", lambda: Store.open(kept, read_only=True).close()),
+    ):
+        print(free, what, flush=True)
+        if what != "made":
+            (kept / "lock.mdb").unlink(missing_ok=True)
+        with open(disk / "filler", "wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, (os.statvfs(disk).f_bavail - free) * page)
+        try:
+            job()
+        except DiskFull:
+            pass
+        os.unlink(disk / "filler")
+        if (disk / "state").exists():
+            for name in os.listdir(disk / "state"):
+                os.unlink(disk / "state" / name)
+            os.rmdir(disk / "state")
+"""
+
+
+def test_nothing_dies_of_a_disk_with_few_pages(small_disk: Path) -> None:
+    """LMDB maps its lock file, and a page that cannot be had is a SIGBUS."""
+    Store.create(small_disk / "kept", meta={}, genesis=[(b"a", b"1")]).close()
+    done = subprocess.run([sys.executable, "-c", FEW_PAGES, str(small_disk), str(PAGE)], capture_output=True, text=True)
+    assert done.returncode == 0, (done.returncode, done.stdout.splitlines()[-1:], done.stderr)
+
+
 def test_restore_on_a_full_disk(small_disk) -> None:
     """While chunks come in, and while the state is built: what was kept stays, and it goes on once there is room."""
     rng = random.Random(2)

@@ -21,7 +21,7 @@ from time import monotonic, perf_counter
 from typing import TypedDict
 
 import ioi_storage
-from ioi_shm import BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
+from ioi_shm import ARENA_MAX, BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
 from ioi_storage import Writes
 
@@ -331,8 +331,8 @@ class ParallelExecutor:
 
     def _roomier(self, reserved: int) -> int:
         """Twice the room, or what is left of the limit before it is refused."""
-        limit = self._limits.arena_bytes
-        return 2 * reserved if limit is None or reserved >= limit else min(2 * reserved, limit)
+        limit = min(self._limits.arena_bytes or ARENA_MAX, ARENA_MAX)
+        return 2 * reserved if reserved >= limit else min(2 * reserved, limit)
 
     def _watch(self, pool: Pool, arena: Arena, streamed: _Stream, patience: float) -> bool:
         """Sleep until the workers are through. False: one died, or nothing moved for `patience` seconds, or while one was stopped

@@ -3,7 +3,7 @@
 #include <string.h>
 
 void ioi_arena_init(ioi_arena *arena, uint8_t *base, uint64_t size, uint64_t reserved, const uint64_t seed[4]) {
-    assert(reserved >= IOI_BLOCK_AT && reserved <= size);
+    assert(reserved >= IOI_BLOCK_AT && reserved <= size && size <= IOI_ARENA_MAX);
     ioi_shared *shared = (ioi_shared *)base;
     memset(shared, 0, sizeof *shared);
     shared->magic = IOI_MAGIC;
@@ -18,7 +18,7 @@ void ioi_arena_init(ioi_arena *arena, uint8_t *base, uint64_t size, uint64_t res
 bool ioi_arena_attach(ioi_arena *arena, uint8_t *base, uint64_t size) {
     ioi_shared *shared = (ioi_shared *)base;
     if (size < IOI_BLOCK_AT || shared->magic != IOI_MAGIC || shared->size != size ||
-        shared->layout != (IOI_LAYOUT ^ (sizeof(ioi_shared) << 8)))
+        shared->layout != (IOI_LAYOUT ^ (sizeof(ioi_shared) << 8)) || size > IOI_ARENA_MAX)
         return false;
     *arena = (ioi_arena){.base = base, .size = size, .shared = shared};
     return true;

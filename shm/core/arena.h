@@ -7,7 +7,7 @@
  *   size         end of the mapping: sparse, fixed when the memfd is made
  *
  * Addresses differ between processes, so every link is an offset from the base; 0 means none (the header lives
- * there, so no allocation does). Allocation only goes up: each worker takes chunks from one shared counter and
+ * there, so no allocation does). What there is much of is linked by ioi_ref, an offset in 32 bits: hence IOI_ARENA_MAX. Allocation only goes up: each worker takes chunks from one shared counter and
  * bumps a pointer inside its own; nothing is freed within a block, everything is dropped when the next begins.
  * When there is no room the block is abandoned as a whole (IOI_BLOCK_FULL); fullness never decides a receipt.
  */
@@ -44,7 +44,7 @@ typedef struct ioi_slot {
     a64 executions, validations, aborts, suspensions;
     a64 busy_ns;     /* from waking to leaving, waits excluded */
     a64 wait_ns;     /* idle or suspended */
-    a64 written;     /* newest entry this worker was first to write (list through ioi_entry.next_written) */
+    a64 written;     /* ioi_ref of the newest entry this worker was first to write (list through ioi_entry.next_written) */
     a64 fetched;     /* newest base value this worker brought (list through ioi_fetched.next) */
     a64 solo;        /* transactions run alone at the watermark */
     a64 spans;       /* newest piece of its log: spans.h */
@@ -81,15 +81,14 @@ typedef struct ioi_block {
     uint64_t setup; /* which VM and state the workers need: a number the coordinator told them before */
     uint64_t height, time_ns;
     uint64_t base, base_len; /* which committed state workers must read, in words of whoever keeps it */
-    uint64_t checked; /* a32[n / 32 + 1]: a bit for each transaction that a worker has looked at and found good (native.h) */
-    uint64_t tx_ends; /* u64[n]: end of each transaction behind tx_bytes */
+    uint64_t tx_ends;        /* u64[n]: end of each transaction behind tx_bytes */
     uint64_t tx_bytes;
     uint64_t proposer, proposer_len;
     uint64_t extra, extra_len;
     uint64_t parent_root, parent_root_len;
     uint64_t status;       /* a32[n + 1]: scheduler.h */
-    uint64_t incarnations; /* a64[n + 1]: the latest finished incarnation of each, mvmemory.h */
-    uint64_t root;         /* a64[2^root_bits]: index.h */
+    uint64_t incarnations; /* a32[n + 1]: ioi_ref of the latest finished incarnation of each, mvmemory.h */
+    uint64_t root;         /* a32[2^root_bits]: index.h */
     uint64_t ordered;      /* head of the ordered index: ordered.h */
     uint64_t began_ns;     /* ioi_now_ns when the block started */
     uint32_t record;       /* workers note what they do: recorder.h */
@@ -160,7 +159,21 @@ static inline uint64_t ioi_offset(const ioi_arena *arena, const void *address) {
     return (uint64_t)((const uint8_t *)address - arena->base);
 }
 
-/* Make a fresh arena of `base`, `size` bytes mapped, the first `reserved` of them backed by pages. */
+/* A link of half the size: the offset of something that lies at a multiple of IOI_UNIT, in that unit; 0 = none. No arena is
+ * larger than such a link reaches, so none can wrap. */
+typedef uint32_t ioi_ref;
+enum { IOI_UNIT = 8 };
+#define IOI_ARENA_MAX ((uint64_t)IOI_UNIT << 32)
+
+static inline void *ioi_deref(const ioi_arena *arena, ioi_ref ref) { return ioi_at(arena, (uint64_t)ref * IOI_UNIT); }
+
+static inline ioi_ref ioi_ref_of(const ioi_arena *arena, const void *address) {
+    uint64_t offset = ioi_offset(arena, address);
+    assert(offset % IOI_UNIT == 0 && offset < IOI_ARENA_MAX);
+    return (ioi_ref)(offset / IOI_UNIT);
+}
+
+/* Make a fresh arena of `base`, `size` bytes mapped (IOI_ARENA_MAX at most), the first `reserved` of them backed by pages. */
 void ioi_arena_init(ioi_arena *arena, uint8_t *base, uint64_t size, uint64_t reserved, const uint64_t seed[4]);
 
 /* Attach to an arena another process made. False if these bytes are no arena of this layout and size. */

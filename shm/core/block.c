@@ -8,14 +8,12 @@
 
 static uint64_t rounded(uint64_t bytes) { return (bytes + IOI_LINE - 1) & ~(uint64_t)(IOI_LINE - 1); }
 
-static uint64_t root_bytes(const ioi_block_input *in) { return (UINT64_C(1) << ioi_index_bits(in->keys)) * sizeof(a64); }
-
-static uint64_t checked_bytes(uint64_t n) { return (n / 32 + 1) * sizeof(a32); }
+static uint64_t root_bytes(const ioi_block_input *in) { return (UINT64_C(1) << ioi_index_bits(in->keys)) * sizeof(a32); }
 
 uint64_t ioi_block_room(const ioi_block_input *in) {
     uint64_t n = (uint64_t)in->n + 1;
     return IOI_BLOCK_AT + rounded(n * sizeof(uint64_t)) + rounded(in->tx_bytes + 1) + rounded(n * sizeof(a32)) +
-           rounded(n * sizeof(a64)) + rounded(checked_bytes(n)) + rounded(root_bytes(in)) +
+           rounded(n * sizeof(a32)) + rounded(root_bytes(in)) +
            rounded(in->base_len + in->proposer_len + in->extra_len + in->parent_root_len + 1) + 2 * IOI_CHUNK;
 }
 
@@ -65,8 +63,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     uint64_t n = (uint64_t)in->n + 1; /* end_block is transaction n */
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
         !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
-        !(block->incarnations = piece(&alloc, n * sizeof(a64), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
-        !(block->checked = piece(&alloc, checked_bytes(n), true)) ||
+        !(block->incarnations = piece(&alloc, n * sizeof(a32), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
         !copy_in(&alloc, in->base, in->base_len, &block->base, &block->base_len) ||
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||
         !copy_in(&alloc, in->extra, in->extra_len, &block->extra, &block->extra_len) ||
@@ -91,7 +88,7 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
     ioi_write write;
     bool wrote_new;
     if (!ioi_mv_publish(alloc, &arena->shared->slots[0], 0, 0, &put, 1, NULL, &write, &wrote_new)) return false;
-    a64_store(&entry->base, a64_load(&((ioi_version *)ioi_at(arena, write.version))->cell));
+    a64_store(&entry->base, a64_load(&((ioi_version *)ioi_deref(arena, write.version))->cell));
     return true;
 }
 
@@ -167,9 +164,8 @@ void ioi_block_shutdown(ioi_arena *arena, uint32_t workers) {
 /* ---- receipts ------------------------------------------------------------------------------------------------ */
 
 static const ioi_receipt *receipt_of(const ioi_arena *arena, uint32_t tx) {
-    const a64 *incarnations = ioi_at(arena, arena->shared->block.incarnations);
-    const ioi_incarnation *inc = ioi_at(arena, a64_load(&incarnations[tx]));
-    return &inc->receipt;
+    const a32 *incarnations = ioi_at(arena, arena->shared->block.incarnations);
+    return ioi_incarnation_receipt(arena, ioi_deref(arena, a32_load(&incarnations[tx])));
 }
 
 uint64_t ioi_receipts_size(const ioi_arena *arena, uint32_t from, uint32_t to) {
@@ -205,12 +201,12 @@ void ioi_receipts_pack(const ioi_arena *arena, uint32_t from, uint32_t to, uint8
             .code = r->code,
             .gas_wanted = r->gas_wanted,
             .gas_used = r->gas_used,
-            .output = r->output_len ? ioi_at(arena, r->output) : NULL,
-            .error = r->error_len ? ioi_at(arena, r->error) : NULL,
+            .output = r->output_len ? ioi_deref(arena, r->output) : NULL,
+            .error = r->error_len ? ioi_deref(arena, r->error) : NULL,
             .output_len = r->output_len,
             .error_len = r->error_len,
         };
-        out = ioi_receipt_pack(out, &outcome, r->tail_len ? ioi_at(arena, r->tail) : NULL, r->tail_len);
+        out = ioi_receipt_pack(out, &outcome, r->tail_len ? ioi_deref(arena, r->tail) : NULL, r->tail_len);
         ends[tx - from] = (uint64_t)(out - start);
     }
 }

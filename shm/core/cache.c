@@ -174,7 +174,7 @@ static void widen(uint8_t *base, bool *more) {
 
 bool ioi_cache_init(uint8_t *base, uint64_t size, uint64_t reserved, const uint64_t seed[4]) {
     static_assert(IOI_CACHE_LEAST == IOI_CACHE_HEAD + (sizeof(bucket) << FIRST_BITS), "the head and the first table");
-    if (reserved < IOI_CACHE_LEAST || reserved > size) return false;
+    if (reserved < IOI_CACHE_LEAST || reserved > size || size > IOI_ARENA_MAX) return false;
     ioi_cache_head *h = head_of(base);
     *h = (ioi_cache_head){.magic = MAGIC, .size = size, .reserved = reserved};
     memcpy(h->seed, seed, sizeof h->seed);
@@ -212,9 +212,8 @@ static void fill(ioi_cached *c, uint64_t hash, uint64_t version, const uint8_t *
     c->hash = hash;
     c->version = version;
     c->key_len = key_len;
-    c->present = bytes != NULL;
-    c->record.len = bytes ? len : 0;
-    c->record.incarnation = 0;
+    c->unused = 0;
+    c->record = (ioi_record){.len = bytes ? len : 0, .deleted = !bytes};
     if (bytes && len) memcpy(c->record.bytes, bytes, len);
     memcpy(c->record.bytes + c->record.len, key, key_len);
 }

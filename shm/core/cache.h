@@ -30,14 +30,15 @@ enum {
     IOI_CACHE_HEAD = 512, /* bytes before the first table */
 };
 
-/* One key's value or absence. The record is as those of the arena are; the key follows its bytes. */
+/* One key's value or absence. The record is as those of the arena are; the key follows its bytes. Lies at a multiple of a line. */
 typedef struct ioi_cached {
     uint64_t hash;    /* by the seed that all arenas of the process have */
     uint64_t version; /* that wrote it; 0: it was read from the table, which therefore has it. In a free one: the next free */
     uint32_t key_len;
-    uint32_t present; /* 0: the key is absent */
-    ioi_record record;
+    uint32_t unused;
+    ioi_record record; /* deleted: the key is absent */
 } ioi_cached;
+static_assert((offsetof(ioi_cached, record) & (IOI_TAGS | IOI_CACHED)) == IOI_CACHED, "a word tells where its record is");
 
 typedef struct ioi_cache_head {
     uint64_t magic;
@@ -62,7 +63,8 @@ typedef enum ioi_cache_result {
 
 enum { IOI_CACHE_LEAST = IOI_CACHE_HEAD + 1024 }; /* bytes: the head and the first table */
 
-/* Make it, empty and without a stamp. `base` is writable, its first `reserved` bytes have pages. False if it is too small. */
+/* Make it, empty and without a stamp. `base` is writable, its first `reserved` bytes have pages. False if it is too small, or larger
+ * than an ioi_ref reaches (IOI_ARENA_MAX). */
 bool ioi_cache_init(uint8_t *base, uint64_t size, uint64_t reserved, const uint64_t seed[4]);
 
 /* Whether another process has made one here, of at most so many bytes. */

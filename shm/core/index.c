@@ -2,10 +2,11 @@
 
 #include <string.h>
 
-enum { FANOUT_BITS = 4, FANOUT = 1 << FANOUT_BITS, HASH_BITS = 64 };
+enum { FANOUT_BITS = 3, FANOUT = 1 << FANOUT_BITS, HASH_BITS = 64 };
+enum { NODE = 1 /* a slot's lowest bit: it names a node, not an entry */ };
 
 typedef struct node {
-    a64 slot[FANOUT];
+    a32 slot[FANOUT];
 } node;
 
 static inline uint64_t fold(uint64_t a, uint64_t b) {
@@ -40,13 +41,13 @@ uint64_t ioi_hash(const uint64_t seed[4], const uint8_t *key, uint32_t len) {
 
 uint32_t ioi_index_bits(uint64_t keys) {
     uint32_t bits = 10;
-    while (bits < 26 && (UINT64_C(1) << bits) < 2 * keys) bits++;
+    while (bits < 26 && (UINT64_C(1) << bits) < keys) bits++;
     return bits;
 }
 
-static inline a64 *root_slot(const ioi_arena *arena, uint64_t hash) {
+static inline a32 *root_slot(const ioi_arena *arena, uint64_t hash) {
     const ioi_block *block = &arena->shared->block;
-    a64 *root = ioi_at(arena, block->root);
+    a32 *root = ioi_at(arena, block->root);
     return &root[hash & ((UINT64_C(1) << block->root_bits) - 1)];
 }
 
@@ -55,7 +56,7 @@ static inline bool same_key(const ioi_entry *e, uint64_t hash, const uint8_t *ke
 }
 
 static ioi_entry *make_entry(ioi_alloc *alloc, uint64_t hash, const uint8_t *key, uint32_t len) {
-    ioi_entry *e = ioi_alloc_bytes(alloc, sizeof *e + len, IOI_LINE);
+    ioi_entry *e = ioi_alloc_bytes(alloc, sizeof *e + len, IOI_ENTRY_ALIGN);
     if (!e) return NULL;
     memset(e, 0, sizeof *e);
     e->hash = hash;
@@ -64,25 +65,27 @@ static ioi_entry *make_entry(ioi_alloc *alloc, uint64_t hash, const uint8_t *key
     return e;
 }
 
-static inline a64 *child_slot(const ioi_arena *arena, uint64_t word, uint64_t hash, uint32_t shift) {
-    node *inner = ioi_at(arena, word & ~UINT64_C(1));
+static inline node *node_at(const ioi_arena *arena, ioi_ref word) { return ioi_deref(arena, word - NODE); }
+
+static inline a32 *child_slot(const ioi_arena *arena, ioi_ref word, uint64_t hash, uint32_t shift) {
+    node *inner = node_at(arena, word);
     return &inner->slot[(hash >> shift) & (FANOUT - 1)];
 }
 
 ioi_entry *ioi_index_find(const ioi_arena *arena, uint64_t hash, const uint8_t *key, uint32_t len) {
     uint32_t shift = arena->shared->block.root_bits;
-    for (a64 *slot = root_slot(arena, hash);;) {
-        uint64_t word = a64_load(slot);
-        if (word & 1) {
+    for (a32 *slot = root_slot(arena, hash);;) {
+        ioi_ref word = a32_load(slot);
+        if (word & NODE) {
             slot = child_slot(arena, word, hash, shift);
             shift += FANOUT_BITS;
             continue;
         }
         while (word) {
-            ioi_entry *e = ioi_at(arena, word);
+            ioi_entry *e = ioi_deref(arena, word);
             if (same_key(e, hash, key, len)) return e;
             if (e->hash != hash) return NULL;
-            word = a64_load(&e->next_same);
+            word = a32_load(&e->next_same);
         }
         return NULL;
     }
@@ -92,16 +95,16 @@ ioi_entry *ioi_index_intern(ioi_alloc *alloc, uint64_t hash, const uint8_t *key,
     const ioi_arena *arena = alloc->arena;
     uint32_t shift = arena->shared->block.root_bits;
     ioi_entry *made = NULL; /* ours, not linked yet */
-    a64 *slot = root_slot(arena, hash);
+    a32 *slot = root_slot(arena, hash);
     for (;;) {
-        uint64_t word = a64_load(slot);
-        if (word & 1) {
+        ioi_ref word = a32_load(slot);
+        if (word & NODE) {
             slot = child_slot(arena, word, hash, shift);
             shift += FANOUT_BITS;
             continue;
         }
         if (word) {
-            ioi_entry *e = ioi_at(arena, word);
+            ioi_entry *e = ioi_deref(arena, word);
             if (e->hash == hash) {
                 if (same_key(e, hash, key, len)) {
                     if (made) ioi_alloc_undo(alloc, made, sizeof *made + len);
@@ -113,38 +116,38 @@ ioi_entry *ioi_index_intern(ioi_alloc *alloc, uint64_t hash, const uint8_t *key,
             /* Two hashes share this slot: put a node in between that already holds the one standing here.
              * 64 bits cannot run out before the hashes differ. */
             assert(shift < HASH_BITS);
-            node *inner = ioi_alloc_bytes(alloc, sizeof *inner, IOI_LINE);
+            node *inner = ioi_alloc_bytes(alloc, sizeof *inner, sizeof *inner);
             if (!inner) return NULL;
             memset((void *)inner, 0, sizeof *inner);
-            a64_store_relaxed(&inner->slot[(e->hash >> shift) & (FANOUT - 1)], word);
-            if (!a64_cas(slot, &word, ioi_offset(arena, inner) | 1)) ioi_alloc_undo(alloc, inner, sizeof *inner);
+            a32_store_relaxed(&inner->slot[(e->hash >> shift) & (FANOUT - 1)], word);
+            if (!a32_cas(slot, &word, ioi_ref_of(arena, inner) + NODE)) ioi_alloc_undo(alloc, inner, sizeof *inner);
             continue;
         }
         if (!made && !(made = make_entry(alloc, hash, key, len))) return NULL;
-        if (a64_cas(slot, &word, ioi_offset(arena, made))) return made;
+        if (a32_cas(slot, &word, ioi_ref_of(arena, made))) return made;
     }
 }
 
-static bool each_below(const ioi_arena *arena, uint64_t word, bool (*visit)(void *, ioi_entry *), void *context) {
-    if (word & 1) {
-        node *inner = ioi_at(arena, word & ~UINT64_C(1));
+static bool each_below(const ioi_arena *arena, ioi_ref word, bool (*visit)(void *, ioi_entry *), void *context) {
+    if (word & NODE) {
+        node *inner = node_at(arena, word);
         for (int i = 0; i < FANOUT; i++)
             /* seq_cst: pairs with the exchange that links an entry (see ordered.h on switching the index on) */
-            if (!each_below(arena, a64_load_sc(&inner->slot[i]), visit, context)) return false;
+            if (!each_below(arena, a32_load_sc(&inner->slot[i]), visit, context)) return false;
         return true;
     }
     while (word) {
-        ioi_entry *e = ioi_at(arena, word);
+        ioi_entry *e = ioi_deref(arena, word);
         if (!visit(context, e)) return false;
-        word = a64_load_sc(&e->next_same);
+        word = a32_load_sc(&e->next_same);
     }
     return true;
 }
 
 bool ioi_index_each(const ioi_arena *arena, bool (*visit)(void *, ioi_entry *), void *context) {
     const ioi_block *block = &arena->shared->block;
-    a64 *root = ioi_at(arena, block->root);
+    a32 *root = ioi_at(arena, block->root);
     for (uint64_t i = 0; i < UINT64_C(1) << block->root_bits; i++)
-        if (!each_below(arena, a64_load_sc(&root[i]), visit, context)) return false;
+        if (!each_below(arena, a32_load_sc(&root[i]), visit, context)) return false;
     return true;
 }

@@ -1,7 +1,7 @@
 /* The key index: key bytes -> entry, for the length of one block.
  *
  * A hash trie that only grows. The root table's slot is chosen by the low bits of the hash; a slot holds nothing,
- * an entry, or (low bit set) a node of 16 slots chosen by the next four bits. Inserting is one compare-and-swap
+ * the ioi_ref of an entry, or (low bit set) that of a node of 8 slots chosen by the next three bits. Inserting is one compare-and-swap
  * of a slot from nothing to the entry, or from the entry that stands there to a new node that already holds it;
  * nothing is ever unlinked, so readers need no protection. Growing by nodes means no resizing, and depth stays
  * logarithmic whatever the block does. Equal 64-bit hashes (not to be had on purpose: the seed is random per
@@ -16,18 +16,19 @@
 
 typedef struct ioi_entry {
     uint64_t hash;
+    a64 base; /* the committed value: 0 = not read yet, else a cell word (mvmemory.h) */
     uint32_t key_len;
-    a32 versions;     /* how many version nodes were ever linked: versions.h */
-    a64 next_same;    /* another entry with the same 64-bit hash */
-    a64 base;         /* the committed value: 0 = not read yet, else a cell word (mvmemory.h) */
-    a64 head;         /* version list, newest position first */
-    a64 trie;         /* version trie, once the list grew long */
-    a64 ordered;      /* its node in the ordered index, 0 = not there (yet) */
-    a64 next_written; /* link of the first writer's list (ioi_slot.written) */
+    a32 head;         /* version list, newest position first; never 0 again once there is a version */
+    a32 trie;         /* version trie, once the list grew long */
+    a32 next_same;    /* another entry with the same 64-bit hash */
+    a32 ordered;      /* its node in the ordered index, 0 = not there (yet) */
+    a32 next_written; /* link of the first writer's list (ioi_slot.written) */
     uint8_t key[];
 } ioi_entry;
 
-static_assert(sizeof(ioi_entry) == IOI_LINE, "an entry's header is one cache line");
+/* Entries and nodes lie at multiples of 16, so that an ioi_ref of one has its lowest bit free. */
+enum { IOI_ENTRY_ALIGN = 2 * IOI_UNIT };
+static_assert(sizeof(ioi_entry) == 40, "a key of 37 bytes, and of an entry's header, are 80 bytes together");
 
 /* Keyed hash of a key: multiply-and-fold with secret constants, 8 bytes a step. */
 uint64_t ioi_hash(const uint64_t seed[4], const uint8_t *key, uint32_t len);

@@ -59,13 +59,16 @@ void ioi_entry_set_free(ioi_entry_set *set) {
 
 /* ---- words ------------------------------------------------------------------------------------------------- */
 
-uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, const uint8_t *bytes, uint32_t len) {
-    ioi_record *record = ioi_alloc_bytes(alloc, sizeof *record + len, 8);
-    if (!record) return 0;
-    record->len = len;
-    record->incarnation = incarnation;
+static uint64_t fill(const ioi_arena *arena, ioi_record *record, uint64_t state, uint32_t incarnation, const uint8_t *bytes,
+                     uint32_t len) {
+    *record = (ioi_record){.len = len, .incarnation = incarnation, .deleted = state == IOI_DELETED};
     if (len) memcpy(record->bytes, bytes, len);
-    return ioi_offset(alloc->arena, record) | state;
+    return ioi_offset(arena, record) | state;
+}
+
+uint64_t ioi_mv_record(ioi_alloc *alloc, uint64_t state, uint32_t incarnation, const uint8_t *bytes, uint32_t len) {
+    ioi_record *record = ioi_alloc_bytes(alloc, sizeof *record + len, IOI_RECORD_ALIGN);
+    return record ? fill(alloc->arena, record, state, incarnation, bytes, len) : 0;
 }
 
 bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, uint32_t len) {
@@ -79,14 +82,11 @@ bool ioi_mv_set_base(ioi_alloc *alloc, ioi_entry *entry, const uint8_t *bytes, u
 
 bool ioi_mv_fetched(ioi_alloc *alloc, ioi_slot *slot, ioi_entry *entry, const uint8_t *bytes, uint32_t len) {
     if (a64_load(&entry->base)) return true;
-    ioi_fetched *fetched = ioi_alloc_bytes(alloc, sizeof *fetched + len, 8);
+    ioi_fetched *fetched = ioi_alloc_bytes(alloc, sizeof *fetched + len, IOI_RECORD_ALIGN);
     if (!fetched) return false;
     fetched->entry = ioi_offset(alloc->arena, entry);
-    fetched->record = (ioi_record){.len = bytes ? len : 0, .incarnation = 0};
-    if (bytes && len) memcpy(fetched->record.bytes, bytes, len);
-    uint64_t none = 0;
-    if (!a64_cas(&entry->base, &none, ioi_offset(alloc->arena, &fetched->record) | (bytes ? IOI_VALUE : IOI_DELETED)))
-        return true;
+    uint64_t word = fill(alloc->arena, &fetched->record, bytes ? IOI_VALUE : IOI_DELETED, 0, bytes, bytes ? len : 0), none = 0;
+    if (!a64_cas(&entry->base, &none, word)) return true;
     fetched->next = a64_load_relaxed(&slot->fetched);
     a64_store(&slot->fetched, ioi_offset(alloc->arena, fetched)); /* this worker's own; read when it has left */
     return true;
@@ -97,7 +97,8 @@ uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry) {
     if (word || !arena->cache) return word;
     const ioi_cached *c = ioi_cache_find(arena->cache, entry->hash, entry->key, entry->key_len);
     if (!c) return 0;
-    word = IOI_CACHED | (uint64_t)((const uint8_t *)&c->record - arena->cache) | (c->present ? IOI_VALUE : IOI_DELETED);
+    word = (uint64_t)((const uint8_t *)&c->record - arena->cache) | (c->record.deleted ? IOI_DELETED : IOI_VALUE);
+    assert(word & IOI_CACHED);
     uint64_t none = 0;
     return a64_cas(&entry->base, &none, word) ? word : none; /* one word a key: it is its base's identity */
 }
@@ -123,15 +124,16 @@ static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
 static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version, uint64_t *word,
                         uint32_t *writer) {
     const ioi_arena *arena = alloc->arena;
-    ioi_entry *entry = ioi_at(arena, read->entry & ~IOI_PRESENCE);
+    ioi_entry *entry = ioi_deref(arena, read->entry & ~IOI_PRESENCE);
     *writer = 0;
     ioi_seen seen = ioi_mv_read(alloc, entry, position, word, writer);
     uint64_t now = *word;
     if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;
-    if (now == read->word) return true;
+    if (ioi_seen_record(now) == read->record) return true;
     if (by_version) return false;
-    if (ioi_word_present(now) != ioi_word_present(read->word)) return false;
-    return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, read->word);
+    uint64_t then = ioi_seen_word(arena, read->record);
+    if (ioi_word_present(now) != ioi_word_present(then)) return false;
+    return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, then);
 }
 
 bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version) {
@@ -158,8 +160,8 @@ bool ioi_within(const ioi_bounds *bounds, const uint8_t *key, uint32_t len) {
 
 ioi_bounds ioi_range_bounds(const ioi_arena *arena, const ioi_range *range) {
     ioi_bounds bounds = {NULL, NULL, range->low_len, range->high_len, range->high_inclusive};
-    if (range->low_len != IOI_UNBOUNDED) bounds.low = ioi_at(arena, range->low);
-    if (range->high_len != IOI_UNBOUNDED) bounds.high = ioi_at(arena, range->high);
+    if (range->low_len != IOI_UNBOUNDED) bounds.low = ioi_deref(arena, range->low);
+    if (range->high_len != IOI_UNBOUNDED) bounds.high = ioi_deref(arena, range->high);
     return bounds;
 }
 
@@ -191,15 +193,16 @@ bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t posi
         uint64_t word;
         uint32_t writer;
         if (read_stands(alloc, &inc->reads[i], position, by_version, &word, &writer)) continue;
-        if (cause) *cause = ioi_mv_cause(alloc->arena, inc->reads[i].entry & ~IOI_PRESENCE, writer, word);
+        if (cause) *cause = ioi_mv_cause(alloc->arena, ioi_read_entry(&inc->reads[i]), writer, word);
         return false;
     }
-    if (inc->ranges_count == 0) return true;
+    const ioi_more *more = ioi_incarnation_more(alloc->arena, inc);
+    if (more->ranges_count == 0) return true;
 
     set_reserve(scratch, inc->reads_count);
-    for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, inc->reads[i].entry & ~IOI_PRESENCE);
-    const ioi_range *ranges = ioi_at(alloc->arena, inc->ranges);
-    for (uint32_t i = 0; i < inc->ranges_count; i++) {
+    for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, ioi_read_entry(&inc->reads[i]));
+    const ioi_range *ranges = ioi_deref(alloc->arena, more->ranges);
+    for (uint32_t i = 0; i < more->ranges_count; i++) {
         ioi_bounds bounds = ioi_range_bounds(alloc->arena, &ranges[i]);
         if (!ioi_mv_range_stands(alloc, &bounds, position, by_version, in_set, scratch, cause)) return false;
     }
@@ -214,39 +217,47 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
     *wrote_new = false;
     for (uint32_t i = 0; i < count; i++) {
         ioi_entry *entry = puts[i].entry;
-        bool first;
-        ioi_version *version = ioi_versions_node(alloc, entry, position, &first);
+        uint32_t len = puts[i].bytes ? puts[i].len : 0;
+        uint64_t state = puts[i].bytes ? IOI_VALUE : IOI_DELETED;
+        ioi_made made;
+        /* The first value lies right behind its node: they are looked at together. */
+        ioi_version *version = ioi_versions_node(alloc, entry, position, sizeof(ioi_record) + len, &made);
         if (!version) return false;
-        if (first) {
-            a64_store_relaxed(&entry->next_written, a64_load_relaxed(&slot->written));
-            a64_store(&slot->written, ioi_offset(arena, entry));
+        if (made == IOI_MADE_FIRST) {
+            a32_store_relaxed(&entry->next_written, (ioi_ref)a64_load_relaxed(&slot->written));
+            a64_store(&slot->written, ioi_ref_of(arena, entry));
         }
-        uint64_t word = ioi_mv_record(alloc, puts[i].bytes ? IOI_VALUE : IOI_DELETED, incarnation, puts[i].bytes, puts[i].len);
+        uint64_t word = made == IOI_MADE_BEFORE
+                            ? ioi_mv_record(alloc, state, incarnation, puts[i].bytes, len)
+                            : fill(arena, (ioi_record *)(version + 1), state, incarnation, puts[i].bytes, len);
         if (!word) return false;
         if (a64_load_relaxed(&version->cell) == 0) {
             *wrote_new = true;
             /* Not only the key's first writer: that one may be stopped right before it, while this write becomes final. */
             if (!ioi_ordered_written(alloc, entry)) return false;
         }
-        ioi_versions_set(arena, entry, version, word);
-        writes[i] = (ioi_write){ioi_offset(arena, entry), ioi_offset(arena, version)};
+        if (made == IOI_MADE_BEFORE) ioi_versions_set(arena, entry, version, word);
+        else a64_store(&version->cell, word); /* wherever the node is linked its bits stand */
+        writes[i] = (ioi_write){ioi_ref_of(arena, entry), ioi_ref_of(arena, version)};
     }
     if (!previous) return true;
     /* What still carries another incarnation was written before and not now. */
-    const ioi_write *old = previous->writes_count ? ioi_at(arena, previous->writes) : NULL;
+    const ioi_write *old = ioi_incarnation_writes(previous);
     for (uint32_t i = 0; i < previous->writes_count; i++) {
-        ioi_version *version = ioi_at(arena, old[i].version);
+        ioi_version *version = ioi_deref(arena, old[i].version);
         uint64_t word = a64_load_relaxed(&version->cell); /* only the position's owner writes it */
         if (word && ioi_word_record(arena, word)->incarnation != incarnation)
-            ioi_versions_set(arena, ioi_at(arena, old[i].entry), version, 0);
+            ioi_versions_set(arena, ioi_deref(arena, old[i].entry), version, 0);
     }
     return true;
 }
 
 void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted) {
-    const ioi_write *writes = aborted->writes_count ? ioi_at(arena, aborted->writes) : NULL;
-    for (uint32_t i = 0; i < aborted->writes_count; i++)
-        a64_or(&((ioi_version *)ioi_at(arena, writes[i].version))->cell, IOI_ESTIMATE);
+    const ioi_write *writes = ioi_incarnation_writes(aborted);
+    for (uint32_t i = 0; i < aborted->writes_count; i++) {
+        a64 *cell = &((ioi_version *)ioi_deref(arena, writes[i].version))->cell;
+        a64_store(cell, a64_load_relaxed(cell) | IOI_ESTIMATE); /* whoever aborts is the position's owner */
+    }
 }
 
 void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word), void *context) {
@@ -254,14 +265,14 @@ void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const 
     ioi_alloc alloc;
     ioi_alloc_init(&alloc, arena);
     for (uint32_t w = 0; w < workers; w++)
-        for (uint64_t at = a64_load(&arena->shared->slots[w].written); at;) {
-            ioi_entry *entry = ioi_at(arena, at);
+        for (ioi_ref at = (ioi_ref)a64_load(&arena->shared->slots[w].written); at;) {
+            ioi_entry *entry = ioi_deref(arena, at);
             uint64_t word;
             ioi_version *version = ioi_versions_below(&alloc, entry, top, &word);
             if (version && version->position > 0) {
                 assert(!(word & IOI_ESTIMATE) && "every transaction is final");
                 emit(context, entry, word);
             }
-            at = a64_load(&entry->next_written);
+            at = a32_load(&entry->next_written);
         }
 }

@@ -3,12 +3,13 @@
  *
  * A *word* says what stands somewhere, in 64 bits that are replaced by one atomic store:
  *
- *     record offset (8-aligned) | ESTIMATE (4) | DELETED (2) or VALUE (1);   0 = nothing (withdrawn, or not read yet)
+ *     record offset | ESTIMATE (4) | DELETED (2) or VALUE (1);   0 = nothing (withdrawn, or not read yet)
  *
  * The record (length, incarnation, bytes) is complete before the word that names it is stored, never changes
  * and is not reused within the block. So a word without its ESTIMATE bit is also the version's identity: equal words, same
  * incarnation of the same transaction. A base word is made the same way when the committed value is first read; where the
- * cache has it (cache.h) it names the record there, and CACHED says so.
+ * cache has it (cache.h) it names the record there. Which of the two is in the offset itself: records of the arena lie at
+ * multiples of 16, those of the cache 8 behind one (CACHED).
  *
  * A finished incarnation leaves one immutable ioi_incarnation: its receipt, what it read (and which words it
  * saw), the ranges it scanned, where it wrote. Validation takes that and compares with what stands now.
@@ -24,24 +25,29 @@
 #define IOI_DELETED UINT64_C(2)
 #define IOI_ESTIMATE UINT64_C(4)
 #define IOI_TAGS UINT64_C(7)
-#define IOI_CACHED (UINT64_C(1) << 63)
+#define IOI_CACHED UINT64_C(8)
 
 typedef struct ioi_record {
     uint32_t len;
-    uint32_t incarnation;
+    uint32_t incarnation : 31;
+    uint32_t deleted : 1; /* the key is: no bytes */
     uint8_t bytes[];
 } ioi_record;
+enum { IOI_RECORD_ALIGN = 2 * IOI_UNIT }; /* in the arena */
 
-/* One read: the entry's offset, with the low bit set when only presence was asked for; and the word seen. */
-#define IOI_PRESENCE UINT64_C(1)
+/* One read. */
 typedef struct ioi_read {
-    uint64_t entry;
-    uint64_t word;
+    ioi_ref entry;  /* with IOI_PRESENCE where only that was asked for */
+    ioi_ref record; /* of the word that was seen: ioi_seen_record, ioi_seen_word */
 } ioi_read;
+#define IOI_PRESENCE UINT32_C(1) /* entries lie at multiples of two units */
+
+/* The entry's offset. */
+static inline uint64_t ioi_read_entry(const ioi_read *read) { return (uint64_t)(read->entry & ~IOI_PRESENCE) * IOI_UNIT; }
 
 typedef struct ioi_write {
-    uint64_t entry;
-    uint64_t version; /* its node */
+    ioi_ref entry;
+    ioi_ref version; /* its node; what it wrote is there */
 } ioi_write;
 
 /* A range as far as a scan looked: every key in it was seen, as a read or as absent.
@@ -49,8 +55,7 @@ typedef struct ioi_write {
 typedef struct ioi_range {
     uint32_t low_len, high_len;
     uint32_t high_inclusive;
-    uint32_t unused;
-    uint64_t low, high; /* offsets of the bytes */
+    ioi_ref low, high; /* of the bytes */
 } ioi_range;
 #define IOI_UNBOUNDED UINT32_MAX
 
@@ -73,17 +78,36 @@ typedef struct ioi_receipt {
     uint32_t fault; /* 1: `error` describes a machine fault */
     uint32_t output_len, error_len, tail_len;
     uint64_t gas_wanted, gas_used;
-    uint64_t output, error, tail; /* offsets of the bytes; the tail is packed: block.h */
+    ioi_ref output, error, tail; /* of the bytes; the tail is packed: block.h */
 } ioi_receipt;
+
+/* What few incarnations have. */
+typedef struct ioi_more {
+    ioi_receipt receipt;
+    uint32_t ranges_count;
+    ioi_ref ranges; /* ioi_range[ranges_count] */
+} ioi_more;
 
 typedef struct ioi_incarnation {
     uint32_t incarnation;
-    uint32_t reads_count, writes_count, ranges_count;
-    uint64_t ranges; /* ioi_range[ranges_count] */
-    uint64_t writes; /* ioi_write[writes_count] */
-    ioi_receipt receipt;
-    ioi_read reads[];
+    uint32_t reads_count, writes_count;
+    ioi_ref more;     /* 0: it scanned nothing and succeeded without output or gas */
+    ioi_read reads[]; /* ioi_write[writes_count] behind them */
 } ioi_incarnation;
+
+static inline uint64_t ioi_incarnation_bytes(uint32_t reads_count, uint32_t writes_count) {
+    return sizeof(ioi_incarnation) + reads_count * sizeof(ioi_read) + writes_count * sizeof(ioi_write);
+}
+static inline ioi_write *ioi_incarnation_writes(const ioi_incarnation *inc) {
+    return (ioi_write *)(inc->reads + inc->reads_count);
+}
+static inline const ioi_more *ioi_incarnation_more(const ioi_arena *arena, const ioi_incarnation *inc) {
+    static const ioi_more nothing;
+    return inc->more ? ioi_deref(arena, inc->more) : &nothing;
+}
+static inline const ioi_receipt *ioi_incarnation_receipt(const ioi_arena *arena, const ioi_incarnation *inc) {
+    return &ioi_incarnation_more(arena, inc)->receipt;
+}
 
 typedef enum ioi_seen {
     IOI_SEEN_VERSION,  /* *word is a version's */
@@ -115,6 +139,7 @@ typedef struct ioi_fetched {
     uint64_t entry;
     ioi_record record; /* what its base word names */
 } ioi_fetched;
+static_assert(offsetof(ioi_fetched, record) % IOI_RECORD_ALIGN == 0, "a record of the arena");
 bool ioi_mv_fetched(ioi_alloc *alloc, ioi_slot *slot, ioi_entry *entry, const uint8_t *bytes, uint32_t len);
 
 /* The base word of a key, as far as the block or the cache has it; 0: it must be brought. */
@@ -141,10 +166,21 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }
 static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) {
-    uint64_t offset = word & ~(IOI_TAGS | IOI_CACHED);
+    uint64_t offset = word & ~IOI_TAGS;
     if (!(word & IOI_CACHED)) return ioi_at(arena, offset);
     assert(offset != 0 && offset < arena->cache_size);
     return (const ioi_record *)(arena->cache + offset);
+}
+
+/* A word as a read keeps it, and back. No ESTIMATE is ever read. */
+static inline ioi_ref ioi_seen_record(uint64_t word) {
+    static_assert((IOI_TAGS + 1) == IOI_UNIT, "the tags are what an offset in units leaves out");
+    assert(!(word & IOI_ESTIMATE) && word < IOI_ARENA_MAX);
+    return (ioi_ref)(word / IOI_UNIT);
+}
+static inline uint64_t ioi_seen_word(const ioi_arena *arena, ioi_ref record) {
+    uint64_t word = (uint64_t)record * IOI_UNIT;
+    return word | (ioi_word_record(arena, word)->deleted ? IOI_DELETED : IOI_VALUE);
 }
 
 /* One buffered write, on its way to be published. */

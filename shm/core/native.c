@@ -105,9 +105,12 @@ typedef struct block_results {
     const ioi_worker *worker;
 } block_results;
 
-static uint32_t result_code(const ioi_results *results, uint64_t tx) {
-    return ioi_finished(((const block_results *)results)->worker, (uint32_t)tx)->receipt.code;
+static const ioi_receipt *receipt_of(const ioi_results *results, uint64_t tx) {
+    const ioi_worker *w = ((const block_results *)results)->worker;
+    return ioi_incarnation_receipt(w->arena, ioi_finished(w, (uint32_t)tx));
 }
+
+static uint32_t result_code(const ioi_results *results, uint64_t tx) { return receipt_of(results, tx)->code; }
 
 static const uint8_t *result_transaction(const ioi_results *results, uint64_t tx, size_t *len) {
     return ioi_block_tx(((const block_results *)results)->worker->arena, (uint32_t)tx, len);
@@ -115,32 +118,17 @@ static const uint8_t *result_transaction(const ioi_results *results, uint64_t tx
 
 static const uint8_t *result_output(const ioi_results *results, uint64_t tx, size_t *len) {
     const ioi_worker *w = ((const block_results *)results)->worker;
-    const ioi_receipt *receipt = &ioi_finished(w, (uint32_t)tx)->receipt;
+    const ioi_receipt *receipt = receipt_of(results, tx);
     *len = receipt->output_len;
-    return *len ? ioi_at(w->arena, receipt->output) : NULL;
+    return *len ? ioi_deref(w->arena, receipt->output) : NULL;
 }
 
-static uint64_t result_gas_used(const ioi_results *results, uint64_t tx) {
-    return ioi_finished(((const block_results *)results)->worker, (uint32_t)tx)->receipt.gas_used;
-}
-
-/* Whether the transaction in hand may be executed. */
-static bool checked(ioi_native *native, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
-    if (!native->check) return true;
-    ioi_arena *arena = native->worker->arena;
-    a32 *word = (a32 *)ioi_at(arena, arena->shared->block.checked) + native->tx / 32;
-    uint32_t bit = UINT32_C(1) << native->tx % 32;
-    if (a32_load_relaxed(word) & bit) return true; /* of bytes that never change: whoever does not see it looks again */
-    if (!native->check(native, tx, len, outcome)) return false;
-    a32_or(word, bit);
-    return true;
-}
+static uint64_t result_gas_used(const ioi_results *results, uint64_t tx) { return receipt_of(results, tx)->gas_used; }
 
 static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     ioi_worker *w = native->worker;
     ioi_ctx ctx = context_of(native, native->tx);
     memset(outcome, 0, sizeof *outcome);
-    native->is_fault = false;
     ioi_view_begin(native->view, native->tx);
     int result;
     if (native->task == IOI_TASK_END_BLOCK) {
@@ -149,9 +137,7 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     } else {
         size_t len;
         const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
-        result = !checked(native, bytes, len, outcome)
-                     ? IOI_OK
-                     : native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
+        result = native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
     }
     ioi_forked_end();
     ioi_scans_end(native->view);
@@ -202,7 +188,7 @@ bool ioi_native_run(ioi_native *native) {
         }
         native->pending = false;
         ioi_bound_outcome(&view->limits, &outcome);
-        bool fault = native->is_fault || (native->task == IOI_TASK_END_BLOCK && outcome.code != 0);
+        bool fault = native->task == IOI_TASK_END_BLOCK && outcome.code != 0;
         if (!ioi_view_finish(view, &outcome, fault)) {
             ioi_stop_block(w->arena, IOI_BLOCK_FULL);
             return false;

@@ -5,10 +5,9 @@
 enum { HEIGHT_MAX = 16 };
 
 typedef struct node {
-    uint64_t entry;
+    ioi_ref entry;
     uint32_t height;
-    uint32_t unused;
-    a64 next[]; /* [height] */
+    a32 next[]; /* [height] */
 } node;
 
 int ioi_key_compare(const uint8_t *a, uint32_t a_len, const uint8_t *b, uint32_t b_len) {
@@ -22,9 +21,9 @@ int ioi_entry_compare(const void *a, const void *b) {
 }
 
 static node *make_node(ioi_alloc *alloc, uint32_t height) {
-    node *made = ioi_alloc_bytes(alloc, sizeof *made + height * sizeof(a64), 8);
+    node *made = ioi_alloc_bytes(alloc, sizeof *made + height * sizeof(a32), 8);
     if (!made) return NULL;
-    memset((void *)made, 0, sizeof *made + height * sizeof(a64));
+    memset((void *)made, 0, sizeof *made + height * sizeof(a32));
     made->height = height;
     return made;
 }
@@ -36,15 +35,15 @@ uint64_t ioi_ordered_create(ioi_alloc *alloc) {
 
 static inline node *head_of(const ioi_arena *arena) { return ioi_at(arena, arena->shared->block.ordered); }
 
-static inline ioi_entry *entry_of(const ioi_arena *arena, const node *n) { return ioi_at(arena, n->entry); }
+static inline ioi_entry *entry_of(const ioi_arena *arena, const node *n) { return ioi_deref(arena, n->entry); }
 
 /* The last node before `key` on every level (the head counts as before everything). With `through`, nodes equal to the
  * key count as before it too. */
 static void find(const ioi_arena *arena, const uint8_t *key, uint32_t len, bool through, node *before[HEIGHT_MAX]) {
     node *at = head_of(arena);
     for (int level = HEIGHT_MAX - 1; level >= 0; level--) {
-        for (uint64_t next; (next = a64_load(&at->next[level]));) {
-            node *n = ioi_at(arena, next);
+        for (ioi_ref next; (next = a32_load(&at->next[level]));) {
+            node *n = ioi_deref(arena, next);
             ioi_entry *e = entry_of(arena, n);
             int order = ioi_key_compare(e->key, e->key_len, key, len);
             if (order > 0 || (order == 0 && !through)) break;
@@ -65,38 +64,38 @@ static uint32_t height_of(uint64_t hash) {
  * it goes on, so neither waits for the other; who comes second finds the key standing and drops its node. */
 static bool link_entry(ioi_alloc *alloc, ioi_entry *entry) {
     const ioi_arena *arena = alloc->arena;
-    if (a64_load(&entry->ordered)) return true;
+    if (a32_load(&entry->ordered)) return true;
     node *made = make_node(alloc, height_of(entry->hash));
     if (!made) return false;
-    made->entry = ioi_offset(arena, entry);
+    made->entry = ioi_ref_of(arena, entry);
     node *before[HEIGHT_MAX];
     for (;;) { /* the bottom level decides */
         find(arena, entry->key, entry->key_len, false, before);
-        uint64_t next = a64_load(&before[0]->next[0]);
+        ioi_ref next = a32_load(&before[0]->next[0]);
         if (next) {
-            ioi_entry *e = entry_of(arena, ioi_at(arena, next));
+            ioi_entry *e = entry_of(arena, ioi_deref(arena, next));
             int order = ioi_key_compare(e->key, e->key_len, entry->key, entry->key_len);
             if (order == 0) { /* another worker was faster; its node serves, ours is dropped with the block */
-                a64_store(&entry->ordered, next);
+                a32_store(&entry->ordered, next);
                 return true;
             }
             if (order < 0) continue; /* a smaller key came in between */
         }
-        a64_store_relaxed(&made->next[0], next);
-        if (a64_cas(&before[0]->next[0], &next, ioi_offset(arena, made))) break;
+        a32_store_relaxed(&made->next[0], next);
+        if (a32_cas(&before[0]->next[0], &next, ioi_ref_of(arena, made))) break;
     }
-    a64_store(&entry->ordered, ioi_offset(arena, made));
+    a32_store(&entry->ordered, ioi_ref_of(arena, made));
     for (uint32_t level = 1; level < made->height; level++) {
         for (;;) {
-            uint64_t next = a64_load(&before[level]->next[level]);
+            ioi_ref next = a32_load(&before[level]->next[level]);
             while (next) { /* walk on to where the node belongs by now */
-                ioi_entry *e = entry_of(arena, ioi_at(arena, next));
+                ioi_entry *e = entry_of(arena, ioi_deref(arena, next));
                 if (ioi_key_compare(e->key, e->key_len, entry->key, entry->key_len) >= 0) break;
-                before[level] = ioi_at(arena, next);
-                next = a64_load(&before[level]->next[level]);
+                before[level] = ioi_deref(arena, next);
+                next = a32_load(&before[level]->next[level]);
             }
-            a64_store_relaxed(&made->next[level], next);
-            if (a64_cas(&before[level]->next[level], &next, ioi_offset(arena, made))) break;
+            a32_store_relaxed(&made->next[level], next);
+            if (a32_cas(&before[level]->next[level], &next, ioi_ref_of(arena, made))) break;
         }
     }
     return true;
@@ -107,9 +106,7 @@ bool ioi_ordered_written(ioi_alloc *alloc, ioi_entry *entry) {
     return link_entry(alloc, entry);
 }
 
-static bool link_if_written(void *alloc, ioi_entry *entry) {
-    return a32_load_sc(&entry->versions) == 0 || link_entry(alloc, entry);
-}
+static bool link_if_written(void *alloc, ioi_entry *entry) { return a32_load_sc(&entry->head) == 0 || link_entry(alloc, entry); }
 
 bool ioi_ordered_switch_on(ioi_alloc *alloc) {
     ioi_sched *sched = &alloc->arena->shared->sched;
@@ -128,8 +125,8 @@ ioi_entry *ioi_ordered_forward(const ioi_arena *arena, const uint8_t *key, uint3
         find(arena, key, len, after, before);
         at = before[0];
     }
-    for (uint64_t next; (next = a64_load(&at->next[0]));) {
-        at = ioi_at(arena, next);
+    for (ioi_ref next; (next = a32_load(&at->next[0]));) {
+        at = ioi_deref(arena, next);
         ioi_entry *e = entry_of(arena, at);
         if (!key) return e;
         /* A key linked since may lie in front of what was asked for: a scan must never turn back. */
@@ -147,15 +144,15 @@ ioi_entry *ioi_ordered_backward(const ioi_arena *arena, const uint8_t *key, uint
         at = before[0];
     } else {
         for (int level = HEIGHT_MAX - 1; level >= 0; level--)
-            for (uint64_t next; (next = a64_load(&at->next[level]));) at = ioi_at(arena, next);
+            for (ioi_ref next; (next = a32_load(&at->next[level]));) at = ioi_deref(arena, next);
     }
     return at == head ? NULL : entry_of(arena, at);
 }
 
 ioi_entry *ioi_ordered_next(const ioi_arena *arena, const ioi_entry *entry) {
-    uint64_t at = a64_load(&entry->ordered);
+    ioi_ref at = a32_load(&entry->ordered);
     /* Linked, but its linker has not noted the node yet. */
     if (!at) return ioi_ordered_forward(arena, entry->key, entry->key_len, true);
-    uint64_t next = a64_load(&((node *)ioi_at(arena, at))->next[0]);
-    return next ? entry_of(arena, ioi_at(arena, next)) : NULL;
+    ioi_ref next = a32_load(&((node *)ioi_deref(arena, at))->next[0]);
+    return next ? entry_of(arena, ioi_deref(arena, next)) : NULL;
 }

@@ -3,7 +3,7 @@
  * upper levels are only shortcuts. Nothing is removed: a key whose writes were all withdrawn simply has no live version.
  *
  * Most blocks never scan, so nobody pays until the first scan of a block switches the index on. Whoever writes a key
- * links its version node and counts it (seq_cst), then looks at `ordered_on`; the scanner raises `ordered_on`
+ * links its version node (seq_cst), then looks at `ordered_on`; the scanner raises `ordered_on`
  * (seq_cst), then walks the key index and links every written entry. So either the writer sees the flag or the walk
  * sees the writer's version. Every writer of a key does so, before its value shows: the first one may be slow.
  */

@@ -30,7 +30,7 @@ typedef struct taking {
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
 /* Room for one more row; NULL when there is none. */
-static void *more(taking *t, ioi_rows *rows) {
+static void *another(taking *t, ioi_rows *rows) {
     if (rows->count == rows->capacity) {
         uint64_t capacity = rows->capacity ? 2 * rows->capacity : 256;
         uint8_t *grown = realloc(rows->bytes, capacity * rows->size);
@@ -82,9 +82,9 @@ static uint32_t number_of(taking *t, uint64_t entry) {
     uint64_t at = place(keys, entry);
     if (keys->entries[at]) return keys->numbers[at];
     uint32_t number = (uint32_t)keys->found.count;
-    const ioi_entry **found = more(t, &keys->found);
-    int32_t *writer = more(t, &t->writers);
-    uint32_t *reader = more(t, &t->readers);
+    const ioi_entry **found = another(t, &keys->found);
+    int32_t *writer = another(t, &t->writers);
+    uint32_t *reader = another(t, &t->readers);
     if (!found || !writer || !reader) return NO_KEY;
     *found = ioi_at(t->arena, entry);
     *writer = NO_WRITER;
@@ -105,13 +105,14 @@ static bool written(taking *t, uint64_t entry) {
 /* ---- accesses ------------------------------------------------------------------------------------------------ */
 
 static void take_read(taking *t, uint32_t number) {
-    ioi_read_row *row = more(t, &t->out->reads);
+    ioi_read_row *row = another(t, &t->out->reads);
     if (row) *row = (ioi_read_row){t->tx, number, *writer_of(t, number)};
 }
 
 static bool scanned(const taking *t, const ioi_incarnation *inc, const ioi_entry *e) {
-    const ioi_range *ranges = inc->ranges_count ? ioi_at(t->arena, inc->ranges) : NULL;
-    for (uint32_t i = 0; i < inc->ranges_count; i++) {
+    const ioi_more *more = ioi_incarnation_more(t->arena, inc);
+    const ioi_range *ranges = more->ranges_count ? ioi_deref(t->arena, more->ranges) : NULL;
+    for (uint32_t i = 0; i < more->ranges_count; i++) {
         ioi_bounds bounds = ioi_range_bounds(t->arena, &ranges[i]);
         if (ioi_within(&bounds, e->key, e->key_len)) return true;
     }
@@ -132,24 +133,27 @@ static bool take_scanned(const void *context, uint64_t entry) {
 static void take_accesses(taking *t, const ioi_incarnation *inc) {
     ioi_arena *arena = t->arena;
     for (uint32_t i = 0; i < inc->reads_count && !t->failed; i++) {
-        uint64_t entry = inc->reads[i].entry & ~IOI_PRESENCE;
-        if (!ioi_word_present(inc->reads[i].word) && !written(t, entry) && scanned(t, inc, ioi_at(arena, entry))) continue;
+        uint64_t entry = ioi_read_entry(&inc->reads[i]);
+        if (!ioi_word_present(ioi_seen_word(arena, inc->reads[i].record)) && !written(t, entry) &&
+            scanned(t, inc, ioi_at(arena, entry)))
+            continue;
         uint32_t number = number_of(t, entry);
         if (number == NO_KEY) return;
         *reader_of(t, number) = t->tx + 1;
         take_read(t, number);
     }
-    const ioi_range *ranges = inc->ranges_count ? ioi_at(arena, inc->ranges) : NULL;
-    for (uint32_t i = 0; i < inc->ranges_count && !t->failed; i++) {
+    const ioi_more *more = ioi_incarnation_more(arena, inc);
+    const ioi_range *ranges = more->ranges_count ? ioi_deref(arena, more->ranges) : NULL;
+    for (uint32_t i = 0; i < more->ranges_count && !t->failed; i++) {
         ioi_bounds bounds = ioi_range_bounds(arena, &ranges[i]);
         ioi_mv_range_stands(&t->alloc, &bounds, 0, false, take_scanned, &t, NULL);
     }
-    const ioi_write *writes = inc->writes_count ? ioi_at(arena, inc->writes) : NULL;
+    const ioi_write *writes = ioi_incarnation_writes(inc);
     for (uint32_t i = 0; i < inc->writes_count && !t->failed; i++) {
-        uint32_t number = number_of(t, writes[i].entry);
-        ioi_write_row *row = number == NO_KEY ? NULL : more(t, &t->out->writes);
+        uint32_t number = number_of(t, (uint64_t)writes[i].entry * IOI_UNIT);
+        ioi_write_row *row = number == NO_KEY ? NULL : another(t, &t->out->writes);
         if (!row) return;
-        uint64_t word = a64_load(&((ioi_version *)ioi_at(arena, writes[i].version))->cell);
+        uint64_t word = a64_load(&((ioi_version *)ioi_deref(arena, writes[i].version))->cell);
         *row = (ioi_write_row){t->tx, number, !ioi_word_present(word)};
         *writer_of(t, number) = (int32_t)t->tx;
     }
@@ -159,7 +163,7 @@ static void take_accesses(taking *t, const ioi_incarnation *inc) {
 
 static void take_event(taking *t, const ioi_event *e, uint16_t worker) {
     uint32_t key = e->entry ? number_of(t, e->entry) : NO_KEY;
-    ioi_event_row *row = more(t, &t->out->events);
+    ioi_event_row *row = another(t, &t->out->events);
     if (!row) return;
     uint64_t began = t->arena->shared->block.began_ns;
     *row = (ioi_event_row){e->start - began, e->end - began,       e->tx,  e->incarnation, e->other,
@@ -170,7 +174,7 @@ static void take_event(taking *t, const ioi_event *e, uint16_t worker) {
 static void take_events(taking *t, uint32_t worker) {
     ioi_rows chunks = {.size = sizeof(uint64_t)};
     for (uint64_t at = a64_load(&t->arena->shared->slots[worker].events); at;) {
-        uint64_t *chunk = more(t, &chunks);
+        uint64_t *chunk = another(t, &chunks);
         if (!chunk) break;
         *chunk = at;
         at = ((const ioi_events *)ioi_at(t->arena, at))->older;
@@ -243,10 +247,10 @@ bool ioi_record_take(ioi_arena *arena, ioi_taken *out) {
                 .writers.size = sizeof(int32_t),
                 .readers.size = sizeof(uint32_t)};
     ioi_alloc_init(&t.alloc, arena);
-    const a64 *incarnations = ioi_at(arena, block->incarnations);
+    const a32 *incarnations = ioi_at(arena, block->incarnations);
     if (rehash(&t, 1024))
         for (t.tx = 0; t.tx < block->n + block->has_end_block && !t.failed; t.tx++)
-            take_accesses(&t, ioi_at(arena, a64_load(&incarnations[t.tx])));
+            take_accesses(&t, ioi_deref(arena, a32_load(&incarnations[t.tx])));
     for (uint32_t i = 0; i < block->workers && !t.failed; i++) take_events(&t, i);
     bool taken = !t.failed && number_in_order(&t);
     free(t.keys.entries);

@@ -82,8 +82,8 @@ void ioi_worker_leave(ioi_worker *w) {
 uint32_t ioi_incarnation_of(const ioi_worker *w, uint32_t tx) { return ioi_status_incarnation(a32_load_relaxed(&w->status[tx])); }
 
 ioi_incarnation *ioi_finished(const ioi_worker *w, uint32_t tx) {
-    uint64_t at = a64_load(&w->incarnations[tx]);
-    return at ? ioi_at(w->arena, at) : NULL;
+    ioi_ref at = a32_load(&w->incarnations[tx]);
+    return at ? ioi_deref(w->arena, at) : NULL;
 }
 
 /* ---- sleeping and waking ------------------------------------------------------------------------------------- */
@@ -323,7 +323,7 @@ static bool finalize(ioi_worker *w, uint32_t h, uint32_t s, bool solo) {
     }
     /* Fails only if an early validator judged on stale ground and aborts it: then it runs again. */
     if (!a32_cas(&w->status[h], &s, s - IOI_EXECUTED + IOI_FINAL)) return false;
-    if (ioi_finished(w, h)->receipt.fault) {
+    if (ioi_incarnation_receipt(w->arena, ioi_finished(w, h))->fault) {
         a32_store(&w->sched->fault_tx, h);
         ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
         return false;
@@ -586,7 +586,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
 
 void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new) {
     ioi_touched(inc, sizeof *inc + inc->reads_count * sizeof *inc->reads, true);
-    a64_store(&w->incarnations[tx], ioi_offset(w->arena, inc));
+    a32_store(&w->incarnations[tx], ioi_ref_of(w->arena, inc));
     uint32_t executing = a32_load_relaxed(&w->status[tx]);
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
     /* Before anybody can see and abort it. */
@@ -606,9 +606,9 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
 }
 
 void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc) {
-    a64_store(&w->incarnations[w->n], ioi_offset(w->arena, inc));
+    a32_store(&w->incarnations[w->n], ioi_ref_of(w->arena, inc));
     if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
-    if (inc->receipt.fault) {
+    if (ioi_incarnation_receipt(w->arena, inc)->fault) {
         a32_store(&w->sched->fault_tx, w->n);
         ioi_stop_block(w->arena, IOI_BLOCK_FAULT);
     } else {

@@ -56,7 +56,7 @@ typedef struct ioi_worker {
     ioi_sched *sched;
     ioi_slot *slot;
     a32 *status;
-    a64 *incarnations;
+    a32 *incarnations;
     ioi_entry_set *scratch;
     ioi_alloc alloc;
     ioi_policy policy; /* of the block */

@@ -6,7 +6,7 @@ enum { WAYS = 64, WAY_BITS = 6, LEVELS_MAX = 5 };
 
 typedef struct way {
     a64 bits;
-    a64 slot[WAYS]; /* an inner way: child ways; a leaf: ioi_version */
+    a32 slot[WAYS]; /* an inner way: child ways; a leaf: ioi_version */
 } way;
 
 typedef struct trie {
@@ -26,16 +26,16 @@ static way *leaf_for(ioi_alloc *alloc, trie *t, uint32_t position, way *path[LEV
     for (uint32_t level = t->levels - 1;; level--) {
         path[level] = at;
         if (level == 0) return at;
-        a64 *slot = &at->slot[digit(position, level)];
-        uint64_t child = a64_load(slot);
+        a32 *slot = &at->slot[digit(position, level)];
+        ioi_ref child = a32_load(slot);
         if (!child) {
             way *made = ioi_alloc_bytes(alloc, sizeof *made, 8);
             if (!made) return NULL;
             memset((void *)made, 0, sizeof *made);
-            if (a64_cas(slot, &child, ioi_offset(arena, made))) child = ioi_offset(arena, made);
+            if (a32_cas(slot, &child, ioi_ref_of(arena, made))) child = ioi_ref_of(arena, made);
             else ioi_alloc_undo(alloc, made, sizeof *made); /* `child` is the winner's */
         }
-        at = ioi_at(arena, child);
+        at = ioi_deref(arena, child);
     }
 }
 
@@ -48,7 +48,7 @@ static bool trie_link(ioi_alloc *alloc, trie *t, ioi_version *node) {
     uint32_t position = node->position;
     way *leaf = leaf_for(alloc, t, position, path);
     if (!leaf) return false;
-    a64_store(&leaf->slot[digit(position, 0)], ioi_offset(alloc->arena, node));
+    a32_store(&leaf->slot[digit(position, 0)], ioi_ref_of(alloc->arena, node));
     /* From the leaf up: whoever sees a bit finds what is below it complete. */
     for (uint32_t level = 0; level < t->levels; level++) set_bit(path[level], digit(position, level));
     return true;
@@ -58,9 +58,9 @@ static bool trie_link(ioi_alloc *alloc, trie *t, ioi_version *node) {
 static way *linked_leaf(const ioi_arena *arena, trie *t, uint32_t position) {
     way *at = &t->root;
     for (uint32_t level = t->levels - 1; level; level--) {
-        uint64_t child = a64_load(&at->slot[digit(position, level)]);
+        ioi_ref child = a32_load(&at->slot[digit(position, level)]);
         if (!child) return NULL;
-        at = ioi_at(arena, child);
+        at = ioi_deref(arena, child);
     }
     return at;
 }
@@ -76,9 +76,9 @@ static ioi_version *trie_below(const ioi_arena *arena, trie *t, uint32_t limit) 
         for (;; level--) {
             path[level] = at;
             if (level == 0) break;
-            uint64_t child = a64_load(&at->slot[digit(limit, level)]);
+            ioi_ref child = a32_load(&at->slot[digit(limit, level)]);
             if (!child) break;
-            at = ioi_at(arena, child);
+            at = ioi_deref(arena, child);
         }
         uint64_t below = 0;
         for (; level < t->levels; level++) {
@@ -92,8 +92,9 @@ static ioi_version *trie_below(const ioi_arena *arena, trie *t, uint32_t limit) 
         for (;; level--) {
             uint32_t i = 63 - (uint32_t)__builtin_clzll(below);
             found = found << WAY_BITS | i;
-            if (level == 0) return ioi_at(arena, a64_load(&at->slot[i]));
-            at = ioi_at(arena, a64_load(&at->slot[i]));
+            ioi_ref child = a32_load(&at->slot[i]);
+            if (level == 0) return ioi_deref(arena, child);
+            at = ioi_deref(arena, child);
             below = a64_load(&at->bits);
             if (!below) { /* every write below was withdrawn: go on in front of it */
                 limit = found << (level * WAY_BITS);
@@ -106,18 +107,18 @@ static ioi_version *trie_below(const ioi_arena *arena, trie *t, uint32_t limit) 
 /* ---- list ------------------------------------------------------------------------------------------------ */
 
 static trie *trie_of(const ioi_arena *arena, const ioi_entry *entry) {
-    uint64_t at = a64_load_sc(&entry->trie);
-    return at ? ioi_at(arena, at) : NULL;
+    ioi_ref at = a32_load_sc(&entry->trie);
+    return at ? ioi_deref(arena, at) : NULL;
 }
 
 /* The list node of a position, or where it belongs: *link is the slot that holds *older. Adds its steps to *walked. */
-static ioi_version *list_find(const ioi_arena *arena, ioi_entry *entry, uint32_t position, a64 **link, uint64_t *older,
+static ioi_version *list_find(const ioi_arena *arena, ioi_entry *entry, uint32_t position, a32 **link, ioi_ref *older,
                               uint32_t *walked) {
     *link = &entry->head;
     for (;; ++*walked) {
-        *older = a64_load(*link);
+        *older = a32_load(*link);
         if (!*older) return NULL;
-        ioi_version *v = ioi_at(arena, *older);
+        ioi_version *v = ioi_deref(arena, *older);
         if (v->position == position) return v;
         if (v->position < position) return NULL;
         *link = &v->next;
@@ -131,51 +132,52 @@ static bool promote(ioi_alloc *alloc, ioi_entry *entry) {
     memset((void *)t, 0, sizeof *t);
     t->levels = arena->shared->block.trie_levels;
     assert(t->levels >= 1 && t->levels <= LEVELS_MAX);
-    uint64_t none = 0;
-    if (!a64_cas(&entry->trie, &none, ioi_offset(arena, t))) {
+    ioi_ref none = 0;
+    if (!a32_cas(&entry->trie, &none, ioi_ref_of(arena, t))) {
         ioi_alloc_undo(alloc, t, sizeof *t);
         return true; /* somebody else promotes */
     }
-    for (uint64_t at = a64_load_sc(&entry->head); at;) {
-        ioi_version *v = ioi_at(arena, at);
+    for (ioi_ref at = a32_load_sc(&entry->head); at;) {
+        ioi_version *v = ioi_deref(arena, at);
         if (!trie_link(alloc, t, v)) return false;
-        at = a64_load_sc(&v->next);
+        at = a32_load_sc(&v->next);
     }
     a32_store(&t->migrated, 1);
     return true;
 }
 
-ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, bool *first) {
+ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t room, ioi_made *how) {
     const ioi_arena *arena = alloc->arena;
-    *first = false;
-    a64 *link;
-    uint64_t older;
+    *how = IOI_MADE_BEFORE;
+    a32 *link;
+    ioi_ref older;
     uint32_t walked = 0;
     trie *t = trie_of(arena, entry);
     bool migrated = t && a32_load(&t->migrated); /* read before the trie, see ioi_versions_below */
     if (t) {
         way *leaf = linked_leaf(arena, t, position);
-        uint64_t at = leaf ? a64_load(&leaf->slot[digit(position, 0)]) : 0;
-        if (at) return ioi_at(arena, at);
+        ioi_ref at = leaf ? a32_load(&leaf->slot[digit(position, 0)]) : 0;
+        if (at) return ioi_deref(arena, at);
     }
     /* Even with a trie: this position may have entered the list before it, and not be migrated yet. */
     if (!migrated) {
         ioi_version *v = list_find(arena, entry, position, &link, &older, &walked);
         if (v) return v;
     }
-    ioi_version *made = ioi_alloc_bytes(alloc, sizeof *made, 8);
+    ioi_version *made = ioi_alloc_bytes(alloc, sizeof *made + room, sizeof *made);
     if (!made) return NULL;
+    *how = IOI_MADE_NOW;
     memset((void *)made, 0, sizeof *made);
     made->position = position;
     if (t) return trie_link(alloc, t, made) ? made : NULL;
 
     for (;;) {
-        a64_store_relaxed(&made->next, older);
-        if (a64_cas(link, &older, ioi_offset(arena, made))) break;
+        a32_store_relaxed(&made->next, older);
+        if (a32_cas(link, &older, ioi_ref_of(arena, made))) break;
         ioi_version *v = list_find(arena, entry, position, &link, &older, &walked);
         assert(!v && "a position has one owner");
     }
-    *first = a32_add(&entry->versions, 1) == 0;
+    if (link == &entry->head && older == 0) *how = IOI_MADE_FIRST;
     if (walked > WALK_MAX && !promote(alloc, entry)) return NULL;
     /* Look again: a promoter may have walked past before the node stood in the list. Linking twice is harmless. */
     t = trie_of(arena, entry);
@@ -184,7 +186,8 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
 }
 
 void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell) {
-    uint64_t before = a64_xchg(&node->cell, cell);
+    uint64_t before = a64_load_relaxed(&node->cell);
+    a64_store(&node->cell, cell);
     if ((before == 0) == (cell == 0)) return;
     trie *t = trie_of(arena, entry);
     if (!t) return;
@@ -192,7 +195,7 @@ void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *nod
     if (!leaf) return; /* the promoter has not come to it yet, and will set the bit; a set bit on a 0 cell is only slower */
     uint64_t bit = UINT64_C(1) << digit(node->position, 0);
     if (cell) {
-        if (a64_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);
+        if (a32_load(&leaf->slot[digit(node->position, 0)])) a64_or(&leaf->bits, bit);
     } else {
         a64_and(&leaf->bits, ~bit);
     }
@@ -210,8 +213,8 @@ ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t pos
         if (migrated) return best;
     }
     uint32_t walked = 0;
-    for (uint64_t at = a64_load(&entry->head); at; walked++) {
-        ioi_version *v = ioi_at(arena, at);
+    for (ioi_ref at = a32_load(&entry->head); at; walked++) {
+        ioi_version *v = ioi_deref(arena, at);
         if (best && v->position <= best->position) break;
         uint64_t word;
         if (v->position < position && (word = a64_load(&v->cell))) {
@@ -219,7 +222,7 @@ ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t pos
             best = v;
             break;
         }
-        at = a64_load(&v->next);
+        at = a32_load(&v->next);
     }
     if (walked > WALK_MAX && !t) promote(alloc, entry); /* no room for it: then the next one walks again */
     return best;

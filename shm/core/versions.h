@@ -5,7 +5,7 @@
  * are many, whoever works in block order finds its place near the head. When somebody had to walk further than WALK_MAX
  * nodes, the key gets a trie beside the list: 64-ary bitmaps over the position, so that the highest version below a
  * position costs a few words however many there are (100,000 transactions on one account are a normal block). Counting
- * steps rather than versions keeps the trie, which takes half a kilobyte where versions lie thin, to the keys that need it.
+ * steps rather than versions keeps the trie, which takes a quarter of a kilobyte where versions lie thin, to the keys that need it.
  *
  * Promotion is one way and needs no lock. The promoter publishes the empty trie (seq_cst), then links every list node
  * into it, then raises `migrated`. An inserter that saw no trie puts its node into the list (seq_cst) and looks again:
@@ -24,15 +24,21 @@
 enum { WALK_MAX = 32 };
 
 typedef struct ioi_version {
-    a64 next; /* older, in the list */
-    a64 cell;
+    a64 cell; /* its position's owner alone writes it */
+    a32 next; /* older, in the list */
     uint32_t position;
-    uint32_t unused;
 } ioi_version;
 
-/* The node of (entry, position), made if missing, with cell 0. NULL when the arena is full.
- * `*first` is set when this made the entry's first version ever. Only the position's owner calls it. */
-ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, bool *first);
+/* How ioi_versions_node came by a node. */
+typedef enum ioi_made {
+    IOI_MADE_BEFORE, /* it was there */
+    IOI_MADE_NOW,
+    IOI_MADE_FIRST /* and it is the first that the entry ever had */
+} ioi_made;
+
+/* The node of (entry, position), made if missing, with cell 0 and `room` uninitialised bytes behind it. NULL when the arena is
+ * full. Only the position's owner calls it. */
+ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t room, ioi_made *made);
 
 /* Store a cell word: nonzero is live, 0 withdraws. Only the position's owner calls it. */
 void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell);

@@ -296,7 +296,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
     known *k = know(s, key);
     if (k->read != NONE) {
         if (!presence) s->reads[k->read].entry &= ~IOI_PRESENCE; /* now the value matters too; it is the one pinned */
-        *word = s->reads[k->read].word;
+        *word = ioi_seen_word(v->worker->arena, s->reads[k->read].record);
         return IOI_OK;
     }
     ioi_arena *arena = v->worker->arena;
@@ -320,7 +320,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
     }
     s->reads = grown(s->reads, &s->reads_capacity, s->reads_count + 1, sizeof *s->reads);
     k->read = s->reads_count;
-    s->reads[s->reads_count++] = (ioi_read){key | (presence ? IOI_PRESENCE : 0), *word};
+    s->reads[s->reads_count++] = (ioi_read){ioi_ref_of(arena, entry) | (presence ? IOI_PRESENCE : 0), ioi_seen_record(*word)};
     return IOI_OK;
 }
 
@@ -500,36 +500,35 @@ int ioi_view_range_reached(ioi_view *v, uint32_t range, const uint8_t *key, size
     return IOI_OK;
 }
 
-static bool store_bytes(ioi_alloc *alloc, const uint8_t *bytes, size_t len, uint64_t *at) {
+static bool store_bytes(ioi_alloc *alloc, const uint8_t *bytes, size_t len, ioi_ref *at) {
     *at = 0;
     if (len == 0) return true;
     uint8_t *copy = ioi_alloc_bytes(alloc, len, 8);
     if (!copy) return false;
     memcpy(copy, bytes, len);
-    *at = ioi_offset(alloc->arena, copy);
+    *at = ioi_ref_of(alloc->arena, copy);
     return true;
 }
 
 /* A bound of no bytes still needs an address: offset 0 is none. */
-static bool store_bound(ioi_alloc *alloc, const uint8_t *bytes, uint32_t len, uint64_t *at) {
+static bool store_bound(ioi_alloc *alloc, const uint8_t *bytes, uint32_t len, ioi_ref *at) {
     if (len == IOI_UNBOUNDED) return true;
     return len ? store_bytes(alloc, bytes, len, at) : store_bytes(alloc, (const uint8_t *)"", 1, at);
 }
 
 /* The part of each range that was looked at, for validators. */
-static bool store_ranges(ioi_view *v, ioi_incarnation *inc) {
+static bool store_ranges(ioi_view *v, ioi_more *more) {
     struct ioi_view_store *s = v->store;
     ioi_alloc *alloc = &v->worker->alloc;
-    inc->ranges_count = 0;
     if (s->ranges_count == 0) return true;
     ioi_range *out = ioi_alloc_bytes(alloc, s->ranges_count * sizeof *out, 8);
     if (!out) return false;
-    inc->ranges = ioi_offset(alloc->arena, out);
+    more->ranges = ioi_ref_of(alloc->arena, out);
     for (uint32_t i = 0; i < s->ranges_count; i++) {
         const open_range *r = &s->ranges[i];
         if (!r->looked) continue;
         ioi_bounds bounds = looked_at(r);
-        ioi_range *stored = &out[inc->ranges_count++];
+        ioi_range *stored = &out[more->ranges_count++];
         *stored = (ioi_range){.low_len = bounds.low_len, .high_len = bounds.high_len, .high_inclusive = bounds.high_inclusive};
         if (!store_bound(alloc, bounds.low, bounds.low_len, &stored->low) ||
             !store_bound(alloc, bounds.high, bounds.high_len, &stored->high))
@@ -551,6 +550,27 @@ void ioi_view_note(ioi_view *v, ioi_tail kind, const uint8_t *bytes, size_t len)
     s->tail_len += IOI_TAIL_HEAD + length;
 }
 
+/* What most incarnations do not have: *at stays 0 then. */
+static bool store_more(ioi_view *v, const ioi_outcome *outcome, bool fault, ioi_ref *at) {
+    ioi_alloc *alloc = &v->worker->alloc;
+    if (!v->store->ranges_count && !fault && !outcome->code && !outcome->gas_wanted && !outcome->gas_used &&
+        !outcome->output_len && !outcome->error_len && !v->store->tail_len)
+        return true;
+    ioi_more *more = ioi_alloc_bytes(alloc, sizeof *more, IOI_UNIT);
+    if (!more) return false;
+    *more = (ioi_more){.receipt = {.code = outcome->code,
+                                   .fault = fault,
+                                   .output_len = (uint32_t)outcome->output_len,
+                                   .error_len = (uint32_t)outcome->error_len,
+                                   .tail_len = v->store->tail_len,
+                                   .gas_wanted = outcome->gas_wanted,
+                                   .gas_used = outcome->gas_used}};
+    *at = ioi_ref_of(alloc->arena, more);
+    return store_ranges(v, more) && store_bytes(alloc, outcome->output, outcome->output_len, &more->receipt.output) &&
+           store_bytes(alloc, (const uint8_t *)outcome->error, outcome->error_len, &more->receipt.error) &&
+           store_bytes(alloc, v->store->tail, v->store->tail_len, &more->receipt.tail);
+}
+
 bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     struct ioi_view_store *s = v->store;
     ioi_worker *w = v->worker;
@@ -562,33 +582,17 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     for (uint32_t i = 0; i < s->writes_count && !failed; i++)
         if (s->writes[i].standing) s->puts[count++] = (ioi_put){s->writes[i].entry, s->writes[i].bytes, s->writes[i].len};
 
-    uint64_t reads_bytes = s->reads_count * sizeof(ioi_read), writes_bytes = count * sizeof(ioi_write);
-    ioi_incarnation *inc = ioi_alloc_bytes(alloc, sizeof *inc + reads_bytes + writes_bytes, 8);
+    ioi_incarnation *inc = ioi_alloc_bytes(alloc, ioi_incarnation_bytes(s->reads_count, count), IOI_UNIT);
     if (!inc) return false;
-    ioi_write *writes = (ioi_write *)((uint8_t *)inc + sizeof *inc + reads_bytes);
-    memset(inc, 0, sizeof *inc);
-    inc->incarnation = v->incarnation;
-    inc->reads_count = s->reads_count;
-    inc->writes_count = count;
-    inc->writes = ioi_offset(alloc->arena, writes);
-    if (reads_bytes) memcpy(inc->reads, s->reads, reads_bytes);
-    if (!store_ranges(v, inc)) return false;
-
-    inc->receipt.code = outcome->code;
-    inc->receipt.fault = fault;
-    inc->receipt.gas_wanted = outcome->gas_wanted;
-    inc->receipt.gas_used = outcome->gas_used;
-    inc->receipt.output_len = (uint32_t)outcome->output_len;
-    inc->receipt.error_len = (uint32_t)outcome->error_len;
-    inc->receipt.tail_len = s->tail_len;
-    if (!store_bytes(alloc, s->tail, s->tail_len, &inc->receipt.tail) ||
-        !store_bytes(alloc, outcome->output, outcome->output_len, &inc->receipt.output) ||
-        !store_bytes(alloc, (const uint8_t *)outcome->error, outcome->error_len, &inc->receipt.error))
-        return false;
+    *inc = (ioi_incarnation){.incarnation = v->incarnation, .reads_count = s->reads_count, .writes_count = count};
+    if (s->reads_count) memcpy(inc->reads, s->reads, s->reads_count * sizeof *inc->reads);
+    if (!store_more(v, outcome, fault, &inc->more)) return false;
 
     bool wrote_new, end_block = v->tx == w->n;
     const ioi_incarnation *previous = end_block ? NULL : ioi_finished(w, v->tx);
-    if (!ioi_mv_publish(alloc, w->slot, v->position, v->incarnation, s->puts, count, previous, writes, &wrote_new)) return false;
+    if (!ioi_mv_publish(alloc, w->slot, v->position, v->incarnation, s->puts, count, previous, ioi_incarnation_writes(inc),
+                        &wrote_new))
+        return false;
     if (end_block) ioi_finish_block(w, inc);
     else ioi_finish(w, v->tx, inc, wrote_new);
     return true;

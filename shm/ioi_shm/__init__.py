@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from ioi_shm._core import (
+    ARENA_MAX,
     BLOCK_ABANDONED,
     BLOCK_DONE,
     BLOCK_FAULT,
@@ -37,6 +38,7 @@ from ioi_shm._core import (
 )
 
 __all__ = [
+    "ARENA_MAX",
     "BLOCK_ABANDONED",
     "BLOCK_DONE",
     "BLOCK_FAULT",

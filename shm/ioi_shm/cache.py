@@ -11,7 +11,7 @@ import mmap
 import os
 from collections.abc import Callable
 
-from ioi_shm._core import Arena, Cache
+from ioi_shm._core import ARENA_MAX, Arena, Cache
 from ioi_shm.memory import SEED, STEP_BYTES, free_memory, memory_file
 
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not every Python has a name for it
@@ -25,11 +25,11 @@ class SharedCache:
 
     def __init__(self, most: int, create: Callable[[str, int], int]) -> None:
         self.fd = memory_file("ioi-cache", "the cache is shared with workers: allow it", create)
-        self.size = most
-        os.ftruncate(self.fd, -(-most // mmap.PAGESIZE) * mmap.PAGESIZE)
-        first = min(most, mmap.PAGESIZE)
+        self.size = min(most, ARENA_MAX)
+        os.ftruncate(self.fd, -(-self.size // mmap.PAGESIZE) * mmap.PAGESIZE)
+        first = min(self.size, mmap.PAGESIZE)
         os.posix_fallocate(self.fd, 0, first)
-        self.cache = Cache(self.fd, most, first, SEED)
+        self.cache = Cache(self.fd, self.size, first, SEED)
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
         try:
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, seals | _F_SEAL_FUTURE_WRITE)

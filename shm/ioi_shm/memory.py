@@ -13,9 +13,8 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from ioi_shm._core import BLOCK_AT, Arena
+from ioi_shm._core import ARENA_MAX, BLOCK_AT, Arena
 
-LARGEST_BYTES = 256 << 30  # of address space, not of memory
 SMALLEST_BYTES = 1 << 30
 STEP_BYTES = 4 << 20
 SPARE_BYTES = 64 << 20  # left to the rest of the machine
@@ -37,7 +36,7 @@ class SharedArena:
         self._limit = limit
         self.fd = memory_file("ioi-arena", "workers share memory: allow it, or use workers=0")
         try:
-            self.size = _mappable(LARGEST_BYTES)
+            self.size = _mappable(ARENA_MAX)  # address space, not memory
             most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
             if 0 <= most < self.size:
                 self.size = most
@@ -75,6 +74,11 @@ class SharedArena:
                 f"the block needs {wanted} bytes of shared memory, and this process may write no file of more than {self.size}, shared "
                 "memory included: raise the limit (ulimit -f), or use workers=0"
             )
+        if wanted > ARENA_MAX:
+            raise ArenaExhausted(
+                f"the block needs {wanted} bytes of shared memory, and no block can have more than {ARENA_MAX}: make it smaller, or "
+                "use workers=0"
+            )
         room = free_memory()
         if wanted > self.size or more > room:
             raise ArenaExhausted(
@@ -110,7 +114,7 @@ def above_standard(fd: int) -> int:
 def free_memory(root: Path = Path("/sys/fs/cgroup"), meminfo: Path = Path("/proc/meminfo")) -> int:
     """Bytes this process may still take: of the machine, and of its cgroup and those above it (v2 and v1)."""
     rooms = [room for room in (_machine_room(meminfo), *_cgroup_rooms(root)) if room is not None]
-    return min(rooms, default=LARGEST_BYTES) - SPARE_BYTES
+    return min(rooms, default=ARENA_MAX) - SPARE_BYTES
 
 
 def _machine_room(meminfo: Path) -> int | None:

@@ -15,9 +15,9 @@ static PyObject *arena_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     ArenaObject *self = NULL;
     bool create = seed.buf != NULL;
     uint64_t words[4];
-    if (create && (seed.len != sizeof words || reserved < IOI_BLOCK_AT || reserved > size)) {
-        PyErr_Format(PyExc_ValueError, "a new arena takes a seed of %zu bytes and %zu <= reserved <= size", sizeof words,
-                     (size_t)IOI_BLOCK_AT);
+    if (create && (seed.len != sizeof words || reserved < IOI_BLOCK_AT || reserved > size || size > IOI_ARENA_MAX)) {
+        PyErr_Format(PyExc_ValueError, "a new arena takes a seed of %zu bytes and %zu <= reserved <= size <= %llu", sizeof words,
+                     (size_t)IOI_BLOCK_AT, (unsigned long long)IOI_ARENA_MAX);
         goto out;
     }
     base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

@@ -143,9 +143,8 @@ static PyObject *cache_promote(CacheObject *self, PyObject *args) {
         for (uint64_t at = a64_load(&arena->shared->slots[w].fetched); at;) {
             const ioi_fetched *f = ioi_at(arena, at);
             const ioi_entry *e = ioi_at(arena, f->entry);
-            bool present = ioi_word_present(a64_load(&e->base));
-            if (ioi_cache_promote(self->base, e->hash, e->key, e->key_len, present ? f->record.bytes : NULL, f->record.len,
-                                  flat) == IOI_CACHE_MORE)
+            if (ioi_cache_promote(self->base, e->hash, e->key, e->key_len, f->record.deleted ? NULL : f->record.bytes,
+                                  f->record.len, flat) == IOI_CACHE_MORE)
                 Py_RETURN_FALSE;
             at = f->next;
         }
@@ -159,7 +158,7 @@ static PyObject *cache_get(CacheObject *self, PyObject *argument) {
     if (as_bytes(argument, false, "a key", &key, &len) < 0) return NULL;
     const ioi_cached *c = ioi_cache_find(self->base, hash_of(self, key, len), key, (uint32_t)len);
     if (!c) Py_RETURN_NONE;
-    PyObject *value = bytes_or_none(c->present ? c->record.bytes : NULL, c->record.len);
+    PyObject *value = bytes_or_none(c->record.deleted ? NULL : c->record.bytes, c->record.len);
     return value ? Py_BuildValue("NK", value, c->version) : NULL;
 }
 

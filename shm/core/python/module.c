@@ -11,10 +11,8 @@
 
 PyTypeObject *arena_type, *worker_type, *cache_type;
 
-static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *is_signed) {
-    int with = PyObject_IsTrue(is_signed);
-    if (with < 0) return NULL;
-    return PyCapsule_New((void *)(with ? &ioi_payments_signed : &ioi_payments), IOI_VM_CAPSULE, NULL);
+static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+    return PyCapsule_New((void *)&ioi_payments, IOI_VM_CAPSULE, NULL);
 }
 
 const ioi_vm *as_vm(PyObject *capsule) {
@@ -129,7 +127,7 @@ static PyObject *signal_restarts(PyObject *Py_UNUSED(module), PyObject *argument
 }
 
 static PyMethodDef functions[] = {
-    {"payments_vm", CALL(payments_vm), METH_O, "The built-in payments VM as a capsule; with signatures or without."},
+    {"payments_vm", CALL(payments_vm), METH_NOARGS, "The built-in payments VM, as a capsule."},
     {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
     {"run_sequential", CALL(run_sequential), METH_VARARGS | METH_KEYWORDS, "Run a native VM one transaction after another."},
     {"receipt_leaves", CALL(receipt_leaves), METH_VARARGS, "Packed receipts as the leaves of the receipts root."},
@@ -165,7 +163,7 @@ static int module_exec(PyObject *module) {
         {"BLOCK_FULL", IOI_BLOCK_FULL},           {"BLOCK_FAULT", IOI_BLOCK_FAULT},
         {"BLOCK_ABANDONED", IOI_BLOCK_ABANDONED}, {"TASK_LEAVE", IOI_TASK_LEAVE},
         {"WORKERS_MAX", IOI_WORKERS_MAX},         {"BLOCK_AT", IOI_BLOCK_AT},
-        {"CACHE_LEAST", IOI_CACHE_LEAST},
+        {"CACHE_LEAST", IOI_CACHE_LEAST},         {"ARENA_MAX", IOI_ARENA_MAX},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0) return -1;

@@ -119,7 +119,7 @@ static bool bring_cached(Bringing *b, const uint8_t *key, size_t len) {
     if (!b->cache) return false;
     const ioi_cache_head *head = (const ioi_cache_head *)(const void *)b->cache->base;
     const ioi_cached *c = ioi_cache_find(b->cache->base, ioi_hash(head->seed, key, (uint32_t)len), key, (uint32_t)len);
-    if (c) ioi_seq_set_base(b->seq, key, len, c->present ? c->record.bytes : NULL, c->record.len);
+    if (c) ioi_seq_set_base(b->seq, key, len, c->record.deleted ? NULL : c->record.bytes, c->record.len);
     return c;
 }
 
@@ -197,16 +197,15 @@ static int tell(PyObject *report, size_t executed, Times *times) {
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
     static char *names[] = {"vm",    "txs",         "limits", "fetch", "height", "time_ns", "proposer",
-                            "extra", "parent_root", "report", "cache", "range",  "check",   NULL};
+                            "extra", "parent_root", "report", "cache", "range",  NULL};
     PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None, *cache = Py_None, *range = NULL;
-    PyObject *check = Py_None, *said = NULL;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OOOO:run_sequential", names, &capsule, &txs_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OOO:run_sequential", names, &capsule, &txs_object,
                                      &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra,
-                                     &extra_len, &parent_root, &parent_root_len, &report, &cache, &range, &check) ||
+                                     &extra_len, &parent_root, &parent_root_len, &report, &cache, &range) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
     const ioi_vm *vm = as_vm(capsule);
@@ -251,18 +250,9 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     bringing.times = &times;
     for (size_t i = 0; i < n; i++) {
         PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
-        const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(tx);
-        size_t len = (size_t)PyBytes_GET_SIZE(tx);
         ioi_outcome outcome;
-        bool fault; /* here it is raised */
-        int good = check == Py_None ? 1 : check_transaction(check, i, bytes, len, &said, &outcome, &fault);
-        if (good < 0) goto out;
-        if (good) {
-            while (!ioi_seq_execute(seq, bytes, len, &outcome))
-                if (bringing.broken || bring_missing(&bringing) < 0) goto out;
-        } else {
-            ioi_seq_refuse(seq, &outcome);
-        }
+        while (!ioi_seq_execute(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx), &outcome))
+            if (bringing.broken || bring_missing(&bringing) < 0) goto out;
         codes[i] = outcome.code;
         if (pack_outcome(&packed, i, &outcome) < 0) goto out;
         time_taken(&times, i + 1);
@@ -287,7 +277,6 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     Py_XDECREF(blob);
 out:
     Py_XDECREF(writes);
-    Py_XDECREF(said);
     PyMem_Free(packed.bytes);
     Py_XDECREF(ends);
     Py_XDECREF(each);

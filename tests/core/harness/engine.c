@@ -96,7 +96,10 @@ static void play_native(engine *e, ioi_native *native) {
         }
 }
 
-static uint32_t finished_code(void *context, uint32_t tx) { return ioi_finished(context, tx)->receipt.code; }
+static uint32_t finished_code(void *context, uint32_t tx) {
+    const ioi_worker *w = context;
+    return ioi_incarnation_receipt(w->arena, ioi_finished(w, tx))->code;
+}
 
 /* The way of ioi_exec/execution/workers/part.py: operations go on where they stopped, an incarnation cut short starts again. */
 static void play_resuming(engine *e, ioi_worker *w, ioi_view *view) {

@@ -59,8 +59,8 @@ static void race(part *p, sim_options *options, void (*run)(void *), uint64_t *r
 /* ---- versions ------------------------------------------------------------------------------------------------------------ */
 
 static void write_version(part *p, ioi_alloc *alloc, uint32_t position, uint64_t cell) {
-    bool first;
-    ioi_version *v = ioi_versions_node(alloc, p->entry, position, &first);
+    ioi_made made;
+    ioi_version *v = ioi_versions_node(alloc, p->entry, position, 0, &made);
     EXPECT(v && v->position == position);
     EXPECT(!p->nodes[position] || p->nodes[position] == v); /* one node for ever, whatever is promoted meanwhile */
     p->nodes[position] = v;

@@ -72,6 +72,43 @@ static void attach(void) {
     f.arena.shared->magic ^= 1;
     f.arena.shared->layout ^= 1;
     CHECK(!ioi_arena_attach(&other, f.base, f.size));
+    f.arena.shared->layout ^= 1;
+    f.arena.shared->size = IOI_ARENA_MAX + 4096; /* further than links reach */
+    CHECK(!ioi_arena_attach(&other, f.base, IOI_ARENA_MAX + 4096));
+    fixture_free(&f);
+}
+
+/* At the end of the largest arena there is, links still name what they should; then it is full. */
+static void far_links(void) {
+    enum { KEYS = 20000, ROOM = 1 << 19 };
+    fixture f;
+    fixture_block(&f, KEYS, 1, IOI_ARENA_MAX - IOI_BLOCK_AT);
+    a64_store(&f.arena.shared->bump, IOI_ARENA_MAX - ROOM);
+    ioi_alloc_init(&f.alloc, &f.arena);
+    CHECK(ioi_ordered_switch_on(&f.alloc));
+    ioi_entry *entries[KEYS];
+    uint32_t count = 0;
+    for (bool room = true; room; count += room) {
+        CHECK(count < KEYS);
+        ioi_entry *e = entries[count] = ioi_index_intern(&f.alloc, ioi_hash(f.arena.shared->seed, (uint8_t *)&count, 4),
+                                                         (uint8_t *)&count, 4);
+        ioi_put put = {e, (const uint8_t *)&count, 4};
+        ioi_write write;
+        bool wrote_new;
+        room = e && ioi_mv_set_base(&f.alloc, e, (const uint8_t *)"base", 4) &&
+               ioi_mv_publish(&f.alloc, &f.arena.shared->slots[0], 1 + count, 0, &put, 1, NULL, &write, &wrote_new);
+    }
+    CHECK(count > ROOM / 256);
+    uint32_t met = 0;
+    for (ioi_entry *e = ioi_ordered_forward(&f.arena, NULL, 0, false); e; e = ioi_ordered_next(&f.arena, e)) met++;
+    CHECK(met == count || met == count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t word;
+        uint32_t writer;
+        CHECK(ioi_mv_read(&f.alloc, entries[i], KEYS, &word, &writer) == IOI_SEEN_VERSION && writer == 1 + i);
+        const ioi_record *record = ioi_word_record(&f.arena, ioi_seen_word(&f.arena, ioi_seen_record(word)));
+        CHECK(record->len == 4 && memcmp(record->bytes, &i, 4) == 0 && ioi_offset(&f.arena, record) > IOI_ARENA_MAX - ROOM);
+    }
     fixture_free(&f);
 }
 
@@ -101,5 +138,6 @@ void test_arena(void) {
     for (int i = 0; i < 60; i++) fill(rng_below(rng, 1 << 20), rng, 1 + rng_below(rng, 3000));
     undo_is_of_the_newest_only();
     attach();
+    far_links();
     block_room(rng);
 }

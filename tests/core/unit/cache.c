@@ -61,7 +61,7 @@ static void check_all(model *w) {
         uint32_t len = key_of(k, key);
         const ioi_cached *c = ioi_cache_find(w->base, hash_of(w, k), key, len);
         if (c) {
-            CHECK(c->present == v->present &&
+            CHECK(c->record.deleted != v->present &&
                   (!v->present || (c->record.len == v->len && !memcmp(c->record.bytes, v->bytes, v->len))));
             w->read++;
         } else CHECK(v->version <= w->flat || w->spilled[k]);

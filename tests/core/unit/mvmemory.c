@@ -10,13 +10,11 @@ static finished publish(fixture *f, uint32_t position, uint32_t incarnation, con
                         uint32_t count) {
     ioi_incarnation *inc = ioi_alloc_bytes(&f->alloc, sizeof *inc + count * sizeof(ioi_write), 8);
     memset(inc, 0, sizeof *inc);
-    ioi_write *writes = (ioi_write *)(inc + 1);
     inc->incarnation = incarnation;
     inc->writes_count = count;
-    inc->writes = ioi_offset(&f->arena, writes);
     finished done = {.inc = inc};
-    CHECK(ioi_mv_publish(&f->alloc, &f->arena.shared->slots[0], position, incarnation, puts, count, previous, writes,
-                         &done.wrote_new));
+    CHECK(ioi_mv_publish(&f->alloc, &f->arena.shared->slots[0], position, incarnation, puts, count, previous,
+                         ioi_incarnation_writes(inc), &done.wrote_new));
     return done;
 }
 
@@ -74,12 +72,12 @@ static void publish_and_withdraw(void) {
 }
 
 static bool stands(fixture *f, ioi_entry *e, bool presence, uint64_t seen, uint32_t position) {
-    ioi_read read = {ioi_offset(&f->arena, e) | (presence ? IOI_PRESENCE : 0), seen};
+    ioi_read read = {ioi_ref_of(&f->arena, e) | (presence ? IOI_PRESENCE : 0), ioi_seen_record(seen)};
     return ioi_mv_read_stands(&f->alloc, &read, position, false);
 }
 
 static bool same_version(fixture *f, ioi_entry *e, bool presence, uint64_t seen, uint32_t position) {
-    ioi_read read = {ioi_offset(&f->arena, e) | (presence ? IOI_PRESENCE : 0), seen};
+    ioi_read read = {ioi_ref_of(&f->arena, e) | (presence ? IOI_PRESENCE : 0), ioi_seen_record(seen)};
     return ioi_mv_read_stands(&f->alloc, &read, position, true);
 }
 
@@ -128,6 +126,12 @@ static void validation(void) {
     fixture_free(&f);
 }
 
+static ioi_ref scanned(fixture *f, const ioi_range *range) {
+    ioi_more *more = ioi_alloc_bytes(&f->alloc, sizeof *more, 8);
+    *more = (ioi_more){.ranges_count = 1, .ranges = ioi_ref_of(&f->arena, range)};
+    return ioi_ref_of(&f->arena, more);
+}
+
 static bool range_stands_by(bool by_version, fixture *f, ioi_entry_set *set, const char *low, const char *high, bool inclusive,
                             uint32_t position, ioi_entry *seen) {
     uint64_t memory[32] = {0};
@@ -140,16 +144,15 @@ static bool range_stands_by(bool by_version, fixture *f, ioi_entry_set *set, con
         uint8_t *copy = ioi_alloc_bytes(&f->alloc, strlen(bounds[i]) + 1, 8);
         memcpy(copy, bounds[i], strlen(bounds[i]));
         *(i ? &range->high_len : &range->low_len) = (uint32_t)strlen(bounds[i]);
-        *(i ? &range->high : &range->low) = ioi_offset(&f->arena, copy);
+        *(i ? &range->high : &range->low) = ioi_ref_of(&f->arena, copy);
     }
-    inc->ranges_count = 1;
-    inc->ranges = ioi_offset(&f->arena, range);
+    inc->more = scanned(f, range);
     if (seen) {
         uint64_t word;
         uint32_t writer;
         look(f, seen, position, &word, &writer);
         inc->reads_count = 1;
-        inc->reads[0] = (ioi_read){ioi_offset(&f->arena, seen), word};
+        inc->reads[0] = (ioi_read){ioi_ref_of(&f->arena, seen), ioi_seen_record(word)};
     }
     return ioi_mv_validate(&f->alloc, inc, position, by_version, set, NULL);
 }
@@ -193,13 +196,14 @@ static void causes(void) {
     ioi_entry *a = intern(&f, &f.alloc, "a"), *b = intern(&f, &f.alloc, "b");
     uint64_t memory[32] = {0};
     ioi_incarnation *inc = (ioi_incarnation *)memory;
+    uint64_t word;
     uint32_t writer;
     inc->reads_count = 2;
     ioi_entry *read[] = {a, b};
     for (uint32_t i = 0; i < 2; i++) {
         CHECK(ioi_mv_set_base(&f.alloc, read[i], (const uint8_t *)"v", 1));
-        inc->reads[i].entry = ioi_offset(&f.arena, read[i]);
-        look(&f, read[i], 6, &inc->reads[i].word, &writer);
+        look(&f, read[i], 6, &word, &writer);
+        inc->reads[i] = (ioi_read){ioi_ref_of(&f.arena, read[i]), ioi_seen_record(word)};
     }
     ioi_cause cause = {.position = 77};
     CHECK(ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 77); /* it stands: nothing to blame */
@@ -210,18 +214,17 @@ static void causes(void) {
     ioi_mv_estimate(&f.arena, x.inc);
     CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 &&
           cause.estimate);
-    look(&f, b, 6, &inc->reads[1].word, &writer); /* what x wrote was read, and then is withdrawn */
-    inc->reads[1].word &= ~IOI_ESTIMATE;
+    look(&f, b, 6, &word, &writer); /* what x wrote was read, and then is withdrawn */
+    inc->reads[1].record = ioi_seen_record(word & ~IOI_ESTIMATE);
     publish(&f, 3, 2, x.inc, NULL, 0);
     CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 0 && cause.incarnation == 0 && !cause.estimate);
 
     CHECK(ioi_ordered_switch_on(&f.alloc)); /* a phantom */
     inc->reads_count = 0;
-    inc->ranges_count = 1;
-    ioi_range range = {.low_len = IOI_UNBOUNDED, .high_len = IOI_UNBOUNDED}, *stored = ioi_alloc_bytes(&f.alloc, sizeof range, 8);
-    *stored = range;
-    inc->ranges = ioi_offset(&f.arena, stored);
+    ioi_range *range = ioi_alloc_bytes(&f.alloc, sizeof *range, 8);
+    *range = (ioi_range){.low_len = IOI_UNBOUNDED, .high_len = IOI_UNBOUNDED};
+    inc->more = scanned(&f, range);
     puts[0] = put(a, "x");
     publish(&f, 2, 4, NULL, puts, 1);
     CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));

@@ -34,23 +34,29 @@ void test_receipts(void) {
     enum { N = 200 };
     fixture f;
     fixture_block(&f, N, 1, 8 << 20);
-    a64 *incarnations = ioi_at(&f.arena, f.arena.shared->block.incarnations);
+    a32 *incarnations = ioi_at(&f.arena, f.arena.shared->block.incarnations);
     for (uint32_t i = 0; i < N; i++) {
         ioi_incarnation *inc = ioi_alloc_bytes(&f.alloc, sizeof *inc, 8);
+        ioi_more *more = ioi_alloc_bytes(&f.alloc, sizeof *more, 8);
         memset(inc, 0, sizeof *inc);
-        ioi_receipt *r = &inc->receipt;
-        *r = (ioi_receipt){.code = rng_below(rng, 3),
-                           .output_len = rng_below(rng, 50),
-                           .error_len = rng_below(rng, 20),
-                           .gas_wanted = i,
-                           .gas_used = 2 * i};
-        uint8_t *bytes = ioi_alloc_bytes(&f.alloc, 80, 8);
-        for (uint32_t k = 0; k < 80; k++) bytes[k] = (uint8_t)(i + k);
-        r->output = ioi_offset(&f.arena, bytes);
-        r->error = r->output + r->output_len;
+        memset(more, 0, sizeof *more);
+        if (i) inc->more = ioi_ref_of(&f.arena, more); /* the first has nothing but success */
+        ioi_receipt *r = &more->receipt;
+        if (i)
+            *r = (ioi_receipt){.code = rng_below(rng, 3),
+                               .output_len = rng_below(rng, 50),
+                               .error_len = rng_below(rng, 20),
+                               .gas_wanted = i,
+                               .gas_used = 2 * i};
+        uint8_t *bytes = ioi_alloc_bytes(&f.alloc, 160, 8);
+        uint32_t error_at = (r->output_len + 7) & ~7u;
+        for (uint32_t k = 0; k < r->output_len; k++) bytes[k] = (uint8_t)(i + k);
+        for (uint32_t k = 0; k < r->error_len; k++) bytes[error_at + k] = (uint8_t)(i + r->output_len + k);
+        r->output = ioi_ref_of(&f.arena, bytes);
+        r->error = ioi_ref_of(&f.arena, bytes + error_at);
         if (!r->output_len) r->output = 0; /* nothing needs no address */
         if (!r->error_len) r->error = 0;
-        a64_store(&incarnations[i], ioi_offset(&f.arena, inc));
+        a32_store(&incarnations[i], ioi_ref_of(&f.arena, inc));
     }
     for (int turn = 0; turn < 100; turn++) {
         uint32_t from = rng_below(rng, N + 1), to = from + rng_below(rng, N + 1 - from);
@@ -60,7 +66,7 @@ void test_receipts(void) {
         ioi_receipts_pack(&f.arena, from, to, packed, ends);
         CHECK(packed[size] == 0xa5);
         for (uint32_t i = from; i < to; i++) {
-            const ioi_receipt *r = &((ioi_incarnation *)ioi_at(&f.arena, a64_load(&incarnations[i])))->receipt;
+            const ioi_receipt *r = ioi_incarnation_receipt(&f.arena, ioi_deref(&f.arena, a32_load(&incarnations[i])));
             uint32_t head[4];
             uint64_t gas[2];
             memcpy(head, packed + at, sizeof head);

@@ -24,10 +24,10 @@ static void compare(fixture *f, ioi_entry *e, const model *m, uint32_t position)
 }
 
 static void set(fixture *f, ioi_alloc *alloc, ioi_entry *e, uint32_t position, uint64_t cell, uint32_t *firsts) {
-    bool first;
-    ioi_version *v = ioi_versions_node(alloc, e, position, &first);
+    ioi_made made;
+    ioi_version *v = ioi_versions_node(alloc, e, position, 0, &made);
     CHECK(v && v->position == position);
-    if (firsts) *firsts += first;
+    if (firsts) *firsts += made == IOI_MADE_FIRST;
     ioi_versions_set(&f->arena, e, v, cell);
 }
 

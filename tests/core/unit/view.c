@@ -224,6 +224,31 @@ static void bringing(void) {
     close_scene(&s);
 }
 
+static uint32_t noted(const ioi_outcome *outcome) {
+    scene s;
+    open_scene(&s);
+    ioi_view_begin(s.v, 6); /* end_block: nobody claims it */
+    CHECK(ioi_view_finish(s.v, outcome, false));
+    const a32 *incarnations = ioi_at(&s.f.arena, s.f.arena.shared->block.incarnations);
+    const ioi_incarnation *inc = ioi_deref(&s.f.arena, a32_load(&incarnations[6]));
+    const ioi_receipt *r = ioi_incarnation_receipt(&s.f.arena, inc);
+    CHECK(r->code == outcome->code && r->gas_wanted == outcome->gas_wanted && r->gas_used == outcome->gas_used);
+    CHECK(r->output_len == outcome->output_len && r->error_len == outcome->error_len);
+    CHECK(!r->output_len || memcmp(ioi_deref(&s.f.arena, r->output), outcome->output, r->output_len) == 0);
+    CHECK(!r->error_len || memcmp(ioi_deref(&s.f.arena, r->error), outcome->error, r->error_len) == 0);
+    ioi_ref more = inc->more;
+    close_scene(&s);
+    return more;
+}
+
+/* Plain success takes no room; whatever else there is, is noted. */
+static void receipts(void) {
+    CHECK(noted(&(ioi_outcome){.code = 0}) == 0);
+    CHECK(noted(&(ioi_outcome){.code = 7}) && noted(&(ioi_outcome){.gas_wanted = 1}) && noted(&(ioi_outcome){.gas_used = 1}));
+    CHECK(noted(&(ioi_outcome){.output = (const uint8_t *)"out", .output_len = 3}));
+    CHECK(noted(&(ioi_outcome){.code = 1, .error = "why", .error_len = 3}));
+}
+
 void test_view(void) {
     bringing();
     pinning();
@@ -231,4 +256,5 @@ void test_view(void) {
     limits();
     ranges();
     staleness();
+    receipts();
 }

@@ -151,12 +151,11 @@ static const char *check(play *p) {
     if (state != IOI_BLOCK_DONE) return "the simulated block did not end as done";
     sealing s = {&p->arena, n, 0};
     ioi_mv_seal(&p->arena, p->plan->workers, seal, &s);
-    const a64 *incarnations = ioi_at(&p->arena, p->arena.shared->block.incarnations);
+    const a32 *incarnations = ioi_at(&p->arena, p->arena.shared->block.incarnations);
     for (uint32_t tx = 0; tx < n; tx++) {
-        const ioi_incarnation *inc = ioi_at(&p->arena, a64_load(&incarnations[tx]));
-        const ioi_receipt *r = &inc->receipt;
+        const ioi_receipt *r = ioi_incarnation_receipt(&p->arena, ioi_deref(&p->arena, a32_load(&incarnations[tx])));
         ioi_outcome o = {.code = r->code, .output_len = r->output_len};
-        if (r->output_len) o.output = ioi_at(&p->arena, r->output);
+        if (r->output_len) o.output = ioi_deref(&p->arena, r->output);
         s.digest += sim_receipt_digest(tx, &o);
     }
     return s.digest == p->b->digest ? NULL

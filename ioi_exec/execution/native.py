@@ -12,7 +12,9 @@ from ioi_exec.block.progress import AloneProgress, OnProgress
 from ioi_exec.block.receipt import Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
-from ioi_exec.execution.faults import end_block_failed
+from ioi_exec.execution.faults import end_block_failed, transaction_fault
+from ioi_exec.execution.settings import StatedSettings
+from ioi_exec.execution.transaction import refused
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -28,6 +30,7 @@ class NativeSequentialExecutor:
         self._vm = vm
         self._limits = limits
         self._cached = cached
+        self._verify = vm.verifier()
 
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
@@ -49,6 +52,7 @@ class NativeSequentialExecutor:
             report=None if on_progress is None else progress.at,
             cache=None if lookup is None else lookup.cache,
             range=base.scan,
+            check=None if self._verify is None else self._check,
         )
         if lookup is not None:
             lookup.keep()
@@ -63,6 +67,17 @@ class NativeSequentialExecutor:
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}
         return Outcome(Writes(*writes), receipts, stats, Measured(alone=each_ns))
+
+    def _check(self, tx_index: int, tx: bytes) -> tuple[int, bytes, bool] | None:
+        """None: the transaction may be executed. Else the code and text of its receipt. Raises VMFault."""
+        assert self._verify is not None
+        with StatedSettings():
+            receipt, fault = refused(self._verify, tx, self._limits)
+        if fault is not None:
+            if issubclass(type(fault), KeyboardInterrupt):
+                raise fault  # the user's, not the VM's
+            raise transaction_fault(tx_index, fault) from fault
+        return None if receipt is None else (receipt.code, receipt.error.encode(), False)
 
     def close(self) -> None:
         """Nothing to end."""

@@ -63,6 +63,15 @@ def _failed(error: BaseException, limits: Limits) -> tuple[Receipt, BaseExceptio
     return (DONE, error) if receipt is None else (receipt, None)
 
 
+def refused(verify: Callable[[bytes], None], tx: bytes, limits: Limits) -> tuple[Receipt | None, BaseException | None]:
+    """What a VM in C has in Python to say of a transaction before it is executed: nothing, or as above."""
+    try:
+        call_apart(RECURSION_LIMIT, verify, tx)
+    except BaseException as error:
+        return _failed(error, limits)
+    return None, None
+
+
 def run_end_block(back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts) -> BaseException | None:
     """What it raised, if anything; as above. The VM gets a `Receipts` of its own."""
     try:

@@ -1,7 +1,7 @@
 """Block files: one JSON object a line. First, optionally, `{"header": {...}}`; then one transaction a line.
 
 A transaction is `{"tx": hex}`, or for `payments` also `{"from": hex, "to": hex, "amount": n, "fee": n, "nonce": n,
-"expiry": n}` (fee and expiry default to 0). A header has height, time_ns, proposer, block_id, extra, all optional.
+"expiry": n}` (fee and expiry default to 0), and where they are signed "signature": hex. A header has height, time_ns, proposer, block_id, extra, all optional.
 Lines end with LF or CRLF; empty lines are allowed at the end only. In a stream of blocks (`run --from-stdin`) an empty line ends a
 block, as the next one's header does.
 """
@@ -29,8 +29,9 @@ from ioi_exec.files.strict_json import (
 )
 from ioi_exec.limits import Limits
 from ioi_exec.vm.payments import ADDRESS_BYTES, MAX_U64, MAX_U128, encode_transfer
+from ioi_exec.vm.signatures import SIGNATURE_BYTES
 
-_TRANSFER_FIELDS = ("from", "to", "amount", "fee", "nonce", "expiry")
+_TRANSFER_FIELDS = ("from", "to", "amount", "fee", "nonce", "expiry", "signature")
 _HEADER_FIELDS = ("height", "time_ns", "proposer", "block_id", "extra")
 
 # What a line may hold beside a transaction in hex: names, spaces, the six numbers of a transfer, a header's extra.
@@ -115,7 +116,8 @@ def _transaction(value: dict[str, Any], transfers: bool) -> bytes:
     if not transfers:
         fields(value, ("tx",), ("tx",))
     fields(value, _TRANSFER_FIELDS, ("from", "to", "amount", "nonce"))
-    return encode_transfer(
+    signature = hex_bytes(value["signature"], "signature", SIGNATURE_BYTES) if "signature" in value else b""
+    transfer = encode_transfer(
         hex_bytes(value["from"], "from", ADDRESS_BYTES),
         hex_bytes(value["to"], "to", ADDRESS_BYTES),
         number(value["amount"], "amount", MAX_U128),
@@ -123,6 +125,7 @@ def _transaction(value: dict[str, Any], transfers: bool) -> bytes:
         nonce=number(value["nonce"], "nonce", MAX_U64),
         expiry=number(value.get("expiry", 0), "expiry", MAX_U64),
     )
+    return transfer + signature
 
 
 def _header(value: dict[str, Any]) -> BlockHeader:

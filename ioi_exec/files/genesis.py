@@ -1,5 +1,5 @@
-"""Genesis files: `{"accounts": {address: {"balance": n, "nonce": n}}}` for `payments` (nonce defaults to 0),
-`{"state": {hex: hex}}` for any VM."""
+"""Genesis files: `{"accounts": {address: {"balance": n, "nonce": n}}}` for `payments` (nonce defaults to 0), and if wanted beside it
+`"payouts": {proposer: address}`; `{"state": {hex: hex}}` for any VM."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ioi_exec.vm.payments import (
     MAX_U128,
     account_key,
     encode_account,
+    payout_entry,
 )
 
 
@@ -32,16 +33,16 @@ def read_genesis(stream: BinaryIO, name: str, *, accounts: bool) -> dict[bytes, 
     try:
         value = json_object(parse(read_whole(stream, name)), "a genesis")
         known = ("accounts", "state") if accounts else ("state",)
-        fields(value, known, ())
-        if len(value) != 1:
-            raise Malformed(f"give exactly one of {', '.join(map(repr, known))}")
-        (kind, entries), *_ = value.items()
-        pairs = _accounts(json_object(entries, kind)) if kind == "accounts" else _state(json_object(entries, kind))
+        fields(value, (*known, "payouts") if accounts else known, ())
+        if len(value.keys() - {"payouts"}) != 1 or "payouts" in value and "accounts" not in value:
+            beside = ", with accounts also 'payouts'" if accounts else ""
+            raise Malformed(f"give exactly one of {', '.join(map(repr, known))}{beside}")
         genesis: dict[bytes, bytes] = {}
-        for key, content in pairs:
-            if key in genesis:  # JSON's own duplicates were refused: these differ in case
-                raise Malformed(f"{kind}: {key.hex()} occurs twice, in upper and lower case")
-            genesis[key] = content
+        for kind, entries in value.items():
+            for key, content in _PAIRS[kind](json_object(entries, kind)):
+                if key in genesis:  # JSON's own duplicates were refused: these differ in case
+                    raise Malformed(f"{kind}: {key.hex()} occurs twice, in upper and lower case")
+                genesis[key] = content
         return genesis
     except Malformed as error:
         raise InputError(f"{name}: {error}") from None
@@ -59,6 +60,14 @@ def _accounts(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
         yield key, encode_account(balance, nonce)
 
 
+def _payouts(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    for proposer, address in entries.items():
+        try:
+            yield payout_entry(hex_bytes(proposer, "the proposer"), hex_bytes(address, "the address", ADDRESS_BYTES))
+        except (Malformed, InputError) as error:
+            raise Malformed(f"payout {proposer[:70]!a}: {error}") from None
+
+
 def _state(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     for key, value in entries.items():
         try:
@@ -69,3 +78,6 @@ def _state(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
         except Malformed as error:
             raise Malformed(f"state {key[:70]!a}: {error}") from None
         yield found, content
+
+
+_PAIRS = {"accounts": _accounts, "payouts": _payouts, "state": _state}

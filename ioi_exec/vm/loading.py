@@ -35,7 +35,7 @@ _ARGUMENTS = {
     "keys": ("tx",),
     "end_block": ("state", "ctx", "receipts"),
 }
-"""How the methods of a VM are called, by position."""
+"""How the methods of a VM are called, by position; `decode` with the chain's id after that where it takes it."""
 
 _TEXT_MOST = 1000  # characters of a name or a version
 _DEPTH_MOST = 32  # of arguments: what parses one level deeper than it can be written would be trouble later
@@ -129,6 +129,11 @@ class LoadedVM:
         if not _takes(of_vm, 2):
             return of_vm
         return functools.partial(_decoded, of_vm, self.chain_id)
+
+    def verifier(self) -> Callable[[bytes], None] | None:
+        """The same of `verify`, which a VM in C may have in Python."""
+        of_vm: Callable[[bytes, str], None] | None = getattr(self.instance, "verify", None) if self.native is not None else None
+        return None if of_vm is None else functools.partial(_decoded, of_vm, self.chain_id)
 
 
 def _decoded(of_vm: Callable[[bytes, str], Any], chain_id: str, tx: bytes) -> Any:
@@ -255,6 +260,8 @@ def _specs(module_name: str) -> Iterator[ModuleSpec | None]:
 def _check_call(spec: VMSpec, instance: object, method: str) -> None:
     """Whether a method can be called as it will be. Raises VMError."""
     arguments = _ARGUMENTS[method]
+    if method == "decode" and _takes(getattr(instance, method), 2):
+        return
     try:
         signature = inspect.signature(getattr(instance, method))
     except (TypeError, ValueError):

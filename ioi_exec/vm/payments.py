@@ -2,6 +2,9 @@
 
 An account is a 32-byte address. Its state key is b"acct/" + address, its value balance (u128) + nonce (u64).
 A transfer is 104 bytes: sender 32, recipient 32, amount u128, fee u64, nonce u64, expiry height u64 (0 = none).
+With `vm_args={"signed": true}` a signature of 64 bytes follows, of these 104 (vm/signatures.py), and the sender's address is its key.
+Fees go to the account of the block's proposer: a proposer of 32 bytes is one; for another, say CometBFT's of 20, the state key
+b"payout/" + proposer has the account's address as its value. A genesis puts it there.
 """
 
 from __future__ import annotations
@@ -9,12 +12,17 @@ from __future__ import annotations
 from typing import Iterable, NamedTuple
 
 from ioi_exec.arguments import integer, octets
+from ioi_exec.block.header import PROPOSER_BYTES
 from ioi_exec.errors import InputError
+from ioi_exec.vm.revert import Revert
+from ioi_exec.vm.signatures import SIGNATURE_BYTES, is_signed, sign
 
 ADDRESS_BYTES = 32
 ACCOUNT_PREFIX = b"acct/"
 ACCOUNT_BYTES = 24
 TRANSFER_BYTES = 104
+SIGNED_BYTES = TRANSFER_BYTES + SIGNATURE_BYTES
+PAYOUT_PREFIX = b"payout/"
 MAX_U64 = (1 << 64) - 1
 MAX_U128 = (1 << 128) - 1
 
@@ -61,6 +69,31 @@ def decode_transfer(tx: bytes) -> Transfer:
     )
 
 
+def sign_transfer(transfer: bytes, secret: bytes, chain_id: str = "") -> bytes:
+    """The 168 bytes of a signed one. Its sender must be `public_key(secret)`. Raises as `signatures.sign` does."""
+    if len(octets("payments: the transfer", transfer)) != TRANSFER_BYTES:
+        raise InputError(f"a transfer has {TRANSFER_BYTES} bytes, this has {len(transfer)}")
+    return transfer + sign(secret, chain_id, transfer)
+
+
+def check_signed(tx: bytes, chain_id: str) -> None:
+    """Raises Revert for the receipt of a transaction that is no signed transfer. It knows no state."""
+    if len(tx) != SIGNED_BYTES:
+        raise Revert("malformed")
+    transfer = tx[:TRANSFER_BYTES]
+    if not is_signed(tx[:ADDRESS_BYTES], chain_id, transfer, tx[TRANSFER_BYTES:]):
+        raise Revert("signature")
+
+
+def payout_entry(proposer: bytes, address: bytes) -> tuple[bytes, bytes]:
+    """For a genesis: whose account the fees of this proposer's blocks go to. A proposer of 32 bytes is an account itself.
+
+    Raises InputTypeError, InputError."""
+    if not 0 < len(octets("payments: the proposer", proposer)) <= PROPOSER_BYTES or len(proposer) == ADDRESS_BYTES:
+        raise InputError(f"payments: the proposer has {len(proposer)} bytes: give 1 to {PROPOSER_BYTES}, other than {ADDRESS_BYTES}")
+    return PAYOUT_PREFIX + proposer, _address("address", address)
+
+
 def account_key(address: bytes) -> bytes:
     """The state key of an account. Raises InputTypeError or InputError."""
     return ACCOUNT_PREFIX + _address("address", address)
@@ -81,13 +114,18 @@ def decode_account(value: bytes | None) -> Account:
 
 
 def check_genesis(items: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raises InputError for an account key or value that is not one: transfers could never touch it."""
+    """Raises InputError for an account or a payout that is none: transfers could never touch it."""
     for key, value in items:
         if key.startswith(ACCOUNT_PREFIX):
             if len(key) != len(ACCOUNT_PREFIX) + ADDRESS_BYTES:
                 raise InputError(f"genesis: the key {key.hex()} is no account: {ADDRESS_BYTES} bytes follow the prefix")
             if len(value) != ACCOUNT_BYTES:
                 raise InputError(f"genesis: the account {key.hex()} has {len(value)} bytes: {ACCOUNT_BYTES} make an account")
+        elif key.startswith(PAYOUT_PREFIX):
+            try:
+                payout_entry(key[len(PAYOUT_PREFIX) :], value)
+            except InputError as error:
+                raise InputError(f"genesis: {key.hex()}: {error}") from None
 
 
 def _address(name: str, value: object) -> bytes:

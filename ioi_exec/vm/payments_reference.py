@@ -9,10 +9,12 @@ from ioi_exec.vm.payments import (
     ADDRESS_BYTES,
     MAX_U64,
     MAX_U128,
+    PAYOUT_PREFIX,
     TRANSFER_BYTES,
     Account,
     Transfer,
     account_key,
+    check_signed,
     decode_account,
     decode_transfer,
     encode_account,
@@ -26,10 +28,15 @@ class PaymentsReference:
 
     version = "1"
 
-    def decode(self, tx: bytes) -> Transfer:
-        if len(tx) != TRANSFER_BYTES:
+    def __init__(self, signed: bool = False) -> None:
+        self._signed = signed
+
+    def decode(self, tx: bytes, chain_id: str) -> Transfer:
+        if self._signed:
+            check_signed(tx, chain_id)
+        elif len(tx) != TRANSFER_BYTES:
             raise Revert("malformed")
-        return decode_transfer(tx)
+        return decode_transfer(tx[:TRANSFER_BYTES])
 
     def keys(self, tx: Transfer) -> list[bytes]:
         return [account_key(tx.sender), account_key(tx.recipient)]
@@ -55,11 +62,13 @@ class PaymentsReference:
 
     def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> None:
         """Credit the fees of the block at once, so that they never make transfers conflict. Else they are burned."""
-        fees = sum(decode_transfer(tx).fee for tx, receipt in zip(ctx.txs, receipts) if receipt.ok)
-        # An address of another length (CometBFT's have 20 bytes) names no account here.
-        if not fees or len(ctx.proposer) != ADDRESS_BYTES:
+        fees = sum(decode_transfer(tx[:TRANSFER_BYTES]).fee for tx, receipt in zip(ctx.txs, receipts) if receipt.ok)
+        if not fees or not ctx.proposer:
             return
-        key = account_key(ctx.proposer)
+        account = ctx.proposer if len(ctx.proposer) == ADDRESS_BYTES else state.get(PAYOUT_PREFIX + ctx.proposer)
+        if account is None or len(account) != ADDRESS_BYTES:
+            return
+        key = account_key(account)
         proposer = _account(state.get(key))
         if proposer.balance + fees <= MAX_U128:
             state.put(key, encode_account(proposer.balance + fees, proposer.nonce))

@@ -87,6 +87,11 @@ class VM(Protocol[T]):
         dependencies: list[str]
             Installed distributions whose versions the state records, and then refuses others until they are accepted.
 
+    One in C is an object with `native()`, which returns its capsule (ioi_vm.h), and perhaps
+
+        def verify(self, tx: bytes, chain_id: str) -> None
+            Signatures: no state. Once a transaction, before the C code sees it; what it raises fails the transaction.
+
     What configures it are the arguments of its class: what is set on a class or module after its import reaches no worker.
     """
 

@@ -25,7 +25,7 @@ enum {
     IOI_CHUNK = 32 * 1024, /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
-#define IOI_LAYOUT UINT64_C(7)                 /* raised when a shared structure changes */
+#define IOI_LAYOUT UINT64_C(8)                 /* raised when a shared structure changes */
 
 /* How a block stands. Anything but RUNNING sends every worker home. */
 typedef enum ioi_block_state {
@@ -81,7 +81,8 @@ typedef struct ioi_block {
     uint64_t setup; /* which VM and state the workers need: a number the coordinator told them before */
     uint64_t height, time_ns;
     uint64_t base, base_len; /* which committed state workers must read, in words of whoever keeps it */
-    uint64_t tx_ends;        /* u64[n]: end of each transaction behind tx_bytes */
+    uint64_t checked; /* a32[n / 32 + 1]: a bit for each transaction that a worker has looked at and found good (native.h) */
+    uint64_t tx_ends; /* u64[n]: end of each transaction behind tx_bytes */
     uint64_t tx_bytes;
     uint64_t proposer, proposer_len;
     uint64_t extra, extra_len;

@@ -10,10 +10,12 @@ static uint64_t rounded(uint64_t bytes) { return (bytes + IOI_LINE - 1) & ~(uint
 
 static uint64_t root_bytes(const ioi_block_input *in) { return (UINT64_C(1) << ioi_index_bits(in->keys)) * sizeof(a32); }
 
+static uint64_t checked_bytes(uint64_t n) { return (n / 32 + 1) * sizeof(a32); }
+
 uint64_t ioi_block_room(const ioi_block_input *in) {
     uint64_t n = (uint64_t)in->n + 1;
     return IOI_BLOCK_AT + rounded(n * sizeof(uint64_t)) + rounded(in->tx_bytes + 1) + rounded(n * sizeof(a32)) +
-           rounded(n * sizeof(a32)) + rounded(root_bytes(in)) +
+           rounded(n * sizeof(a32)) + rounded(checked_bytes(n)) + rounded(root_bytes(in)) +
            rounded(in->base_len + in->proposer_len + in->extra_len + in->parent_root_len + 1) + 2 * IOI_CHUNK;
 }
 
@@ -64,6 +66,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
         !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
         !(block->incarnations = piece(&alloc, n * sizeof(a32), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
+        !(block->checked = piece(&alloc, checked_bytes(n), true)) ||
         !copy_in(&alloc, in->base, in->base_len, &block->base, &block->base_len) ||
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||
         !copy_in(&alloc, in->extra, in->extra_len, &block->extra, &block->extra_len) ||

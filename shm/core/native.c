@@ -125,10 +125,23 @@ static const uint8_t *result_output(const ioi_results *results, uint64_t tx, siz
 
 static uint64_t result_gas_used(const ioi_results *results, uint64_t tx) { return receipt_of(results, tx)->gas_used; }
 
+/* Whether the transaction in hand may be executed. */
+static bool checked(ioi_native *native, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
+    if (!native->check) return true;
+    ioi_arena *arena = native->worker->arena;
+    a32 *word = (a32 *)ioi_at(arena, arena->shared->block.checked) + native->tx / 32;
+    uint32_t bit = UINT32_C(1) << native->tx % 32;
+    if (a32_load_relaxed(word) & bit) return true; /* of bytes that never change: whoever does not see it looks again */
+    if (!native->check(native, tx, len, outcome)) return false;
+    a32_or(word, bit);
+    return true;
+}
+
 static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     ioi_worker *w = native->worker;
     ioi_ctx ctx = context_of(native, native->tx);
     memset(outcome, 0, sizeof *outcome);
+    native->is_fault = false;
     ioi_view_begin(native->view, native->tx);
     int result;
     if (native->task == IOI_TASK_END_BLOCK) {
@@ -137,7 +150,9 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     } else {
         size_t len;
         const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
-        result = native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
+        result = !checked(native, bytes, len, outcome)
+                     ? IOI_OK
+                     : native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
     }
     ioi_forked_end();
     ioi_scans_end(native->view);
@@ -188,7 +203,7 @@ bool ioi_native_run(ioi_native *native) {
         }
         native->pending = false;
         ioi_bound_outcome(&view->limits, &outcome);
-        bool fault = native->task == IOI_TASK_END_BLOCK && outcome.code != 0;
+        bool fault = native->is_fault || (native->task == IOI_TASK_END_BLOCK && outcome.code != 0);
         if (!ioi_view_finish(view, &outcome, fault)) {
             ioi_stop_block(w->arena, IOI_BLOCK_FULL);
             return false;

@@ -12,8 +12,14 @@ typedef struct ioi_native {
     ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
     uint32_t missing_count, missing_capacity;
     uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */
-    uint64_t left_ns;                /* when the worker left to fetch bases */
-    bool pending;                    /* a task is in hand: go on with it */
+    /* Optional: look at a transaction before it is executed, and so before it reads anything. True: it is good; that is noted in the
+     * arena, and none of its incarnations is looked at again, whoever executes it. False: it ends with *outcome, or stops the block
+     * if that `is_fault`. Depends on the transaction alone. */
+    bool (*check)(struct ioi_native *, const uint8_t *tx, size_t len, ioi_outcome *outcome);
+    void *checking; /* for `check` */
+    bool is_fault;
+    uint64_t left_ns; /* when the worker left to fetch bases */
+    bool pending;     /* a task is in hand: go on with it */
     ioi_task task;
     uint32_t tx;
 } ioi_native;

@@ -3,7 +3,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { ADDRESS = 32, PREFIX = 5, KEY = PREFIX + ADDRESS, ACCOUNT = 24, TRANSFER = 104 };
+enum {
+    ADDRESS = 32,
+    PREFIX = 5,
+    KEY = PREFIX + ADDRESS,
+    ACCOUNT = 24,
+    TRANSFER = 104,
+    SIGNATURE = 64,
+    PAYOUT = 7,
+    PROPOSER = 64
+};
 enum { AT_SENDER = 0, AT_RECIPIENT = 32, AT_AMOUNT = 64, AT_FEE = 80, AT_NONCE = 88, AT_EXPIRY = 96 };
 enum { FAILED = 1 }; /* every refused transfer's code; the error text says why */
 
@@ -65,8 +74,7 @@ static int fail(ioi_outcome *outcome, const char *why) {
 }
 
 static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
-    (void)vm;
-    if (len != TRANSFER) return fail(outcome, "malformed");
+    if (len != ((const ioi_payments_vm *)vm)->len) return fail(outcome, "malformed");
     u128 amount = get_u128(tx + AT_AMOUNT);
     uint64_t fee = get_u64(tx + AT_FEE), nonce = get_u64(tx + AT_NONCE), expiry = get_u64(tx + AT_EXPIRY);
     if (expiry != 0 && ctx->height > expiry) return fail(outcome, "expired");
@@ -94,13 +102,27 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
 }
 
 static void keys(const ioi_vm *vm, const uint8_t *tx, size_t len, void (*emit)(void *, const uint8_t *, size_t), void *context) {
-    (void)vm;
-    if (len != TRANSFER) return;
+    if (len != ((const ioi_payments_vm *)vm)->len) return;
     uint8_t key[KEY];
     account_key(key, tx + AT_SENDER);
     emit(context, key, KEY);
     account_key(key, tx + AT_RECIPIENT);
     emit(context, key, KEY);
+}
+
+/* The account of a proposer: itself, or the one that the state names for it. */
+static int open_payout(ioi_state *state, const ioi_ctx *ctx, ioi_key *key) {
+    if (ctx->proposer_len == ADDRESS) return open_account(state, ctx->proposer, key);
+    uint8_t name[PAYOUT + PROPOSER];
+    if (ctx->proposer_len == 0 || ctx->proposer_len > PROPOSER) return IOI_ABSENT;
+    memcpy(name, "payout/", PAYOUT);
+    memcpy(name + PAYOUT, ctx->proposer, ctx->proposer_len);
+    const uint8_t *address;
+    size_t len;
+    int r = state->key(state, name, PAYOUT + ctx->proposer_len, key);
+    if (r == IOI_OK) r = state->get(state, *key, &address, &len);
+    if (r != IOI_OK) return r;
+    return len == ADDRESS ? open_account(state, address, key) : IOI_ABSENT;
 }
 
 /* Fees of the successful transfers go to the proposer at once, so that they never make transfers conflict.
@@ -114,21 +136,18 @@ static int end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, con
         const uint8_t *tx = results->transaction(results, i, &len);
         fees += get_u64(tx + AT_FEE);
     }
-    if (fees == 0 || ctx->proposer_len != ADDRESS) return IOI_OK;
+    if (fees == 0) return IOI_OK;
     ioi_key key;
     account proposer;
-    if (open_account(state, ctx->proposer, &key) == IOI_STOP) return IOI_STOP;
+    int r = open_payout(state, ctx, &key);
+    if (r != IOI_OK) return r == IOI_STOP ? IOI_STOP : IOI_OK;
     if (read_account(state, key, &proposer) == IOI_STOP) return IOI_STOP;
     if (proposer.balance + fees < fees) return IOI_OK;
     proposer.balance += fees;
     return write_account(state, key, proposer) ? fail(outcome, "limit") : IOI_OK;
 }
 
-const ioi_vm ioi_payments = {
-    .abi = IOI_VM_ABI,
-    .version = 1,
-    .name = "payments",
-    .execute = execute,
-    .keys = keys,
-    .end_block = end_block,
-};
+#define PAYMENTS {.abi = IOI_VM_ABI, .version = 1, .name = "payments", .execute = execute, .keys = keys, .end_block = end_block}
+
+const ioi_payments_vm ioi_payments = {PAYMENTS, TRANSFER};
+const ioi_payments_vm ioi_payments_signed = {PAYMENTS, TRANSFER + SIGNATURE};

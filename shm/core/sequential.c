@@ -313,6 +313,11 @@ bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *o
     return done;
 }
 
+void ioi_seq_refuse(ioi_seq *seq, ioi_outcome *outcome) {
+    ioi_bound_outcome(&seq->limits, outcome);
+    seq->tx_index++;
+}
+
 bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome) {
     start(seq, outcome);
     seq->ctx.tx_index = seq->tx_index;

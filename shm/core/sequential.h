@@ -35,6 +35,9 @@ bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *
 /* Execute the next transaction. False: nothing happened yet, the missing keys are needed first; bring them, call again. */
 bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome);
 
+/* The next transaction fails without being executed. */
+void ioi_seq_refuse(ioi_seq *seq, ioi_outcome *outcome);
+
 /* The same for end_block, over the transactions executed. */
 bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome);
 

@@ -84,7 +84,7 @@ static uint64_t digest(const uint8_t *key, size_t key_len, const uint8_t *value,
 
 static double run_sequential(uint64_t *result) {
     ioi_ctx ctx = {.height = 1};
-    ioi_seq *seq = ioi_seq_new(&ioi_payments, &LIMITS, &ctx);
+    ioi_seq *seq = ioi_seq_new(&ioi_payments.vm, &LIMITS, &ctx);
     uint8_t key[KEY], value[ACCOUNT];
     base_value(value);
     for (uint32_t i = 0; i < accounts; i++) {
@@ -134,7 +134,7 @@ static void worker_process(ioi_arena *arena, uint32_t id) {
     ioi_view *view = ioi_view_new(&worker);
     view->limits = LIMITS;
     ioi_native native;
-    ioi_native_init(&native, &worker, view, &ioi_payments);
+    ioi_native_init(&native, &worker, view, &ioi_payments.vm);
     for (uint32_t seen = 0; ioi_block_await(arena, id, &seen, 0);) {
         ioi_worker_enter(&worker);
         ioi_native_enter(&native);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import ioi_storage
 from ioi_shm import TASK_LEAVE, Arena, Cache, View, Worker
@@ -13,7 +13,7 @@ from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import fault_trace
 from ioi_exec.execution.settings import StatedSettings
-from ioi_exec.execution.transaction import Abandoned, run_end_block, settled
+from ioi_exec.execution.transaction import Abandoned, refused, run_end_block, settled
 from ioi_exec.execution.workers.control import Setup
 from ioi_exec.limits import Limits
 from ioi_exec.vm.interpreter import RECURSION_LIMIT
@@ -77,15 +77,32 @@ class NativePart(Part):
     """The interpreter is entered only where committed values are missing: one sorted batch of hinted ones per run of transactions, and
     each of the others as it is read."""
 
-    def __init__(self, setup: Setup, worker: Worker, arena: Arena, capsule: object) -> None:
+    def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: LoadedVM) -> None:
         super().__init__(setup, worker, arena)
-        self._vm = capsule
+        self._vm = vm.native
+        self._verify = vm.verifier()
+        self._settings = StatedSettings()
 
     def run(self) -> None:
+        if self._verify is None:
+            return self._run(None)
+        with self._settings:
+            self._run(self._check)
+
+    def _run(self, check: Callable[[int, bytes], tuple[int, bytes, bool] | None] | None) -> None:
         worker = self._worker
         worker.native(self._vm, self._limits.of_transaction())
-        while (missing := worker.run(self._committed.get, self._committed.scan)) is not None:
+        while (missing := worker.run(self._committed.get, self._committed.scan, check)) is not None:
             worker.bring(self._committed.getmulti(missing))
+
+    def _check(self, _: int, tx: bytes) -> tuple[int, bytes, bool] | None:
+        """None: the transaction may be executed. Else the code and text of its receipt; or what stops the block."""
+        assert self._verify is not None
+        receipt, fault = refused(self._verify, tx, self._limits)
+        self._settings.renew()
+        if fault is not None:
+            return 1, fault_trace(fault).encode("utf-8", "backslashreplace"), True
+        return None if receipt is None else (receipt.code, receipt.error.encode(), False)
 
 
 class PythonPart(Part):
@@ -169,5 +186,5 @@ class PythonPart(Part):
 
 def make_part(vm: LoadedVM, setup: Setup, worker: Worker, arena: Arena) -> Part:
     if vm.native is not None:
-        return NativePart(setup, worker, arena, vm.native)
+        return NativePart(setup, worker, arena, vm)
     return PythonPart(setup, worker, arena, vm)

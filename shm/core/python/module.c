@@ -11,8 +11,10 @@
 
 PyTypeObject *arena_type, *worker_type, *cache_type;
 
-static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
-    return PyCapsule_New((void *)&ioi_payments, IOI_VM_CAPSULE, NULL);
+static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *is_signed) {
+    int with = PyObject_IsTrue(is_signed);
+    if (with < 0) return NULL;
+    return PyCapsule_New((void *)(with ? &ioi_payments_signed : &ioi_payments), IOI_VM_CAPSULE, NULL);
 }
 
 const ioi_vm *as_vm(PyObject *capsule) {
@@ -127,7 +129,7 @@ static PyObject *signal_restarts(PyObject *Py_UNUSED(module), PyObject *argument
 }
 
 static PyMethodDef functions[] = {
-    {"payments_vm", CALL(payments_vm), METH_NOARGS, "The built-in payments VM, as a capsule."},
+    {"payments_vm", CALL(payments_vm), METH_O, "The built-in payments VM as a capsule; with signatures or without."},
     {"native_info", CALL(native_info), METH_O, "What a native VM's capsule says of itself."},
     {"run_sequential", CALL(run_sequential), METH_VARARGS | METH_KEYWORDS, "Run a native VM one transaction after another."},
     {"receipt_leaves", CALL(receipt_leaves), METH_VARARGS, "Packed receipts as the leaves of the receipts root."},

@@ -39,6 +39,8 @@ typedef struct {
     PyObject *cache;   /* the Cache read last */
     PyObject *fetch;   /* while it runs: what reads a committed value */
     Walks walks;       /* likewise, of a range */
+    PyObject *check;   /* and what looks at transactions before they are executed; None: nothing */
+    PyObject *said;    /* what that said last */
     bool broken;       /* one of them raised something */
     uint32_t seen;
 } WorkerObject;
@@ -60,6 +62,9 @@ bool cache_fits(const CacheObject *cache, const ioi_arena *arena);
 
 PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *call_apart(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+int check_transaction(PyObject *check, uint64_t tx, const uint8_t *bytes, size_t len, PyObject **held, ioi_outcome *outcome,
+                      bool *fault); /* check.c */
 
 /* bytes, or None for NULL. */
 PyObject *bytes_or_none(const uint8_t *bytes, size_t len);

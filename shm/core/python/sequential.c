@@ -197,15 +197,16 @@ static int tell(PyObject *report, size_t executed, Times *times) {
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
     static char *names[] = {"vm",    "txs",         "limits", "fetch", "height", "time_ns", "proposer",
-                            "extra", "parent_root", "report", "cache", "range",  NULL};
+                            "extra", "parent_root", "report", "cache", "range",  "check",   NULL};
     PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None, *cache = Py_None, *range = NULL;
+    PyObject *check = Py_None, *said = NULL;
     unsigned long long height, time_ns;
     const char *proposer, *extra, *parent_root;
     Py_ssize_t proposer_len, extra_len, parent_root_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OOO:run_sequential", names, &capsule, &txs_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OOOO:run_sequential", names, &capsule, &txs_object,
                                      &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra,
-                                     &extra_len, &parent_root, &parent_root_len, &report, &cache, &range) ||
+                                     &extra_len, &parent_root, &parent_root_len, &report, &cache, &range, &check) ||
         as_limits(limits_tuple, &limits) < 0)
         return NULL;
     const ioi_vm *vm = as_vm(capsule);
@@ -250,9 +251,18 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     bringing.times = &times;
     for (size_t i = 0; i < n; i++) {
         PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
+        const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(tx);
+        size_t len = (size_t)PyBytes_GET_SIZE(tx);
         ioi_outcome outcome;
-        while (!ioi_seq_execute(seq, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx), &outcome))
-            if (bringing.broken || bring_missing(&bringing) < 0) goto out;
+        bool fault; /* here it is raised */
+        int good = check == Py_None ? 1 : check_transaction(check, i, bytes, len, &said, &outcome, &fault);
+        if (good < 0) goto out;
+        if (good) {
+            while (!ioi_seq_execute(seq, bytes, len, &outcome))
+                if (bringing.broken || bring_missing(&bringing) < 0) goto out;
+        } else {
+            ioi_seq_refuse(seq, &outcome);
+        }
         codes[i] = outcome.code;
         if (pack_outcome(&packed, i, &outcome) < 0) goto out;
         time_taken(&times, i + 1);
@@ -277,6 +287,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     Py_XDECREF(blob);
 out:
     Py_XDECREF(writes);
+    Py_XDECREF(said);
     PyMem_Free(packed.bytes);
     Py_XDECREF(ends);
     Py_XDECREF(each);

@@ -25,6 +25,7 @@ static void worker_dealloc(WorkerObject *self) {
     ioi_view_free(self->view);
     ioi_worker_free(&self->worker);
     Py_XDECREF(self->capsule);
+    Py_XDECREF(self->said);
     Py_XDECREF(self->cache);
     Py_XDECREF(self->owner);
     type->tp_free(self);
@@ -117,17 +118,31 @@ static bool bring_one(ioi_view *view, ioi_entry *entry) {
     return good;
 }
 
+/* The VM's own look at a transaction. What goes wrong on the way is a fault too. */
+static bool look(ioi_native *native, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
+    WorkerObject *self = native->checking;
+    PyGILState_STATE held = PyGILState_Ensure();
+    int good = check_transaction(self->check, native->tx, tx, len, &self->said, outcome, &native->is_fault);
+    PyGILState_Release(held); /* what was raised stays with this thread */
+    if (good < 0) self->broken = native->is_fault = true;
+    return good == 1;
+}
+
 /* run(fetch, range): until the block is over (None) or the base values of hinted keys are missing (the keys, ascending). What a
- * transaction misses is fetched one by one, fetch(key) -> value, what it scans as range(low, high, reverse); what they raise is raised. */
+ * transaction misses is fetched one by one, fetch(key) -> value, what it scans as range(low, high, reverse); what they raise is raised.
+ * check: see check.c. */
 static PyObject *worker_run(WorkerObject *self, PyObject *args) {
-    PyObject *fetch, *range;
-    if (!PyArg_ParseTuple(args, "OO:run", &fetch, &range)) return NULL;
+    PyObject *fetch, *range, *check = Py_None;
+    if (!PyArg_ParseTuple(args, "OO|O:run", &fetch, &range, &check)) return NULL;
     if (!self->native.vm) {
         PyErr_SetString(PyExc_RuntimeError, "no native VM was given");
         return NULL;
     }
     bool more;
     self->fetch = fetch;
+    self->check = check;
+    self->native.check = check == Py_None ? NULL : look;
+    self->native.checking = self;
     self->broken = false;
     self->view->bring = bring_one;
     self->view->bringing = self;

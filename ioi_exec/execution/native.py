@@ -38,7 +38,7 @@ class NativeSequentialExecutor:
         began = perf_counter()
         context = block.context
         progress = AloneProgress(on_progress, len(block.txs))
-        lookup = base.lookup() if self._cached else None
+        lookup = base.lookup() if self._cached and block.txs else None
         writes, blob, ends, error, busy_ns, each_ns = run_sequential(
             self._vm.native,
             block.txs,

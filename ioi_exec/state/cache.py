@@ -153,4 +153,5 @@ class Lookup:
 
     def keep(self) -> None:
         """After the block: what was read goes into the cache."""
-        self._committed.keep(self._read)
+        if self._read:
+            self._committed.keep(self._read)

@@ -7,17 +7,12 @@
 #define IOI_SEAL_H
 
 #include "mvmemory.h"
+#include "sort.h"
 
 #define IOI_SEAL_DELETED (UINT64_C(1) << 63)
 
-typedef struct ioi_sealed {
-    uint64_t order; /* eight bytes of the key, behind what all keys begin with */
-    const ioi_entry *entry;
-    uint64_t word;
-} ioi_sealed;
-
 typedef struct ioi_seal {
-    ioi_sealed *writes; /* ascending by key */
+    ioi_sorted *writes; /* ascending by key; each an ioi_entry and its last word */
     size_t count;
     uint64_t bytes; /* of all keys and values */
 } ioi_seal;

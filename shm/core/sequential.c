@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sort.h"
+
 static void drop(value *v) {
     if (v->present && v->len > SMALL) free(v->big);
 }
@@ -28,7 +30,7 @@ bool ioi_seq_room(void *field, size_t *capacity, size_t count, size_t size) {
     return true;
 }
 
-static uint64_t hash(const uint8_t *key, size_t len) { /* FNV-1a, eight bytes a step; no adversary in a reference */
+static uint32_t hash(const uint8_t *key, size_t len) { /* FNV-1a, eight bytes a step; no adversary in a reference */
     uint64_t h = 14695981039346656037u ^ len, word;
     for (; len >= 8; key += 8, len -= 8) {
         memcpy(&word, key, 8);
@@ -36,42 +38,53 @@ static uint64_t hash(const uint8_t *key, size_t len) { /* FNV-1a, eight bytes a 
         h ^= h >> 29;
     }
     for (; len; key++, len--) h = (h ^ *key) * 1099511628211u;
-    return h ^ h >> 32;
+    return (uint32_t)(h ^ h >> 32);
 }
 
-static size_t slot_of(const ioi_seq *seq, const uint8_t *key, size_t len) {
-    size_t mask = seq->table_size - 1, i = (size_t)hash(key, len) & mask;
+/* Where in the table a key is, or would be. Hashes are compared first: a cell and its key are two more lines to fetch. */
+static size_t slot_of(const ioi_seq *seq, uint32_t h, const uint8_t *key, size_t len) {
+    size_t mask = seq->table_size - 1, i = h & mask;
     for (; seq->table[i]; i = (i + 1) & mask) {
-        const cell *c = &seq->cells[seq->table[i] - 1];
+        if (seq->table[i] >> 32 != h) continue;
+        const cell *c = &seq->cells[(uint32_t)seq->table[i] - 1];
         if (c->key_len == len && memcmp(c->key, key, len) == 0) break;
     }
     return i;
 }
 
 static bool widen(ioi_seq *seq) {
-    size_t *table = calloc(2 * seq->table_size, sizeof *table);
+    size_t size = 2 * seq->table_size, mask = size - 1;
+    uint64_t *table = calloc(size, sizeof *table);
     if (!table) return false;
+    for (size_t from = 0; from < seq->table_size; from++) {
+        if (!seq->table[from]) continue;
+        size_t i = seq->table[from] >> 32 & mask;
+        while (table[i]) i = (i + 1) & mask;
+        table[i] = seq->table[from];
+    }
     free(seq->table);
     seq->table = table;
-    seq->table_size *= 2;
-    for (size_t c = 0; c < seq->count; c++) table[slot_of(seq, seq->cells[c].key, seq->cells[c].key_len)] = c + 1;
+    seq->table_size = size;
     return true;
 }
 
 /* The cell of a key, a new one if need be; NOWHERE without memory. */
 static size_t find(ioi_seq *seq, const uint8_t *key, size_t len) {
-    size_t i = slot_of(seq, key, len);
-    if (seq->table[i]) return seq->table[i] - 1;
+    uint32_t h = hash(key, len);
+    size_t i = slot_of(seq, h, key, len);
+    if (seq->table[i]) return (uint32_t)seq->table[i] - 1;
     uint8_t *own = malloc(len + 1);
-    bool wide = 2 * (seq->count + 1) <= seq->table_size || widen(seq);
-    if (!own || !wide || !ioi_seq_room(&seq->cells, &seq->capacity, seq->count, sizeof *seq->cells)) {
+    bool wide = 2 * (seq->count + 1) <= seq->table_size;
+    if (!wide && (wide = widen(seq))) i = slot_of(seq, h, key, len);
+    if (!own || !wide || seq->count == UINT32_MAX - 1 ||
+        !ioi_seq_room(&seq->cells, &seq->capacity, seq->count, sizeof *seq->cells)) {
         free(own);
         seq->starved = true;
         return NOWHERE;
     }
     memcpy(own, key, len);
     seq->cells[seq->count] = (cell){.key = own, .key_len = len};
-    seq->table[slot_of(seq, key, len)] = ++seq->count;
+    seq->table[i] = (uint64_t)h << 32 | ++seq->count;
     return seq->count - 1;
 }
 
@@ -245,11 +258,21 @@ void ioi_seq_hint(ioi_seq *seq, uint64_t tx_index, const uint8_t *tx, size_t len
     ioi_vm_hint(seq->vm, tx, len, &seq->ctx, hint_key, seq);
 }
 
-static int by_key(const void *a, const void *b, void *context) {
-    const ioi_seq *seq = context;
-    const cell *x = &seq->cells[*(const size_t *)a], *y = &seq->cells[*(const size_t *)b];
-    int order = memcmp(x->key, y->key, x->key_len < y->key_len ? x->key_len : y->key_len);
-    return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+static const uint8_t *key_of(const void *of, uint32_t *len) {
+    const cell *c = of;
+    *len = (uint32_t)c->key_len;
+    return c->key;
+}
+
+/* Cells by their keys. False: no memory. */
+static bool sort_cells(const ioi_seq *seq, size_t *cells, size_t count) {
+    ioi_sorted *items = malloc((count + 1) * sizeof *items);
+    if (!items) return false;
+    for (size_t i = 0; i < count; i++) items[i] = (ioi_sorted){0, &seq->cells[cells[i]], cells[i]};
+    bool sorted = ioi_sort(&items, count, key_of);
+    for (size_t i = 0; i < count; i++) cells[i] = items[i].word;
+    free(items);
+    return sorted;
 }
 
 void ioi_seq_sort_missing(ioi_seq *seq) {
@@ -260,7 +283,7 @@ void ioi_seq_sort_missing(ioi_seq *seq) {
         if (!c->known) seq->missing[kept++] = seq->missing[i];
     }
     seq->missing_count = kept;
-    if (kept) qsort_r(seq->missing, kept, sizeof *seq->missing, by_key, seq);
+    if (!sort_cells(seq, seq->missing, kept)) seq->starved = true;
 }
 
 bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *len) {
@@ -331,8 +354,7 @@ bool ioi_seq_sort_writes(ioi_seq *seq) {
     if (!seq->writes) return false;
     for (size_t i = 0; i < seq->count; i++)
         if (seq->cells[i].written) seq->writes[seq->writes_count++] = i;
-    if (seq->writes_count) qsort_r(seq->writes, seq->writes_count, sizeof *seq->writes, by_key, seq);
-    return true;
+    return sort_cells(seq, seq->writes, seq->writes_count);
 }
 
 bool ioi_seq_write(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *key_len, const uint8_t **bytes, size_t *len) {

@@ -44,7 +44,7 @@ struct ioi_seq {
     ioi_ctx ctx;
     cell *cells;
     size_t count, capacity;
-    size_t *table; /* cell index + 1; twice as many slots as cells */
+    uint64_t *table; /* hash << 32 | cell index + 1, from `hash`; at least twice as many slots as cells */
     size_t table_size;
     change *changes;
     size_t changes_count, changes_capacity;

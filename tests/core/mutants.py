@@ -188,7 +188,11 @@ MUTANTS = [
     Mutant("scans-do-not-catch-up", "ioi_exec/execution/workers/part.py", "            self._reader.catch_up()", "            pass", CACHE),
     Mutant("undone-and-still-known", "sequential.c", "c->known = u->known;", "", ("unit",)),
     Mutant("brought-and-not-looked-at", "view.c", "if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))", "if (seen == IOI_SEEN_NOTHING && v->bring && !v->bring(v, entry))", ("unit",)),
-    Mutant("sealed-by-eight-bytes", "seal.c", "if (end - i > 1) qsort(&from[i], end - i, sizeof *from, by_key);", "", ("unit",)),
+    Mutant("one-by-one-a-hash-is-a-key", "sequential.c", "if (c->key_len == len && memcmp(c->key, key, len) == 0) break;", "if (c->key_len == len) break;", ("unit",)),
+    Mutant("one-by-one-widened-and-not-looked-up-again", "sequential.c", "if (!wide && (wide = widen(seq))) i = slot_of(seq, h, key, len);", "if (!wide) wide = widen(seq);", ("unit",)),
+    Mutant("sorted-by-eight-bytes", "sort.c", "if (end - i > 1) qsort_r(&from[i], end - i, sizeof *from, by_key, &key_of);", "", ("unit",)),
+    Mutant("sorted-by-seven-bytes", "sort.c", "shift < 64;", "shift < 56;", ("unit",)),
+    Mutant("sorted-behind-what-not-all-begin-with", "sort.c", "        if (len < common) common = len;\n        if (memcmp(first, key, common) == 0) continue;", "        if (len < common) common = len;\n        if (i > 1 || memcmp(first, key, common) == 0) continue;", ("unit",)),
     # ---- state, as VMs in Python have it: what all modes of execution share, which only a third opinion can judge
     Mutant("subclasses-as-they-are", "python/arguments.h", "return PyBytes_CheckExact(object) ? ", "return PyBytes_Check(object) ? ", CALLS, quick=True),
     Mutant("the-last-of-two-counts", "python/arguments.c", "if (out[place]) {", "if (false) {", CALLS),

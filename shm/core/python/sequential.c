@@ -146,15 +146,16 @@ static int bring_missing(Bringing *b) {
     enum { AT_ONCE = 1000 };
     if (ioi_seq_starved(b->seq)) return PyErr_NoMemory(), -1;
     uint64_t from = ioi_now_ns();
-    ioi_seq_sort_missing(b->seq);
     const uint8_t *key;
-    size_t len, i = 0;
+    size_t len, i;
+    for (i = 0; b->cache && ioi_seq_missing(b->seq, i, &key, &len); i++) bring_cached(b, key, len);
+    ioi_seq_sort_missing(b->seq); /* what the cache lacks: it is dear */
+    if (ioi_seq_starved(b->seq)) return PyErr_NoMemory(), -1;
     bool more = true;
-    while (more) {
+    for (i = 0; more;) {
         PyObject *keys = PyList_New(0);
         while (keys && PyList_GET_SIZE(keys) < AT_ONCE && (more = ioi_seq_missing(b->seq, i, &key, &len))) {
             i++;
-            if (bring_cached(b, key, len)) continue;
             PyObject *object = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)len);
             if (!object || PyList_Append(keys, object) < 0) Py_CLEAR(keys);
             Py_XDECREF(object);

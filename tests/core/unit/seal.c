@@ -28,8 +28,8 @@ static void one_block(uint64_t *rng, uint32_t writes, uint32_t common) {
     ioi_seal_pack(&f.arena, &seal, blob, ends);
     uint64_t at = 0;
     for (size_t i = 0; i < seal.count; i++) {
-        const ioi_entry *e = seal.writes[i].entry;
-        CHECK(i == 0 || compared(seal.writes[i - 1].entry, e) < 0);
+        const ioi_entry *e = seal.writes[i].of;
+        CHECK(i == 0 || compared(seal.writes[i - 1].of, e) < 0);
         uint64_t word;
         CHECK(ioi_versions_below(&f.alloc, (ioi_entry *)(uintptr_t)e, writes + 2, &word) && word == seal.writes[i].word);
         CHECK(ends[2 * i] == at + e->key_len && memcmp(blob + at, e->key, e->key_len) == 0);
@@ -50,7 +50,7 @@ static void one_block(uint64_t *rng, uint32_t writes, uint32_t common) {
 
 void test_seal(void) {
     uint64_t state = unit_seed, *rng = &state;
-    static const uint32_t counts[] = {0, 1, 2, 50, 3000};
+    static const uint32_t counts[] = {0, 1, 2, 32, 50, 3000};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         for (uint32_t common = 0; common < 40; common += 13) one_block(rng, counts[i], common);
 }

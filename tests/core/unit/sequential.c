@@ -68,8 +68,49 @@ static void swallows(void) {
     ioi_seq_free(b.seq);
 }
 
+static int count_up(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    (void)vm, (void)ctx, (void)outcome;
+    ioi_key key;
+    const uint8_t *value;
+    size_t size;
+    CHECK(state->key(state, tx, len, &key) == IOI_OK);
+    uint8_t next = state->get(state, key, &value, &size) == IOI_OK ? (uint8_t)(value[0] + 1) : 1;
+    CHECK(state->put(state, key, &next, 1) == IOI_OK);
+    return IOI_OK;
+}
+
+static bool bring_absent(void *context, const uint8_t *key, size_t len) {
+    ioi_seq_set_base(context, key, len, NULL, 0);
+    return true;
+}
+
+/* So many keys that some share their 32 bits of a hash, each of them twice; they come out in order, each once, with its own value. */
+static void many_keys(void) {
+    enum { KEYS = 200000 };
+    ioi_vm vm = {.abi = IOI_VM_ABI, .execute = count_up};
+    ioi_limits limits = {8, 8, 8, 100, 8, 8};
+    ioi_ctx ctx = {0};
+    ioi_seq *seq = ioi_seq_new(&vm, &limits, &ctx);
+    ioi_seq_bring_with(seq, bring_absent, seq);
+    for (uint32_t i = 0; i < 2 * KEYS; i++) {
+        uint8_t tx[4] = {(uint8_t)(i % KEYS), (uint8_t)(i % KEYS >> 8), (uint8_t)(i % KEYS >> 16), 7};
+        ioi_outcome outcome;
+        CHECK(ioi_seq_execute(seq, tx, sizeof tx, &outcome));
+    }
+    CHECK(ioi_seq_sort_writes(seq));
+    const uint8_t *key, *value, *before = NULL;
+    size_t key_len, len, count = 0;
+    for (; ioi_seq_write(seq, count, &key, &key_len, &value, &len); count++, before = key) {
+        CHECK(key_len == 4 && len == 1 && value[0] == 2);
+        CHECK(!before || memcmp(before, key, 4) < 0);
+    }
+    CHECK(count == KEYS);
+    ioi_seq_free(seq);
+}
+
 void test_sequential(void) {
     swallows();
+    many_keys();
     runs("w", " ", 0, "new");   /* a key that is only written */
     runs("wr", " n", 0, "new"); /* and then read */
     runs("r", "b", 1, NULL);    /* fetched as it is read, and not again */

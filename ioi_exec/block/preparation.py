@@ -50,7 +50,7 @@ def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -
 
     Raises InputTypeError, or InputError for any other, or if the chain has run out of heights."""
     if header is None:
-        return BlockHeader(height=default_height)
+        return BlockHeader(height=committed + 1)
     if not isinstance(header, BlockHeader):
         raise InputTypeError(f"the header is {type(header).__name__}: give an ioi_exec.BlockHeader")
     expected = committed + 1

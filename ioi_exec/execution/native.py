@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from time import perf_counter
 
 from ioi_shm import run_sequential
@@ -31,6 +32,7 @@ class NativeSequentialExecutor:
         self._limits = limits
         self._cached = cached
         self._verify = vm.verifier()
+        self._settings = StatedSettings()  # in force around that
 
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
@@ -39,21 +41,28 @@ class NativeSequentialExecutor:
         context = block.context
         progress = AloneProgress(on_progress, len(block.txs))
         lookup = base.lookup() if self._cached and block.txs else None
-        writes, blob, ends, error, busy_ns, each_ns = run_sequential(
-            self._vm.native,
-            block.txs,
-            self._limits.of_transaction(),
-            base.getmulti if lookup is None else lookup.getmulti,
-            height=context.height,
-            time_ns=context.time_ns,
-            proposer=context.proposer,
-            extra=context.extra,
-            parent_root=context.parent_root,
-            report=None if on_progress is None else progress.at,
-            cache=None if lookup is None else lookup.cache,
-            range=base.scan,
-            check=None if self._verify is None else self._check,
-        )
+        settings = self._settings
+
+        def report(executed: int) -> None:
+            with settings.away() if self._verify is not None else nullcontext():
+                progress.at(executed)
+
+        with settings if self._verify is not None else nullcontext():
+            writes, blob, ends, error, busy_ns, each_ns = run_sequential(
+                self._vm.native,
+                block.txs,
+                self._limits.of_transaction(),
+                base.getmulti if lookup is None else lookup.getmulti,
+                height=context.height,
+                time_ns=context.time_ns,
+                proposer=context.proposer,
+                extra=context.extra,
+                parent_root=context.parent_root,
+                report=None if on_progress is None else report,
+                cache=None if lookup is None else lookup.cache,
+                range=base.scan,
+                check=None if self._verify is None else self._check,
+            )
         if lookup is not None:
             lookup.keep()
         receipts = Receipts(blob, ends)
@@ -71,8 +80,8 @@ class NativeSequentialExecutor:
     def _check(self, tx_index: int, tx: bytes) -> tuple[int, bytes, bool] | None:
         """None: the transaction may be executed. Else the code and text of its receipt. Raises VMFault."""
         assert self._verify is not None
-        with StatedSettings():
-            receipt, fault = refused(self._verify, tx, self._limits)
+        receipt, fault = refused(self._verify, tx, self._limits)
+        self._settings.renew()
         if fault is not None:
             if issubclass(type(fault), KeyboardInterrupt):
                 raise fault  # the user's, not the VM's

@@ -9,7 +9,13 @@ from typing import Sequence
 import numpy as np
 
 from ioi_exec.vm import StateView, TxContext
-from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
+from ioi_exec.vm.payments import (
+    account_key,
+    encode_account,
+    encode_transfer,
+    sign_transfer,
+)
+from ioi_exec.vm.signatures import public_key
 
 RICH = 10**15
 
@@ -23,14 +29,16 @@ class PaymentsLoad:
     """Blocks of payments between `accounts` accounts, nonces kept right from block to block.
 
     pattern "uniform": sender and recipient at random. "hot": everybody pays one provider. "chain": account i pays i + 1, which
-    has nothing else to pay on with.
+    has nothing else to pay on with. signed: for `vm_args={"signed": True}`.
     """
 
-    def __init__(self, accounts: int, pattern: str = "uniform", seed: int = 1) -> None:
+    def __init__(self, accounts: int, pattern: str = "uniform", seed: int = 1, signed: bool = False) -> None:
         self._rng = np.random.default_rng(seed)
         self._pattern = pattern
         self._nonces = [0] * accounts
-        self.addresses = [address(i) for i in range(accounts)]
+        self._signed = signed
+        self._secrets = [address(i) for i in range(accounts)]
+        self.addresses = [public_key(secret) for secret in self._secrets] if signed else self._secrets
 
     def genesis(self) -> dict[bytes, bytes]:
         rich, poor = encode_account(RICH, 0), encode_account(0, 0)
@@ -53,7 +61,8 @@ class PaymentsLoad:
         for sender, recipient, amount in zip(senders, recipients, amounts):
             nonce = self._nonces[sender]
             self._nonces[sender] += 1
-            txs.append(encode_transfer(self.addresses[sender], self.addresses[recipient], amount, nonce=nonce))
+            tx = encode_transfer(self.addresses[sender], self.addresses[recipient], amount, nonce=nonce)
+            txs.append(sign_transfer(tx, self._secrets[sender]) if self._signed else tx)
         return txs
 
 

@@ -31,5 +31,5 @@ def leave_evidence(
         root = this.truths[-1].state_root.hex()
         words = ["ioi-exec", "run", str(state), str(folder / "block.jsonl"), "--dry-run", "--expect-root", root]
         # A state does not choose the code that executes it.
-        report.replay.append(shlex.join([*words, *([] if workload.vm == "payments" else vm_words(workload) or [])]))
+        report.replay.append(shlex.join([*words, *([] if workload.vm == "payments" and not workload.vm_args else vm_words(workload) or [])]))
     (folder / "report.json").write_text(json.dumps(report.to_json(), indent=1))

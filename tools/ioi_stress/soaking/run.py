@@ -77,7 +77,7 @@ class _Soak:
         company.mkdir()
         self._state = str(state)
         pause = max(_PAUSE_LEAST, self._plan.seconds / _VISITS) / self._plan.duty
-        vm = [] if self._workload.vm == "payments" else vm_words(self._workload)
+        vm = [] if self._workload.vm == "payments" and not self._workload.vm_args else vm_words(self._workload)
         self._company = Company(company, self._state, vm, pause, self._plan.seed)
         self.report.visits = self._company.visits
         self._began = self._resumed = monotonic()

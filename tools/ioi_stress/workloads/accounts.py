@@ -16,7 +16,9 @@ from ioi_exec.vm.payments import (
     MAX_U128,
     encode_account,
     encode_transfer,
+    sign_transfer,
 )
+from ioi_exec.vm.signatures import library, public_key
 from ioi_stress.vm import encoding
 from ioi_stress.workloads.base import ACCOUNTS_MAX, FailingWorkload, runs_on_parameter
 from ioi_stress.workloads.draws import Draws
@@ -29,12 +31,17 @@ AMOUNT_MAX = 1000
 class AccountWorkload(FailingWorkload):
     """Payments between numbered accounts."""
 
-    runs_on: str = runs_on_parameter("native", "python", "payments")
+    runs_on: str = runs_on_parameter("native", "python", "payments", "signed")
     accounts: int | None = parameter(10_000, least=2, most=ACCOUNTS_MAX, help="accounts")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.runs_on == "payments" and self.cost_us:
+        if self.runs_on == "signed":
+            try:
+                library()
+            except ImportError as error:
+                raise self._wrong(str(error)) from None
+        if self.vm == "payments" and self.cost_us:
             raise self._wrong(
                 "cost_us is for programs, and payments takes what it takes: leave it out, or give vm native or python"
             )
@@ -50,7 +57,8 @@ class AccountWorkload(FailingWorkload):
         return self.accounts
 
     def _label(self, account: int) -> bytes:
-        """What an account is called: its key on the Program VM, and its address on `payments` the SHA-256 of it."""
+        """What an account is called: its key on the Program VM, and its address on `payments` the SHA-256 of it; on `signed` that is its
+        secret, and its address the key to that."""
         return b"account/%08d" % account
 
     def _balance(self, account: int) -> int:
@@ -62,18 +70,18 @@ class AccountWorkload(FailingWorkload):
 
     @property
     def _values(self) -> int:
-        return 0 if self.runs_on == "payments" else self._total
+        return 0 if self.vm == "payments" else self._total
 
     def _state(self) -> Mapping[bytes, bytes]:
         numbers, label = range(self._total), self._label
-        if self.runs_on == "payments":
+        if self.vm == "payments":
             account, balance = lru_cache(8)(encode_account), self._balance  # there are few different ones
-            return {ACCOUNT_PREFIX + sha256(label(n)).digest(): account(balance(n)) for n in numbers}
+            return {ACCOUNT_PREFIX + self._address(n): account(balance(n)) for n in numbers}
         return {label(n): self._value(n) for n in numbers}
 
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:
         transfers = self._transfers(number, fails, self._draws("accounts", number))
-        if self.runs_on == "payments":
+        if self.vm == "payments":
             return self._payments(number, fails, transfers, memory)
         return self._programs(number, fails, transfers)
 
@@ -99,8 +107,13 @@ class AccountWorkload(FailingWorkload):
                 amount = MAX_U128
             else:
                 nonces[sender] = nonce + 1
-            txs.append(encode_transfer(address(sender), address(recipient), amount, nonce=nonce))
+            tx = encode_transfer(address(sender), address(recipient), amount, nonce=nonce)
+            txs.append(sign_transfer(tx, self._secret(sender)) if self.runs_on == "signed" else tx)
         return txs
 
     def _address(self, account: int) -> bytes:
+        return public_key(self._secret(account)) if self.runs_on == "signed" else self._secret(account)
+
+    def _secret(self, account: int) -> bytes:
+        """On `signed`; elsewhere the address itself."""
         return sha256(self._label(account)).digest()

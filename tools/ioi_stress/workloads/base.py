@@ -23,7 +23,7 @@ from ioi_stress.workloads.parameters import (
     values_of,
 )
 
-VMS = {"native": "ioi_stress.vm:NativeProgram", "python": "ioi_stress.vm:Program", "payments": "payments"}
+VMS = {"native": "ioi_stress.vm:NativeProgram", "python": "ioi_stress.vm:Program", "payments": "payments", "signed": "payments"}
 """What the parameter vm says, and what the engine takes."""
 
 ACCOUNTS_MAX = encoding.NUMBER_MAX
@@ -35,6 +35,7 @@ def runs_on_parameter(*choices: str) -> Any:
         "native": "native: programs in C",
         "python": "python: the same programs in Python",
         "payments": "payments: transfers on the engine's own VM",
+        "signed": "signed: the same with ed25519 signatures (ioi-exec[signed])",
     }
     return parameter(
         choices[0],
@@ -81,8 +82,8 @@ class RunsOn:
         return VMS[self.runs_on]
 
     @property
-    def vm_args(self) -> None:
-        return None
+    def vm_args(self) -> dict[str, bool] | None:
+        return {"signed": True} if self.runs_on == "signed" else None
 
 
 @lru_cache(8)
@@ -117,7 +118,7 @@ class Made(RunsOn, ABC):
     def __post_init__(self) -> None:
         check_fields(self)
         if self.cost_us is None:
-            object.__setattr__(self, "cost_us", 0.0 if self.runs_on == "payments" else 10.0)
+            object.__setattr__(self, "cost_us", 0.0 if self.vm == "payments" else 10.0)
 
     @property
     def parameters(self) -> Mapping[str, Any]:

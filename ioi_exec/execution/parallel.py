@@ -276,15 +276,20 @@ class ParallelExecutor:
         if arena.state == BLOCK_DONE:
             streamed.hand_out(arena)
             streamed.tell(arena)
-            if arena.cached and base.cache is not None:
-                base.cache.promote(arena)
+            cached = base.cache if arena.cached else None
+            recorded = perf_counter()
+            rows = None
+            if block.record:
+                rows = RecordRows(arena.record(None) if cached is None else cached.record(arena), arena.workers, arena.transactions)
+            recorded = perf_counter() - recorded
+            if cached is not None:
+                cached.promote(arena)
             outcome = self._outcome(arena, block.policy, attempts)
             cache = 0 if base.cache is None else base.cache.bytes_taken
             outcome.stats.memory = {"arena": memory.reserved, "cache": cache}
-            if block.record:
-                done = perf_counter()
-                outcome.record = RecordRows(arena.record(), arena.workers, arena.transactions)
-                outcome.stats.seconds["record"] = perf_counter() - done
+            if rows is not None:
+                outcome.record = rows
+                outcome.stats.seconds["record"] = recorded
             return outcome
         complaints = pool.complaints()
         if any(complaint.error == ioi_storage.NumberTaken.__name__ for complaint in complaints):

@@ -92,6 +92,11 @@ class CommittedCache:
         shared.write(writes.blob, writes.ends, 0, self._flat)
         shared.cache.stamp(self._stand.packed())
 
+    def record(self, arena: Arena) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+        """The record of such a block, before that is promoted: what it read may lie here."""
+        assert self._shared is not None
+        return arena.record(self._shared.cache)
+
     def promote(self, arena: Arena) -> None:
         """Keep what the workers fetched for a block that is done, which was laid out after `fit`."""
         shared = self._shared

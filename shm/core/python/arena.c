@@ -256,17 +256,27 @@ static PyObject *rows_bytes(const ioi_rows *rows) {
     return PyBytes_FromStringAndSize((const char *)rows->bytes, (Py_ssize_t)(rows->count * rows->size));
 }
 
-static PyObject *arena_record(ArenaObject *self, PyObject *Py_UNUSED(none)) {
+/* record(cache): the Cache that the block read, as it was then, or None if it read none. */
+static PyObject *arena_record(ArenaObject *self, PyObject *cache) {
     const ioi_shared *shared = self->arena.shared;
     if (a32_load(&shared->sched.state) != IOI_BLOCK_DONE || !shared->block.record || ioi_record_lost(&self->arena)) {
         PyErr_SetString(PyExc_RuntimeError, "only a block that is done, and was recorded as a whole, has a record");
         return NULL;
+    }
+    if (shared->block.cached) {
+        if (!PyObject_TypeCheck(cache, cache_type)) {
+            PyErr_SetString(PyExc_TypeError, "the block read a cache, and none was given");
+            return NULL;
+        }
+        self->arena.cache = ((CacheObject *)cache)->base;
+        self->arena.cache_size = ((CacheObject *)cache)->size;
     }
     ioi_taken taken;
     bool fits;
     Py_BEGIN_ALLOW_THREADS
     fits = ioi_record_take(&self->arena, &taken);
     Py_END_ALLOW_THREADS
+    self->arena.cache = NULL;
     uint64_t total = 0;
     for (uint32_t i = 0; fits && i < taken.keys_count; i++) total += taken.keys[i]->key_len;
     PyObject *keys = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)total);
@@ -333,7 +343,7 @@ static PyMethodDef arena_methods[] = {
     {"receipts", CALL(arena_receipts), METH_VARARGS, "Packed receipts and their ends of transactions [from, to)."},
     {"per_tx", CALL(arena_per_tx), METH_NOARGS, "The status word of every transaction, and the spans of all workers."},
     {"seal", CALL(arena_seal), METH_NOARGS, "The last write of every key, ascending, packed, and their ends: see seal.h."},
-    {"record", CALL(arena_record), METH_NOARGS, "Rows of the record: events, reads, writes; keys, and their ends."},
+    {"record", CALL(arena_record), METH_O, "Rows of the record: events, reads, writes; keys, and their ends."},
     {"slot", CALL(arena_slot), METH_O, "What worker i shows of itself."},
     {NULL, NULL, 0, NULL}};
 

@@ -276,3 +276,13 @@ def test_what_passed_and_was_not_computed_is_told(machine: Machine) -> None:
             assert 0.9 * int(receipt.output) <= told <= int(execution["end"] - execution["start"]), tx
         else:
             assert told == 0, "who sleeps gives the core away"
+
+
+def test_reads_of_what_the_cache_has_are_in_the_record(machine: Machine) -> None:
+    """It is found in the cache from the second block on, what is absent too."""
+    one = machine(Touch, genesis={b"a": b"1"}, workers=1)
+    seen = []
+    for _ in range(3):
+        record = check(one.execute([b"ab/c", b"a/"], record=True))
+        seen.append([(int(row["tx"]), record.keys[row["key"]]) for row in record.reads])
+    assert seen[0] == seen[1] == seen[2] and sorted(seen[0]) == [(0, b"a"), (0, b"b"), (1, b"a")]

@@ -12,12 +12,14 @@ from ioi_exec._version import __version__
 
 if TYPE_CHECKING:
     from ioi_exec.block.context import EndContext, TxContext
+    from ioi_exec.block.event import Event
     from ioi_exec.block.header import BlockHeader
     from ioi_exec.block.per_tx import PER_TX
     from ioi_exec.block.progress import Progress
     from ioi_exec.block.receipt import Receipt, Receipts
     from ioi_exec.block.record import EventKind, Record
     from ioi_exec.block.result import BlockResult, Stats
+    from ioi_exec.block.updates import EndBlock, ValidatorUpdate
     from ioi_exec.errors import (
         Diverged,
         Error,
@@ -51,6 +53,7 @@ _HOMES = {
     "block.context": "EndContext TxContext",
     "errors": "Diverged Error InputError InputTypeError LimitExceeded MachineBusy MachineClosed ReadOnly ResourceError "
     "StaleResult StateCorrupt StateError StateExists StateInUse StateMissing VersionMissing VMError VMFault VMMismatch",
+    "block.event": "Event",
     "block.header": "BlockHeader",
     "state.info": "StateInfo",
     "limits": "Limits",
@@ -62,6 +65,7 @@ _HOMES = {
     "block.receipt": "Receipt Receipts",
     "block.record": "EventKind Record",
     "block.result": "BlockResult Stats",
+    "block.updates": "EndBlock ValidatorUpdate",
     "vm.protocol": "VM StateView",
     "vm.revert": "Revert",
 }
@@ -73,7 +77,9 @@ __all__ = [
     "BlockHeader",
     "BlockResult",
     "Diverged",
+    "EndBlock",
     "EndContext",
+    "Event",
     "Error",
     "EventKind",
     "ExecutionMachine",
@@ -105,6 +111,7 @@ __all__ = [
     "VMError",
     "VMFault",
     "VMMismatch",
+    "ValidatorUpdate",
     "VersionMissing",
     "__version__",
 ]

@@ -276,7 +276,7 @@ class ExecutionMachine:
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record,
+                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record, outcome.end,
             )
 
     def commit(self, result: BlockResult) -> int:

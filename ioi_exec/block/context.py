@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Sequence
 
+from ioi_shm import emit
+
+from ioi_exec.block.event import Value
+
 
 class BlockContext(NamedTuple):
     """The header of the block being executed, with its height decided."""
@@ -26,7 +30,7 @@ class BlockContext(NamedTuple):
 
 
 class TxContext(NamedTuple):
-    """`ctx` of `VM.execute`."""
+    """`ctx` of `VM.ante` and `VM.execute`."""
 
     height: int
     time_ns: int  # nanoseconds since 1970, as the header says; never this machine's clock
@@ -35,6 +39,13 @@ class TxContext(NamedTuple):
     parent_root: bytes  # 32 bytes: the root the block stands on
     chain_id: str  # what the state was created with; "" if nothing
     tx_index: int
+
+    def emit(self, name: str, /, **attributes: Value) -> None:
+        """Add an event to the transaction, with attributes in the order they are given. What undoes its writes undoes it too.
+
+        Names are 1 to 255 bytes of UTF-8, integers have at most 256 bits. Raises LimitExceeded beyond 64 attributes or, for all events
+        of the transaction, 1 MiB; ValueError and TypeError for what cannot be."""
+        emit(name, attributes)
 
 
 class EndContext(NamedTuple):
@@ -48,3 +59,7 @@ class EndContext(NamedTuple):
     chain_id: str
     tx_index: int  # the number of transactions
     txs: tuple[bytes, ...]
+
+    def emit(self, name: str, /, **attributes: Value) -> None:
+        """Add an event to the block; as in a transaction."""
+        emit(name, attributes)

@@ -11,15 +11,18 @@ from typing import Iterable, Iterator, Sequence, overload
 import ioi_shm
 import ioi_storage
 
+from ioi_exec.block.event import Event, unpacked
+
 CODE_DONE = 0
 CODE_EXCEPTION = 2
+CODE_REFUSED = 3
 ERROR_BYTES = 1024
 
 # code, lengths of output, error and tail, gas wanted, gas used; then output, error text and tail. Little endian.
 _RECORD = struct.Struct("<IIIIQQ")
 # The tail: what not every receipt has, each part with its kind and length before it.
 _PART = struct.Struct("<BI")
-_TRACEBACK = 1
+_TRACEBACK, _EVENTS, _REFUSED = 1, 2, 3
 
 
 _KIND_ENDS = re.compile(": | \\(")  # the name of an exception's type, in what is said of it
@@ -35,11 +38,13 @@ def kept_error(text: str, most: int = ERROR_BYTES) -> str:
 class Receipt:
     """The outcome of one transaction.
 
-    code: 0 = done, 1 .. 2^32 - 1 from `Revert`, 2 for any other exception.
+    code: 0 = done, 1 .. 2^32 - 1 from `Revert`, 2 for any other exception, 3 for one in `ante`.
     output: what the VM returned; empty if it failed.
     gas_wanted, gas_used: 0 until transactions are metered.
     error: why it failed: the text of a `Revert`, or the exception's type, message and place in the VM ("KeyError: b'x' (bank.py:12)").
     At most 1,024 bytes of UTF-8.
+    packed_events: what it emitted, packed as `events` unpacks it.
+    refused: `ante` did not let it in: it wrote nothing, and need not have been in the block.
     traceback: of such an exception, where `Limits.traceback_bytes` asks for it.
 
     Equal are two that every node must agree upon, and the text of a `Revert`: what an exception says may differ between nodes
@@ -51,23 +56,33 @@ class Receipt:
     gas_wanted: int = 0
     gas_used: int = 0
     error: str = field(default="", hash=False)
+    packed_events: bytes = field(default=b"", repr=False)
+    refused: bool = False
     traceback: str = field(default="", hash=False, repr=False)
 
     @property
     def ok(self) -> bool:
         return self.code == CODE_DONE
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """In the order they were emitted. Not part of the receipts root."""
+        return tuple(unpacked(self.packed_events))
+
     def __eq__(self, other: object) -> bool:
         return self._agreed() == other._agreed() if isinstance(other, Receipt) else NotImplemented
 
     def _agreed(self) -> tuple[object, ...]:
-        error = _KIND_ENDS.split(self.error, 1)[0] if self.code == CODE_EXCEPTION else self.error
-        return self.code, self.output, self.gas_wanted, self.gas_used, error
+        of_exception = self.code == CODE_EXCEPTION or self.refused and self.code == CODE_REFUSED
+        error = _KIND_ENDS.split(self.error, 1)[0] if of_exception else self.error
+        return self.code, self.output, self.gas_wanted, self.gas_used, error, self.packed_events, self.refused
 
     def pack(self) -> bytes:
         """The record `Receipts` is made of."""
         error, trace = kept_error(self.error).encode(), self.traceback.encode("utf-8", "backslashreplace")
-        tail = _PART.pack(_TRACEBACK, len(trace)) + trace if trace else b""
+        tail = b"".join(_PART.pack(kind, len(part)) + part for kind, part in ((_EVENTS, self.packed_events), (_TRACEBACK, trace)) if part)
+        if self.refused:
+            tail += _PART.pack(_REFUSED, 0)
         head = _RECORD.pack(self.code, len(self.output), len(error), len(tail), self.gas_wanted, self.gas_used)
         return head + self.output + error + tail
 
@@ -148,7 +163,8 @@ class Receipts(Sequence[Receipt]):
         if not tail_len:
             return Receipt(code, output, gas_wanted, gas_used, error)
         tail = self._parts(tail_at, tail_at + tail_len)
-        return Receipt(code, output, gas_wanted, gas_used, error, tail.get(_TRACEBACK, b"").decode("utf-8", "replace"))
+        trace = tail.get(_TRACEBACK, b"").decode("utf-8", "replace")
+        return Receipt(code, output, gas_wanted, gas_used, error, tail.get(_EVENTS, b""), _REFUSED in tail, trace)
 
     def _parts(self, at: int, end: int) -> dict[int, bytes]:
         parts = {}

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ioi_exec.block.event import Event
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.block.measured import Measured, RecordRows
-from ioi_exec.block.receipt import Receipts
+from ioi_exec.block.receipt import DONE, Receipt, Receipts
+from ioi_exec.block.updates import EndBlock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +97,7 @@ class BlockResult:
     staged: Staged = field(repr=False)
     """The store's part of the result, and the store (or sandbox) it belongs to."""
     recorded: RecordRows | None = field(default=None, repr=False)
+    end: Receipt = field(default=DONE, repr=False)
 
     @cached_property
     def record(self) -> Record | None:
@@ -106,6 +109,16 @@ class BlockResult:
         )
 
         return Record.of(*self.recorded)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Of the block: what `end_block` emitted. Those of transactions are in their receipts."""
+        return self.end.events
+
+    @cached_property
+    def updates(self) -> EndBlock:
+        """What `end_block` returned."""
+        return EndBlock.decode(self.end.output) if self.end.output else EndBlock()
 
     @property
     def height(self) -> int:

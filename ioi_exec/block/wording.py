@@ -17,4 +17,6 @@ def receipt_text(receipt: Receipt) -> str:
     """All of it, so that two that differ never read alike."""
     gas = f", gas {receipt.gas_used} of {receipt.gas_wanted}" if receipt.gas_used or receipt.gas_wanted else ""
     error = f", error {receipt.error!r}" if receipt.error else ""
-    return f"code {receipt.code}, output {in_hex(receipt.output)}{gas}{error}"
+    refused = ", refused by ante" if receipt.refused else ""
+    events = f", events {receipt.events}" if receipt.packed_events else ""
+    return f"code {receipt.code}, output {in_hex(receipt.output)}{gas}{error}{refused}{events}"

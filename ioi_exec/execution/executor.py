@@ -10,7 +10,7 @@ from ioi_storage import Stand
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import OnProgress
-from ioi_exec.block.receipt import Receipt, Receipts
+from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.cache import CommittedCache, Lookup
@@ -33,13 +33,14 @@ class Block:
 @dataclass
 class Outcome:
     """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
-    record: if the block asked for it."""
+    record: if the block asked for it. end: what `end_block` came to: its output is an EndBlock's, its events are the block's."""
 
     writes: Sequence[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
     measured: Measured = field(default_factory=Measured)
     record: RecordRows | None = None
+    end: Receipt = DONE
 
 
 class Readable(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 from ioi_shm import call_apart, exact_bytes
 
-from ioi_exec.block.receipt import CODE_EXCEPTION, DONE, ERROR_BYTES, Receipt, kept_error
+from ioi_exec.block.receipt import CODE_EXCEPTION, CODE_REFUSED, DONE, ERROR_BYTES, Receipt, kept_error
 from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
 from ioi_exec.vm.interpreter import RECURSION_LIMIT
@@ -68,8 +68,9 @@ class WorkerFault(Exception):
         return f"\n{self.args[0].rstrip()}"
 
 
-def failed_receipt(error: BaseException, limits: Limits) -> Receipt | None:
-    """The receipt of a transaction that raised `error`, or None if it is the machine's fault and stops the block.
+def failed_receipt(error: BaseException, limits: Limits, refused: bool = False) -> Receipt | None:
+    """The receipt of a transaction that raised `error`, or None if it is the machine's fault and stops the block. refused: before or
+    in `ante`.
 
     What kind of error it is, its type says, and not its `__class__`, which may be anything.
     """
@@ -83,11 +84,12 @@ def failed_receipt(error: BaseException, limits: Limits) -> Receipt | None:
             code = message = None
         # A subclass may have skipped Revert's constructor or changed its fields: then it is a VM bug like any other.
         if valid_code(code) and issubclass(type(message), str):
-            return Receipt(code=int.__index__(code), error=kept_error(message))
+            return Receipt(code=int.__index__(code), error=kept_error(message), refused=refused)
     place = _place_of(error)
     text = kept_error(_ADDRESS.sub(">", _text(error)), ERROR_BYTES - len(place.encode())) + place
     trace = fault_trace(error).encode("utf-8", "backslashreplace")[-most:] if (most := limits.traceback_bytes) else b""
-    return Receipt(code=CODE_EXCEPTION, error=text, traceback=trace.decode("utf-8", "ignore"))
+    code = CODE_REFUSED if refused else CODE_EXCEPTION
+    return Receipt(code=code, error=text, refused=refused, traceback=trace.decode("utf-8", "ignore"))
 
 
 def _place_of(error: BaseException) -> str:

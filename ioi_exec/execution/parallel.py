@@ -27,7 +27,7 @@ from ioi_storage import Writes
 
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import PROGRESS_NS, OnProgress, Progress
-from ioi_exec.block.receipt import Receipt, Receipts
+from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import (
     Error,
@@ -380,7 +380,9 @@ class ParallelExecutor:
         )
         writes = Writes(*arena.seal())
         self._keys = 2 * len(writes)
-        return Outcome(writes, Receipts(*arena.receipts(0, arena.transactions)), stats, Measured(*arena.per_tx()))
+        count = arena.transactions
+        end = Receipts(*arena.receipts(count, count + 1))[0] if self._vm.end_block else DONE
+        return Outcome(writes, Receipts(*arena.receipts(0, count)), stats, Measured(*arena.per_tx()), end=end)
 
     def _failure(self, pool: Pool, arena: Arena, complaints: list[Complaint]) -> Error:
         """Why the block was stopped."""

@@ -14,14 +14,14 @@ from ioi_shm import Plain
 from ioi_exec.block.context import TxContext
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import AloneProgress, OnProgress
-from ioi_exec.block.receipt import PackedReceipts, Receipt, Receipts
+from ioi_exec.block.receipt import DONE, PackedReceipts, Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.executor import Block, OnReceipt, Outcome, Readable
 from ioi_exec.execution.faults import end_block_fault, transaction_fault
 from ioi_exec.execution.settings import StatedSettings
 from ioi_exec.execution.signals import SeenSignals
-from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
+from ioi_exec.execution.transaction import Abandoned, kept, run_end_block, run_transaction
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -69,12 +69,12 @@ class SequentialExecutor:
                             signals.wait = True
             receipts = packed.finish()
             executed = perf_counter()
-            self._end_block(block, plain, receipts)
+            end = self._end_block(block, plain, receipts)
         ended = perf_counter()
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
         stats.seconds = {"execute": executed - began, "end_block": ended - executed}
-        return Outcome(plain.batch(), receipts, stats, Measured(alone=each_ns.tobytes()))
+        return Outcome(plain.batch(), receipts, stats, Measured(alone=each_ns.tobytes()), end=end)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -85,7 +85,7 @@ class SequentialExecutor:
         self._signals.raised = None
         try:
             self._signals.take()
-            receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits)
+            receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits, self._vm.ante)
         finally:
             self._signals.wait = True
         if self._signals.raised is not None:
@@ -99,21 +99,22 @@ class SequentialExecutor:
                 raise transaction_fault(ctx.tx_index, fault) from fault
             finally:
                 del fault  # this frame is in its traceback
-        if receipt.ok:
-            self.wrote(ctx.tx_index, plain.keep())
+        receipt, keys = kept(plain, receipt)
+        if keys:
+            self.wrote(ctx.tx_index, keys)
         return receipt
 
     def wrote(self, tx_index: int, keys: list[bytes]) -> None:
         """What a transaction has written, for those who want to know."""
 
-    def _end_block(self, block: Block, plain: Plain, receipts: Receipts) -> None:
+    def _end_block(self, block: Block, plain: Plain, receipts: Receipts) -> Receipt:
         """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
         if not self._vm.end_block:
-            return
+            return DONE
         self._signals.raised = None
         try:
             self._signals.take()
-            fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
+            end, fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
         finally:
             self._signals.wait = True
         if self._signals.raised is not None:
@@ -127,4 +128,4 @@ class SequentialExecutor:
                 raise end_block_fault(len(block.txs), fault) from fault
             finally:
                 del fault
-        plain.keep()
+        return kept(plain, end)[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Protocol
 
-from ioi_shm import State, call_apart
+from ioi_shm import Plain, State, call_apart
 
 from ioi_exec.block.context import EndContext, TxContext
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
+from ioi_exec.block.updates import EndBlock
 from ioi_exec.execution.faults import done_receipt, failed_receipt
 from ioi_exec.limits import Limits
 from ioi_exec.vm.interpreter import RECURSION_LIMIT
@@ -28,38 +30,52 @@ class BackEnd(Protocol):
 
 
 def run_transaction(
-    back: BackEnd,
+    back: Plain,
     state: State,
     vm: Any,
     decode: Callable[[Any], Any] | None,
     tx: Any,
     ctx: TxContext,
     limits: Limits,
+    ante: bool = False,
 ) -> tuple[Receipt, BaseException | None]:
-    """Its receipt, and beside it the exception that is none and stops the block. decode: calls the VM's, if it has one. The state has ended before anything looks at what was returned or raised.
+    """Its receipt, and beside it the exception that is none and stops the block. decode: calls the VM's, if it has one. ante: the VM
+    has one. The state has ended before anything looks at what was returned or raised.
 
     Whether the back end is cut must be looked at afterwards: then this says nothing.
     """
     try:
-        output = call_apart(RECURSION_LIMIT, vm.execute, tx if decode is None else decode(tx), state, ctx)
+        execute, given = vm.execute, tx if decode is None else decode(tx)
+        if ante:
+            call_apart(RECURSION_LIMIT, vm.ante, given, state, ctx)
+            back.hold()
+        output = call_apart(RECURSION_LIMIT, execute, given, state, ctx)
     except BaseException as error:
         back.end()
-        return _failed(error, limits)
+        return _failed(error, limits, ante and not back.held)
     back.end()
     return done_receipt(output, limits), None
 
 
-def settled(output: object, error: BaseException | None, limits: Limits) -> tuple[Receipt, BaseException | None]:
+def kept(plain: Plain, receipt: Receipt) -> tuple[Receipt, list[bytes]]:
+    """Take what a transaction wrote, executed on `plain`, into the block. Its receipt with its events, and the keys."""
+    if not (receipt.ok or plain.held):
+        return receipt, []
+    keys, events = plain.keep(receipt.ok)
+    return replace(receipt, packed_events=events) if events else receipt, keys
+
+
+def settled(output: object, error: BaseException | None, refused: bool, limits: Limits) -> tuple[Receipt, BaseException | None]:
     """The same of an execution that is over: what it returned, or what it raised, which is under way (`sys.exc_info`) as above.
 
     Not raised anew here: its traceback would hold this frame, and this frame it, and so all that the VM's frames hold would
     live on to some later collection, in the middle of another transaction.
     """
-    return (done_receipt(output, limits), None) if error is None else _failed(error, limits)
+    return (done_receipt(output, limits), None) if error is None else _failed(error, limits, refused)
 
 
-def _failed(error: BaseException, limits: Limits) -> tuple[Receipt, BaseException | None]:
-    receipt = failed_receipt(error, limits)
+def _failed(error: BaseException, limits: Limits, refused: bool) -> tuple[Receipt, BaseException | None]:
+    receipt = failed_receipt(error, limits, refused)
     return (DONE, error) if receipt is None else (receipt, None)
 
 
@@ -68,16 +84,20 @@ def refused(verify: Callable[[bytes], None], tx: bytes, limits: Limits) -> tuple
     try:
         call_apart(RECURSION_LIMIT, verify, tx)
     except BaseException as error:
-        return _failed(error, limits)
+        return _failed(error, limits, False)
     return None, None
 
 
-def run_end_block(back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts) -> BaseException | None:
-    """What it raised, if anything; as above. The VM gets a `Receipts` of its own."""
+def run_end_block(
+    back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts
+) -> tuple[Receipt, BaseException | None]:
+    """What it returned, as a receipt, and what it raised, if anything; as above. The VM gets a `Receipts` of its own."""
     try:
-        call_apart(RECURSION_LIMIT, vm.end_block, state, ctx, Receipts(receipts.blob, receipts.ends))
+        given = call_apart(RECURSION_LIMIT, vm.end_block, state, ctx, Receipts(receipts.blob, receipts.ends))
+        if given is not None and type(given) is not EndBlock:
+            raise TypeError(f"end_block returned {str.__str__(type.__dict__['__name__'].__get__(type(given)))}: return EndBlock or None")
     except BaseException as error:
         back.end()
-        return error
+        return DONE, error
     back.end()
-    return None
+    return DONE if given is None else Receipt(output=given.encode()), None

@@ -31,6 +31,7 @@ Args = Mapping[str, Any] | Sequence[Any]
 
 _ARGUMENTS = {
     "execute": ("tx", "state", "ctx"),
+    "ante": ("tx", "state", "ctx"),
     "decode": ("tx",),
     "keys": ("tx",),
     "end_block": ("state", "ctx", "receipts"),
@@ -111,6 +112,7 @@ class LoadedVM:
     instance: Any
     spec: VMSpec
     native: object | None = field(default=None, repr=False)
+    ante: bool = False
     decode: bool = False
     keys: bool = False
     end_block: bool = False
@@ -198,7 +200,7 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
     _check_call(spec, instance, "execute")
     present: dict[str, bool] = {}
-    for method in ("decode", "keys", "end_block"):
+    for method in ("ante", "decode", "keys", "end_block"):
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
@@ -207,7 +209,7 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
             _check_call(spec, instance, method)
     check_places(spec.name, instance)
     return LoadedVM(
-        instance, spec, decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
+        instance, spec, ante=present["ante"], decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
     )
 
 

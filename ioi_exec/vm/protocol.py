@@ -78,9 +78,12 @@ class VM(Protocol[T]):
         def decode(self, tx: bytes) -> T, or decode(self, tx: bytes, chain_id: str) -> T
             Parsing, signatures, hashing: no state. chain_id: of `create(chain_id=...)`, "" if none. At most once a transaction and worker; its exception is
             `execute`'s. Default: the bytes themselves. The result must not be changed afterwards.
+        def ante(self, tx: T, state: StateView, ctx: TxContext) -> None
+            Before `execute`, in the same transaction; what it wrote stays when `execute` fails. What it raises refuses the
+            transaction: nothing of it stays.
         def keys(self, tx: T) -> Iterable[bytes]
             Keys the transaction will likely touch: a hint, wrong ones are harmless.
-        def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> None
+        def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> EndBlock | None
             Once after the last transaction; its writes are part of the block. If it raises, the block fails.
         version: str | int
             Remembered by the state, which then refuses any other.

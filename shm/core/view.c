@@ -18,7 +18,7 @@ typedef struct own_write {
 } own_write;
 
 typedef struct undo {
-    uint32_t write;
+    uint32_t write; /* NONE: an event was added; before.len is what there was before */
     own_write before;
 } undo;
 
@@ -56,8 +56,8 @@ struct ioi_view_store {
     uint32_t marks;       /* checkpoints open, nested */
     uint64_t write_bytes; /* their keys and values */
     bytes_block *blocks;
-    uint8_t *tail; /* of the receipt, packed */
-    uint32_t tail_len, tail_capacity;
+    uint8_t *tail, *events; /* of the receipt, packed */
+    uint32_t tail_len, tail_capacity, events_len, events_capacity;
 };
 
 /* Private memory is bounded by the limits, but for checkpoints, which keep what they may have to put back; without it
@@ -188,6 +188,7 @@ void ioi_view_free(ioi_view *v) {
     free(s->ranges);
     free(s->puts);
     free(s->tail);
+    free(s->events);
     free(s);
     free(v);
 }
@@ -207,7 +208,8 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     }
     s->known_count = s->reads_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
     s->write_bytes = 0;
-    s->tail_len = 0;
+    s->tail_len = s->events_len = 0;
+    v->kept = false;
     if (s->ranges_count) free_ranges(s);
     if (v->scans) ioi_scans_end(v);
     if (s->blocks) { /* keep the newest, which is the biggest need so far or the usual size */
@@ -440,6 +442,10 @@ int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
     s->marks = depth;
     while (undo_writes && s->undos_count > to) {
         const undo *u = &s->undos[--s->undos_count];
+        if (u->write == NONE) {
+            s->events_len = u->before.len;
+            continue;
+        }
         own_write *w = &s->writes[u->write];
         s->write_bytes = s->write_bytes - weight(w) + weight(&u->before);
         s->standing = s->standing - w->standing + u->before.standing;
@@ -537,6 +543,21 @@ static bool store_ranges(ioi_view *v, ioi_more *more) {
     return true;
 }
 
+/* ---- events -------------------------------------------------------------------------------------------------- */
+
+int ioi_view_emit(ioi_view *v, const uint8_t *bytes, size_t len) {
+    struct ioi_view_store *s = v->store;
+    if (len > IOI_EVENTS_BYTES - s->events_len) return IOI_LIMIT;
+    if (s->marks) {
+        s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
+        s->undos[s->undos_count++] = (undo){NONE, {.len = s->events_len}};
+    }
+    s->events = grown(s->events, &s->events_capacity, s->events_len + (uint32_t)len, 1);
+    memcpy(s->events + s->events_len, bytes, len);
+    s->events_len += (uint32_t)len;
+    return IOI_OK;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------------------- */
 
 void ioi_view_note(ioi_view *v, ioi_tail kind, const uint8_t *bytes, size_t len) {
@@ -575,7 +596,8 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     struct ioi_view_store *s = v->store;
     ioi_worker *w = v->worker;
     ioi_alloc *alloc = &w->alloc;
-    bool failed = fault || outcome->code != 0;
+    bool failed = fault || (outcome->code != 0 && !v->kept);
+    if (s->events_len && !failed) ioi_view_note(v, IOI_TAIL_EVENTS, s->events, s->events_len);
 
     s->puts = grown(s->puts, &s->puts_capacity, s->writes_count + 1, sizeof *s->puts);
     uint32_t count = 0;

@@ -43,6 +43,7 @@ struct ioi_view {
     ioi_stop stop;
     ioi_entry *missing;
     uint32_t blocker;
+    bool kept;                       /* what stands written stays though the transaction failed: the rest was undone */
     uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
     ioi_limit limit;                 /* which one the last IOI_LIMIT was */
     struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
@@ -86,10 +87,13 @@ int ioi_view_get_below(ioi_view *view, ioi_key key, const uint8_t **value, size_
  * bytes are valid until the next write. */
 bool ioi_view_own(const ioi_view *view, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len);
 
+/* Add an event, packed: undone as a write is. IOI_OK, or IOI_LIMIT beyond IOI_EVENTS_BYTES. */
+int ioi_view_emit(ioi_view *view, const uint8_t *bytes, size_t len);
+
 /* Put a part into the tail of the receipt that comes (block.h). Between the incarnation's end and ioi_view_finish. */
 void ioi_view_note(ioi_view *view, ioi_tail kind, const uint8_t *bytes, size_t len);
 
-/* End the incarnation: publish (or drop the writes when code != 0) and tell the scheduler. `fault` marks an outcome
+/* End the incarnation: publish (or drop writes and events when code != 0, unless `kept`) and tell the scheduler. `fault` marks an outcome
  * that is no receipt. False when the arena is full: the block is abandoned. */
 bool ioi_view_finish(ioi_view *view, const ioi_outcome *outcome, bool fault);
 

@@ -15,7 +15,12 @@ typedef struct ioi_limits {
 enum { IOI_CODE_EXCEPTION = 2, IOI_ERROR_BYTES = 1024 };
 
 /* Parts of a receipt's tail (block.h), each with so many bytes before it: its kind, and its length. */
-typedef enum ioi_tail { IOI_TAIL_TRACEBACK = 1 } ioi_tail;
+typedef enum ioi_tail {
+    IOI_TAIL_TRACEBACK = 1,
+    IOI_TAIL_EVENTS, /* one after another: python/events.c */
+    IOI_TAIL_REFUSED /* no bytes: `ante` did not let the transaction in */
+} ioi_tail;
+enum { IOI_EVENTS_BYTES = 1 << 20 }; /* of a transaction, packed */
 enum { IOI_TAIL_HEAD = 5 };
 
 /* What a native VM returned, within the limits: an output too long fails the transaction, an error text is cut. */

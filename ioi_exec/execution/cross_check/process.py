@@ -23,7 +23,7 @@ from ioi_exec.execution.cross_check.messages import Checked, Execution, Get, Sca
 from ioi_exec.execution.one_by_one.committed import Committed
 from ioi_exec.execution.one_by_one.messages import Task
 from ioi_exec.execution.settings import StatedSettings
-from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
+from ioi_exec.execution.transaction import Abandoned, kept, run_end_block, run_transaction
 from ioi_exec.execution.workers.control import Complaint, Setup, channel_at, channel_pair, receive, send
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
@@ -182,10 +182,10 @@ def _executed(
     plain = Plain(limits.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)
     receipt = DONE
     if isinstance(ctx, TxContext):
-        receipt, fault = run_transaction(plain, plain.begin(), vm.instance, decode, tx, ctx, limits)
+        receipt, fault = run_transaction(plain, plain.begin(), vm.instance, decode, tx, ctx, limits, vm.ante)
     else:
         assert receipts is not None
-        fault = run_end_block(plain, plain.begin(), vm.instance, ctx, receipts)
+        receipt, fault = run_end_block(plain, plain.begin(), vm.instance, ctx, receipts)
     base.end_if_forked()
     if plain.broken is not None:
         raise plain.broken
@@ -193,6 +193,5 @@ def _executed(
         name = type(fault).__name__
         del fault  # this frame is in its traceback
         return Execution(DONE, [], name)
-    if receipt.ok:
-        plain.keep()
+    receipt, _ = kept(plain, receipt)
     return Execution(receipt, plain.batch())

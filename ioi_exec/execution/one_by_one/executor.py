@@ -129,7 +129,7 @@ class SequentialWorkerExecutor:
                 )
                 receipts = Receipts(message.blob, message.ends)
                 writes = sorted({**before, **dict(message.writes)}.items()) if before else message.writes
-                return Outcome(writes, receipts, stats, Measured(alone=message.each_ns))
+                return Outcome(writes, receipts, stats, Measured(alone=message.each_ns), end=message.end)
             elif isinstance(message, Complaint) and message.error == ioi_storage.NumberTaken.__name__:
                 return None  # another process has another number
             else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ioi_storage import Stand, Writes
 
 from ioi_exec.block.context import BlockContext
+from ioi_exec.block.receipt import Receipt
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Finished:
     each_ns: bytes
     seconds: dict[str, float]
     busy_seconds: list[float]
+    end: Receipt
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ def _answer(
         stream.flush()
     receipts, stats = outcome.receipts, outcome.stats
     return Finished(
-        ioi_storage.Writes.of(outcome.writes), receipts.blob, receipts.ends, outcome.measured.alone, stats.seconds, stats.busy_seconds
+        ioi_storage.Writes.of(outcome.writes), receipts.blob, receipts.ends, outcome.measured.alone, stats.seconds, stats.busy_seconds,
+        outcome.end,
     )
 
 

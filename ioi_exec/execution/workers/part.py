@@ -9,7 +9,7 @@ import ioi_storage
 from ioi_shm import TASK_LEAVE, Arena, Cache, View, Worker
 
 from ioi_exec.block.context import BlockContext, TxContext
-from ioi_exec.block.receipt import DONE, Receipt, Receipts
+from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import fault_trace
 from ioi_exec.execution.settings import StatedSettings
@@ -111,6 +111,7 @@ class PythonPart(Part):
     def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: LoadedVM) -> None:
         super().__init__(setup, worker, arena)
         self._vm, self._chain_id = vm.instance, vm.chain_id
+        self._ante = "ante" if vm.ante else None
         self._decode = vm.decoder()
         self._keys = getattr(self._vm, "keys", None)
         self._decoded: dict[int, Any] = {}  # a transaction decoded here is decoded for all its incarnations
@@ -131,18 +132,18 @@ class PythonPart(Part):
         hint = None if self._keys is None else self._hint
         renewed, most = self._settings.renewed, self._limits.output_bytes
         turns = self._view.turns
-        while turns(self._vm, decode, hint, self._settle, renewed, TxContext, fields, most, RECURSION_LIMIT) != TASK_LEAVE:
+        while turns(self._vm, self._ante, decode, hint, self._settle, renewed, TxContext, fields, most, RECURSION_LIMIT) != TASK_LEAVE:
             self._end_block(context)
 
-    def _settle(self, output: object, error: BaseException | None) -> None:
-        """Publish an incarnation that failed, or returned what is not plainly bytes."""
-        self._finish(*settled(output, error, self._limits))
+    def _settle(self, output: object, error: BaseException | None, refused: bool) -> None:
+        """Publish an incarnation that failed, or returned what is not plainly bytes. refused: before `ante` had let it in."""
+        self._finish(*settled(output, error, refused, self._limits))
 
     def _end_block(self, context: BlockContext) -> None:
         view, worker = self._view, self._worker
         ctx = context.of_end([worker.transaction(i) for i in range(self._arena.transactions)])
         state = view.begin(self._arena.transactions)
-        self._finish(DONE, run_end_block(view, state, self._vm, ctx, Receipts(*worker.receipts())))
+        self._finish(*run_end_block(view, state, self._vm, ctx, Receipts(*worker.receipts())))
 
     def _finish(self, receipt: Receipt, fault: BaseException | None) -> None:
         """Publish what an incarnation came to; nothing if it was cut short."""
@@ -154,7 +155,7 @@ class PythonPart(Part):
         text = receipt.error if fault is None else fault_trace(fault)
         error = text.encode("utf-8", "backslashreplace") if text else b""
         trace = receipt.traceback.encode() if receipt.traceback else b""
-        view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None, trace)
+        view.finish(receipt.code, receipt.output, error, receipt.gas_wanted, receipt.gas_used, fault is not None, trace, receipt.refused)
 
     def _transaction(self, tx: int) -> Any:
         """What `execute` is given: what `decode` made of the transaction. What it raised is not kept, nor what that holds."""

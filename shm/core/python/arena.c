@@ -201,9 +201,11 @@ static PyObject *arena_reserve(ArenaObject *self, PyObject *argument) {
 static PyObject *arena_receipts(ArenaObject *self, PyObject *args) {
     unsigned int from, to;
     if (!PyArg_ParseTuple(args, "II:receipts", &from, &to)) return NULL;
-    /* end_block's "receipt" (index n) can be asked for once it exists: it says what its fault was. */
-    uint32_t n = self->arena.shared->block.n, state = a32_load(&self->arena.shared->sched.state);
-    uint32_t limit = state == IOI_BLOCK_FAULT ? n + 1 : a32_load(&self->arena.shared->sched.commit_idx);
+    /* end_block's "receipt" (index n) can be asked for once it exists: it says what its fault was, or what it came to. */
+    const ioi_block *block = &self->arena.shared->block;
+    uint32_t n = block->n, state = a32_load(&self->arena.shared->sched.state);
+    bool ended = state == IOI_BLOCK_FAULT || (state == IOI_BLOCK_DONE && block->has_end_block);
+    uint32_t limit = ended ? n + 1 : a32_load(&self->arena.shared->sched.commit_idx);
     if (from > to || to > limit) {
         PyErr_SetString(PyExc_IndexError, "receipts are there for transactions below the watermark");
         return NULL;

@@ -25,7 +25,7 @@ static PyObject *checkpoint_enter(CheckpointObject *self, PyObject *const *args,
         return NULL;
     }
     BackObject *back = state->back;
-    if (state->depth >= back->limits.checkpoint_depth)
+    if (state->depth - back->held >= back->limits.checkpoint_depth)
         return PyErr_Format(back->over, "at most %u checkpoints inside each other (Limits.checkpoint_depth)",
                             back->limits.checkpoint_depth);
     if (BEHIND(back, back->end->mark(back, &self->mark)) < 0) {

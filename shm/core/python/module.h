@@ -61,6 +61,7 @@ extern PyType_Spec arena_spec, worker_spec, view_spec, cache_spec;
 bool cache_fits(const CacheObject *cache, const ioi_arena *arena);
 
 PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *emit_event(PyObject *module, PyObject *args);
 PyObject *call_apart(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 int check_transaction(PyObject *check, uint64_t tx, const uint8_t *bytes, size_t len, PyObject **held, ioi_outcome *outcome,

@@ -2,9 +2,10 @@
  * recording, no shared memory: too simple to be wrong, for it is what every other execution must equal. */
 #include "state.h"
 
-/* What a write replaced: NULL if the transaction had not written the key. */
+/* What a write replaced: NULL if the transaction had not written the key. An event has no key, and what there was of events. */
 typedef struct {
     PyObject *key, *before;
+    size_t events;
 } Undo;
 
 typedef struct {
@@ -17,6 +18,8 @@ typedef struct {
     Undo *undo;          /* newest last; kept while a checkpoint is open */
     size_t undo_count, undo_room;
     uint32_t marks;
+    uint8_t *events; /* of this transaction, packed */
+    size_t events_bytes, events_room;
 } PlainObject;
 
 static int found(PyObject *value, PyObject **out) {
@@ -46,6 +49,33 @@ static int plain_exists(BackObject *back, PyObject *key) {
 
 static uint64_t value_bytes(PyObject *value) { return value == Py_None ? 0 : (uint64_t)PyBytes_GET_SIZE(value); }
 
+static int room_to_undo(PlainObject *self) {
+    if (!self->marks || self->undo_count < self->undo_room) return 0;
+    size_t room = self->undo_room ? 2 * self->undo_room : 16;
+    Undo *grown = PyMem_Realloc(self->undo, room * sizeof *grown);
+    if (!grown) return PyErr_NoMemory(), -1;
+    self->undo = grown;
+    self->undo_room = room;
+    return 0;
+}
+
+static int plain_emit(BackObject *back, const uint8_t *bytes, size_t len) {
+    PlainObject *self = (PlainObject *)back;
+    if (self->events_bytes + len > IOI_EVENTS_BYTES) return WRITE_BYTES;
+    if (room_to_undo(self) < 0) return -1;
+    if (self->events_bytes + len > self->events_room) {
+        size_t room = 2 * self->events_room + len;
+        uint8_t *grown = PyMem_Realloc(self->events, room);
+        if (!grown) return PyErr_NoMemory(), -1;
+        self->events = grown;
+        self->events_room = room;
+    }
+    if (self->marks) self->undo[self->undo_count++] = (Undo){NULL, NULL, self->events_bytes};
+    memcpy(self->events + self->events_bytes, bytes, len);
+    self->events_bytes += len;
+    return WRITE_DONE;
+}
+
 static int plain_write(BackObject *back, PyObject *key, PyObject *value) {
     PlainObject *self = (PlainObject *)back;
     if (!value) value = Py_None;
@@ -56,14 +86,8 @@ static int plain_write(BackObject *back, PyObject *key, PyObject *value) {
     if (before) bytes -= value_bytes(before);
     else bytes += (uint64_t)PyBytes_GET_SIZE(key);
     if (bytes > back->limits.tx_write_bytes) return WRITE_BYTES;
-    if (self->marks && self->undo_count == self->undo_room) {
-        size_t room = self->undo_room ? 2 * self->undo_room : 16;
-        Undo *grown = PyMem_Realloc(self->undo, room * sizeof *grown);
-        if (!grown) return PyErr_NoMemory(), -1;
-        self->undo = grown;
-        self->undo_room = room;
-    }
-    if (self->marks) self->undo[self->undo_count++] = (Undo){Py_NewRef(key), Py_XNewRef(before)};
+    if (room_to_undo(self) < 0) return -1;
+    if (self->marks) self->undo[self->undo_count++] = (Undo){Py_NewRef(key), Py_XNewRef(before), 0};
     if (PyDict_SetItem(self->own, key, value) < 0) return -1;
     self->own_bytes = bytes;
     return WRITE_DONE;
@@ -100,6 +124,10 @@ static int plain_mark(BackObject *back, uint64_t *mark) {
 static void unwind(PlainObject *self, size_t count, bool undo) {
     while (self->undo_count > count) {
         Undo change = self->undo[--self->undo_count];
+        if (!change.key) {
+            if (undo) self->events_bytes = change.events;
+            continue;
+        }
         PyObject *now = undo ? PyDict_GetItemWithError(self->own, change.key) : NULL;
         if (now) {
             self->own_bytes -= value_bytes(now);
@@ -275,15 +303,15 @@ static int plain_next(BackObject *back, BackScan *s, PyObject **key, PyObject **
     }
 }
 
-static const BackEnd plain_end = {plain_get,   plain_exists, plain_write, plain_add,      plain_mark,
-                                  plain_close, plain_scan,   plain_next,  plain_scan_free};
+static const BackEnd plain_end = {plain_get,  plain_exists, plain_write, plain_add,  plain_emit,
+                                  plain_mark, plain_close,  plain_scan,  plain_next, plain_scan_free};
 
 /* ---- the object ------------------------------------------------------------------------------------------------- */
 
 static void forget_own(PlainObject *self) {
     unwind(self, 0, false);
     self->marks = 0;
-    self->own_bytes = 0;
+    self->own_bytes = self->events_bytes = 0;
     PyDict_Clear(self->own);
 }
 
@@ -320,6 +348,7 @@ static void plain_dealloc(PlainObject *self) {
     PyObject_GC_UnTrack(self);
     if (self->own) forget_own(self);
     PyMem_Free(self->undo);
+    PyMem_Free(self->events);
     plain_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -336,12 +365,20 @@ static PyObject *plain_end_state(PlainObject *self, PyObject *Py_UNUSED(none)) {
     Py_RETURN_NONE;
 }
 
-/* keep(): what the ended transaction wrote is part of the block. Returns its keys. */
-static PyObject *plain_keep(PlainObject *self, PyObject *Py_UNUSED(none)) {
+static PyObject *plain_hold(PlainObject *self, PyObject *Py_UNUSED(none)) {
+    state_hold(&self->back);
+    Py_RETURN_NONE;
+}
+
+/* keep(done): what the ended transaction wrote is part of the block; if it failed, what it wrote before `hold`. Returns the keys,
+ * and its events. */
+static PyObject *plain_keep(PlainObject *self, PyObject *done) {
     if (self->back.now || self->back.cut) {
         PyErr_SetString(PyExc_RuntimeError, "keep: the transaction has not ended, or its outcome is worth nothing");
         return NULL;
     }
+    if (done != Py_True && self->back.held) state_fall_back(&self->back);
+    else if (done != Py_True) forget_own(self);
     PyObject *keys = PyList_New(0), *key, *value;
     Py_ssize_t at = 0;
     while (keys && PyDict_Next(self->own, &at, &key, &value)) {
@@ -350,8 +387,10 @@ static PyObject *plain_keep(PlainObject *self, PyObject *Py_UNUSED(none)) {
             PyList_Append(keys, key) < 0)
             Py_CLEAR(keys);
     }
-    if (keys) forget_own(self);
-    return keys;
+    if (!keys) return NULL;
+    PyObject *kept = Py_BuildValue("Ny#", keys, self->events ? (const char *)self->events : "", (Py_ssize_t)self->events_bytes);
+    if (kept) forget_own(self);
+    return kept;
 }
 
 /* batch(): the last write of every key, [(key, value or None)] in key order. */
@@ -361,7 +400,9 @@ static PyMethodDef plain_methods[] = {
     {"begin", CALL(plain_begin), METH_NOARGS,
      "The state of the next transaction; what the one before wrote and did not keep is gone."},
     {"end", CALL(plain_end_state), METH_NOARGS, "Nothing may be read or written through it any more."},
-    {"keep", CALL(plain_keep), METH_NOARGS, "Take what the ended transaction wrote into the block; returns its keys."},
+    {"hold", CALL(plain_hold), METH_NOARGS, "What was written so far stays also if the rest fails."},
+    {"keep", CALL(plain_keep), METH_O,
+     "Take what the ended transaction wrote (False: before `hold`) into the block; returns its keys, and its events."},
     {"batch", CALL(plain_batch), METH_NOARGS, "The last write of every key, in key order."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot plain_slots[] = {

@@ -40,6 +40,7 @@ void back_clear(BackObject *back) {
 
 PyMemberDef back_members[] = {
     {"cut", T_BOOL, offsetof(BackObject, cut), READONLY, "the execution could not go on: its outcome is worth nothing"},
+    {"held", T_BOOL, offsetof(BackObject, held), READONLY, "what was written before `hold` stays, whatever becomes of the rest"},
     {"broken", T_OBJECT, offsetof(BackObject, broken), READONLY, "what reading the committed state raised, or None"},
     {NULL, 0, 0, 0, NULL}};
 
@@ -57,6 +58,8 @@ void back_broke(BackObject *back) {
     PyErr_SetNone(back->leave);
 }
 
+static StateObject *newest; /* of those that have not ended */
+
 PyObject *state_begin(BackObject *back) {
     state_end(back);
     StateObject *state = (StateObject *)state_type->tp_alloc(state_type, 0);
@@ -64,7 +67,10 @@ PyObject *state_begin(BackObject *back) {
     state->back = (BackObject *)Py_NewRef((PyObject *)back);
     state->thread = PyThreadState_Get();
     back->now = state;
-    back->cut = false;
+    state->older = newest;
+    if (newest) newest->newer = state;
+    newest = state;
+    back->cut = back->held = false;
     Py_CLEAR(back->broken);
     return (PyObject *)state;
 }
@@ -73,6 +79,9 @@ static void detach(StateObject *state) {
     BackObject *back = state->back;
     if (!back) return;
     if (back->now == state) back->now = NULL;
+    if (newest == state) newest = state->older;
+    else state->newer->older = state->older;
+    if (state->older) state->older->newer = state->newer;
     state->back = NULL;
     while (state->scans) scan_end(state->scans);
     Py_DECREF((PyObject *)back);
@@ -80,6 +89,28 @@ static void detach(StateObject *state) {
 
 void state_end(BackObject *back) {
     if (back->now) detach(back->now);
+}
+
+StateObject *state_here(void) {
+    StateObject *state = newest;
+    while (state && state->thread != PyThreadState_Get()) state = state->older;
+    return state;
+}
+
+/* As a checkpoint that is never left: those that are open stay so, and cannot end any more. */
+void state_hold(BackObject *back) {
+    if (!back->now || back->cut) return;
+    if (BEHIND(back, back->end->mark(back, &back->hold)) < 0) {
+        back_broke(back);
+        PyErr_Clear(); /* it is cut: whatever the VM does next says so */
+        return;
+    }
+    back->now->depth++;
+    back->held = true;
+}
+
+void state_fall_back(BackObject *back) {
+    if (back->held && !back->cut) back->end->close(back, back->hold, true);
 }
 
 /* ---- lifetime --------------------------------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ typedef struct {
     /* Add to a counter. As `write`; or ADD_REFUSED; or ADD_LENGTH: the value there has another length, *found. In that order of
      * precedence from the last, and WRITE_DONE alone writes. */
     int (*add)(BackObject *, PyObject *key, const ioi_addition *, size_t *found);
+    /* Add an event, packed; it is undone as a write is. WRITE_DONE, or WRITE_BYTES beyond IOI_EVENTS_BYTES. */
+    int (*emit)(BackObject *, const uint8_t *bytes, size_t len);
     int (*mark)(BackObject *, uint64_t *mark); /* 0; from here on writes can be undone */
     /* Undo the writes since the innermost mark that is not closed, or keep them; it is closed then. */
     void (*close)(BackObject *, uint64_t mark, bool undo);
@@ -60,6 +62,8 @@ struct BackObject {
     PyObject *broken; /* what an operation of the back end raised, or NULL: then the outcome is worth nothing */
     bool cut;         /* the execution cannot go on: every operation raises `leave` */
     bool busy;        /* in an operation of the back end */
+    bool held;        /* what was written before `hold` stays, whatever becomes of the rest */
+    uint64_t hold;    /* the mark there */
 };
 
 int back_init(BackObject *back, const BackEnd *end, PyObject *limits, PyObject *fetch, PyObject *range, PyObject *over,
@@ -75,6 +79,11 @@ void back_broke(BackObject *back);
 PyObject *state_begin(BackObject *back);
 void state_end(BackObject *back);
 
+/* What is written so far stays also if the rest of the transaction fails: from here on, that can be undone apart. */
+void state_hold(BackObject *back);
+/* It has failed, and has ended: undo what came after `hold`. */
+void state_fall_back(BackObject *back);
+
 /* ---- for back ends: the committed state (base.c) ------------------------------------------------------------------ */
 
 /* Bytes or None; NULL with an exception. */
@@ -87,10 +96,11 @@ int base_next(PyObject *iterator, PyObject **key, PyObject **value);
 
 struct StateObject {
     PyObject_HEAD
-    BackObject *back;      /* NULL: ended */
-    PyThreadState *thread; /* which began it */
-    uint32_t depth;        /* checkpoints open */
-    ScanObject *scans;     /* borrowed: those that have not ended */
+    BackObject *back;           /* NULL: ended */
+    PyThreadState *thread;      /* which began it */
+    uint32_t depth;             /* checkpoints open */
+    ScanObject *scans;          /* borrowed: those that have not ended */
+    StateObject *newer, *older; /* among those of all back ends that have not ended */
 };
 
 struct ScanObject {
@@ -118,6 +128,9 @@ struct ScanObject {
 
 /* Sets the exception if nothing may be done with this state (any more). */
 bool state_refuses(StateObject *state);
+
+/* The newest state that has not ended of those that this thread began, or NULL. */
+StateObject *state_here(void);
 
 PyObject *scan_new(StateObject *state, PyObject *low, PyObject *high, bool reverse, bool limited, unsigned long long limit);
 void scan_end(ScanObject *scan);

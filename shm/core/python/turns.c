@@ -13,11 +13,12 @@ enum { CONTEXT_MAX = 16 }; /* fields of a context */
 typedef struct {
     ViewObject *view;
     PyObject *vm;
-    PyObject *decode;        /* decode(tx index): what `execute` is given; None: the bytes */
-    PyObject *hint;          /* hint(first, end): a run of transactions comes now; None: nobody wants to know */
-    PyObject *settle;        /* settle(output, error): publish what is no plain success; the one that is not is None; the error
+    PyObject *ante;    /* its name, if the VM has it; else None */
+    PyObject *decode;  /* decode(tx index): what `execute` is given; None: the bytes */
+    PyObject *hint;    /* hint(first, end): a run of transactions comes now; None: nobody wants to know */
+    PyObject *settle;  /* settle(output, error, refused): publish what is no plain success; the one that is not is None; the error
                               * is under way */
-    PyObject *renewed;       /* renewed(): the stated settings of the interpreter are in force again; what `changed` looks at */
+    PyObject *renewed; /* renewed(): the stated settings of the interpreter are in force again; what `changed` looks at */
     PyObject *settings;      /* that, as last said */
     PyTypeObject *kind;      /* of contexts: a tuple of `fields` and the transaction's index */
     PyObject *fields;        /* a tuple */
@@ -47,13 +48,25 @@ static PyObject *input_of(const Turns *turns, PyObject *context, uint32_t tx) {
     return PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)len);
 }
 
+/* `ante`, whose writes stay whatever comes after: 0, or -1 with what it raised. */
+static int let_in(const Turns *turns, PyObject **arguments) {
+    PyObject *ante = PyObject_GetAttr(turns->vm, turns->ante);
+    PyObject *done = ante ? apart(turns->depth, ante, arguments, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET) : NULL;
+    Py_XDECREF(ante);
+    if (!done) return -1;
+    Py_DECREF(done);
+    state_hold(&turns->view->back);
+    return 0;
+}
+
 /* The VM's own part: what it returned, or NULL with what it raised. */
 static PyObject *called(const Turns *turns, PyObject *state, PyObject *context, uint32_t tx) {
     PyObject *execute = PyObject_GetAttr(turns->vm, execute_name);
     PyObject *input = execute ? input_of(turns, context, tx) : NULL, *output = NULL;
     if (input) {
         PyObject *arguments[] = {NULL, input, state, context}; /* the first is the callee's to use */
-        output = apart(turns->depth, execute, arguments + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET);
+        if (turns->ante == Py_None || let_in(turns, arguments + 1) == 0)
+            output = apart(turns->depth, execute, arguments + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET);
     }
     Py_XDECREF(input);
     Py_XDECREF(execute);
@@ -72,14 +85,15 @@ static PyObject *caught(void) {
     return error;
 }
 
-/* turns->settle(output, error), the error under way as in an `except` of the engine's. Raising it again there would put frames
+/* turns->settle(output, error, refused), the error under way as in an `except` of the engine's. Raising it again there would put frames
  * that hold it into its traceback: a cycle, which keeps what the VM's frames hold. */
 static PyObject *settle(const Turns *turns, PyObject *output, PyObject *error) {
-    if (!error) return PyObject_CallFunctionObjArgs(turns->settle, output, Py_None, NULL);
+    PyObject *refused = turns->ante != Py_None && !turns->view->back.held ? Py_True : Py_False;
+    if (!error) return PyObject_CallFunctionObjArgs(turns->settle, output, Py_None, refused, NULL);
     PyObject *type, *value, *trace;
     PyErr_GetExcInfo(&type, &value, &trace);
     PyErr_SetExcInfo(Py_NewRef((PyObject *)Py_TYPE(error)), Py_NewRef(error), PyException_GetTraceback(error));
-    PyObject *settled = PyObject_CallFunctionObjArgs(turns->settle, Py_None, error, NULL);
+    PyObject *settled = PyObject_CallFunctionObjArgs(turns->settle, Py_None, error, refused, NULL);
     PyErr_SetExcInfo(type, value, trace);
     return settled;
 }
@@ -194,8 +208,9 @@ static PyObject *until_other(Turns *turns) {
 
 PyObject *view_turns(ViewObject *self, PyObject *args) {
     Turns turns = {.view = self};
-    if (!PyArg_ParseTuple(args, "OOOOOO!O!nl:turns", &turns.vm, &turns.decode, &turns.hint, &turns.settle, &turns.renewed,
-                          &PyType_Type, &turns.kind, &PyTuple_Type, &turns.fields, &turns.output_bytes, &turns.depth))
+    if (!PyArg_ParseTuple(args, "OOOOOOO!O!nl:turns", &turns.vm, &turns.ante, &turns.decode, &turns.hint, &turns.settle,
+                          &turns.renewed, &PyType_Type, &turns.kind, &PyTuple_Type, &turns.fields, &turns.output_bytes,
+                          &turns.depth))
         return NULL;
     if (!PyType_IsSubtype(turns.kind, &PyTuple_Type) || PyTuple_GET_SIZE(turns.fields) >= CONTEXT_MAX) {
         PyErr_SetString(PyExc_TypeError, "turns: contexts are tuples of few fields");

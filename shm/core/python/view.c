@@ -113,6 +113,10 @@ static int view_add(BackObject *back, PyObject *bytes, const ioi_addition *addit
     return r == IOI_ADD_LENGTH ? ADD_LENGTH : write_result(self, r);
 }
 
+static int view_emit(BackObject *back, const uint8_t *bytes, size_t len) {
+    return ioi_view_emit(((ViewObject *)back)->view, bytes, len) == IOI_OK ? WRITE_DONE : WRITE_BYTES;
+}
+
 static int view_mark(BackObject *back, uint64_t *mark) {
     ViewObject *self = (ViewObject *)back;
     int r;
@@ -124,7 +128,6 @@ static int view_mark(BackObject *back, uint64_t *mark) {
 
 static void view_close(BackObject *back, uint64_t mark, bool undo) {
     ioi_view *view = ((ViewObject *)back)->view;
-    assert(ioi_view_innermost(view, mark));
     ioi_view_close(view, mark, undo);
 }
 
@@ -326,8 +329,8 @@ static int view_next(BackObject *back, BackScan *s, PyObject **key, PyObject **v
     }
 }
 
-static const BackEnd view_end = {view_get,   view_exists, view_write, view_add,      view_mark,
-                                 view_close, view_scan,   view_next,  view_scan_free};
+static const BackEnd view_end = {view_get,  view_exists, view_write, view_add,  view_emit,
+                                 view_mark, view_close,  view_scan,  view_next, view_scan_free};
 
 /* ---- the object ------------------------------------------------------------------------------------------------- */
 
@@ -345,6 +348,7 @@ static PyObject *view_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
         return NULL;
     }
     self->view->limits = self->back.limits;
+    self->view->limits.checkpoint_depth = UINT32_MAX; /* the front counts them, and opens one more to hold */
     return (PyObject *)self;
 }
 
@@ -382,23 +386,26 @@ static PyObject *view_end_state(ViewObject *self, PyObject *Py_UNUSED(none)) {
     Py_RETURN_NONE;
 }
 
-/* finish(code, output, error, gas_wanted, gas_used, fault, traceback): publish what the incarnation did. */
+/* finish(code, output, error, gas_wanted, gas_used, fault, traceback, refused): publish what the incarnation did. */
 static PyObject *view_finish(ViewObject *self, PyObject *args) {
     unsigned int code;
     const char *output, *error;
     const char *traceback;
     Py_ssize_t output_len, error_len, traceback_len;
     unsigned long long gas_wanted, gas_used;
-    int fault;
-    if (!PyArg_ParseTuple(args, "Iy#y#KKpy#:finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
-                          &fault, &traceback, &traceback_len))
+    int fault, refused;
+    if (!PyArg_ParseTuple(args, "Iy#y#KKpy#p:finish", &code, &output, &output_len, &error, &error_len, &gas_wanted, &gas_used,
+                          &fault, &traceback, &traceback_len, &refused))
         return NULL;
     if (self->back.now || self->back.cut) {
         PyErr_SetString(PyExc_RuntimeError, "finish: the incarnation has not ended, or its outcome is worth nothing");
         return NULL;
     }
     ioi_outcome outcome = {code, gas_wanted, gas_used, (const uint8_t *)output, error, (size_t)output_len, (size_t)error_len};
+    if (code) state_fall_back(&self->back);
+    self->view->kept = self->back.held;
     Py_BEGIN_ALLOW_THREADS
+    if (refused) ioi_view_note(self->view, IOI_TAIL_REFUSED, NULL, 0);
     if (traceback_len) ioi_view_note(self->view, IOI_TAIL_TRACEBACK, (const uint8_t *)traceback, (size_t)traceback_len);
     if (!ioi_view_finish(self->view, &outcome, fault)) ioi_stop_block(self->worker->arena, IOI_BLOCK_FULL);
     Py_END_ALLOW_THREADS
@@ -461,9 +468,10 @@ static PyMethodDef view_methods[] = {
     {"begin", CALL(view_begin), METH_O, "The state of a new incarnation of a transaction."},
     {"end", CALL(view_end_state), METH_NOARGS, "Nothing may be read or written through it any more."},
     {"finish", CALL(view_finish), METH_VARARGS,
-     "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault, traceback)."},
+     "Publish what the ended incarnation did (code, output, error, gas_wanted, gas_used, fault, traceback, refused)."},
     {"turns", CALL(view_turns), METH_VARARGS,
-     "Execute transactions (vm, decode, hint, settle, renewed, context type, fields, output_bytes, depth) until another task."},
+     "Execute transactions (vm, ante, decode, hint, settle, renewed, context type, fields, output_bytes, depth) until another "
+     "task."},
     {"hint", CALL(view_hint), METH_O, "Which of these keys have no base yet; None: of no use any more."},
     {"bring", CALL(view_bring), METH_VARARGS, "Bring bases (keys, values)."},
     {NULL, NULL, 0, NULL}};

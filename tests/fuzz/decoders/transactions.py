@@ -61,12 +61,12 @@ def _python(vm: LoadedVM, block: Block, base: _Base) -> Did:
         receipt, fault = run_transaction(plain, plain.begin(), vm.instance, decode, tx, ctx, TIGHT)
         assert fault is None and plain.broken is None, fault
         if receipt.ok:
-            plain.keep()
+            plain.keep(True)
         receipts.append(receipt)
     if vm.end_block:
         fault = run_end_block(plain, plain.begin(), vm.instance, block.context.of_end(block.txs), Receipts.of(receipts))
         assert fault is None and plain.broken is None, fault
-        plain.keep()
+        plain.keep(True)
     return receipts, plain.batch()
 
 

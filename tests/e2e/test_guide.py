@@ -21,3 +21,4 @@ def test_the_guide_is_a_program(tmp_path: Path) -> None:
     assert "[(('sun', 2024), b'ada'), (('sun', 2025), b'bob')]" in lines
     assert "[(('sun', 2025), b'bob')] 3" in lines
     assert "['', 'signature']" in lines
+    assert "['not today', 'nonce', 'not today', 'fee']" in lines

@@ -523,6 +523,26 @@ class ExecutionMachine:
         return self._executors.worker_pids
 
     @property
+    def footprint(self) -> dict[str, int]:
+        """Bytes of memory that the engine takes now. "processes": this one and the workers, what they share counted once, the map of
+        the state's file included. Of that in shared memory, at most as `Limits` says: "arena", for a block, and "cache", committed
+        values across blocks; "arena_most" (what is free, where there is no limit) and "cache_most".
+
+        For monitors, as `worker_pids` is; it costs a millisecond a process."""
+        from ioi_shm.memory import free_memory
+
+        from ioi_exec.footprint import memory_bytes
+
+        arena, most = self._executors.arena_bytes, self._limits.arena_bytes
+        return {
+            "processes": memory_bytes((None, *self.worker_pids)),
+            "arena": arena,
+            "arena_most": max(arena, arena + free_memory()) if most is None else most,
+            "cache": self._cache.bytes_taken,
+            "cache_most": self._limits.cache_bytes,
+        }
+
+    @property
     def limits(self) -> Limits:
         return self._limits
 

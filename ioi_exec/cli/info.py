@@ -18,6 +18,6 @@ def register(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
-        shown = {"state": options.state, **described(machine.info), "upkeep": machine.upkeep}
+        shown = {"state": options.state, **described(machine.info), "upkeep": machine.upkeep, "memory": machine.footprint}
     (print_json if options.json else print_fields)(shown)
     return 0

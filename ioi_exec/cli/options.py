@@ -69,6 +69,8 @@ def print_fields(value: dict[str, Any]) -> None:
     """The same for people: one field a line, names aligned."""
     width = max(map(len, value))
     for name, shown in value.items():
+        if isinstance(shown, dict):
+            shown = "  ".join(f"{part.replace('_', ' ')} {of}" for part, of in shown.items())
         if shown is not None and shown != "":
             sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {shown}\n")
     sys.stdout.flush()

@@ -147,6 +147,10 @@ class ChoosingExecutor:
     def worker_pids(self) -> tuple[int, ...]:
         return self._many.worker_pids
 
+    @property
+    def arena_bytes(self) -> int:
+        return self._many.arena_bytes
+
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:

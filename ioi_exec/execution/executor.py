@@ -92,6 +92,10 @@ class Executor(Protocol):
     def worker_pids(self) -> tuple[int, ...]:
         """The processes it has now. For any thread, also while `run` goes on in another."""
 
+    @property
+    def arena_bytes(self) -> int:
+        """Shared memory that they have for a block. For any thread."""
+
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome: ...

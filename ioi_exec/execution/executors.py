@@ -39,6 +39,10 @@ class Executors(Protocol):
     def worker_pids(self) -> tuple[int, ...]:
         """Of all executors made so far. For any thread."""
 
+    @property
+    def arena_bytes(self) -> int:
+        """Shared memory that the workers have for blocks. For any thread."""
+
     def release(self) -> None:
         """The machine is closed."""
 
@@ -80,6 +84,10 @@ class OwnExecutors:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         return tuple(pid for executor in list(self._made.values()) for pid in executor.worker_pids)
+
+    @property
+    def arena_bytes(self) -> int:
+        return sum(executor.arena_bytes for executor in list(self._made.values()))
 
     def release(self) -> None:
         while self._made:

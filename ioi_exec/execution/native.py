@@ -26,6 +26,7 @@ class NativeSequentialExecutor:
     cached: look into the cache of committed values first, and keep there what had to be read. The oracle of tests does not."""
 
     worker_pids: tuple[int, ...] = ()
+    arena_bytes = 0
 
     def __init__(self, vm: LoadedVM, limits: Limits, cached: bool = False) -> None:
         self._vm = vm

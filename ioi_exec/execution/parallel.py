@@ -160,6 +160,11 @@ class ParallelExecutor:
         alone = self._alone
         return (*self._pool.pids, *(alone.pids if alone is not None else ()))
 
+    @property
+    def arena_bytes(self) -> int:
+        alone = self._alone
+        return self._pool.arena_bytes + (alone.arena_bytes if alone is not None else 0)
+
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:

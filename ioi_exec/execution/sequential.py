@@ -30,6 +30,7 @@ class SequentialExecutor:
     """An Executor without processes, shared memory or speculation: a debugger steps right into the VM."""
 
     worker_pids: tuple[int, ...] = ()
+    arena_bytes = 0
 
     def __init__(self, vm: LoadedVM, limits: Limits) -> None:
         self._vm = vm

@@ -15,6 +15,7 @@ from .disk import commit, directory, making, marks, reserve
 from .disk.environment import data_file, translated
 from .disk.handle import Handle
 from .disk.making import StrPath
+from .disk.place import called
 from .disk.rows import Creation, VersionRow, encode_creation
 from .errors import DiskFull, StaleStage, StorageIOError
 from .history import prune, rollback
@@ -240,7 +241,7 @@ class Store(State):
         inside.close()
         if now != parent:
             raise StaleStage(
-                f"the state at {self.path} was written to by somebody else, although it is open for writing here, and is not what this "
+                f"{called(self.path)} was written to by somebody else, although it is open for writing here, and is not what this "
                 f"batch was staged on, {parent.moved_to(now)}: was its file LOCK removed? Open it anew"
             )
 

@@ -77,6 +77,10 @@ class CheckedExecutor:
     def worker_pids(self) -> tuple[int, ...]:
         return self._executor.worker_pids
 
+    @property
+    def arena_bytes(self) -> int:
+        return self._executor.arena_bytes
+
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:

@@ -48,6 +48,8 @@ LONGEST_PAUSE = 0.1
 class SequentialWorkerExecutor:
     """An Executor over one worker process, which lives across blocks."""
 
+    arena_bytes = 0
+
     def __init__(self, vm: LoadedVM, limits: Limits, templates: Templates, hash_seed: int = 0) -> None:
         self._vm = vm
         self._limits = limits

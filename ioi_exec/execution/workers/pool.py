@@ -52,6 +52,12 @@ class Pool:
         self.spins = SPINS if workers <= len(allowed_cores()) else 0  # a worker without a core of its own must not spin
 
     @property
+    def arena_bytes(self) -> int:
+        """What is reserved of the arena; 0 before it is made. For any thread."""
+        memory = self._memory
+        return 0 if memory is None else memory.reserved
+
+    @property
     def memory(self) -> SharedArena:
         """The arena; workers are started first if there are none. Raises ArenaExhausted, OSError, ProcessLost, VMError."""
         if self._pid != os.getpid():  # in a forked child: the workers are the parent's

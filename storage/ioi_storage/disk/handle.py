@@ -16,7 +16,7 @@ from ..errors import StateInUse, StorageClosed, StorageError, StorageIOError
 from . import namespace, reserve
 from .descriptors import Descriptors
 from .environment import WRITER, Tables, open_tables, translate
-from .place import Place, by_descriptor
+from .place import Place, by_descriptor, called
 
 _NAMESPACE_SECONDS = 1.0  # less than a writer waits (namespace.PATIENCE)
 
@@ -63,10 +63,10 @@ class Handle:
     def check(self) -> None:
         """Raises unless this process may use it."""
         if not self.is_open:
-            raise StorageClosed(f"the state at {self.path} is closed: open it again")
+            raise StorageClosed(f"{called(self.path)} is closed: " + ("it is gone" if self.path is None else "open it again"))
         if process.pid != self.pid:
             raise StorageError(
-                f"the state at {self.path} was opened by process {self.pid} and cannot be used after a fork: "
+                f"{called(self.path)} was opened by process {self.pid} and cannot be used after a fork: "
                 "open a Reader in the child"
             )
 
@@ -86,7 +86,7 @@ class Handle:
         """Raises also where the path names another state by now: what is written here, nobody would find there."""
         self.check()
         if self.read_only:
-            raise StorageError(f"the state at {self.path} is open read-only: open it for writing to {to}")
+            raise StorageError(f"{called(self.path)} is open read-only: open it for writing to {to}")
         self.place.check_named()
 
     def begin(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
@@ -106,7 +106,7 @@ class Handle:
     def failed(self, error: lmdb.Error | OSError, doing: str) -> StorageError:
         """What to raise for `error`. After an I/O error LMDB may commit on as if nothing had happened, on pages the
         kernel has dropped: the handle closes instead, and all that stands on it."""
-        ours = translate(error, f"{doing} the state at {self.path}", self.path)
+        ours = translate(error, f"{doing} {called(self.path)}", self.path)
         if isinstance(ours, StorageIOError):
             self.close()
         return ours

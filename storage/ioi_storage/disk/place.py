@@ -29,6 +29,11 @@ File = tuple[int, int]
 """Device and inode of a data file."""
 
 
+def called(path: str | None) -> str:
+    """A state in a message. path: None in memory."""
+    return "the state in memory" if path is None else f"the state at {path}"
+
+
 class Place(NamedTuple):
     """path: absolute, for messages; None in memory. fd: of the directory, or of the memory; None: found by path. named: what its
     owner calls it, absolute, but with all links in it, which may lead elsewhere one day."""

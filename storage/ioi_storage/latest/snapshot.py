@@ -10,6 +10,7 @@ import lmdb
 
 from ..disk import marks, reserve, stale
 from ..disk.environment import Tables, begin_reading
+from ..disk.place import called
 from ..disk.rows import (
     CREATION_KEY,
     Creation,
@@ -101,7 +102,7 @@ class Snapshot:
         version = self.mark(marks.ROLLBACK)
         if version is not None:
             raise RollbackUnfinished(
-                f"the state at {path} is being rolled back to version {version}: wait for that, or, "
+                f"{called(path)} is being rolled back to version {version}: wait for that, or, "
                 "if nobody is at it, open it once for writing, which finishes it"
             )
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import lmdb
 
 from ..disk.handle import Handle
+from ..disk.place import called
 from ..disk.rows import VersionRow
 from ..errors import StaleStage, TooManyReaders
 from ..stand import Stand
@@ -115,7 +116,7 @@ class View:
     def _another(self) -> Snapshot:
         if len(self._walked) >= MOMENTS:
             raise TooManyReaders(
-                f"scans and walks of {MOMENTS} versions of the state at {self.handle.path} are open, which keeps their pages: end some, "
+                f"scans and walks of {MOMENTS} versions of {called(self.handle.path)} are open, which keeps their pages: end some, "
                 "or let go of them"
             )
         return Snapshot(self.handle.env, self.handle.tables)

@@ -146,6 +146,9 @@ def test_a_recorded_block_is_a_workload_that_reads_and_writes_the_same(tmp_path:
         (lambda: ioi_stress.run("zipff"), InputError, "no workload 'zipff'"),
         (lambda: ioi_stress.run("zipf", repeats=3), InputError, "no parameter 'repeats'"),
         (lambda: ioi_stress.run("zipf", policy="fast"), InputError, "fast"),
+        (lambda: ioi_stress.run("zipf", observer=5), InputTypeError, "observer is int: give an Observer, or None: it has no began"),  # type: ignore[arg-type]
+        (lambda: ioi_stress.run("zipf", pools=5), InputTypeError, "pools is int: give SharedPools, or None"),  # type: ignore[arg-type]
+        (lambda: ioi_stress.run("zipf", on_mismatch=5), InputTypeError, "on_mismatch is int: give a function, or None"),  # type: ignore[arg-type]
         (lambda: ioi_stress.run("zipf", policy=5), InputTypeError, "policy is int: give a Policy"),
         (lambda: ioi_stress.run(ioi_stress.workloads.make("zipf"), s=2), InputError, "s: no option, and a workload that is made"),
         (lambda: ioi_stress.explain(object()), InputTypeError, "object is no workload: it has no name"),

@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import Any, Callable, Iterable, Iterator, Protocol
 
 from ioi_exec import BlockHeader, BlockResult, Error, ExecutionMachine, InputError, InputTypeError, Progress, VMFault
+from ioi_exec.arguments import function, wrong_type
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.plan import Plan
@@ -70,6 +71,11 @@ def measure(
             f"{type(workload).__name__} is no workload: it has no {', '.join(missing)} (ioi_stress.workloads.make makes one by its "
             "name, ioi_stress.FixedWorkload one of a state and blocks)"
         )
+    if missing := [name for name in ("began", "progress", "finished") if observer is not None and not hasattr(observer, name)]:
+        raise wrong_type("observer", observer, f"an Observer, or None: it has no {', '.join(missing)}")
+    if pools is not None and not isinstance(pools, SharedPools):
+        raise wrong_type("pools", pools, "SharedPools, or None")
+    function("on_mismatch", on_mismatch)
     result = Result({"workload": _described(workload), "run": plan.to_json()}, machine_facts())
     result.verification.wanted = plan.verify
     own = pools is None

@@ -24,6 +24,7 @@ from ioi_exec.block.preparation import (
     decided_header,
 )
 from ioi_exec.block.progress import OnProgress
+from ioi_exec.block.receipt import Receipt
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import (
     InputError,
@@ -32,7 +33,9 @@ from ioi_exec.errors import (
     ReadOnly,
     StaleResult,
     VersionMissing,
+    VMError,
 )
+from ioi_exec.execution import asking
 from ioi_exec.execution.executor import Block, OnReceipt
 from ioi_exec.execution.executors import Executors, checked_executors
 from ioi_exec.execution.signals import of_a_handler
@@ -91,6 +94,7 @@ class ExecutionMachine:
         self._staging = Staging(workers)
         self._cache = CommittedCache(limits.cache_bytes)
         self._guard = Guard()
+        self._pending: asking.Pending | None = None
 
     @classmethod
     def create(
@@ -311,6 +315,38 @@ class ExecutionMachine:
             with self._layers[-1].pinned():
                 row = self._row_of(version)
                 return self._layers[-1].get(key, row) if 0 < len(key) <= ioi_storage.key_limit else None
+
+    def query(self, path: str, data: bytes = b"") -> Receipt:
+        """What the VM's `query(path, data, state)` says of the newest committed state, in this process: its answer is the receipt's
+        output, or why there is none its error. What it writes is gone. Raises VMError if the VM has no such method."""
+        arguments.text("query: the path", path)
+        arguments.octets("query: the data", data)
+        with self._guard.reading("query"), self.pinned():
+            vm = self._asked_vm("query")
+            return asking.query(vm, self._limits, CommittedState(self._layers), path, data)
+
+    def check(self, tx: bytes) -> Receipt:
+        """Whether a transaction may wait for a block: what the VM's `check(tx, state, ctx)`, or `ante` if there is none, says of it in this
+        process, on the newest committed state and what the transactions before it wrote that were let in since. Nothing of it is kept
+        beyond the next commit. Raises VMError if the VM has neither."""
+        arguments.octets("check: the transaction", tx)
+        with self._guard.alone("check"), self.pinned():
+            vm = self._asked_vm("check")
+            stand = self._layers[-1].stand
+            pending = self._pending
+            if pending is None or pending.stand != (stand, len(self._layers)):
+                header = BlockHeader(height=self._layers[-1].latest.height + 1)
+                context = block_context(header, stand.root, self._identity.chain_id)
+                base = CommittedState(tuple(self._layers))
+                pending = self._pending = asking.Pending(vm, self._limits, base, context, (stand, len(self._layers)))
+            return pending.check(checked_transactions([tx], self._limits)[0])
+
+    def _asked_vm(self, what: str) -> LoadedVM:
+        vm = self._loaded_vm()
+        if not (vm.query if what == "query" else vm.check or vm.ante):
+            wanted = "query(path, data, state)" if what == "query" else "check(tx, state, ctx), nor ante(tx, state, ctx)"
+            raise VMError(f"{what}: the VM {vm.spec.name} has no method {wanted}")
+        return vm
 
     def scan(
         self,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
+from random import Random
 from typing import NamedTuple, Sequence
 
 from ioi_shm import emit
 
+from ioi_exec.arguments import octets
 from ioi_exec.block.event import Value
 
 
@@ -48,6 +52,12 @@ class TxContext(NamedTuple):
         emit(name, attributes)
 
 
+    def random(self, label: bytes = b"") -> Random:
+        """A generator seeded by the root that the block stands on, its height, the transaction's index and `label`: the same on every
+        node, and another for each of these. Who sends a transaction knows it before, if the parent's root is known."""
+        return _seeded(self.parent_root, self.height, self.tx_index, label)
+
+
 class EndContext(NamedTuple):
     """`ctx` of `VM.end_block`: the same fields, and the block's transactions, which the receipts belong to."""
 
@@ -63,3 +73,13 @@ class EndContext(NamedTuple):
     def emit(self, name: str, /, **attributes: Value) -> None:
         """Add an event to the block; as in a transaction."""
         emit(name, attributes)
+
+    def random(self, label: bytes = b"") -> Random:
+        """As in a transaction; its index is the number of transactions."""
+        return _seeded(self.parent_root, self.height, self.tx_index, label)
+
+
+def _seeded(parent_root: bytes, height: int, tx_index: int, label: bytes) -> Random:
+    # Lengths are fixed but for the last, so no two of them run together.
+    seed = b"ioi-exec random\0" + struct.pack(">B32sQQ", 1, parent_root, height, tx_index) + octets("random: the label", label)
+    return Random(hashlib.sha256(seed).digest())

@@ -32,6 +32,8 @@ Args = Mapping[str, Any] | Sequence[Any]
 _ARGUMENTS = {
     "execute": ("tx", "state", "ctx"),
     "ante": ("tx", "state", "ctx"),
+    "check": ("tx", "state", "ctx"),
+    "query": ("path", "data", "state"),
     "decode": ("tx",),
     "keys": ("tx",),
     "end_block": ("state", "ctx", "receipts"),
@@ -113,6 +115,8 @@ class LoadedVM:
     spec: VMSpec
     native: object | None = field(default=None, repr=False)
     ante: bool = False
+    check: bool = False
+    query: bool = False
     decode: bool = False
     keys: bool = False
     end_block: bool = False
@@ -200,7 +204,7 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
     _check_call(spec, instance, "execute")
     present: dict[str, bool] = {}
-    for method in ("ante", "decode", "keys", "end_block"):
+    for method in ("ante", "check", "query", "decode", "keys", "end_block"):
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
@@ -209,7 +213,8 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
             _check_call(spec, instance, method)
     check_places(spec.name, instance)
     return LoadedVM(
-        instance, spec, ante=present["ante"], decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
+        instance, spec, ante=present["ante"], check=present["check"], query=present["query"],
+        decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
     )
 
 

@@ -81,6 +81,10 @@ class VM(Protocol[T]):
         def ante(self, tx: T, state: StateView, ctx: TxContext) -> None
             Before `execute`, in the same transaction; what it wrote stays when `execute` fails. What it raises refuses the
             transaction: nothing of it stays.
+        def check(self, tx: T, state: StateView, ctx: TxContext) -> None
+            Whether `tx` may wait for a block: `machine.check`. Default: `ante`.
+        def query(self, path: str, data: bytes, state: StateView) -> bytes | None
+            What a reader asks: `machine.query`.
         def keys(self, tx: T) -> Iterable[bytes]
             Keys the transaction will likely touch: a hint, wrong ones are harmless.
         def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> EndBlock | None

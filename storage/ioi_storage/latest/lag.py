@@ -17,12 +17,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
+from .._core import Writes
+
 Changes = Sequence[tuple[bytes, "bytes | None"]]
 
 
 def room(changes: Changes) -> int:
     """Bytes that the flat table may grow by: pages are two thirds full, a row has a head and a seal."""
-    return sum([len(key) + len(value or b"") for key, value in changes]) * 3 // 2 + 50 * len(changes)
+    if isinstance(changes, Writes):  # no pair is made to be measured
+        size = len(changes.blob)
+    else:
+        size = sum([len(key) + len(value or b"") for key, value in changes])
+    return size * 3 // 2 + 50 * len(changes)
 
 
 class Lag:

@@ -26,8 +26,8 @@ class Policy:
     """Mark the writes of an aborted incarnation ESTIMATE, so that readers wait for the next one (the paper, section 3.2).
     Without, they read what was there and are aborted themselves if that turns out wrong."""
     validation: str = "value"
-    """"value": a read stands if it would read equal bytes now; "version": only if it would read the same incarnation's write, as
-    in the paper."""
+    """"value": a read stands if it would read equal bytes now, and what changes is looked at by those that read it; "version": only if
+    it would read the same incarnation's write, and all transactions above are validated again, as in the paper."""
     window: int | None = None
     """How many transactions execution may run ahead of the watermark; 0: no limit. None: none either, but fewer workers are active while
     conflicts are such that more would hurt."""

@@ -63,8 +63,10 @@ typedef struct ioi_policy {
     uint32_t window;   /* how far execution may run ahead of the watermark, IOI_WINDOW_OPEN at most; 0: as conflicts demand */
     uint32_t run;      /* consecutive transactions claimed at once, IOI_RUN_MAX at most; 0: as their cost demands */
     bool no_estimates; /* leave the writes of an aborted incarnation as they are: readers take them, at their own risk */
-    bool by_version;   /* a read stands if it would see the same incarnation's write, not just an equal value */
-    bool no_solo;      /* never one worker alone at the watermark */
+    bool
+        by_version; /* a read stands if it would see the same incarnation's write, not just an equal value; and what changes has all
+                          above validated, not just those that read it: as in the paper */
+    bool no_solo;   /* never one worker alone at the watermark */
 } ioi_policy;
 #define IOI_WINDOW_OPEN ((uint32_t)INT32_MAX) /* no limit */
 enum { IOI_RUN_MAX = 64 };                    /* longest run: more makes the tail of a block uneven */
@@ -89,6 +91,7 @@ typedef struct ioi_block {
     uint64_t parent_root, parent_root_len;
     uint64_t status;       /* a32[n + 1]: scheduler.h */
     uint64_t incarnations; /* a32[n + 1]: ioi_ref of the latest finished incarnation of each, mvmemory.h */
+    uint64_t readers;      /* a64[n + 1]: roughly, which keys each has read: readers.h. 0 where nobody looks */
     uint64_t root;         /* a32[2^root_bits]: index.h */
     uint64_t ordered;      /* head of the ordered index: ordered.h */
     uint64_t began_ns;     /* ioi_now_ns when the block started */
@@ -100,11 +103,11 @@ typedef struct ioi_block {
  * faster than four. */
 typedef struct ioi_sched {
     alignas(IOI_LINE) a32 execution_idx;
-    a32 validation_idx;
-    a32 commit_idx; /* the watermark: transactions below are final */
-    a32 token;      /* who may move the watermark: 0, or worker id + 1 */
-    a32 work_seq;   /* futex of idle workers */
-    a32 sleepers;   /* how many sleep on it */
+    a32 validation_idx; /* above it some are to be validated */
+    a32 commit_idx;     /* the watermark: transactions below are final */
+    a32 token;          /* who may move the watermark: 0, or worker id + 1 */
+    a32 work_seq;       /* futex of idle workers */
+    a32 sleepers;       /* how many sleep on it */
     /* On another, what everybody looks at and that seldom changes: workers that wait would take the first from those that work. */
     alignas(IOI_LINE) a32 state; /* ioi_block_state */
     a32 solo_until;              /* below this watermark one worker runs alone */

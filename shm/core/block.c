@@ -62,10 +62,12 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->setup = in->setup;
     block->height = in->height;
     block->time_ns = in->time_ns;
-    uint64_t n = (uint64_t)in->n + 1; /* end_block is transaction n */
+    uint64_t n = (uint64_t)in->n + 1;                       /* end_block is transaction n */
+    bool looks = in->workers > 1 && !in->policy.by_version; /* the others validate nothing early, or everything */
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
         !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
         !(block->incarnations = piece(&alloc, n * sizeof(a32), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
+        (looks && !(block->readers = piece(&alloc, n * sizeof(a64), true))) ||
         !(block->checked = piece(&alloc, checked_bytes(n), true)) ||
         !copy_in(&alloc, in->base, in->base_len, &block->base, &block->base_len) ||
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "idle.h"
+#include "readers.h"
 #include "wait.h"
 
 enum {
@@ -13,7 +15,6 @@ enum {
     VALIDATION_BATCH = 8,
     VALIDATION_REACH = 64, /* transactions, of which most are not executed yet: little is found there, so go far at once */
     ACTIVE_LEAST = 2,      /* workers that conflicts leave at the block */
-    PARKED_WAKES = 2,      /* of the others each one called back calls */
     SOLO_ABORTS = 8,       /* one in so many steps aborted: it may be faster alone */
     SOLO_FIRST = 128,      /* transactions of a first stretch alone: enough to see how fast that is */
     SOLO_MAX = 4096,
@@ -23,11 +24,14 @@ enum {
     SPIN_PAUSES_MAX = 64, /* pauses between two looks of an idle worker, at most */
 };
 
+#define NONE_SUSPECT UINT32_MAX /* as validation_idx */
+
 void ioi_scheduler_start(ioi_arena *arena) {
     ioi_sched *sched = &arena->shared->sched;
     memset((void *)sched, 0, sizeof *sched);
     sched->solo_length = SOLO_FIRST;
     sched->tuned_ns = ioi_now_ns();
+    if (!arena->shared->block.policy.by_version) a32_store(&sched->validation_idx, NONE_SUSPECT);
     a32_store(&sched->active, arena->shared->block.workers);
     a32_store(&sched->state, IOI_BLOCK_RUNNING);
 }
@@ -51,6 +55,7 @@ void ioi_worker_enter(ioi_worker *w) {
     ioi_alloc_init(&w->alloc, w->arena);
     w->status = ioi_at(w->arena, block->status);
     w->incarnations = ioi_at(w->arena, block->incarnations);
+    w->readers = block->readers ? ioi_at(w->arena, block->readers) : NULL;
     w->policy = block->policy;
     w->window = block->policy.window ? block->policy.window : IOI_WINDOW_OPEN;
     w->n = block->n;
@@ -86,53 +91,6 @@ ioi_incarnation *ioi_finished(const ioi_worker *w, uint32_t tx) {
     return at ? ioi_deref(w->arena, at) : NULL;
 }
 
-/* ---- sleeping and waking ------------------------------------------------------------------------------------- */
-
-static void notify(ioi_sched *sched, uint32_t sleepers) {
-    if (a32_load_sc(&sched->sleepers) == 0) return;
-    a32_add(&sched->work_seq, 1);
-    ioi_futex_wake(&sched->work_seq, sleepers);
-}
-
-/* ---- parking: more workers than conflicts leave work for --------------------------------------------------------- */
-
-/* Who parks raises `parked` and then looks at `active`; who changes `active` does so first and then looks at `parked`. All seq_cst: one
- * of the two sees the other. The new number is for those that looked and are about to sleep. */
-static void wake_parked(ioi_sched *sched, uint32_t sleepers) {
-    if (a32_load_sc(&sched->parked) == 0) return;
-    a32_add(&sched->park_seq, 1);
-    ioi_futex_wake(&sched->park_seq, sleepers);
-}
-
-/* The token's holder says how many may be at the block. By compare: a block that stopped has had the last word, or the parked stay. */
-static void set_active(const ioi_worker *w, uint32_t active) {
-    ioi_sched *sched = w->sched;
-    uint32_t before = a32_load(&sched->active);
-    if (active == before || before > w->workers || !a32_cas(&sched->active, &before, active)) return;
-    if (active > before) wake_parked(sched, PARKED_WAKES);
-}
-
-static bool too_many(const ioi_worker *w) {
-    return w->workers - a32_load_relaxed(&w->sched->parked) > a32_load_relaxed(&w->sched->active);
-}
-
-/* Any worker with nothing in hand may park: none of them counts more than another. What it would have found next is for those that
- * stay, so one that sleeps is woken to look for it. */
-static void park(ioi_worker *w) {
-    ioi_sched *sched = w->sched;
-    uint32_t parked = a32_load(&sched->parked);
-    if (w->workers - parked <= a32_load(&sched->active) || !a32_cas(&sched->parked, &parked, parked + 1)) return;
-    notify(sched, 1);
-    for (;;) {
-        uint32_t seq = a32_load_sc(&sched->park_seq);
-        parked = a32_load_sc(&sched->parked);
-        if (w->workers - parked >= a32_load_sc(&sched->active)) ioi_futex_wait(&sched->park_seq, seq, 0);
-        else if (a32_cas(&sched->parked, &parked, parked - 1)) break;
-    }
-    /* Those called back call each other. */
-    if (w->workers - a32_load_sc(&sched->parked) < a32_load_sc(&sched->active)) wake_parked(sched, PARKED_WAKES);
-}
-
 /* ---- stopping ----------------------------------------------------------------------------------------------------- */
 
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state) {
@@ -140,9 +98,8 @@ void ioi_stop_block(ioi_arena *arena, ioi_block_state state) {
     uint32_t running = IOI_BLOCK_RUNNING;
     if (!a32_cas(&sched->state, &running, state) && running == IOI_BLOCK_IDLE) return;
     /* Also when it was stopped already: whoever did may have died before waking anybody. */
-    notify(sched, UINT32_MAX);
-    a32_xchg(&sched->active, UINT32_MAX); /* nobody parks any more */
-    wake_parked(sched, UINT32_MAX);
+    ioi_notify(sched, UINT32_MAX);
+    ioi_unpark(sched);
     if (state == IOI_BLOCK_DONE) return; /* nobody waits for a final transaction */
     a32 *status = ioi_at(arena, arena->shared->block.status);
     for (uint32_t tx = 0; tx < arena->shared->block.n; tx++) {
@@ -159,7 +116,7 @@ static void give_back_run(ioi_worker *w) {
     uint32_t from = w->run_next;
     w->run_next = w->run_end = 0;
     a32_min(&w->sched->execution_idx, from);
-    notify(w->sched, 1);
+    ioi_notify(w->sched, 1);
 }
 
 void ioi_untimed(ioi_worker *w, uint64_t since) {
@@ -211,25 +168,6 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
 /* Whether validation goes ahead of the watermark. */
 static bool early(const ioi_worker *w) { return w->workers > 1 && w->cost_ns >= EARLY_NS; }
 
-/* Abort the incarnation `s` was read from, unless someone else did or it became final. The worker that succeeds
- * owns the next incarnation. */
-static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
-    assert(ioi_status_state(s) == IOI_EXECUTED && w->owned == IOI_NO_TX);
-    assert(ioi_status_incarnation(s) < IOI_INCARNATION_MAX);
-    /* Exact compare, incarnation included: a validator that was slow may have judged an older one. */
-    if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;
-    /* First the ESTIMATEs, then the new incarnation: whoever sees it EXECUTING can rely on them. */
-    if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));
-    /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
-    a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
-    /* Whoever read its writes before they were ESTIMATEs is found now, in parallel, and not one by one at the watermark. */
-    if (early(w)) a32_min(&w->sched->validation_idx, tx + 1);
-    count(&w->slot->aborts, 1);
-    if (ioi_recording(w)) ioi_recorder_aborted(&w->recorder, tx, ioi_status_incarnation(s));
-    w->owned = tx;
-    return true;
-}
-
 static __attribute__((noinline)) bool validate_recorded(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
     uint64_t start = ioi_recorder_start(&w->recorder);
     bool stands = ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, &w->recorder.cause);
@@ -245,16 +183,65 @@ static bool validate(ioi_worker *w, uint32_t tx) {
     return ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, NULL);
 }
 
+/* ---- who read what changed ----------------------------------------------------------------------------------------- */
+
+static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s);
+
+/* What `inc` of `tx` wrote stands there since now, or does not stand any more: look at those above that may have read it and are
+ * executed. The first that fails is this worker's; the others are suspected, for whoever looks next. Who is being executed looks at
+ * itself in the end. Between the change and this look lies an exchange of tx's status (finish, abort); between a reader's note of what
+ * it read and its look at what stands, one of its own: so one of the two finds it. Only ever a help: the watermark validates. */
+static void look_above(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
+    ioi_sched *sched = w->sched;
+    if (w->policy.by_version) {
+        a32_min(&sched->validation_idx, tx + 1);
+        return;
+    }
+    uint64_t written = ioi_keys_written(inc);
+    uint32_t limit = a32_load(&sched->execution_idx);
+    if (limit > w->n) limit = w->n;
+    for (uint32_t at = tx + 1; at < limit; at++) {
+        if (!(a64_load_sc(&w->readers[at]) & written)) continue;
+        uint32_t s = a32_load(&w->status[at]);
+        if (ioi_status_state(s) != IOI_EXECUTED) continue;
+        if (w->owned == IOI_NO_TX) {
+            if (!validate(w, at)) abort_incarnation(w, at, s);
+        } else {
+            a64_or(&w->readers[at], IOI_SUSPECT);
+            a32_min(&sched->validation_idx, at);
+        }
+    }
+}
+
+/* Abort the incarnation `s` was read from, unless someone else did or it became final. The worker that succeeds
+ * owns the next incarnation. */
+static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
+    assert(ioi_status_state(s) == IOI_EXECUTED && w->owned == IOI_NO_TX);
+    assert(ioi_status_incarnation(s) < IOI_INCARNATION_MAX);
+    /* Exact compare, incarnation included: a validator that was slow may have judged an older one. */
+    if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;
+    /* First the ESTIMATEs, then the new incarnation: whoever sees it EXECUTING can rely on them. */
+    if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));
+    /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
+    a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
+    count(&w->slot->aborts, 1);
+    if (ioi_recording(w)) ioi_recorder_aborted(&w->recorder, tx, ioi_status_incarnation(s));
+    w->owned = tx;
+    /* Whoever read its writes before they were ESTIMATEs is found now, in parallel, and not one by one at the watermark. */
+    if (early(w)) look_above(w, tx, ioi_finished(w, tx));
+    return true;
+}
+
 /* ---- the watermark ------------------------------------------------------------------------------------------- */
 
 /* Where transactions conflict, more workers than find work take cache lines from those that have some, and throw more away. Half of
  * them are enough where most transactions are aborted; one in two is as it should be where conflicts are many. */
 static void limit_active(const ioi_worker *w, uint32_t aborts, uint32_t steps) {
     uint32_t active = a32_load(&w->sched->active), limit = active;
-    if (aborts > steps) limit = active / 2;
+    if (2 * aborts > 3 * steps) limit = active / 2;
     else if (aborts < steps / 2 && active < w->workers) limit = 2 * active;
     if (limit < ACTIVE_LEAST) limit = ACTIVE_LEAST;
-    set_active(w, limit < w->workers ? limit : w->workers);
+    ioi_set_active(w->sched, w->workers, limit < w->workers ? limit : w->workers);
 }
 
 /* How the block goes is looked at every few steps of the watermark, by the holder of the token: how long they took, and how many
@@ -285,8 +272,8 @@ static void start_solo(ioi_worker *w, uint32_t watermark) {
     ioi_sched *sched = w->sched;
     uint32_t length = sched->solo_length, until = w->n - watermark < length ? w->n : watermark + length;
     if (length < SOLO_MAX) sched->solo_length = 4 * length; /* conflicts that last are looked at less and less often */
-    if (w->policy.window == 0) set_active(w, ACTIVE_LEAST); /* and then by few */
-    w->run_next = w->run_end = 0;                           /* the rest of the run is met at the watermark again */
+    if (w->policy.window == 0) ioi_set_active(sched, w->workers, ACTIVE_LEAST); /* and then by few */
+    w->run_next = w->run_end = 0; /* the rest of the run is met at the watermark again */
     a32_min(&sched->execution_idx, watermark);
     a32_store(&sched->solo_until, until);
     if (ioi_recording(w)) ioi_recorder_solo(&w->recorder, watermark);
@@ -300,7 +287,7 @@ static void end_solo(ioi_worker *w, uint32_t watermark) {
     sched->tuned_at = watermark;
     sched->tuned_ns = now;
     a32_xchg(&sched->solo_until, 0);
-    notify(sched, UINT32_MAX);
+    ioi_notify(sched, UINT32_MAX);
     if (ioi_recording(w)) ioi_recorder_solo_ends(&w->recorder, watermark);
 }
 
@@ -312,7 +299,7 @@ static void publish_watermark(ioi_worker *w, uint32_t watermark) {
     a32_xchg(&w->sched->commit_idx, watermark);
     /* A limited window may just have opened for somebody; while one runs solo, for nobody. */
     if (w->window != IOI_WINDOW_OPEN && watermark < w->n && watermark >= a32_load_relaxed(&w->sched->solo_until))
-        notify(w->sched, watermark - before);
+        ioi_notify(w->sched, watermark - before);
 }
 
 /* One step of the watermark at `h`: true if it moved. */
@@ -394,6 +381,18 @@ static void advance_watermark(ioi_worker *w) {
 
 /* ---- early validation ---------------------------------------------------------------------------------------- */
 
+/* Those that were left to whoever looks next: one after another, until one of them fails. */
+static bool validate_suspects(ioi_worker *w, uint32_t from, uint32_t limit) {
+    ioi_sched *sched = w->sched;
+    uint32_t watermark = a32_load(&sched->commit_idx), at = from > watermark ? from : watermark;
+    while (at < limit && !(a64_load(&w->readers[at]) & IOI_SUSPECT)) at++;
+    if (!a32_cas(&sched->validation_idx, &from, at < limit ? at + 1 : NONE_SUSPECT) || at >= limit) return false;
+    a64_and(&w->readers[at], ~IOI_SUSPECT);
+    uint32_t s = a32_load(&w->status[at]);
+    if (ioi_status_state(s) == IOI_EXECUTED && !validate(w, at)) abort_incarnation(w, at, s);
+    return true;
+}
+
 static bool overtaking(const ioi_worker *w) {
     uint64_t many = w->workers > OVERTAKE_MANY ? w->workers : OVERTAKE_MANY;
     return w->cost_ns * many >= (uint64_t)OVERTAKE_NS * OVERTAKE_MANY;
@@ -405,6 +404,8 @@ static bool validate_some(ioi_worker *w) {
     ioi_sched *sched = w->sched;
     uint32_t from = a32_load(&sched->validation_idx), limit = a32_load(&sched->execution_idx);
     if (limit > w->n) limit = w->n;
+    if (from >= limit) return false;
+    if (!w->policy.by_version) return validate_suspects(w, from, limit);
     uint32_t watermark = a32_load(&sched->commit_idx), at = from > watermark ? from : watermark;
     uint32_t end = at;
     bool overtake = overtaking(w);
@@ -547,7 +548,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
             break;
         }
         bool others_solo = !w->token && watermark < a32_load(&sched->solo_until);
-        bool spare = !w->token && too_many(w);
+        bool spare = !w->token && ioi_too_many(sched, w->workers);
         if (!others_solo && !w->token && !spare) {
             bool found = early(w) && validate_some(w);
             if (w->owned == IOI_NO_TX) found |= claim_run(w);
@@ -563,7 +564,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         /* Each look at the shared words takes their lines away from whoever works: look less and less often, and not at
          * all while another runs solo. */
         if (spare) {
-            park(w);
+            ioi_park(sched, w->workers);
         } else if (idle < w->spins && !others_solo) {
             uint32_t pauses = idle < SPIN_PAUSES_MAX ? ++idle : SPIN_PAUSES_MAX;
             for (uint32_t i = 0; i < pauses; i++) ioi_pause();
@@ -591,18 +592,24 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
     /* Before anybody can see and abort it. */
     if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+    if (w->readers && early(w)) a64_store(&w->readers[tx], ioi_keys_read(w->arena, inc));
     /* An exchange: before this worker looks at the token or goes idle, everybody can see the transaction is done. */
     uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);
     if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);
     a32_store_relaxed(&w->slot->current_tx, 0);
-    if (!early(w) || a32_load(&w->sched->validation_idx) <= tx) return;
-    /* Validation has passed it by. New keys may overtake anything above; otherwise only this one is unchecked: what read its old
-     * writes met their ESTIMATEs. Without these, whatever a further incarnation wrote or withdrew may overtake as well. */
-    if (wrote_new || (w->policy.no_estimates && inc->incarnation > 0)) a32_min(&w->sched->validation_idx, tx);
-    else if (w->fresh != tx && w->owned == IOI_NO_TX) {
-        uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
-        if (a32_load(&w->status[tx]) == s && !validate(w, tx)) abort_incarnation(w, tx, s);
+    if (!early(w) || (w->policy.by_version && a32_load(&w->sched->validation_idx) <= tx)) return;
+    /* New keys may overtake anything above; otherwise only this one is unchecked: what read its old writes met their ESTIMATEs. Without
+     * these, whatever a further incarnation wrote or withdrew may overtake as well. */
+    bool overtakes = wrote_new || (w->policy.no_estimates && inc->incarnation > 0);
+    if (overtakes && w->policy.by_version) {
+        a32_min(&w->sched->validation_idx, tx);
+        return;
     }
+    if (w->fresh != tx && w->owned == IOI_NO_TX && tx > a32_load(&w->sched->commit_idx)) {
+        uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
+        if (a32_load(&w->status[tx]) == s && !validate(w, tx) && abort_incarnation(w, tx, s)) return;
+    }
+    if (overtakes) look_above(w, tx, inc);
 }
 
 void ioi_finish_block(ioi_worker *w, ioi_incarnation *inc) {

@@ -8,7 +8,7 @@
  *                          ^                     |
  *                          +------ ABORTING <----+   (marks its writes ESTIMATE, then incarnation + 1 is EXECUTING)
  *
- * Two differences from the paper (algorithms 4 and 5), both learnt from its re-implementations:
+ * Three differences from the paper (algorithms 4 and 5), both learnt from its re-implementations:
  *
  * Finality. There is no counting of active tasks and no double collect to find out that all is done. `commit_idx`
  * is the watermark: the holder of the token validates the transaction at it once more, now that all lower ones are
@@ -17,6 +17,9 @@
  *
  * Runs. A shared counter is touched once per run of consecutive transactions; a run is a suggestion too, each
  * transaction in it is claimed by its status word. Its length follows what a transaction costs.
+ *
+ * Readers. What changes does not have everything above validated again, but those that may have read it: readers.h. Each worker that
+ * finished an execution looks whether it still stands, and then who above read what it changed; so both find what falls between.
  *
  * Policy (ioi_policy) turns what only costs or saves time: on none of it rests correctness, which is the watermark's.
  *
@@ -57,6 +60,7 @@ typedef struct ioi_worker {
     ioi_slot *slot;
     a32 *status;
     a32 *incarnations;
+    a64 *readers;
     ioi_entry_set *scratch;
     ioi_alloc alloc;
     ioi_policy policy; /* of the block */

@@ -61,10 +61,19 @@ static void finish(pair *p, uint32_t i) {
 
 static uint32_t state_of(const pair *p, uint32_t tx) { return ioi_status_state(a32_load(&p->w[0].status[tx])); }
 
+static void executed(pair *p, uint32_t i, uint32_t tx, const char *reads, const char *writes) {
+    expect_task(p, i, tx);
+    if (reads) read_key(p, i, reads);
+    if (writes) write_key(p, i, writes);
+    finish(p, i);
+}
+
+static uint64_t validations(const pair *p) { return a64_load(&p->w[0].slot->validations) + a64_load(&p->w[1].slot->validations); }
+
 /* An abort leaves ESTIMATEs and an incarnation in the hands of who aborted; readers of it have something to wait for. */
 static void an_abort_marks_estimates(void) {
     pair p;
-    open_pair(&p, 3, 50000);
+    open_pair_under(&p, (ioi_policy){.by_version = true}, 3, 50000); /* found at the watermark */
     expect_task(&p, 0, 0);
     expect_task(&p, 1, 1);
     read_key(&p, 1, "a");
@@ -109,12 +118,12 @@ static void a_waiting_worker_gives_its_run_back(void) {
     close_pair(&p);
 }
 
-/* Wherever an abort is found, validation goes back to behind it: what read its writes while they looked good is then found by
+/* Where validation sweeps and an abort is found, it goes back to behind it: what read its writes while they looked good is then found by
  * all workers at once, not by the watermark alone, one by one. */
-static void every_abort_takes_validation_back(void) {
+static void every_abort_takes_a_sweep_back(void) {
     for (int at_watermark = 0; at_watermark < 2; at_watermark++) {
         pair p;
-        open_pair(&p, 8, 50000);
+        open_pair_under(&p, (ioi_policy){.by_version = true}, 8, 50000);
         expect_task(&p, 0, 0);
         expect_task(&p, 1, 1);
         read_key(&p, 1, "a");
@@ -128,6 +137,62 @@ static void every_abort_takes_validation_back(void) {
             expect_task(&p, 1, 1);
         }
         CHECK(ioi_incarnation_of(&p.w[0], 1) == 1 && a32_load(&p.w[0].sched->validation_idx) == 2);
+        close_pair(&p);
+    }
+}
+
+/* Who changes something validates those above that may have read it, and nobody else. Of those that fail the first is its own; those
+ * that read what that one wrote are left to whoever looks next. */
+static void who_read_what_changed_is_validated(void) {
+    static const char *const others[] = {"k", "l", "m", "n", "o", "p", "q", "r"};
+    pair p;
+    open_pair(&p, 20, 50000);
+    expect_task(&p, 0, 0); /* takes long */
+    executed(&p, 1, 1, "a", "b");
+    executed(&p, 1, 2, "b", "c");
+    executed(&p, 1, 3, "c", NULL);
+    for (uint32_t i = 0; i < 8; i++) executed(&p, 1, 4 + i, others[i], NULL);
+    uint64_t before = validations(&p);
+    write_key(&p, 0, "a");
+    p.w[0].cost_ns = p.w[1].cost_ns = 50000;
+    finish(&p, 0);
+    CHECK(p.w[0].owned == 1 && state_of(&p, 1) == IOI_EXECUTING);
+    CHECK(validations(&p) - before <= 4); /* of eleven: keys that share a bit with another are few */
+    const a64 *readers = p.w[0].readers;
+    CHECK(a64_load(&readers[2]) >> 63 && !(a64_load(&readers[3]) >> 63) && a32_load(&p.w[0].sched->validation_idx) == 2);
+    expect_task(&p, 1, 2); /* 0 becomes final; then what was suspected fails, and suspects in turn */
+    CHECK(p.v[1]->incarnation == 1 && a64_load(&readers[3]) >> 63 && !(a64_load(&readers[2]) >> 63));
+    CHECK(a32_load(&p.w[0].sched->validation_idx) == 3);
+    expect_task(&p, 0, 1);
+    CHECK(p.v[0]->incarnation == 1);
+    finish(&p, 0);
+    finish(&p, 1);
+    expect_task(&p, 1, 3);
+    CHECK(p.v[1]->incarnation == 1);
+    close_pair(&p);
+}
+
+/* So is who asked only whether the key is there; and who has scanned, whichever keys it met. */
+static void looks_and_scans_are_reads(void) {
+    for (int scans = 0; scans < 2; scans++) {
+        pair p;
+        open_pair(&p, 4, 50000);
+        expect_task(&p, 0, 0);
+        expect_task(&p, 1, 1);
+        if (scans) {
+            uint32_t range;
+            CHECK(ioi_view_range_open(p.v[1], (const uint8_t *)"a", 1, (const uint8_t *)"x", 1, false, &range) == IOI_OK);
+            CHECK(ioi_view_range_reached(p.v[1], range, NULL, 0) == IOI_OK);
+        } else {
+            ioi_key k;
+            CHECK(ioi_view_key(p.v[1], (const uint8_t *)"g", 1, &k) == IOI_OK);
+            CHECK(ioi_mv_set_base(&p.w[1].alloc, ioi_at(&p.f.arena, k), NULL, 0) && ioi_view_exists(p.v[1], k) == IOI_ABSENT);
+        }
+        finish(&p, 1);
+        write_key(&p, 0, "g");
+        p.w[0].cost_ns = 50000;
+        finish(&p, 0);
+        CHECK(p.w[0].owned == 1 && state_of(&p, 1) == IOI_EXECUTING);
         close_pair(&p);
     }
 }
@@ -201,10 +266,11 @@ static void without_estimates_an_abort_leaves_values(void) {
     expect_task(&p, 1, 2);
     read_key(&p, 1, "b"); /* does not wait */
     finish(&p, 1);
-    a32_store(&p.w[0].sched->validation_idx, 3);
     write_key(&p, 0, "b");
+    p.w[0].cost_ns = 50000;
+    uint64_t validated = validations(&p);
     finish(&p, 0);
-    CHECK(a32_load(&p.w[0].sched->validation_idx) == 1);
+    CHECK(validations(&p) == validated + 1); /* that one: an equal value stands */
     CHECK(ioi_mv_read(&p.f.alloc, b, 3, &word, &writer) == IOI_SEEN_VERSION && word != before);
     close_pair(&p);
 }
@@ -337,7 +403,9 @@ void test_scheduler(void) {
     conflicts_limit_how_many_are_active();
     who_parks_wakes_one_that_sleeps();
     an_abort_marks_estimates();
-    every_abort_takes_validation_back();
+    every_abort_takes_a_sweep_back();
+    who_read_what_changed_is_validated();
+    looks_and_scans_are_reads();
     a_waiting_worker_gives_its_run_back();
     early_validation_aborts_above_the_watermark();
 }

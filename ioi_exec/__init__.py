@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ioi_exec.block.per_tx import PER_TX
     from ioi_exec.block.progress import Progress
     from ioi_exec.block.receipt import Receipt, Receipts
+    from ioi_exec.block.receipt_proof import ReceiptProof, verify_receipt
     from ioi_exec.block.record import EventKind, Record
     from ioi_exec.block.result import BlockResult, Stats
     from ioi_exec.block.updates import EndBlock, ValidatorUpdate
@@ -63,6 +64,7 @@ _HOMES = {
     "policy": "Policy",
     "block.progress": "Progress",
     "block.receipt": "Receipt Receipts",
+    "block.receipt_proof": "ReceiptProof verify_receipt",
     "block.record": "EventKind Record",
     "block.result": "BlockResult Stats",
     "block.updates": "EndBlock ValidatorUpdate",
@@ -94,6 +96,7 @@ __all__ = [
     "Progress",
     "ReadOnly",
     "Receipt",
+    "ReceiptProof",
     "Receipts",
     "Record",
     "ResourceError",
@@ -114,6 +117,7 @@ __all__ = [
     "ValidatorUpdate",
     "VersionMissing",
     "__version__",
+    "verify_receipt",
 ]
 
 

@@ -25,6 +25,7 @@ from ioi_exec.block.preparation import (
 )
 from ioi_exec.block.progress import OnProgress
 from ioi_exec.block.receipt import Receipt
+from ioi_exec.block.receipt_proof import ReceiptProof, prove_receipt
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import (
     InputError,
@@ -48,6 +49,13 @@ from ioi_exec.state.given import remember, vm_given_for
 from ioi_exec.state.heights import row_at_height
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.info import StateInfo
+from ioi_exec.state.kept import (
+    KeptBlock,
+    KeptTransaction,
+    body_of,
+    kept_block,
+    kept_transactions,
+)
 from ioi_exec.state.opening import (
     StatePath,
     accepted,
@@ -76,7 +84,7 @@ class ExecutionMachine:
     def __init__(
         self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, workers: int, pin: bool,
         executors: Executors, policy: Policy, accept_interpreter: bool = False,
-        cross_check: bool = False,
+        cross_check: bool = False, receipts: bool = False,
     ) -> None:
         """Use `create` or `open`."""
         self._store = store
@@ -91,6 +99,7 @@ class ExecutionMachine:
         self._policy = policy
         self._accept_interpreter = accept_interpreter
         self._cross_check = cross_check
+        self._receipts = receipts
         self._staging = Staging(workers)
         self._cache = CommittedCache(limits.cache_bytes)
         self._guard = Guard()
@@ -114,6 +123,7 @@ class ExecutionMachine:
         keep: int | None = None,
         policy: Policy | None = None,
         cross_check: bool = False,
+        receipts: bool = False,
     ) -> ExecutionMachine:
         """Create a state, durable at version 0 on return. path None: in memory.
 
@@ -127,17 +137,19 @@ class ExecutionMachine:
         keep: how many of the newest versions stay readable; older ones are pruned beside the blocks to come. None: all of them.
         policy: how workers go about blocks; a matter of speed alone. None: Policy.named("default"). cross_check: execute every transaction of a VM in Python again,
         in processes forked for it (some 10 ms each), and refuse a block whose VM is not deterministic: Diverged.
+        receipts: keep the transactions and receipts of every block to come as long as its version, for `receipts` and `transaction`;
+        the state remembers it. They are part of no root and no snapshot.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
         path = None if path is None else arguments.path("path", path)
         arguments.text("tree", tree)
         limits = checked_limits(Limits() if limits is None else limits)
         keep, executors = checked_keep(keep), checked_executors(executors)
-        for name, value in (("pin", pin), ("cross_check", cross_check)):
+        for name, value in (("pin", pin), ("cross_check", cross_check), ("receipts", receipts)):
             arguments.flag(name, value)
         initial_height = checked_initial_height(initial_height)
         loaded = replace(load_vm(vm, vm_args), chain_id=checked_chain_id(chain_id))
-        identity = Identity(loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id)
+        identity = Identity(loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id, receipts)
         workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
@@ -154,7 +166,7 @@ class ExecutionMachine:
         if store.path is not None:
             remember(store.path, loaded.spec)
         store.keep = keep
-        return cls(store, identity, loaded, limits, workers, pin, executors, policy, cross_check=cross_check)
+        return cls(store, identity, loaded, limits, workers, pin, executors, policy, cross_check=cross_check, receipts=receipts)
 
     @classmethod
     def open(
@@ -172,6 +184,7 @@ class ExecutionMachine:
         policy: Policy | None = None,
         accept_interpreter: bool = False,
         cross_check: bool = False,
+        receipts: bool | None = None,
     ) -> ExecutionMachine:
         """Open a state. It says what its tree and VM are, but a VM that is not built in is taken from the operator alone: vm, or
         what this process gave for this path before, or what ioi-exec was given for it (`init`, `--vm`). Reading needs no VM.
@@ -179,7 +192,7 @@ class ExecutionMachine:
         read_only: works beside a live engine; blocks can be executed, each on one committed state, but not committed (outside a
         sandbox).
         limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy,
-        cross_check: as for `create`.
+        cross_check: as for `create`. receipts: whether blocks that are committed here are kept with theirs; None: what the state remembers.
         accept_interpreter: execute though another Python, or other versions of what the VM depends on, executed so far; from then on
         the state records these.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
@@ -190,6 +203,8 @@ class ExecutionMachine:
         flags = {"read_only": read_only, "pin": pin, "accept_interpreter": accept_interpreter, "cross_check": cross_check}
         for name, value in flags.items():
             arguments.flag(name, value)
+        if receipts is not None:
+            arguments.flag("receipts", receipts)
         with storage_errors():
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
@@ -209,6 +224,7 @@ class ExecutionMachine:
             store.keep = keep
             return cls(
                 store, identity, loaded, limits, workers, pin, executors, policy, accept_interpreter, cross_check,
+                identity.receipts if receipts is None else receipts,
             )
         except BaseException:
             store.close()
@@ -301,6 +317,7 @@ class ExecutionMachine:
                     header=result.header.encode(hash_of(result.txs)),
                     transactions=result.transactions,
                     failed=result.failed,
+                    body=body_of(result.txs, result.receipts) if self._receipts else None,
                 )
                 if store is self._store:
                     self._cache.committed(result.staged.parent, store.stand, result.staged.changes)
@@ -429,6 +446,26 @@ class ExecutionMachine:
         height = arguments.integer("at_height: the height", height, 0)
         with self._guard.reading("at_height"), self.pinned():
             return PastState(self, row_at_height(self._layers[-1], height))
+
+    def receipts(self, version: Version | None = None) -> KeptBlock:
+        """The transactions and receipts of a version (None: the newest), if it was committed with them. Raises VersionMissing."""
+        with self._guard.reading("receipts"), self.pinned():
+            return kept_block(self._layers[-1], self._layers[-1].latest if version is None else self._row_of(version))
+
+    def transaction(self, digest: bytes) -> list[KeptTransaction]:
+        """The transaction with this SHA-256, once for every time that it is in a kept block with receipts, the oldest first."""
+        if len(arguments.octets("transaction: the hash", digest)) != 32:
+            raise InputError(f"transaction: the hash has {len(digest)} bytes: give the SHA-256 of a transaction, which has 32")
+        with self._guard.reading("transaction"), self.pinned():
+            return kept_transactions(self._layers[-1], digest)
+
+    def prove_receipt(self, version: Version, index: int) -> ReceiptProof:
+        """The proof that the receipt of transaction `index` is in the block of a version, for `ioi_exec.verify_receipt` and the
+        receipts root. Raises VersionMissing, InputError."""
+        index, receipts = arguments.integer("prove_receipt: the index", index, 0), self.receipts(version).receipts
+        if index >= len(receipts):
+            raise InputError(f"prove_receipt: there is no transaction {arguments.shown(index)}: the block has {len(receipts)}")
+        return prove_receipt(receipts, index)
 
     def info_at(self, version: Version) -> StateInfo:
         """`info` as it was at a version. Raises VersionMissing."""

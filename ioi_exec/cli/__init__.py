@@ -16,16 +16,18 @@ from ioi_exec.cli import (
     program,
     prove,
     prune,
+    receipts,
     restore,
     rollback,
     run,
     snapshot,
+    tx,
     verify,
 )
 
 _EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""
-_COMMANDS = (init, run, get, info, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback)
+_COMMANDS = (init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from ioi_exec.block.result import BlockResult
 from ioi_exec.files.strict_json import written
 from ioi_exec.state.info import StateInfo
+
+ERRORS_MOST = 10
 
 
 def described(info: StateInfo) -> dict[str, Any]:
@@ -50,6 +53,20 @@ def block_line(result: BlockResult, source: str, committed: bool, started: int) 
     )
 
 
+def errors_of(result: BlockResult) -> list[tuple[str, int]]:
+    """The errors of its receipts with how many have each, the most frequent first; beyond ERRORS_MOST they are one, "others"."""
+    if not result.failed:
+        return []
+    counted = Counter(receipt.error for receipt in result.receipts if not receipt.ok).most_common()
+    others = sum(count for _, count in counted[ERRORS_MOST:])
+    return counted[:ERRORS_MOST] + ([("others", others)] if others else [])
+
+
+def why_failed(result: BlockResult) -> list[str]:
+    """The same in lines for people."""
+    return [f"  {count} failed: {error}" for error, count in errors_of(result)]
+
+
 def working_seconds(result: BlockResult) -> float:
     """What a block took without making ready for it: processes are started for the first one, and not for those that follow."""
     seconds = result.stats.seconds
@@ -65,6 +82,7 @@ def block_object(result: BlockResult, source: str, committed: bool) -> dict[str,
         "receipts_root": result.receipts_root.hex(),
         "transactions": result.transactions,
         "failed": result.failed,
+        "errors": dict(errors_of(result)),
         "committed": committed,
         "file": source,
         "stats": result.stats.to_json(),

@@ -34,6 +34,9 @@ def register(commands: Commands) -> None:
         "--initial-height", type=whole_number, default=1, metavar="N", help="height of the first block (default: 1)"
     )
     command.add_argument("--chain-id", metavar="TEXT", help="which chain this is: transactions may be signed for it (default: none)")
+    command.add_argument(
+        "--keep-receipts", action="store_true", help="keep the transactions and receipts of all blocks as long as their versions (off)"
+    )
     command.set_defaults(run=run)
 
 
@@ -46,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     with vm_may_print():
         machine = ExecutionMachine.create(
             options.state, options.vm, options.tree, genesis, vm_args=vm_args, initial_height=options.initial_height, workers=0,
-            chain_id=options.chain_id,
+            chain_id=options.chain_id, receipts=options.keep_receipts,
         )
     with machine:
         note(options.state, machine.info.vm)

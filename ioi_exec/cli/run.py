@@ -9,7 +9,7 @@ from itertools import repeat
 from typing import Iterator
 
 from ioi_exec.block.header import BlockHeader, hash_of
-from ioi_exec.cli.describe import block_line, block_object
+from ioi_exec.cli.describe import block_line, block_object, why_failed
 from ioi_exec.cli.options import (
     Commands,
     add_command,
@@ -44,7 +44,7 @@ worker of --json). Where workers were started in the middle of a block, as for t
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "run", "Execute block files and commit each as one block.", _EPILOG, example="ioi-exec run state block.jsonl"
+        commands, "run", "Execute block files and commit each as one block.", _EPILOG, example="ioi-exec run state block.jsonl --keep-receipts"
     )
     blocks = command.add_argument(
         "blocks", metavar="BLOCK", nargs="+", default=[], help="file of JSON lines, one transaction a line; - is standard input"
@@ -84,6 +84,10 @@ def register(commands: Commands) -> None:
         help="execute each transaction of a VM in Python again in fresh processes, and refuse a block whose results differ (exit 5)",
     )
     command.add_argument(
+        "--keep-receipts", action="store_true",
+        help="keep these blocks' transactions and receipts as long as their versions (default: what init was told)",
+    )
+    command.add_argument(
         "--accept-interpreter", action="store_true",
         help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
     )
@@ -114,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         machine = ExecutionMachine.open(
             options.state, vm=options.vm, vm_args=vm_args, workers=workers, read_only=options.dry_run, keep=options.keep,
             accept_interpreter=options.accept_interpreter, cross_check=options.cross_check,
-            policy=None if options.policy is None else Policy.named(options.policy),
+            policy=None if options.policy is None else Policy.named(options.policy), receipts=True if options.keep_receipts else None,
         )
     with machine:
         if options.vm is not None:
@@ -172,7 +176,7 @@ def _run_block(
     if options.json:
         print_json(block_object(result, source, not options.dry_run))
     else:
-        print(block_line(result, source, not options.dry_run, started), flush=True)
+        print(block_line(result, source, not options.dry_run, started), *why_failed(result), sep="\n", flush=True)
 
 
 def _blocks(machine: ExecutionMachine, options: argparse.Namespace) -> Iterator[tuple[BlockFile, str]]:

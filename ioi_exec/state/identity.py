@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ioi_exec.arguments import flag
 from ioi_exec.block.preparation import checked_chain_id, checked_initial_height, checked_limits
 from ioi_exec.errors import InputTypeError, StateError
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
@@ -18,13 +19,15 @@ _FORMAT = 1
 class Identity:
     """vm: which virtual machine. initial_height: of the first block. limits: those that can decide a receipt.
     interpreter: what its VM executes under; None: it is in C, or the state was made before this was recorded.
-    chain_id: of the chain it is a state of, which transactions may be signed for; "" if none."""
+    chain_id: of the chain it is a state of, which transactions may be signed for; "" if none.
+    receipts: whether blocks are kept with their transactions and receipts."""
 
     vm: VMSpec
     initial_height: int
     limits: dict[str, int]
     interpreter: Interpreter | None = None
     chain_id: str = ""
+    receipts: bool = False
 
     def to_meta(self) -> dict[str, Any]:
         return {
@@ -34,6 +37,7 @@ class Identity:
             "limits": self.limits,
             **({} if self.interpreter is None else {"interpreter": self.interpreter.to_json()}),
             **({"chain_id": self.chain_id} if self.chain_id else {}),
+            **({"receipts": True} if self.receipts else {}),
         }
 
     @classmethod
@@ -49,7 +53,7 @@ class Identity:
             limits = {name: meta["limits"][name] for name in CONSENSUS_LIMITS}
             checked_limits(Limits.remembered(limits))
             interpreter = Interpreter.said(meta["interpreter"]) if "interpreter" in meta else None
-            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")))
+            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), flag("receipts", meta.get("receipts", False)))
         except (ValueError, InputTypeError) as error:
             raise StateError(f"the state was not made by ioi-exec: {error}") from error
         except (LookupError, TypeError) as error:

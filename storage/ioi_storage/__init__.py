@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._core import merkle_root as receipts_merkle_root
     from .checking.examine import Finding
     from .checking.process import Checked, check
+    from .disk.bodies import Body
     from .disk.rows import VersionRow
     from .errors import (
         BadChunk,
@@ -63,6 +64,7 @@ _HOMES = {
     "_core": "Writes",
     "checking.examine": "Finding",
     "checking.process": "Checked check",
+    "disk.bodies": "Body",
     "disk.rows": "VersionRow",
     "errors": "BadChunk DiskFull FormatMismatch NumberTaken RollbackUnfinished RootMismatch StaleStage StateCorrupt StateExists StateInUse "
     "StateMissing StorageClosed StorageError StorageIOError TooManyReaders UnknownTree UnorderedTree Unprovable VersionMissing",
@@ -93,6 +95,7 @@ _FACES = ("errors", "ics23", "verify", "verify_ics23")  # modules for users
 
 __all__ = [
     "BadChunk",
+    "Body",
     "Change",
     "Checked",
     "Chunk",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 
+from .disk.bodies import Body
 from .disk.commit import version_row
 from .disk.rows import VersionRow
 from .errors import StaleStage, StorageClosed, VersionMissing
 from .latest.snapshot import RowReader
 from .stand import Stand
-from .state import Pairs, State
+from .state import Pairs, State, Version
 from .trees.keys import check_number
 from .trees.seam import ReadNodes
 from .trees.staged import Staged
@@ -32,6 +34,7 @@ class OverlayStore(State):
         self._versions: list[VersionRow] = []
         self._rows: dict[bytes, bytes] = {}  # of tables nodes and values; their keys differ in length or version
         self._writes: dict[bytes, bytes | None] = {}
+        self._bodies: dict[int, Body] = {}
         self._sorted: list[bytes] | None = None
         self._open = True
 
@@ -41,6 +44,7 @@ class OverlayStore(State):
         self._versions.clear()
         self._rows.clear()
         self._writes.clear()
+        self._bodies.clear()
         self._sorted = None
 
     @property
@@ -100,8 +104,32 @@ class OverlayStore(State):
             raise VersionMissing(f"version {version} is not committed yet: the latest is {self._base_row.version + len(self._versions)}")
         return self._versions[above - 1]
 
+    def body(self, version: Version) -> Body | None:
+        with self._base.pinned():
+            row = self.found(version)
+            return self._base.body(version) if row.version <= self._base_row.version else self._bodies.get(row.version)
+
+    def entry(self, version: Version, index: int) -> tuple[bytes, bytes] | None:
+        with self._base.pinned():
+            row = self.found(version)
+            if row.version <= self._base_row.version:
+                return self._base.entry(version, index)
+            body = self._bodies.get(row.version)
+            return None if body is None or index >= len(body.txs) else (body.txs[index], body.outcome(index))
+
+    def places(self, digest: bytes) -> list[tuple[int, int]]:
+        with self._base.pinned():
+            self._check()
+            return self._base.places(digest) + [
+                (version, index)
+                for version, body in self._bodies.items()
+                for index, tx in enumerate(body.txs)
+                if sha256(tx).digest() == digest
+            ]
+
     def commit(
-        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int,
+        body: Body | None = None,
     ) -> int:
         self._check()
         self._check_staged(staged)
@@ -113,6 +141,8 @@ class OverlayStore(State):
         self._writes.update(staged.changes)
         self._sorted = None
         self._versions.append(row)
+        if body is not None:
+            self._bodies[row.version] = body
         return row.version
 
     def overlay(self) -> OverlayStore:

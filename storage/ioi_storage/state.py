@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any, Union
 
+from .disk.bodies import Body
 from .disk.rows import VersionRow
 from .errors import StaleStage, UnorderedTree
 from .history import diff, versions
@@ -56,13 +57,26 @@ class State(ABC):
         """What is recorded of a version. VersionMissing if it is not committed, or no longer kept."""
 
     @abstractmethod
+    def body(self, version: Version) -> Body | None:
+        """What was given to `commit` as the body of a version. VersionMissing, StateCorrupt."""
+
+    @abstractmethod
+    def entry(self, version: Version, index: int) -> tuple[bytes, bytes] | None:
+        """Of a body, one transaction and its outcome; None where there is none. VersionMissing, StateCorrupt."""
+
+    @abstractmethod
+    def places(self, digest: bytes) -> list[tuple[int, int]]:
+        """(version, index) of every transaction with this SHA-256 in the bodies of kept versions, ascending."""
+
+    @abstractmethod
     def commit(
-        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int,
+        body: Body | None = None,
     ) -> int:
         """Make `staged` the next version, wholly or not at all, and return its number.
 
         Args: receipts_root 32 bytes; height, transactions (of the block) and failed (of those) below 2**63; header any
-        bytes, kept with the version. StaleStage if it was staged elsewhere or on a version that is not the latest."""
+        bytes, kept with the version. body: kept too, until the version is pruned; part of no root and no snapshot. StaleStage if it was staged elsewhere or on a version that is not the latest."""
 
     @abstractmethod
     def overlay(self) -> State:

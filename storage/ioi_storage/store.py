@@ -11,7 +11,7 @@ from typing import Any
 import lmdb
 
 from . import process
-from .disk import commit, directory, making, marks, reserve
+from .disk import bodies, commit, directory, making, marks, reserve
 from .disk.environment import data_file, translated
 from .disk.handle import Handle
 from .disk.making import StrPath
@@ -180,6 +180,22 @@ class Store(State):
     def _walking(self) -> AbstractContextManager[RowReader]:
         return self._view.walking()
 
+    def body(self, version: Version) -> bodies.Body | None:
+        with self.pinned():
+            row = self.found(version)
+            return self._view.read(lambda snapshot: snapshot.body(row.version))
+
+    def entry(self, version: Version, index: int) -> tuple[bytes, bytes] | None:
+        check_number("index", index, 32)
+        with self.pinned():
+            row = self.found(version)
+            return self._view.read(lambda snapshot: snapshot.entry(row.version, index))
+
+    def places(self, digest: bytes) -> list[tuple[int, int]]:
+        self._check()
+        with self.pinned():
+            return self._view.read(lambda snapshot: snapshot.places(digest))
+
     def overlay(self) -> OverlayStore:
         """A state on top of this one that leaves it untouched."""
         return OverlayStore(self)
@@ -199,13 +215,15 @@ class Store(State):
     # ---- writing ----
 
     def commit(
-        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int
+        self, staged: Staged, *, receipts_root: bytes, height: int, header: bytes, transactions: int, failed: int,
+        body: bodies.Body | None = None,
     ) -> int:
         self._handle.check_writable("commit")
         self._check_staged(staged)
         row = commit.version_row(
             staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
         )
+        rows = [] if body is None else bodies.rows_of(row.version, body)
         self._keeper.do_what_upkeep_failed_to()
         with self._handle.writing("committing to"):
             oldest = None if self.keep is None else prune.next_oldest(self.oldest, row.version, self.keep)
@@ -215,7 +233,7 @@ class Store(State):
             check = partial(self._check_unmoved, staged.parent)
             begin = partial(self._handle.begin_growing, self._view.lag_room + room(staged.changes))
             try:
-                commit.write(begin, self._handle.tables, staged, row, oldest, check)
+                commit.write(begin, self._handle.tables, staged, row, rows, oldest, check)
                 self._view.committed(row, staged.changes)
             except StaleStage:
                 self.close()  # what is remembered here is of another state
@@ -223,7 +241,7 @@ class Store(State):
             except BaseException:
                 self._view.forget()  # it may be durable all the same: Ctrl-C during a sync comes after it
                 raise
-        self._keeper.committed(row.version, len(staged.stale), oldest)
+        self._keeper.committed(row.version, len(staged.stale), oldest, 0 if body is None else len(body.txs))
         return row.version
 
     def set_meta(self, meta: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any, Callable
@@ -21,7 +22,7 @@ from ioi_stress.workloads import WORKLOADS
 
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
-COMMANDS = "init run info get prove verify check diff dump load snapshot restore prune rollback".split()
+COMMANDS = "init run info get receipts tx prove verify check diff dump load snapshot restore prune rollback".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
@@ -70,9 +71,10 @@ def block_files(tmp_path: Path) -> None:
 def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) -> None:
     assert listed(ioi_exec.cli.main) == set(COMMANDS)
     root = ""
+    tx = bytes.fromhex(A + B) + (1).to_bytes(16, "big") + bytes(24)
     for command in COMMANDS:
         for example in examples(ioi_exec.cli.main, "ioi-exec", command):
-            run_word_for_word(example, "ioi-exec", tmp_path, ROOT=root)
+            run_word_for_word(example, "ioi-exec", tmp_path, ROOT=root, TX=sha256(tx).hexdigest())
         if command in ("run", "rollback"):
             root = cli("info", "state", "--json").object["state_root"]
     assert cli("get", "state", B, "--account", "--json").object["exists"] is False  # rolled back

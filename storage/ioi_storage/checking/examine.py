@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Optional
 import lmdb
 
 from .. import _core
-from ..disk import marks
+from ..disk import bodies, marks
 from ..disk.environment import Tables
 from ..disk.rows import (
     CREATION_KEY,
@@ -163,11 +163,15 @@ class _Examination:
         if flat is not None and flat > newest.version:
             self.found("marks", marks.FLAT, f"it is {flat}, the newest version is {newest.version}")
             flat = None
-        for table in ("nodes", "values", "stale"):
+        for table in ("nodes", "values", "stale", *({"bodies"} & self._tables.keys())):
             self._nothing_after(table, newest.version)
         if deep and oldest is not None:
             self._load_waiting(oldest)
         reached = self._newest(newest, flat)
+        mark = found.get(marks.FOUND)
+        if mark is not None and mark > newest.version:
+            self.found("marks", marks.FOUND, f"it is {mark}, the newest version is {newest.version}")
+        self._bodies(mark, oldest or 0, deep)
         if deep and oldest is not None:
             self._history(newest, oldest, reached)
         return {
@@ -229,6 +233,54 @@ class _Examination:
         if expected is None:
             self.found("versions", None, "there is no version at all")
         return newest
+
+    def _bodies(self, mark: int | None, oldest: int, deep: bool) -> None:
+        """That each body of a kept version is whole; deep: and that table `found` has those up to the mark, and no others. Of versions
+        before the oldest some parts may be deleted already, from the first on, and their transactions may never have been noted."""
+        if "bodies" not in self._tables:
+            return
+        before, found, known = self.findings, 0, set[int]()
+        version, at, total = -1, 0, self._entries("bodies")
+        for count, (key, row) in enumerate(self._rows("bodies"), 1):
+            self._progress("parts of bodies", count, total)
+            with self._noting():
+                part = bodies.decode(key, row)
+                if int.from_bytes(key[:8], "big") != version:
+                    self._whole_body(version, at)
+                    version = int.from_bytes(key[:8], "big")
+                    at = part.first if version < oldest else 0
+                    known.add(version)
+                if part.first != at:
+                    self.found("bodies", bodies.key_of(version, at), f"it is missing: the next one is from transaction {part.first} on")
+                at = part.first + len(part.txs)
+                for index, tx in enumerate(part.txs if deep else (), part.first):
+                    row_key = bodies.found_key(tx, version, index)
+                    there = self._txn.get(row_key, db=self._tables["found"]) is not None
+                    found += there
+                    if not there and mark is not None and oldest <= version <= mark:
+                        self.found("found", row_key, f"it is missing: transaction {index} of version {version} is there")
+        self._whole_body(version, at)
+        for key, row in self._rows("found"):
+            with self._noting():
+                unseal("found", key, row)
+                if (version := int.from_bytes(key[32:40], "big")) not in known:
+                    known.add(version)
+                    self.found("bodies", bodies.key_of(version, 0), "it is missing: table 'found' has transactions of it")
+        if mark is None and self._entries("found"):
+            self.found("marks", marks.FOUND, "it is missing: table 'found' has rows")
+        if deep and self.findings == before and found != self._entries("found"):
+            self.found("found", None, f"it has {self._entries('found')} rows, of which {found} are of transactions that are there")
+
+    def _whole_body(self, version: int, transactions: int) -> None:
+        row = self._txn.get(u64(version), db=self._tables["versions"]) if version >= 0 else None
+        if row is None:
+            return  # pruned, and to be deleted
+        try:
+            said = decode_version(u64(version), row).transactions
+        except StateCorrupt:
+            return  # found among the records of versions
+        if said != transactions:
+            self.found("bodies", bodies.key_of(version, transactions), f"it is missing, or not of {said} transactions, which the version has")
 
     def _nothing_after(self, table: str, version: int) -> None:
         with self._txn.cursor(self._tables[table]) as cursor:

@@ -8,7 +8,8 @@ a reader of this file understands a version:
     3  stale     rows this version no longer needs  appended; deleted later, by pruning, never here
     4  versions  the record that makes it a version appended
 
-    5  marks     the oldest version kept, where it moves
+    5  bodies    its transactions and outcomes, where they are kept: appended
+    6  marks     the oldest version kept, where it moves
 
 The flat table of latest values lags behind (latest/lag.py): updating it in place costs more than all of this. LMDB syncs
 the data, then writes and syncs the meta page. When `write` returns, the version is durable.
@@ -58,6 +59,7 @@ def write(
     tables: Tables,
     staged: Staged,
     row: VersionRow,
+    bodies: Rows,
     oldest: int | None,
     check: Callable[[lmdb.Transaction[bytes]], None],
 ) -> None:
@@ -69,6 +71,8 @@ def write(
         append(txn, tables, "values", staged.values)
         append(txn, tables, "stale", staged.stale)
         append(txn, tables, "versions", [encode_version(row)])
+        if bodies:
+            append(txn, tables, "bodies", bodies)
         if oldest is not None:
             marks.write(txn, tables, marks.OLDEST, oldest)
 

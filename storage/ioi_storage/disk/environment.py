@@ -27,7 +27,7 @@ from ..errors import (
 )
 from . import namespace
 from .descriptors import Descriptors, keep_standard, opened
-from .rows import TABLES
+from .rows import LATER_TABLES, TABLES
 
 DATA = "data.mdb"
 LOCKS = "lock.mdb"
@@ -133,12 +133,17 @@ def _open(path: str, map_size: int, **options: Any) -> tuple[lmdb.Environment, i
             map_size //= 2
 
 
-def open_tables(env: lmdb.Environment, *, create: bool) -> Tables:
+def open_tables(env: lmdb.Environment, *, create: bool, create_later: bool = False) -> Tables:
+    """create_later: those that the state lacks since a release before them made it; else they are left out."""
+    tables: Tables = {}
     with translated("opening the tables of the state", env.path()):
-        try:
-            return {name: env.open_db(name.encode(), create=create) for name in TABLES}
-        except (lmdb.NotFoundError, lmdb.IncompatibleError):
-            raise StateCorrupt("a table is missing: this is no ioi-exec state, or not a whole one") from None
+        for name in TABLES:
+            try:
+                tables[name] = env.open_db(name.encode(), create=create or create_later and name in LATER_TABLES)
+            except (lmdb.NotFoundError, lmdb.IncompatibleError):
+                if name not in LATER_TABLES:
+                    raise StateCorrupt("a table is missing: this is no ioi-exec state, or not a whole one") from None
+        return tables
 
 
 _FULL = (lmdb.MapFullError, lmdb.DiskError, lmdb.MemoryError)

@@ -36,7 +36,7 @@ class Handle:
         self._before_closing: list[WeakMethod[Callable[[], object]]] = []
         self._files = files  # the directory and the lock, or the memory; closed with it
         try:
-            self.tables: Tables = open_tables(env, create=False)
+            self.tables: Tables = open_tables(env, create=False, create_later=not read_only)
         except BaseException:
             self.close()
             raise

@@ -3,6 +3,7 @@
     flat      the flat table holds every write up to this version; those of later versions lag behind (latest/lag.py)
     oldest    the oldest version that can be read; what only older ones needed is being deleted
     rollback  there only while a rollback is unfinished: the version it goes back to
+    found     table `found` has every transaction up to this version; absent: none
     rollbacks how many there were, absent if none: a version seen before the last one may be another by now
 """
 
@@ -19,7 +20,8 @@ FLAT = b"flat"
 OLDEST = b"oldest"
 ROLLBACK = b"rollback"
 ROLLBACKS = b"rollbacks"
-NAMES = (FLAT, OLDEST, ROLLBACK, ROLLBACKS)
+FOUND = b"found"
+NAMES = (FLAT, OLDEST, ROLLBACK, ROLLBACKS, FOUND)
 
 
 def read(txn: lmdb.Transaction[bytes], tables: Tables, name: bytes) -> int | None:

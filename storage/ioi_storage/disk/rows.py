@@ -1,4 +1,4 @@
-"""The rows of a state: seven LMDB tables, their keys and values. Integers are big endian.
+"""The rows of a state: nine LMDB tables, their keys and values. Integers are big endian.
 
     creation  b"creation"                -> magic 12 | format u32 | JSON                               | seal
     versions  version u64                -> height, counts, root, receipts root, tree head, header     | seal
@@ -7,8 +7,10 @@
     stale     version u64 | piece u32    -> records of rows that this version no longer needs           | seal
     flat      key                        -> latest value, as of mark `flat`                             | seal
     marks     name                       -> u64 (marks.py)                                              | seal
+    bodies    version u64 | first u32    -> transactions and outcomes, where they are kept (bodies.py)  | seal
+    found     transaction's hash 32 | version u64 | index u32 -> nothing                                | seal
 
-Every table but the last two is append-only: its keys begin with the version, which LMDB writes about ten times faster than
+Every table but `flat`, `marks` and `found` is append-only: its keys begin with the version, which LMDB writes about ten times faster than
 keys in any other order. A seal is the xxh3-64 of the row's key and value, so that a row under a wrong key is found too.
 """
 
@@ -25,7 +27,8 @@ from ..trees.keys import u64, value_key
 FORMAT = 2
 MAGIC = b"ioi-storage\0"
 CREATION_KEY = b"creation"
-TABLES = ("creation", "versions", "nodes", "values", "stale", "flat", "marks")
+TABLES = ("creation", "versions", "nodes", "values", "stale", "flat", "marks", "bodies", "found")
+LATER_TABLES = ("bodies", "found")  # that states of releases before them lack
 
 _VALUE_HEAD = struct.Struct(">BH")
 _VERSION_HEAD = struct.Struct(">QQQQQ32s32sHI")

@@ -17,7 +17,7 @@ import lmdb
 
 from ..errors import corrupt
 from ..trees.keys import u64
-from . import marks
+from . import bodies, marks
 from .environment import Begin, Tables, begin_reading
 from .rows import unseal
 from .steps import in_steps
@@ -47,8 +47,9 @@ def steps(env: lmdb.Environment, begin: Begin, tables: Tables, sweep: int | None
         with begin() as txn:
             dropped = _drop_versions(txn, tables)
         if not dropped:
-            return
+            break
         yield dropped
+    yield from bodies.forget_steps(begin, tables)
 
 
 def _collected(txn: lmdb.Transaction[bytes], tables: Tables, sweep: int) -> tuple[list[Row], list[bytes]]:

@@ -3,7 +3,7 @@
     1  the intent     mark `rollback` = the version; whoever opens the state from now on goes on with it
                       mark `rollbacks` counts it, for readers beside that remember later versions
     2  flat           every key that a later version wrote gets the value it had
-    3  rows           of later versions are deleted; in most tables they are the last ones
+    3  rows           of later versions are deleted; in most tables they are the last ones. What bodies lead to goes with them
     4  the end        mark `flat` is at most the version, mark `rollback` goes, in one transaction
 
 In bounded transactions, each durable before the next. A crash repeats 2, which then changes nothing, and goes on with 3.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 import lmdb
 
-from ..disk import marks
+from ..disk import bodies, marks
 from ..disk.environment import Begin, Tables
 from ..disk.rows import decode_value
 from ..latest import catchup
@@ -57,6 +57,7 @@ def steps(begin: Begin, tables: Tables, version: int, values_at: ValuesAt) -> It
 
     values_at: keys as pairs with their values in that version, read in the transaction it is given."""
     yield from _restore_flat(begin, tables, version, values_at)
+    yield from bodies.cut_off_steps(begin, tables, version)
     for table in ("nodes", "values", "stale", "versions"):
         yield from _cut_off(begin, tables, table, version)
     with begin() as txn:

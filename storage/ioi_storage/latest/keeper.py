@@ -6,9 +6,11 @@ The flat table and pruning are behind at most by the bounds below. A state in me
 from __future__ import annotations
 
 import time
+from collections import deque
+from functools import partial
 from itertools import takewhile
 
-from ..disk import stale
+from ..disk import bodies, marks, stale
 from ..disk.handle import Handle
 from ..errors import StorageError, StorageIOError
 from . import catchup
@@ -30,6 +32,9 @@ WAITING = 8_000
 SWEEP_SHARE = 4  # a sweep is due once about this part of the file is stale rows, or as many as one takes
 _RECORDS = 45  # of stale rows in a row of table `stale`, about
 _BYTES_A_ROW = 500  # of those: larger values count for more
+# How many transactions are looked for one by one before table `found` is brought up, and after how many such orders that the process has
+# not carried out the store does it itself.
+FIND_TRANSACTIONS, FIND_ORDERS = 20_000, 20
 _PATIENCE = 30.0  # seconds
 _LOOK = 0.002  # seconds between looks how far the process is
 
@@ -43,6 +48,10 @@ class Keeper:
         self.upkeep = Upkeep(handle.place) if handle.path is not None else None
         self._prunable = 0  # stale rows that the process was not asked to delete yet, about
         self._ordered = 0  # up to which version the process was asked to bring the flat table
+        # Transactions of bodies since table `found` was last asked to be brought up; None: not counted yet.
+        self._unfound: int | None = None
+        self._finding: deque[int] = deque(maxlen=FIND_ORDERS)  # up to which versions it was
+        self._must_find = False  # the process does not get on with that
         self._owed = False  # what the process failed to do
         handle.before_closing(self._stop)
 
@@ -65,6 +74,8 @@ class Keeper:
         rows of table `stale` more may wait; 0: none will."""
         self._handle.reader_check()  # one that was killed as it read would keep every page that is freed from then on
         patience = time.monotonic() + _PATIENCE
+        if self._must_find:
+            self._find_now()
         _, lag = self._view.now()
         while lag.versions >= LAG_VERSIONS or lag.writes >= LAG_WRITES or lag.room >= LAG_ROOM:
             if lag.writes < UPKEEP_WRITES or not self._gets_on(patience):
@@ -98,10 +109,15 @@ class Keeper:
         sweep = stale.steps(self._handle.env, self._handle.begin, self._handle.tables, rows)
         self._view.write("pruning", takewhile(lambda _: too_many(), sweep))
 
-    def committed(self, version: int, stale_rows: int, oldest: int | None) -> None:
-        """stale_rows: of table `stale`, what the version recorded; oldest: what mark `oldest` became, None: it stayed."""
+    def committed(self, version: int, stale_rows: int, oldest: int | None, transactions: int) -> None:
+        """stale_rows: of table `stale`, what the version recorded; oldest: what mark `oldest` became, None: it stayed; transactions: of
+        its body."""
+        if transactions:
+            self._unfound = self._left_over(version) if self._unfound is None else self._unfound + transactions
+            if self._unfound >= FIND_TRANSACTIONS:
+                self._find(version)
         if oldest is not None:
-            self._prunable += _RECORDS * stale_rows + self._view.newest_room // _BYTES_A_ROW
+            self._prunable += _RECORDS * stale_rows + transactions + self._view.newest_room // _BYTES_A_ROW
         if self.upkeep is None:
             self.settle()
             if oldest is not None:
@@ -114,6 +130,29 @@ class Keeper:
         if oldest is not None and self._prunable >= self._worth_a_sweep() and self.upkeep.ask(prune=oldest):
             self._prunable = 0
 
+    def _left_over(self, version: int) -> int:
+        """Transactions up to this version that table `found` lacks, as far as they matter."""
+        count, mark = 0, max(self._view.look(lambda now: now.mark(marks.FOUND)) or 0, self._view.look(lambda now: now.needed_mark(marks.OLDEST)) - 1)
+        while version > mark and count < FIND_TRANSACTIONS:
+            count += self._view.look(partial(Snapshot.version_row, version=version)).transactions
+            version -= 1
+        return count
+
+    def _find(self, version: int) -> None:
+        self._unfound = 0
+        if self.upkeep is None:
+            self._find_now()
+            return
+        behind = len(self._finding) == FIND_ORDERS and (self._view.look(lambda now: now.mark(marks.FOUND)) or 0) < self._finding[0]
+        self._finding.append(version)
+        self._must_find = behind or not self.upkeep.ask(found=version)
+
+    def _find_now(self) -> None:
+        self.end()
+        handle, newest = self._handle, self._view.latest.version
+        self._view.write("noting the transactions of", bodies.find_steps(handle.env, handle.begin_growing, handle.tables, newest))
+        self._must_find = False
+
     def _worth_a_sweep(self) -> int:
         """Stale rows. The more at once the faster they go, but they are to be no large part of a small file."""
         env = self._handle.env
@@ -125,6 +164,7 @@ class Keeper:
     def end(self) -> None:
         """From now on nobody else writes. An I/O error that the process has met is as good as one met here."""
         self._ordered = 0
+        self._finding.clear()
         error = self._stop()
         if isinstance(error, StorageIOError):
             self._handle.close()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import lmdb
 
-from ..disk import marks, reserve, stale
+from ..disk import bodies, marks, reserve, stale
 from ..disk.environment import Tables, begin_reading
 from ..disk.place import called
 from ..disk.rows import (
@@ -144,6 +144,15 @@ class Snapshot:
         if version > latest:
             raise VersionMissing(f"version {version} is not committed yet: the latest is {latest}")
         raise corrupt("versions", u64(version), "it is missing")
+
+    def body(self, version: int) -> bodies.Body | None:
+        return bodies.body(self._txn, self._tables, version)
+
+    def entry(self, version: int, index: int) -> tuple[bytes, bytes] | None:
+        return bodies.entry(self._txn, self._tables, version, index)
+
+    def places(self, digest: bytes) -> list[tuple[int, int]]:
+        return bodies.places(self._txn, self._tables, digest, self.needed_mark(marks.OLDEST), self.latest().version)
 
     # The flat table as it is; what lags behind it is laid over it by whoever reads (view.py).
 

@@ -5,6 +5,7 @@ turns at each row are slower than either alone. The process writes in bounded tr
 its turn (LMDB has one write lock for all processes). It is told what to do by JSON lines on its standard input:
 
     {"flat": 12}       bring the flat table up to version 12
+    {"found": 12}      bring table `found` up to version 12
     {"prune": 100}     delete what only versions below 100, which is the mark `oldest` already, needed
 
     {"end": 0}         end; closing the input is not enough, for a forked child of the parent may have it open too
@@ -29,7 +30,7 @@ from typing import Any, Optional
 import lmdb
 
 from .. import errors
-from ..disk import marks, reserve, stale
+from ..disk import bodies, marks, reserve, stale
 from ..disk.environment import (
     Begin,
     Tables,
@@ -146,11 +147,25 @@ def _catch_up(env: lmdb.Environment, begin: Begin, tables: Tables, version: int)
         yield from catchup.steps(env, begin_unless_moved, tables, values, version)
 
 
+def _find(env: lmdb.Environment, begin: Begin, tables: Tables, version: int) -> Iterator[int]:
+    with begin_reading(env) as txn:
+        before = marks.read(txn, tables, marks.ROLLBACKS)
+
+    @contextmanager
+    def begin_unless_moved() -> Iterator[Any]:
+        with begin() as txn:
+            if marks.read(txn, tables, marks.ROLLBACKS) != before:  # as above: these may be transactions that are no more
+                raise SystemExit(0)
+            yield txn
+
+    yield from bodies.find_steps(env, begin_unless_moved, tables, version)
+
+
 def _prune(env: lmdb.Environment, begin: Begin, tables: Tables, oldest: int) -> Iterator[int]:
     return stale.steps(env, begin, tables)
 
 
-JOBS: dict[str, Job] = {"flat": _catch_up, "prune": _prune}
+JOBS: dict[str, Job] = {"flat": _catch_up, "prune": _prune, "found": _find}
 
 
 class _Orders:
@@ -209,7 +224,7 @@ def _serve(place: Place, parent: int) -> None:
             yield txn
 
     def start(name: str, version: int) -> Iterator[Any]:
-        return JOBS[name](env, begin_growing if name == "flat" else begin, tables, version)
+        return JOBS[name](env, begin if name == "prune" else begin_growing, tables, version)
 
     orders = _Orders()
     running: dict[str, Iterator[Any]] = {}

@@ -8,7 +8,7 @@ ROOT: an empty directory. SOURCE: one for what is not part of a state. A mark is
     {"path": name, "end": description}      and now nothing else
     {"kept": number}                        a restore has acknowledged this chunk
 
-A description is null (no state is there) or {"version", "oldest", "digest" of all pairs, "roots" of the kept versions}. Of one
+A description is null (no state is there) or {"version", "oldest", "digest" of all pairs, "roots" and "bodies" of the kept versions}. Of one
 history, whose last marks but one say of both what may be there.
 """
 
@@ -18,20 +18,22 @@ import json
 import random
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 import lmdb
 import shimmed
-from ioi_storage import DiskFull, Restore, Store
-from ioi_storage.disk import directory, stale
+from ioi_storage import Body, DiskFull, Restore, Store
+from ioi_storage.disk import bodies, directory, stale
 from ioi_storage.latest import keeper, upkeep
 
 T = TypeVar("T")
 
-FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header", transactions=0, failed=0)
+FIELDS: dict[str, Any] = dict(receipts_root=bytes(32), height=1, header=b"header", failed=0)
 KEYS = [b"key%03d" % number for number in range(150)]
 LONG = 5000  # bytes: such a value has pages of its own
 
@@ -52,19 +54,37 @@ def batch(rng: random.Random, pairs: Pairs, most: int) -> dict[bytes, Optional[b
     return {key: None if key in pairs and rng.random() < 0.3 else value(rng) for key in keys}
 
 
+def some_transactions(rng: random.Random) -> Optional[list[bytes]]:
+    """None: no body is kept."""
+    return [value(rng) for _ in range(rng.choice([0, 1, 7]))] if rng.random() < 0.8 else None
+
+
+def fields(txs: Optional[list[bytes]]) -> dict[str, Any]:
+    if txs is None:
+        return {**FIELDS, "transactions": 3}
+    outcomes = [tx[:2] for tx in txs]
+    ends = array("Q", accumulate(map(len, outcomes))).tobytes()
+    return {**FIELDS, "transactions": len(txs), "body": Body(txs, b"".join(outcomes), ends)}
+
+
+def body_digest(txs: Optional[list[bytes]]) -> Optional[str]:
+    return None if txs is None else sha256(repr((txs, b"".join(tx[:2] for tx in txs))).encode()).hexdigest()
+
+
 class Life:
     """A state, and beside it a model of its versions."""
 
     def __init__(self, path: Path, rng: random.Random, tree: str) -> None:
         self.path, self.rng, self.tree = path, rng, tree
-        self.versions: list[tuple[str, Pairs]] = []  # root, pairs
+        self.versions: list[tuple[str, Pairs, Optional[list[bytes]]]] = []  # root, pairs, transactions where there is a body
         self.oldest = 0
 
     def describe(self) -> Description:
         version = len(self.versions) - 1
         roots = {number: self.versions[number][0] for number in range(self.oldest, version + 1)}
         pairs = self.versions[version][1]
-        return {"version": version, "oldest": self.oldest, "digest": digest(pairs.items()), "roots": roots, "tree": self.tree}
+        kept = {number: body_digest(self.versions[number][2]) for number in range(self.oldest, version + 1)}
+        return {"version": version, "oldest": self.oldest, "digest": digest(pairs.items()), "roots": roots, "tree": self.tree, "bodies": kept}
 
     def mark(self, when: str, description: Description) -> None:
         shimmed.mark(json.dumps({"path": self.path.name, when: description}))
@@ -72,7 +92,7 @@ class Life:
     def create(self) -> None:
         pairs = {key: value(self.rng) for key in KEYS[::2]}
         with Store.create(None, tree=self.tree, meta={}, genesis=pairs.items()) as memory:
-            self.versions.append((memory.root.hex(), pairs))
+            self.versions.append((memory.root.hex(), pairs, None))
         self.mark("begin", self.describe())
         self.store = self.again(lambda: Store.create(self.path, tree=self.tree, meta={}, genesis=pairs.items()))
         self.mark("end", self.describe())
@@ -80,14 +100,14 @@ class Life:
     def commit(self) -> None:
         pairs = self.versions[-1][1]
         writes = batch(self.rng, pairs, 90)
-        staged = self.store.stage(sorted(writes.items()))
-        self.versions.append((staged.root.hex(), {k: v for k, v in {**pairs, **writes}.items() if v is not None}))
+        staged, txs = self.store.stage(sorted(writes.items())), some_transactions(self.rng)
+        self.versions.append((staged.root.hex(), {k: v for k, v in {**pairs, **writes}.items() if v is not None}, txs))
         oldest = self.oldest
         if self.store.keep is not None:
             self.oldest = max(self.oldest, staged.version - self.store.keep + 1)
         self.mark("begin", self.describe())
         try:
-            self.store.commit(staged, **FIELDS)
+            self.store.commit(staged, **fields(txs))
         except DiskFull:
             self.versions.pop()
             self.oldest = oldest
@@ -154,7 +174,7 @@ def restore(life: Life, path: Path, source: Path, chunk_bytes: int = 4000) -> Li
     for number, data in chunks.items():
         (source / str(number)).write_bytes(data)
     made = Life(path, life.rng, life.tree)
-    made.versions, made.oldest = list(life.versions), version
+    made.versions, made.oldest = [(root, pairs, None) for root, pairs, _ in life.versions], version
     made.mark("begin", made.describe())
 
     def offer(begun: Restore, number: int) -> None:
@@ -192,9 +212,10 @@ def small() -> None:
     """The upkeep process has something to do all the time, in many transactions."""
     keeper.UPKEEP_WRITES, keeper.LAG_WRITES, keeper.LAG_VERSIONS, keeper.BATCH_VERSIONS = 30, 600, 12, 3
     keeper.WAITING, stale.SWEEP = 12, 60  # and is waited for
-    imports = "from ioi_storage.latest import catchup; from ioi_storage.disk import stale; "
+    keeper.FIND_TRANSACTIONS, keeper.FIND_ORDERS, bodies.PART = 12, 3, 300
+    imports = "from ioi_storage.latest import catchup; from ioi_storage.disk import bodies, stale; "
     exec(imports, {})  # there nobody would see them fail
-    shrink = imports + "catchup.STEP = 40; stale.STEP, stale.SWEEP = 60, 200; "
+    shrink = imports + "catchup.STEP = 40; stale.STEP, stale.SWEEP = 60, 200; bodies.STEP, bodies.SWEEP = 5, 20; "
     upkeep._BOOT = upkeep._BOOT.replace("from ioi_storage.latest.upkeep", shrink + "from ioi_storage.latest.upkeep")
 
 

@@ -22,7 +22,7 @@ from typing import Optional
 
 import ioi_storage.moving.writer
 import shimmed
-from crash_workload import FIELDS
+from crash_workload import fields, some_transactions
 from ioi_storage import (
     DiskFull,
     Restore,
@@ -55,7 +55,7 @@ def content(version: int) -> Pairs:
 
 
 def commit(store: Store) -> None:
-    store.commit(store.stage(sorted(writes(store.version + 1).items())), **FIELDS)
+    store.commit(store.stage(sorted(writes(store.version + 1).items())), **fields(some_transactions(random.Random(store.version))))
 
 
 def small_steps() -> None:

@@ -12,10 +12,11 @@ import json
 import random
 import sys
 import traceback
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from crash_workload import FIELDS, batch, digest
+from crash_workload import batch, body_digest, digest, fields, some_transactions
 from ioi_storage import Manifest, Restore, RollbackUnfinished, Store
 from ioi_storage.checking.examine import examine
 from ioi_storage.disk.environment import data_file, open_environment, open_tables
@@ -37,7 +38,13 @@ def examined(path: Path) -> list[str]:
 def described(store: Store, tree: str) -> dict[str, Any]:
     roots = {str(number): store.version_row(number).root.hex() for number in range(store.oldest, store.version + 1)}
     found = digest(store.scan())
-    return {"version": store.version, "oldest": store.oldest, "digest": found, "roots": roots, "tree": tree}
+    bodies = {}
+    for number in range(store.oldest, store.version + 1):
+        body = store.body(number)
+        bodies[str(number)] = None if body is None else body_digest(list(body.txs))
+        for index, tx in enumerate(body.txs if body is not None else ()):
+            assert (number, index) in store.places(sha256(tx).digest()) and store.entry(number, index) == (tx, tx[:2])
+    return {"version": store.version, "oldest": store.oldest, "digest": found, "roots": roots, "tree": tree, "bodies": bodies}
 
 
 def judge_state(path: Path, allowed: list[Any], on: bool) -> list[str]:
@@ -56,7 +63,7 @@ def judge_state(path: Path, allowed: list[Any], on: bool) -> list[str]:
             rng = random.Random(store.version)
             for _ in range(3):
                 writes = batch(rng, pairs, 90)
-                store.commit(store.stage(sorted(writes.items())), **FIELDS)
+                store.commit(store.stage(sorted(writes.items())), **fields(some_transactions(rng)))
                 pairs = {key: value for key, value in {**pairs, **writes}.items() if value is not None}
             store.prune(2)
             if dict(store.scan()) != pairs:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+from array import array
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from decoder import Decoder
 from ioi_storage import FormatMismatch, StateCorrupt, Store, _core
-from ioi_storage.disk import rows, stale
+from ioi_storage.disk import bodies, rows, stale
 from ioi_storage.disk.truncation import refuse_if_truncated
 from ioi_storage.trees.keys import u64, value_key
 from ioi_storage.trees.seam import Inner, Leaf, TreeHead, tree_named
@@ -27,8 +29,8 @@ def check_records(data: bytes) -> None:
     """First byte: which table, and whether the seal is put right."""
     if not data:
         return
-    which, sealed, body = data[0] & 3, data[0] & 4, data[1:]
-    key = (rows.CREATION_KEY, u64(3), u64(3) + bytes(32), u64(3) + bytes(4))[which]
+    which, sealed, body = (data[0] & 3) + (data[0] & 8) // 8 * 4, data[0] & 4, data[1:]
+    key = (rows.CREATION_KEY, u64(3), u64(3) + bytes(32), u64(3) + bytes(4), u64(3) + bytes(4))[min(which, 4)]
     row = body if sealed else rows.seal(key, body)
     try:
         if which == 0:
@@ -40,6 +42,11 @@ def check_records(data: bytes) -> None:
             found, value = rows.decode_value(key, row)
             if value is not None:
                 assert rows.put_row(3, bytes(32), found, value) == (key, row)
+        elif which >= 4:
+            part = bodies.decode(key, row)
+            ends = array("Q", accumulate(map(len, part.outcomes))).tobytes()
+            again = bodies.rows_of(3, bodies.Body(part.txs, b"".join(part.outcomes), ends))
+            assert again == [(key, row)] or len(row) > bodies.PART
         else:
             for table, named in stale.records(key, row):
                 assert table in rows.TABLES and len(named) >= 8
@@ -56,6 +63,9 @@ def records() -> Iterator[bytes]:
         yield b"\1" + rows.encode_version(made.version_row(version))[1][:-_SEAL]
     yield b"\2" + rows.put_row(3, bytes(32), b"key", b"value")[1][:-_SEAL]
     yield b"\2" + b"\0\0\3key"
+    for txs in ([], [b"", b"one", b"two"]):
+        ends = array("Q", accumulate(map(len, txs))).tobytes()
+        yield b"\10" + bodies.rows_of(3, bodies.Body(txs, b"".join(txs), ends))[0][1][:-_SEAL]
     yield b"\3" + b"\0" + u64(2) + b"\2\1\2" + b"\1" + u64(1) + b"\x20" + bytes(32)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import effort
 import lmdb
 import pytest
-from ioi_storage import FormatMismatch, StateCorrupt, Store
+from ioi_storage import Body, FormatMismatch, StateCorrupt, Store
 from ioi_storage.disk.rows import TABLES
 from ioi_storage.trees.seam import _trees
 
@@ -22,6 +24,12 @@ Truth = list[dict[bytes, bytes]]
 Row = tuple[str, bytes, bytes]  # table, key, value
 
 
+def body(version: int) -> Body:
+    """The last transaction is in all of them."""
+    txs = [b"%d one" % version, b"%d two" % version, b"again"]
+    return Body(txs, b"123456", struct.pack("<3Q", 1, 3, 6))
+
+
 @pytest.fixture(scope="module", params=sorted(_trees))
 def state(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[Path, Truth]:
     path = tmp_path_factory.mktemp("flips") / "state"
@@ -31,16 +39,17 @@ def state(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[Path, Truth
     with Store.create(path, tree=request.param, meta={"vm": "x"}, genesis=model.items()) as store:
         for _ in range(4):
             batch = {key: rng.choice([None, rng.randbytes(20)]) for key in rng.sample(KEYS, 40)}
-            store.commit(store.stage(sorted(batch.items())), **FIELDS)
+            store.commit(store.stage(sorted(batch.items())), **{**FIELDS, "transactions": 3, "body": body(store.version + 1)})
             model = {k: v for k, v in {**model, **batch}.items() if v is not None}
             truth.append(dict(model))
             if store.version == 3:
+                store._keeper._find_now()
                 store.settle()  # version 4 lags: its values are read from another table than those before
     return path, truth
 
 
 def live_rows(path: Path) -> list[Row]:
-    with lmdb.open(str(path), max_dbs=8, readonly=True, map_size=1 << 40, lib_version=0) as env:
+    with lmdb.open(str(path), max_dbs=16, readonly=True, map_size=1 << 40, lib_version=0) as env:
         tables = {name: env.open_db(name.encode(), create=False) for name in TABLES}
         with env.begin() as txn:
             return [(name, key, value) for name, db in tables.items() for key, value in txn.cursor(db)]
@@ -73,6 +82,11 @@ def read_everything(store: Store, truth: Truth, rng: random.Random) -> int:
         compare(lambda key=key: store.get(key), truth[-1].get(key))
         version = rng.randrange(len(truth))
         compare(lambda key=key, version=version: store.get(key, version), truth[version].get(key))
+    for version in range(1, len(truth)):
+        compare(lambda version=version: store.body(version), body(version))
+        compare(lambda version=version: store.entry(version, 1), (b"%d two" % version, b"23"))
+        compare(lambda version=version: store.places(sha256(b"%d two" % version).digest()), [(version, 1)])
+    compare(lambda: store.places(sha256(b"again").digest()), [(version, 2) for version in range(1, len(truth))])
     for reverse in (False, True):
         pairs = sorted(truth[-1].items(), reverse=reverse)
         compare(lambda reverse=reverse: list(store.scan(reverse=reverse)), pairs)

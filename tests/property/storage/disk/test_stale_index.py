@@ -18,7 +18,7 @@ Rows = dict[str, dict[bytes, bytes]]
 
 
 def all_rows(path: str) -> Rows:
-    with lmdb.open(path, max_dbs=8, readonly=True, map_size=1 << 40, lib_version=0) as env:
+    with lmdb.open(path, max_dbs=16, readonly=True, map_size=1 << 40, lib_version=0) as env:
         tables = {name: env.open_db(name.encode(), create=False) for name in TABLES}
         with env.begin() as txn:
             return {name: dict(txn.cursor(db)) for name, db in tables.items()}

@@ -62,7 +62,7 @@ def test_open_refuses_another_lmdb_file(tmp_path) -> None:
 
 def edit(path: Path, table: str, change) -> None:
     """change(cursor) on a table, below the store."""
-    with lmdb.open(str(path), max_dbs=8, map_size=1 << 40, lib_version=0) as env:
+    with lmdb.open(str(path), max_dbs=16, map_size=1 << 40, lib_version=0) as env:
         with env.begin(write=True, db=env.open_db(table.encode(), create=False)) as txn, txn.cursor() as cursor:
             change(cursor)
 

@@ -52,7 +52,15 @@ def described_receipt(index: int, receipt: Receipt) -> dict[str, Any]:
         "gas_wanted": written(receipt.gas_wanted),
         "gas_used": written(receipt.gas_used),
         "error": receipt.error,
+        "events": [
+            {"name": event.name, "attributes": [[name, _value(value)] for name, value in event.attributes]} for event in receipt.events
+        ],
     }
+
+
+def _value(value: bytes | str | int) -> Any:
+    """Bytes apart from text."""
+    return {"hex": value.hex()} if isinstance(value, bytes) else value if isinstance(value, str) else written(value)
 
 
 def show(index: int, receipt: Receipt, as_json: bool, **more: Any) -> None:
@@ -62,4 +70,8 @@ def show(index: int, receipt: Receipt, as_json: bool, **more: Any) -> None:
         return
     where = "".join(f"{name} {value}  " for name, value in more.items() if name != "tx")
     text = f"failed, code {receipt.code}: {receipt.error}" if not receipt.ok else f"done  {receipt.output.hex()}".rstrip()
-    sys.stdout.write(f"{where}transaction {index}  {text}\n")
+    events = "".join(
+        f"  {event.name}({', '.join(f'{name}={value.hex() if isinstance(value, bytes) else repr(value)}' for name, value in event.attributes)})"
+        for event in receipt.events
+    )
+    sys.stdout.write(f"{where}transaction {index}  {text}{events}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 
 import ioi_storage
@@ -45,12 +46,8 @@ def kept_block(layer: ioi_storage.State, row: ioi_storage.VersionRow) -> KeptBlo
             f"version {row.version} (height {row.height}) has no receipts: they are kept of blocks that are committed with receipts=True "
             "(init --keep-receipts, run --keep-receipts), and do not come with a snapshot"
         )
-    try:
-        receipts = Receipts(body.outcomes, body.ends)
-        is_same = receipts.root() == row.receipts_root
-    except ValueError:
-        is_same = False
-    if not is_same or hash_of(body.txs) != decode_kept(row.header)[1]:
+    receipts = _whole(body.outcomes, body.ends)
+    if receipts is None or receipts.root() != row.receipts_root or hash_of(body.txs) != decode_kept(row.header)[1]:
         raise StateCorrupt(f"the transactions or receipts of version {row.version} are not those that were committed: check the state")
     return KeptBlock(row.version, row.height, list(body.txs), receipts)
 
@@ -60,9 +57,21 @@ def kept_transactions(layer: ioi_storage.State, digest: bytes) -> list[KeptTrans
     found = []
     for version, index in layer.places(digest):
         entry = layer.entry(version, index)
-        if entry is None:
-            raise StateCorrupt(f"transaction {index} of version {version} was noted and is not there: check the state")
-        tx, outcome = entry
-        receipt = Receipts(outcome, len(outcome).to_bytes(8, "little"))
-        found.append(KeptTransaction(version, layer.version_row(version).height, index, tx, receipt[0]))
+        receipts = None if entry is None else _whole(entry[1], len(entry[1]).to_bytes(8, "little"))
+        if entry is None or receipts is None:
+            raise StateCorrupt(f"transaction {index} of version {version} was noted and is not there, or no receipt of it: check the state")
+        found.append(KeptTransaction(version, layer.version_row(version).height, index, entry[0], receipts[0]))
     return found
+
+
+def _whole(outcomes: bytes, ends: bytes) -> Receipts | None:
+    """The receipts, each of which can be looked at; None if that is not so of one: whoever made the state wrote what is no receipt."""
+    try:
+        receipts = Receipts(outcomes, ends)
+        receipts.root()
+        for receipt in receipts:
+            for _ in receipt.events:
+                pass
+        return receipts
+    except (ValueError, AssertionError, LookupError, struct.error):
+        return None

@@ -52,6 +52,16 @@ def test_receipts_of_a_block(cli: Cli, state: Path) -> None:
     assert shown[0] == "transaction 0  done" and shown[1].startswith("transaction 1  failed, code ") and lines[1]["error"] in shown[1]
 
 
+def test_events(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "my_vm.py").write_text("class V:\n    def execute(self, tx, state, ctx): ctx.emit('paid', to='x\\n', who=tx, amount=1 << 60)\n")
+    (tmp_path / "genesis.json").write_text('{"state": {}}')
+    cli("init", "other", "--genesis", "genesis.json", "--vm", "my_vm:V", "--keep-receipts")
+    cli("run", "other", "-", "--workers=0", stdin='{"tx": "ab"}\n')
+    assert cli("receipts", "other", "1").out == f"transaction 0  done  paid(to='x\\n', who=ab, amount={1 << 60})\n"
+    (event,) = cli("receipts", "other", "1", "--json").object["events"]
+    assert event == {"name": "paid", "attributes": [["to", "x\n"], ["who", {"hex": "ab"}], ["amount", str(1 << 60)]]}
+
+
 def test_a_transaction_by_its_hash(cli: Cli, state: Path) -> None:
     cli("run", "state", "-", "--workers=0", stdin=transfer(0))  # once more, in vain
     tx = bytes.fromhex(A + B) + (1).to_bytes(16, "big") + bytes(24)

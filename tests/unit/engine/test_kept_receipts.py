@@ -103,7 +103,7 @@ def test_in_a_sandbox_and_after_a_rollback() -> None:
         assert machine.transaction(sha256(b"a").digest()) == [] and machine.receipts(2).txs == [b"d"]
 
 
-@pytest.mark.parametrize("what", ["txs", "receipts", "no receipt"])
+@pytest.mark.parametrize("what", ["txs", "receipts", "no receipt", "no events"])
 def test_others_than_were_committed_are_corrupt(tmp_path: Path, what: str) -> None:
     """Sealed rightly, as whoever made the state could: the version's own record knows better."""
     path = tmp_path / "state"
@@ -113,6 +113,9 @@ def test_others_than_were_committed_are_corrupt(tmp_path: Path, what: str) -> No
     body = body_of([b"b"] if what == "txs" else [b"a"], Receipts.of([Receipt(output=b"b" if what == "receipts" else b"a")]))
     if what == "no receipt":
         body = body._replace(outcomes=b"\xff" * 40, ends=(40).to_bytes(8, "little"))
+    if what == "no events":
+        outcome = Receipt(output=b"a", packed_events=b"\xff" * 9).pack()
+        body = body._replace(outcomes=outcome, ends=len(outcome).to_bytes(8, "little"))
     with Store.open(path) as store:
         header = result.header.encode(sha256((1).to_bytes(8, "little") * 2 + b"a").digest())
         root = result.receipts_root

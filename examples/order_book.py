@@ -3,11 +3,11 @@
 Orders are executed on all cores, and the book ends exactly as if they had come one after another: best price first,
 at the same price the older order first.
 
-State (integers big endian; keys sort as the book does):
+State, typed by ioi_exec.kit (keys sort as the book does):
 
-    bid/ price u64, number u64   -> trader, quantity u64          the highest price is the best: scanned in reverse
-    ask/ price u64, number u64   -> trader, quantity u64          the lowest price is the best
-    own/ trader                  -> goods u64, money u64          what is free; what an open order offers is taken out
+    bid/ price, number   -> trader, quantity          the highest price is the best: scanned in reverse
+    ask/ price, number   -> trader, quantity          the lowest price is the best
+    own/ trader          -> goods, money              what is free; what an open order offers is taken out
 
 A transaction is JSON, so that the example stays short:
 
@@ -22,6 +22,7 @@ import json
 from typing import Iterator, NamedTuple
 
 from ioi_exec import EndContext, Receipts, Revert, StateView, TxContext
+from ioi_exec.kit import Item, Map, Unsigned
 
 MOST_BYTES = 200  # JSON's parser recurses: what is short cannot nest too deeply for it
 MOST = 1 << 32  # prices and quantities stay below, so that their product fits 64 bits
@@ -41,10 +42,19 @@ class Holding(NamedTuple):
     money: int
 
 
+Place = tuple[int, int]  # price and number, the key of an order
+Open = tuple[bytes, int]  # trader and quantity
+PRICE_AND_NUMBER = (Unsigned(8), Unsigned(8))
+
+
 class OrderBook:
     """See the module's text. Each method is called in parallel; what it read from `state` is checked afterwards."""
 
-    version = 1
+    version = 2
+    bids: Map[Place, Open] = Map("bid", key=PRICE_AND_NUMBER, value=tuple[bytes, int])
+    asks: Map[Place, Open] = Map("ask", key=PRICE_AND_NUMBER, value=tuple[bytes, int])
+    owned = Map("own", key=bytes, value=Holding)
+    best = Item("best", str)
 
     def decode(self, tx: bytes) -> Order:
         """No state here, so nothing of it is ever repeated. What it raises becomes the transaction's receipt."""
@@ -72,17 +82,16 @@ class OrderBook:
         if order.do == "cancel":
             return self._cancel(order, state)
         filled = 0
-        for key, value in self._opposite(order, state):
-            price = int.from_bytes(key[4:12], "big")
+        opposite = self.asks if order.do == "bid" else self.bids
+        for (price, number), (maker, offered) in self._best_first(opposite, state):
             if price > order.price if order.do == "bid" else price < order.price:
                 break  # a scan reads no further than it is asked: later changes behind this price conflict with nothing
-            maker, offered = value[:-8], int.from_bytes(value[-8:], "big")
             traded = min(offered, order.quantity - filled)
             self._settle(state, order, maker, price, traded)
             if traded == offered:
-                state.delete(key)
+                opposite.delete(state, (price, number))
             else:
-                state.put(key, maker + (offered - traded).to_bytes(8, "big"))
+                opposite.put(state, (price, number), (maker, offered - traded))
             filled += traded
             if filled == order.quantity:
                 break
@@ -92,22 +101,19 @@ class OrderBook:
 
     def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> None:
         """Once after the last order: publish the best prices, and how many orders failed."""
-        best = [next(side, None) for side in (state.scan(prefix=b"bid/", reverse=True), state.scan(prefix=b"ask/"))]
-        bid, ask = (int.from_bytes(found[0][4:12], "big") if found else None for found in best)
-        state.put(b"best", json.dumps({"height": ctx.height, "bid": bid, "ask": ask, "failed": receipts.failed}).encode())
+        best = [next(side, None) for side in (self.bids.scan(state, reverse=True), self.asks.scan(state))]
+        bid, ask = (found[0][0] if found else None for found in best)
+        self.best.put(state, json.dumps({"height": ctx.height, "bid": bid, "ask": ask, "failed": receipts.failed}))
 
-    def _opposite(self, order: Order, state: StateView) -> Iterator[tuple[bytes, bytes]]:
-        """The orders this one can meet, the best first."""
-        if order.do == "bid":
-            return state.scan(prefix=b"ask/")
+    def _best_first(self, orders: Map[Place, Open], state: StateView) -> Iterator[tuple[Place, Open]]:
+        if orders is self.asks:
+            yield from orders.scan(state)
+            return
         # Reverse would give the youngest of the same price first: go price by price, oldest first.
-        return self._bids_by_age(state)
-
-    def _bids_by_age(self, state: StateView) -> Iterator[tuple[bytes, bytes]]:
-        end = b"bid0"  # the first key after all that begin with bid/
-        while best := next(state.scan(b"bid/", end, reverse=True, limit=1), None):
-            end = best[0][:12]
-            yield from state.scan(prefix=end)
+        above: tuple[int] | None = None
+        while best := next(orders.scan(state, end=above, reverse=True, limit=1), None):
+            above = (best[0][0],)
+            yield from orders.scan(state, above)
 
     def _settle(self, state: StateView, order: Order, maker: bytes, price: int, quantity: int) -> None:
         """Both get what they traded. The maker's side was set aside when its order entered the book."""
@@ -125,15 +131,14 @@ class OrderBook:
         else:
             self._change(state, order.trader, -quantity, 0)
         number = ctx.height << 20 | ctx.tx_index
-        state.put(self._key(order.do, order.price, number), order.trader + quantity.to_bytes(8, "big"))
+        (self.bids if order.do == "bid" else self.asks).put(state, (order.price, number), (order.trader, quantity))
 
     def _cancel(self, order: Order, state: StateView) -> bytes:
-        key = self._key(order.side, order.price, order.number)
-        value = state.get(key)
-        if value is None or value[:-8] != order.trader:
+        orders = self.bids if order.side == "bid" else self.asks
+        trader, quantity = orders.get(state, (order.price, order.number), (b"", 0))
+        if trader != order.trader:
             raise Revert("no such order")
-        quantity = int.from_bytes(value[-8:], "big")
-        state.delete(key)
+        orders.delete(state, (order.price, order.number))
         if order.side == "bid":
             self._change(state, order.trader, 0, order.price * quantity)
         else:
@@ -142,22 +147,13 @@ class OrderBook:
 
     def _change(self, state: StateView, trader: bytes, goods: int, money: int) -> None:
         """Raising undoes everything the transaction wrote: nobody has to put back half a trade."""
-        held = holding(state.get(b"own/" + trader))
+        held = self.owned.get(state, trader, Holding(0, 0))
         goods, money = held.goods + goods, held.money + money
         if goods < 0 or money < 0:
             raise Revert("not enough")
-        state.put(b"own/" + trader, goods.to_bytes(8, "big") + money.to_bytes(8, "big"))
-
-    @staticmethod
-    def _key(side: str, price: int, number: int) -> bytes:
-        return side.encode() + b"/" + price.to_bytes(8, "big") + number.to_bytes(8, "big")
-
-
-def holding(value: bytes | None) -> Holding:
-    """What a trader holds, from the state's bytes."""
-    return Holding(int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")) if value else Holding(0, 0)
+        self.owned.put(state, trader, Holding(goods, money))
 
 
 def account(trader: str, goods: int, money: int) -> tuple[bytes, bytes]:
     """A genesis entry."""
-    return b"own/" + trader.encode(), goods.to_bytes(8, "big") + money.to_bytes(8, "big")
+    return OrderBook.owned.entry(trader.encode(), Holding(goods, money))

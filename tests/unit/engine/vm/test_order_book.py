@@ -49,8 +49,8 @@ def traded(make: Make, *txs: bytes) -> tuple[list[str], dict[str, tuple[int, int
     machine = make(order_book.OrderBook, GENESIS)
     result = machine.execute(txs)
     machine.commit(result)
-    held = {key[4:].decode(): tuple(order_book.holding(value)) for key, value in machine.scan(prefix=b"own/")}
-    best = json.loads(machine.get(b"best") or b"{}")
+    held = {trader.decode(): tuple(holding) for trader, holding in order_book.OrderBook.owned.scan(machine)}
+    best = json.loads(order_book.OrderBook.best.get(machine, "{}"))
     return [r.output.decode() if r.ok else r.error for r in result.receipts], held, best, machine
 
 
@@ -77,7 +77,7 @@ def test_what_is_left_stays_and_can_be_cancelled(make: Make) -> None:
     assert held["bob"] == (103, 10_000 - 80)
     result = machine.execute([cancel("bob", "bid", 10, number), cancel("bob", "bid", 10, number)])
     assert [r.output or r.error for r in result.receipts] == [b"5 returned", "no such order"]
-    assert order_book.holding(dict(result.writes)[b"own/bob"]) == (103, 10_000 - 30)
+    assert dict(result.writes)[b"own/bob"] == order_book.account("bob", 103, 10_000 - 30)[1]
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,11 @@ def test_random_orders_lose_nothing_and_are_serializable(seed: int, workers: int
         if rng.random() < 0.2:
             txs.append(cancel(trader, kind.__name__, price, 1 << 20 | max(0, len(txs) - rng.randrange(1, 5))))
     result = assert_serializable(order_book.OrderBook, GENESIS, txs, workers=(workers,), pools=ioi_pools)
-    goods = money = 0
-    for key, value in {**GENESIS, **dict(result.writes)}.items():
-        if value is None:
-            continue
-        if key[:4] == b"own/":
-            held = order_book.holding(value)
-            goods, money = goods + held.goods, money + held.money
-        elif key[:4] == b"ask/":
-            goods += int.from_bytes(value[-8:], "big")
-        elif key[:4] == b"bid/":
-            money += int.from_bytes(key[4:12], "big") * int.from_bytes(value[-8:], "big")
+    after = {key: value for key, value in {**GENESIS, **dict(result.writes)}.items() if value is not None}
+    book = order_book.OrderBook
+    with ExecutionMachine.create(None, book, genesis=after, workers=0) as machine:
+        held = [holding for _, holding in book.owned.scan(machine)]
+        goods = sum(each.goods for each in held) + sum(quantity for _, (_, quantity) in book.asks.scan(machine))
+        money = sum(each.money for each in held) + sum(key[0] * quantity for key, (_, quantity) in book.bids.scan(machine))
     assert (goods, money) == (300, 30_000), f"seed {seed}"
     assert {r.error for r in result.receipts} <= {"", "not enough", "no such order"}, f"seed {seed}"

@@ -19,7 +19,7 @@ STRESS = [code for language, code in BLOCKS if language == "sh" and "ioi-stress 
 
 def run(arguments: list[str], folder: Path) -> str:
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

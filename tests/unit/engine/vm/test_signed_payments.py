@@ -126,7 +126,7 @@ def test_verified_once_whoever_executes_it_again(tmp_path: Path) -> None:
         None, Noted, genesis=GENESIS, vm_args=[str(path)], chain_id="c", workers=2, policy=Policy.named("paper")
     ) as machine:
         txs = [signed(0, BOB, 0, nonce=nonce) for nonce in range(60)]
-        while not again and blocks < 200:
+        while not again and blocks < 2000:
             result = machine.execute(txs)
             assert result.failed == 0
             again, blocks = result.stats.executions - len(txs), blocks + 1

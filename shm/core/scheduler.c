@@ -592,6 +592,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
     /* Before anybody can see and abort it. */
     if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
+    /* Before the exchange, after which this worker looks at what stands: look_above. */
     if (w->readers && early(w)) a64_store(&w->readers[tx], ioi_keys_read(w->arena, inc));
     /* An exchange: before this worker looks at the token or goes idle, everybody can see the transaction is done. */
     uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);
@@ -605,6 +606,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
         a32_min(&w->sched->validation_idx, tx);
         return;
     }
+    /* Not at the watermark: this worker validates it there next. */
     if (w->fresh != tx && w->owned == IOI_NO_TX && tx > a32_load(&w->sched->commit_idx)) {
         uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
         if (a32_load(&w->status[tx]) == s && !validate(w, tx) && abort_incarnation(w, tx, s)) return;

@@ -45,6 +45,15 @@ def checked_transactions(txs: Iterable[bytes], limits: Limits) -> list[bytes]:
     return listed
 
 
+def checked_hints(hints: Iterable[Iterable[bytes]] | None) -> list[bytes]:
+    """The keys in them that a state may hold, ascending, each once. Raises InputTypeError."""
+    try:
+        keys = {exact_bytes(key) for listed in hints or () for key in listed}
+    except TypeError as error:
+        raise InputTypeError("the hints must be a list of keys, bytes each, for every transaction") from error
+    return sorted(key for key in keys if 0 < len(key) <= ioi_storage.key_limit)
+
+
 def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -> BlockHeader:
     """The header with its height: one more than what is committed; the first block's may be higher.
 

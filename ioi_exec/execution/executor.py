@@ -26,6 +26,8 @@ class Block:
     context: BlockContext
     policy: Policy = DEFAULT
     record: bool = False
+    hints: Sequence[bytes] = ()
+    """Keys that transactions will likely touch, ascending, each of a length that a store takes."""
     one_worker: bool = False
     """Leave it to one of the workers, however many there are."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import TypedDict
@@ -310,6 +310,8 @@ class ParallelExecutor:
 
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
+        if block.hints:
+            _fetch(block.hints, base)
         (overlay, cached), context = base.beneath(), block.context
         guess = GUESS_PER_TRANSACTION + (GUESS_RECORD if block.record else 0)
         likely = max(self._bytes, sum(map(len, block.txs)) + guess * len(block.txs))
@@ -407,6 +409,17 @@ class ParallelExecutor:
             return StaleResult(f"{kinds['stale'].text}: execute the block again")
         pool.kill()
         return ResourceError(f"a worker failed: {kinds['fault'].text if 'fault' in kinds else 'it gave no reason'}")
+
+
+def _fetch(keys: Sequence[bytes], base: BaseState) -> None:
+    """Bring committed values, of keys that ascend, into the cache: at once, and in one process."""
+    lookup = base.lookup()
+    if lookup is None:
+        return
+    missing = [key for key in keys if lookup.cache.get(key) is None]
+    if missing:
+        lookup.getmulti(missing)
+        lookup.keep()
 
 
 class _Stream:

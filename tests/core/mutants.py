@@ -5,7 +5,8 @@
 A mutant is one replacement in one file. It is caught when `unit`, `simulate` or `threads` (or `threads-tsan`, for what only a
 sanitizer sees) ends with a failure or not at all within the time. Those of `state` as VMs in Python have it, and of what makes
 receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages. Those
-of what is read across blocks are by `cache`: test_cached_values.py beside it, likewise.
+of what is read across blocks are by `cache`: test_cached_values.py beside it, likewise; those of `ante` and of events by `ante`:
+test_ante_and_events.py.
 One that nobody catches means that a test is missing.
 
 pitfalls.py says which of them stand for which known mistake.
@@ -45,8 +46,16 @@ class Mutant:
 TSAN = ("threads-tsan",)
 CALLS = ("calls",)
 CACHE = ("cache",)
+ANTE = ("ante",)
 
 MUTANTS = [
+    # ---- what a transaction pays, and tells
+    Mutant("events-outlive-an-undo", "view.c", "s->events_len = u->before.len;", "", ANTE),
+    Mutant("events-of-the-last-transaction", "view.c", "s->tail_len = s->events_len = 0;", "s->tail_len = 0;", ANTE),
+    Mutant("what-was-paid-is-undone", "python/view.c", "self->view->kept = self->back.held;", "self->view->kept = false;", ANTE),
+    Mutant("what-failed-is-kept", "python/view.c", "if (code) state_fall_back(&self->back);", "", ANTE),
+    Mutant("held-is-refused", "python/turns.c", "turns->ante != Py_None && !turns->view->back.held", "turns->ante != Py_None", ANTE),
+    Mutant("ante-takes-a-checkpoint", "python/checkpoint.c", "state->depth - back->held >=", "state->depth >=", ANTE),
     # ---- validation and finality
     Mutant("skip-final-validation", "scheduler.c", "if (w->fresh != h && !validate(w, h)) {", "if (false) {", quick=True),
     Mutant("fresh-always", "scheduler.c", "w->fresh = at_watermark ? which : IOI_NO_TX;", "w->fresh = which;"),
@@ -63,7 +72,7 @@ MUTANTS = [
     Mutant("every-read-is-presence", "mvmemory.c", "(read->entry & IOI_PRESENCE) ||", "true ||"),
     Mutant("presence-keeps-presence", "view.c", "if (!presence) s->reads[k->read].entry &= ~IOI_PRESENCE;", ""),
     Mutant("absence-is-no-value", "mvmemory.c", "if (ioi_word_present(now) != ioi_word_present(then)) return false;", ""),
-    Mutant("failed-transactions-write", "view.c", "bool failed = fault || outcome->code != 0;", "bool failed = fault;"),
+    Mutant("failed-transactions-write", "view.c", "bool failed = fault || (outcome->code != 0 && !v->kept);", "bool failed = fault;"),
     Mutant("faults-are-receipts", "scheduler.c", "if (ioi_incarnation_receipt(w->arena, ioi_finished(w, h))->fault) {", "if (false) {"),
     # ---- aborting and publishing
     Mutant("no-estimates", "scheduler.c", "if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));", "", quick=True),
@@ -206,13 +215,13 @@ MUTANTS = [
     Mutant("the-last-of-two-counts", "python/arguments.c", "if (out[place]) {", "if (false) {", CALLS),
     Mutant("unknown-names-pass", "python/arguments.c", "if (place < 0) {", "if (place < 0) continue;\n        if (false) {", CALLS),
     Mutant("prefixes-of-ff-end-early", "python/state.c", "while (len && bytes[len - 1] == 0xff) len--;", "", CALLS, quick=True),
-    Mutant("a-bool-is-a-number", "python/state.c", "if (!PyLong_Check(object) || PyBool_Check(object)) {", "if (!PyLong_Check(object)) {", CALLS),
+    Mutant("a-bool-is-a-number", "python/state.c", "if (!PyLong_Check(object) || PyBool_Check(object)) {\n        wrong_type(\"the limit\"", "if (!PyLong_Check(object)) {\n        wrong_type(\"the limit\"", CALLS),
     Mutant("numbers-as-they-say", "python/state.c", "long long value = PyLong_AsLongLongAndOverflow(object, &overflow);", "object = PyObject_CallMethod(object, \"__index__\", NULL);\n    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);", CALLS),
     Mutant("any-thread", "python/state.c", "else if (state->thread != PyThreadState_Get())", "else if (false)", CALLS),
     Mutant("keys-one-byte-longer", "python/state.c", "if (key_len > most->key_bytes)", "if (key_len > most->key_bytes + 1)", CALLS),
-    Mutant("empty-keys-are-kept", "python/state.c", "if (key_len == 0) {", "if (false) {", CALLS),
+    Mutant("empty-keys-are-kept", "python/state.c", "if (key_len == 0) PyErr", "if (false) PyErr", CALLS),
     Mutant("limits-are-no-limits", "python/scan.c", "(scan->limited && scan->left == 0)", "false", CALLS),
-    Mutant("one-checkpoint-deeper", "python/checkpoint.c", "if (state->depth >= back->limits.checkpoint_depth)", "if (state->depth > back->limits.checkpoint_depth)", CALLS),
+    Mutant("one-checkpoint-deeper", "python/checkpoint.c", "if (state->depth - back->held >= back->limits", "if (state->depth - back->held > back->limits", CALLS),
     Mutant("entered-twice", "python/checkpoint.c", "if (self->depth) {", "if (self->open) {", CALLS),
     Mutant("ended-in-any-order", "python/checkpoint.c", "if (!self->open || self->depth != state->depth) {", "if (!self->open) {", CALLS),
     # ---- what is behind it
@@ -224,11 +233,11 @@ MUTANTS = [
     Mutant("own-writes-are-not-read", "python/view.c", "ioi_view_get(self->view, key, &at, &len)", "ioi_view_get_below(self->view, key, &at, &len)", CALLS),
     Mutant("own-writes-anywhere", "python/view.c", "if (!entry || !in_range(s, entry)) continue;", "if (!entry) continue;", CALLS),
     # ---- what an outcome becomes
-    Mutant("names-by-their-metaclass", "ioi_exec/execution/faults.py", "error=kept_error(_name_of(kind))", "error=kept_error(kind.__name__)", CALLS),
+    Mutant("names-by-their-metaclass", "ioi_exec/execution/faults.py", "name = str.__str__(_name_of(type(error)))", "name = str.__str__(type(error).__name__)", CALLS),
     Mutant("codes-as-they-say", "ioi_exec/execution/faults.py", "code=int.__index__(code)", "code=int(code)", CALLS),
     Mutant("outputs-as-they-are", "ioi_exec/execution/faults.py", "Receipt(output=exact)", "Receipt(output=output)", CALLS),
     Mutant("errors-as-they-say", "ioi_exec/execution/faults.py", "    kind = type(error)\n    if not", "    kind = error.__class__\n    if not", CALLS),
-    Mutant("receipts-while-it-runs", "ioi_exec/execution/transaction.py", "        back.end()\n        return _failed(error)", "        failed = _failed(error)\n        back.end()\n        return failed", CALLS),
+    Mutant("receipts-while-it-runs", "ioi_exec/execution/transaction.py", "        back.end()\n        return _failed(error, limits, ante and not back.held)", "        failed = _failed(error, limits, ante and not back.held)\n        back.end()\n        return failed", CALLS),
 ]
 
 EQUIVALENT = {
@@ -258,7 +267,11 @@ COMMANDS = {
 }
 
 
-PYTHON_TESTS = {"calls": ("test_ways_of_calling.py", "-k", "calls or kept"), "cache": ("test_cached_values.py",)}
+PYTHON_TESTS = {
+    "calls": ("property/engine/test_ways_of_calling.py", "-k", "calls or kept"),
+    "cache": ("property/engine/test_cached_values.py",),
+    "ante": ("unit/engine/execution/test_ante_and_events.py", "-k", "random or stays"),
+}
 
 
 def plant(mutant: Mutant, core: Path) -> None:
@@ -299,7 +312,7 @@ def try_python(mutant: Mutant, harness: str, folder: Path) -> str | None:
     plant(mutant, core)
     build.compile_extension(core)
     test, *options = PYTHON_TESTS[harness]
-    where = Path(__file__).parents[1] / "property" / "engine" / test
+    where = Path(__file__).parents[1] / test
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options, str(where)]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     started = time.monotonic()

@@ -19,7 +19,7 @@ from ioi_exec.vm.loading import LoadedVM
 
 
 class Pending:
-    """A committed state, and on top of it what the transactions wrote that were let in since. stand: where it is, and `None` of no use."""
+    """A committed state, and on top of it what the transactions wrote that were let in since. stand: which that is."""
 
     def __init__(self, vm: LoadedVM, limits: Limits, base: Readable, context: BlockContext, stand: object) -> None:
         self._vm, self._limits, self._context = vm, limits, context

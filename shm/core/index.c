@@ -51,6 +51,17 @@ static inline a32 *root_slot(const ioi_arena *arena, uint64_t hash) {
     return &root[hash & ((UINT64_C(1) << block->root_bits) - 1)];
 }
 
+void ioi_index_prefetch(const ioi_arena *arena, uint64_t hash, bool entry) {
+    const a32 *slot = root_slot(arena, hash);
+    if (!entry) {
+        __builtin_prefetch(slot);
+        return;
+    }
+    uint64_t at = (uint64_t)(a32_load_relaxed(slot) & ~(ioi_ref)NODE) * IOI_UNIT;
+    __builtin_prefetch(arena->base + at);
+    __builtin_prefetch(arena->base + at + IOI_LINE);
+}
+
 static inline bool same_key(const ioi_entry *e, uint64_t hash, const uint8_t *key, uint32_t len) {
     return e->hash == hash && e->key_len == len && memcmp(e->key, key, len) == 0;
 }

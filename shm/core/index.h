@@ -36,6 +36,9 @@ uint64_t ioi_hash(const uint64_t seed[4], const uint8_t *key, uint32_t len);
 /* Root table size for a block of n transactions and about `keys` keys: log2 of slots. */
 uint32_t ioi_index_bits(uint64_t keys);
 
+/* Ask for the memory that a key of this hash will need: its root slot, or, when that is there, what stands in it. */
+void ioi_index_prefetch(const ioi_arena *arena, uint64_t hash, bool entry);
+
 /* The entry of a key, made if missing. NULL when the arena is full. */
 ioi_entry *ioi_index_intern(ioi_alloc *alloc, uint64_t hash, const uint8_t *key, uint32_t len);
 

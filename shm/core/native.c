@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
 #include "forked.h"
 #include "ordered.h"
 #include "scan.h"
@@ -32,6 +33,20 @@ ioi_ctx ioi_block_ctx(const ioi_arena *arena, uint32_t tx) {
     };
 }
 
+/* The keys of a run, one transaction's behind the other's. */
+typedef struct hinted {
+    uint64_t hash;
+    uint32_t at, len; /* of its bytes */
+} hinted;
+
+struct ioi_hints {
+    hinted *keys;
+    ioi_entry **entries; /* of as many of the first keys as there was room for in the arena */
+    uint8_t *bytes;
+    uint32_t count, found, keys_capacity, entries_capacity, used, bytes_capacity;
+    uint32_t first[IOI_RUN_MAX + 1]; /* of each transaction, and behind the last */
+};
+
 void ioi_native_init(ioi_native *native, ioi_worker *worker, ioi_view *view, const ioi_vm *vm) {
     *native = (ioi_native){.worker = worker, .view = view, .vm = vm, .memory = ioi_vm_memory_new(vm)};
 }
@@ -39,6 +54,12 @@ void ioi_native_init(ioi_native *native, ioi_worker *worker, ioi_view *view, con
 void ioi_native_free(ioi_native *native) {
     if (native->vm) ioi_vm_memory_free(native->vm, native->memory);
     free(native->missing);
+    ioi_hints *h = native->hints;
+    if (!h) return;
+    free(h->keys);
+    free(h->entries);
+    free(h->bytes);
+    free(h);
 }
 
 void ioi_native_enter(ioi_native *native) {
@@ -65,14 +86,64 @@ static void miss(ioi_native *native, ioi_entry *entry) {
     native->missing[native->missing_count++] = entry;
 }
 
+static ioi_hints *hints_of(ioi_native *native) {
+    if (!native->hints) native->hints = calloc(1, sizeof *native->hints);
+    assert(native->hints);
+    return native->hints;
+}
+
+static void *grown(void *array, uint32_t *capacity, uint64_t needed, size_t size) {
+    if (needed <= *capacity) return array;
+    uint64_t c = *capacity ? *capacity : 256;
+    while (c < needed) c *= 2;
+    assert(c <= UINT32_MAX);
+    array = realloc(array, c * size);
+    assert(array);
+    *capacity = (uint32_t)c;
+    return array;
+}
+
 static void hint(void *context, const uint8_t *key, size_t len) {
     ioi_native *native = context;
-    ioi_view *view = native->view;
-    if (len == 0 || len > view->limits.key_bytes) return;
-    ioi_key handle;
-    if (ioi_view_key(view, key, len, &handle) != IOI_OK) return; /* full: the execution will notice */
-    ioi_entry *entry = ioi_at(native->worker->arena, handle);
-    if (!ioi_mv_base(native->worker->arena, entry)) miss(native, entry);
+    ioi_hints *h = native->hints;
+    if (len == 0 || len > native->view->limits.key_bytes) return;
+    const ioi_arena *arena = native->worker->arena;
+    uint64_t hash = ioi_hash(arena->shared->seed, key, (uint32_t)len);
+    ioi_index_prefetch(arena, hash, false);
+    if (arena->cache) ioi_cache_prefetch(arena->cache, hash, false);
+    h->keys = grown(h->keys, &h->keys_capacity, (uint64_t)h->count + 1, sizeof *h->keys);
+    h->bytes = grown(h->bytes, &h->bytes_capacity, (uint64_t)h->used + len, 1);
+    h->keys[h->count++] = (hinted){hash, h->used, (uint32_t)len};
+    memcpy(h->bytes + h->used, key, len);
+    h->used += (uint32_t)len;
+}
+
+/* Find the hinted keys: what each needs of memory was asked for while the others were dealt with. */
+static void find_hinted(ioi_native *native) {
+    ioi_hints *h = native->hints;
+    ioi_worker *w = native->worker;
+    for (uint32_t i = 0; i < h->count; i++) {
+        ioi_index_prefetch(w->arena, h->keys[i].hash, true);
+        if (w->arena->cache) ioi_cache_prefetch(w->arena->cache, h->keys[i].hash, true);
+    }
+    h->entries = grown(h->entries, &h->entries_capacity, h->count, sizeof *h->entries);
+    for (h->found = 0; h->found < h->count; h->found++) {
+        const hinted *k = &h->keys[h->found];
+        ioi_entry *entry = ioi_index_intern(&w->alloc, k->hash, h->bytes + k->at, k->len);
+        if (!entry) return; /* full: the execution will notice */
+        h->entries[h->found] = entry;
+        if (!ioi_mv_base(w->arena, entry)) miss(native, entry);
+    }
+}
+
+/* What the transaction's keys were found to be, for its execution. */
+static void tell_likely(const ioi_native *native) {
+    if (native->tx < native->hinted_from || native->tx >= native->hinted_to) return;
+    const ioi_hints *h = native->hints;
+    uint32_t number = native->tx - native->hinted_from, from = h->first[number], to = h->first[number + 1];
+    if (to > h->found) return;
+    native->view->likely = h->entries + from;
+    native->view->likely_left = to - from;
 }
 
 /* One look at all keys of a run, so that the base is read in one sorted batch. */
@@ -83,12 +154,17 @@ static bool hint_run(ioi_native *native) {
     native->hinted_from = tx;
     native->hinted_to = ioi_run_end(w, tx);
     ioi_view_begin(native->view, tx); /* what it recorded before is of another transaction, perhaps of another block */
+    ioi_hints *h = hints_of(native);
+    h->count = h->used = 0;
     for (uint32_t t = tx; t < native->hinted_to; t++) {
+        h->first[t - tx] = h->count;
         size_t len;
         const uint8_t *bytes = ioi_block_tx(w->arena, t, &len);
         ioi_ctx ctx = context_of(native, t);
         ioi_vm_hint(native->vm, bytes, len, &ctx, hint, native);
     }
+    h->first[native->hinted_to - tx] = h->count;
+    find_hinted(native);
     if (native->missing_count == 0) return false;
     qsort(native->missing, native->missing_count, sizeof *native->missing, ioi_entry_compare);
     uint32_t kept = 1;
@@ -143,6 +219,7 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     memset(outcome, 0, sizeof *outcome);
     native->is_fault = false;
     ioi_view_begin(native->view, native->tx);
+    tell_likely(native);
     int result;
     if (native->task == IOI_TASK_END_BLOCK) {
         block_results results = {{w->n, result_code, result_transaction, result_output, result_gas_used}, w};

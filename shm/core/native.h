@@ -4,6 +4,8 @@
 
 #include "view.h"
 
+typedef struct ioi_hints ioi_hints;
+
 typedef struct ioi_native {
     ioi_worker *worker;
     ioi_view *view;
@@ -12,6 +14,7 @@ typedef struct ioi_native {
     ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
     uint32_t missing_count, missing_capacity;
     uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */
+    ioi_hints *hints;                /* and those keys: native.c */
     /* Optional: look at a transaction before it is executed, and so before it reads anything. True: it is good; that is noted in the
      * arena, and none of its incarnations is looked at again, whoever executes it. False: it ends with *outcome, or stops the block
      * if that `is_fault`. Depends on the transaction alone. */

@@ -46,6 +46,8 @@ struct ioi_view {
     bool kept;                       /* what stands written stays though the transaction failed: the rest was undone */
     uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
     ioi_limit limit;                 /* which one the last IOI_LIMIT was */
+    ioi_entry *const *likely;        /* keys it will likely ask for, in this order: found without looking them up */
+    uint32_t likely_left;            /* how many of them, from there on */
     struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
     /* Bring the base of a key that is read (ioi_mv_fetched), on the spot; NULL, or false: the operation stops, IOI_STOP_BASE. */
     bool (*bring)(ioi_view *view, ioi_entry *entry);

@@ -159,6 +159,9 @@ MUTANTS = [
     Mutant("success-forgets-its-gas", "view.c", "&& !outcome->gas_used &&", "&&", ("unit",)),
     Mutant("success-forgets-its-output", "view.c", "!outcome->output_len && ", ""),
     Mutant("larger-than-links-reach", "arena.c", " || size > IOI_ARENA_MAX)", ")", ("unit",)),
+    # ---- hinted keys
+    Mutant("likely-by-length", "view.c", "if (next->key_len == len && memcmp(next->key, bytes, len) == 0) {", "if (next->key_len == len) {", quick=True),
+    Mutant("likely-of-the-block-before", "native.c", "native->hinted_from = native->hinted_to = 0;", "", ("unit",)),
     # ---- ranges
     Mutant("phantoms-pass", "mvmemory.c", "if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) {", "if (false) {"),
     Mutant("range-not-recorded", "view.c", "stored = &out[more->ranges_count++];", "stored = &out[0];"),

@@ -50,6 +50,7 @@ void test_ordered(void);
 void test_mvmemory(void);
 void test_scheduler(void);
 void test_view(void);
+void test_native(void);
 void test_receipts(void);
 void test_seal(void);
 void test_sequential(void);

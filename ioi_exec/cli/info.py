@@ -18,6 +18,8 @@ def register(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
-        shown = {"state": options.state, **described(machine.info), "upkeep": machine.upkeep, "memory": machine.footprint}
+        # What executing may take of shared memory; null: what is free. `machine.footprint` has what a machine takes.
+        memory = {"arena_most": machine.limits.arena_bytes, "cache_most": machine.limits.cache_bytes}
+        shown = {"state": options.state, **described(machine.info), "upkeep": machine.upkeep, "memory": memory}
     (print_json if options.json else print_fields)(shown)
     return 0

@@ -70,7 +70,7 @@ def print_fields(value: dict[str, Any]) -> None:
     width = max(map(len, value))
     for name, shown in value.items():
         if isinstance(shown, dict):
-            shown = "  ".join(f"{part.replace('_', ' ')} {of}" for part, of in shown.items())
+            shown = "  ".join(f"{part.replace('_', ' ')} {of}" for part, of in shown.items() if of is not None)
         if shown is not None and shown != "":
             sys.stdout.write(f"{name.replace('_', ' '):<{width}}  {shown}\n")
     sys.stdout.flush()

@@ -31,8 +31,8 @@ def state(request: pytest.FixtureRequest, cli: Cli, tmp_path: Path) -> Path:
 
 
 def without(info: dict[str, Any], *names: str) -> dict[str, Any]:
-    """What `info` says of a version: neither where it lies nor how its file stands."""
-    return {name: value for name, value in info.items() if name not in ("state", "oldest_version", "upkeep", *names)}
+    """What `info` says of a version: neither where it lies, nor how its file stands, nor what memory executing may take."""
+    return {name: value for name, value in info.items() if name not in ("state", "oldest_version", "upkeep", "memory", *names)}
 
 
 def test_there_and_back(cli: Cli, state: Path, tmp_path: Path) -> None:

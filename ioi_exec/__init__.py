@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         VMFault,
         VMMismatch,
     )
+    from ioi_exec.gas import GasSchedule
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
     from ioi_exec.policy import Policy
@@ -57,6 +58,7 @@ _HOMES = {
     "block.event": "Event",
     "block.header": "BlockHeader",
     "state.info": "StateInfo",
+    "gas": "GasSchedule",
     "limits": "Limits",
     "machine": "ExecutionMachine",
     "state.past": "PastState",
@@ -88,6 +90,7 @@ __all__ = [
     "InputError",
     "InputTypeError",
     "LimitExceeded",
+    "GasSchedule",
     "Limits",
     "MachineBusy",
     "MachineClosed",

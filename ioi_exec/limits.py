@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Mapping
 
 from ioi_exec.arguments import MAX_INT64, integer, shown, wrong_type
 from ioi_exec.errors import InputError
+from ioi_exec.gas import GasSchedule
 
 STALL_SECONDS_MAX = 100_000_000  # three years: twenty times that, in nanoseconds, still has 63 bits
 
@@ -53,6 +54,8 @@ class Limits:
     traceback_bytes: int | None = None
     """Most bytes of the traceback that the receipt of a failed transaction has, some 50 us each; 0: none. None: 8,192 at workers=0,
     none with workers. For people: no result depends on it."""
+    gas: GasSchedule | None = None
+    """What transactions cost, of the state: give it to `create(gas=...)`. None: they are not metered."""
 
     _given: ClassVar[frozenset[str]]  # no field, so not of the class but of each: which fields its maker set
 
@@ -62,7 +65,11 @@ class Limits:
         return self
 
     def __post_init__(self) -> None:
+        if self.gas is not None and not isinstance(self.gas, GasSchedule):
+            raise wrong_type("gas", self.gas, "an ioi_exec.GasSchedule, or None")
         for field in fields(self):
+            if field.name == "gas":
+                continue
             value = getattr(self, field.name)
             if field.name == "stall_seconds":
                 if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -82,7 +89,7 @@ class Limits:
         values = asdict(self)
         return {name: values[name] for name in CONSENSUS_LIMITS}
 
-    def of_state(self, consensus: Mapping[str, Any]) -> Limits:
+    def of_state(self, consensus: Mapping[str, Any], gas: GasSchedule | None) -> Limits:
         """These limits for a state that remembers some: those are the state's. InputError if one was set here to another value."""
         for name, ours in self.consensus().items():
             if name in self._given and ours != consensus[name]:
@@ -90,9 +97,11 @@ class Limits:
                     f"Limits.{name} is {ours}, and the state was created with {consensus[name]}: it can decide a receipt, so it stays "
                     "what it was. Leave it out, or create another state"
                 )
-        return replace(self, **{name: consensus[name] for name in CONSENSUS_LIMITS})
+        if "gas" in self._given and self.gas != gas:
+            raise InputError("Limits.gas is not the schedule that the state was created with: it decides receipts. Leave it out")
+        return replace(self, gas=gas, **{name: consensus[name] for name in CONSENSUS_LIMITS})
 
-    def of_transaction(self) -> tuple[int, int, int, int, int, int]:
+    def of_transaction(self) -> tuple[int, int, int, int, int, int, tuple[int, ...] | None]:
         """The limits the C core checks while a transaction executes, as it takes them."""
         u32 = (1 << 32) - 1
         return (
@@ -102,6 +111,7 @@ class Limits:
             self.tx_write_bytes,
             min(self.checkpoint_depth, u32),
             self.output_bytes,
+            None if self.gas is None else self.gas.of_transaction(),
         )
 
     @classmethod

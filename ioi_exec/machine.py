@@ -41,6 +41,7 @@ from ioi_exec.execution import asking
 from ioi_exec.execution.executor import Block, OnReceipt
 from ioi_exec.execution.executors import Executors, checked_executors
 from ioi_exec.execution.signals import of_a_handler
+from ioi_exec.gas import GasSchedule
 from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.policy import Policy
@@ -125,6 +126,7 @@ class ExecutionMachine:
         policy: Policy | None = None,
         cross_check: bool = False,
         receipts: bool = False,
+        gas: GasSchedule | None = None,
     ) -> ExecutionMachine:
         """Create a state, durable at version 0 on return. path None: in memory.
 
@@ -140,17 +142,21 @@ class ExecutionMachine:
         in processes forked for it (some 10 ms each), and refuse a block whose VM is not deterministic: Diverged.
         receipts: keep the transactions and receipts of every block to come as long as its version, for `receipts` and `transaction`;
         the state remembers it. They are part of no root and no snapshot.
+        gas: what transactions cost, and how much they and a block may use; None: nothing is metered. The state remembers it.
         Raises StateExists, StateInUse, VMError, InputError, ResourceError.
         """
         path = None if path is None else arguments.path("path", path)
         arguments.text("tree", tree)
         limits = checked_limits(Limits() if limits is None else limits)
+        limits = limits if gas is None else replace(limits, gas=gas)
         keep, executors = checked_keep(keep), checked_executors(executors)
         for name, value in (("pin", pin), ("cross_check", cross_check), ("receipts", receipts)):
             arguments.flag(name, value)
         initial_height = checked_initial_height(initial_height)
         loaded = replace(load_vm(vm, vm_args), chain_id=checked_chain_id(chain_id))
-        identity = Identity(loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id, receipts)
+        identity = Identity(
+            loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id, receipts, limits.gas
+        )
         workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
         if loaded.spec.name == "payments":
@@ -210,7 +216,7 @@ class ExecutionMachine:
             store = ioi_storage.Store.open(path, read_only=read_only)
         try:
             identity = Identity.from_meta(store.meta)
-            limits = checked_limits(limits.of_state(identity.limits))
+            limits = checked_limits(limits.of_state(identity.limits, identity.gas))
             loaded = None
             if vm is not None:
                 loaded = replace(load_vm(vm, vm_args), chain_id=identity.chain_id)

@@ -7,7 +7,7 @@ import struct
 from random import Random
 from typing import NamedTuple, Sequence
 
-from ioi_shm import emit
+from ioi_shm import charge, emit, gas_left
 
 from ioi_exec.arguments import octets
 from ioi_exec.block.event import Value
@@ -43,6 +43,17 @@ class TxContext(NamedTuple):
     parent_root: bytes  # 32 bytes: the root the block stands on
     chain_id: str  # what the state was created with; "" if nothing
     tx_index: int
+
+    def charge(self, amount: int) -> None:
+        """Use so much gas, beside what the operations on `state` cost: for what the VM computes. If there is not so much left, the
+        transaction ends here, whatever the VM catches: it has failed with the code 11 and used its limit. Where the state has no
+        schedule, nothing happens. A negative amount is a ValueError."""
+        charge(amount)
+
+    @property
+    def gas_left(self) -> int | None:
+        """How much gas there is; None where the state has no schedule."""
+        return gas_left()
 
     def emit(self, name: str, /, **attributes: Value) -> None:
         """Add an event to the transaction, with attributes in the order they are given. What undoes its writes undoes it too.

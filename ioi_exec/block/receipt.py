@@ -16,6 +16,7 @@ from ioi_exec.block.event import Event, unpacked
 CODE_DONE = 0
 CODE_EXCEPTION = 2
 CODE_REFUSED = 3
+CODE_OUT_OF_GAS = 11  # as cosmos-sdk has it
 ERROR_BYTES = 1024
 
 # code, lengths of output, error and tail, gas wanted, gas used; then output, error text and tail. Little endian.
@@ -38,9 +39,10 @@ def kept_error(text: str, most: int = ERROR_BYTES) -> str:
 class Receipt:
     """The outcome of one transaction.
 
-    code: 0 = done, 1 .. 2^32 - 1 from `Revert`, 2 for any other exception, 3 for one in `ante`.
+    code: 0 = done, 1 .. 2^32 - 1 from `Revert`, 2 for any other exception, 3 for one in `ante`, 11 where gas ran out (error "out of gas").
     output: what the VM returned; empty if it failed.
-    gas_wanted, gas_used: 0 until transactions are metered.
+    gas_wanted, gas_used: what it might use and what it used, by the schedule of the state; without one 0, or what a VM in C says. Part of
+    the receipts root, as in CometBFT.
     error: why it failed: the text of a `Revert`, or the exception's type, message and place in the VM ("KeyError: b'x' (bank.py:12)").
     At most 1,024 bytes of UTF-8.
     packed_events: what it emitted, packed as `events` unpacks it.

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ioi_exec.block.result import BlockResult
+from ioi_exec.files.gas import gas_object
 from ioi_exec.files.strict_json import written
 from ioi_exec.state.info import StateInfo
 
@@ -35,6 +36,7 @@ def described(info: StateInfo) -> dict[str, Any]:
         "chain_id": info.chain_id or None,
         "interpreter": None if info.interpreter is None else str(info.interpreter),
         "limits": {name: written(limit) for name, limit in info.limits.items()},
+        "gas": None if info.gas is None else gas_object(info.gas),
     }
 
 

@@ -17,6 +17,7 @@ from ioi_exec.cli.options import (
     whole_number,
 )
 from ioi_exec.files import read_genesis
+from ioi_exec.files.gas import read_gas
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.state.given import note
 from ioi_exec.vm.loading import BUILT_IN
@@ -37,6 +38,7 @@ def register(commands: Commands) -> None:
     command.add_argument(
         "--keep-receipts", action="store_true", help="keep the transactions and receipts of all blocks as long as their versions (off)"
     )
+    command.add_argument("--gas", metavar="FILE", help="what transactions cost and how much a block may use, as JSON (default: nothing)")
     command.set_defaults(run=run)
 
 
@@ -44,12 +46,16 @@ def run(options: argparse.Namespace) -> int:
     vm_args = vm_args_value(options.vm_args)
     with open(options.genesis, "rb") as stream:
         genesis = read_genesis(stream, options.genesis, accounts=options.vm == "payments")
+    gas = None
+    if options.gas is not None:
+        with open(options.gas, "rb") as stream:
+            gas = read_gas(stream, options.gas)
     if options.vm not in BUILT_IN:
         find_own_code()
     with vm_may_print():
         machine = ExecutionMachine.create(
             options.state, options.vm, options.tree, genesis, vm_args=vm_args, initial_height=options.initial_height, workers=0,
-            chain_id=options.chain_id, receipts=options.keep_receipts,
+            chain_id=options.chain_id, receipts=options.keep_receipts, gas=gas,
         )
     with machine:
         note(options.state, machine.info.vm)

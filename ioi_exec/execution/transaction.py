@@ -8,7 +8,7 @@ from typing import Any, Callable, Protocol
 from ioi_shm import Plain, State, call_apart
 
 from ioi_exec.block.context import EndContext, TxContext
-from ioi_exec.block.receipt import DONE, Receipt, Receipts
+from ioi_exec.block.receipt import CODE_OUT_OF_GAS, DONE, Receipt, Receipts
 from ioi_exec.block.updates import EndBlock
 from ioi_exec.execution.faults import done_receipt, failed_receipt
 from ioi_exec.limits import Limits
@@ -27,6 +27,9 @@ class BackEnd(Protocol):
     """What stands behind a state: `ioi_shm.View` or `ioi_shm.Plain`."""
 
     def end(self) -> None: ...
+    def meter(self) -> None: ...
+    def gas_limit(self, limit: int, /) -> None: ...
+    def gas(self) -> tuple[int, int, bool] | None: ...
 
 
 def run_transaction(
@@ -45,16 +48,19 @@ def run_transaction(
     Whether the back end is cut must be looked at afterwards: then this says nothing.
     """
     try:
+        back.meter()
         execute, given = vm.execute, tx if decode is None else decode(tx)
+        if limits.gas is not None and hasattr(vm, "gas_limit"):
+            back.gas_limit(call_apart(RECURSION_LIMIT, vm.gas_limit, given))
         if ante:
             call_apart(RECURSION_LIMIT, vm.ante, given, state, ctx)
             back.hold()
         output = call_apart(RECURSION_LIMIT, execute, given, state, ctx)
     except BaseException as error:
         back.end()
-        return _failed(error, limits, ante and not back.held)
+        return _metered(back, _failed(error, limits, ante and not back.held), ante and not back.held)
     back.end()
-    return done_receipt(output, limits), None
+    return _metered(back, (done_receipt(output, limits), None), ante and not back.held)
 
 
 def kept(plain: Plain, receipt: Receipt) -> tuple[Receipt, list[bytes]]:
@@ -65,13 +71,24 @@ def kept(plain: Plain, receipt: Receipt) -> tuple[Receipt, list[bytes]]:
     return replace(receipt, packed_events=events) if events else receipt, keys
 
 
-def settled(output: object, error: BaseException | None, refused: bool, limits: Limits) -> tuple[Receipt, BaseException | None]:
+def settled(
+    back: BackEnd, output: object, error: BaseException | None, refused: bool, limits: Limits
+) -> tuple[Receipt, BaseException | None]:
     """The same of an execution that is over: what it returned, or what it raised, which is under way (`sys.exc_info`) as above.
 
     Not raised anew here: its traceback would hold this frame, and this frame it, and so all that the VM's frames hold would
     live on to some later collection, in the middle of another transaction.
     """
-    return (done_receipt(output, limits), None) if error is None else _failed(error, limits, refused)
+    return _metered(back, (done_receipt(output, limits), None) if error is None else _failed(error, limits, refused), refused)
+
+
+def _metered(back: BackEnd, came_to: tuple[Receipt, BaseException | None], refused: bool) -> tuple[Receipt, BaseException | None]:
+    """With the gas it used; and if it ran out, that alone, whatever the VM made of it."""
+    if (gas := back.gas()) is None:
+        return came_to
+    limit, used, out = gas
+    receipt, fault = (Receipt(CODE_OUT_OF_GAS, error="out of gas", refused=refused), None) if out else came_to
+    return replace(receipt, gas_wanted=limit, gas_used=used), fault
 
 
 def _failed(error: BaseException, limits: Limits, refused: bool) -> tuple[Receipt, BaseException | None]:

@@ -1,7 +1,7 @@
 """Dumps: a state as JSON lines. First what it is, then one pair a line, in the order of its tree:
 
     {"ioi_dump": 1, "tree": "jellyfish", "version": 3, "root": hex, "height": 3, "keys": 2,
-     "vm": {"name": ..., "args": ..., "version": ...}, "limits": {...}, "chain_id": text}
+     "vm": {"name": ..., "args": ..., "version": ...}, "limits": {...}, "chain_id": text, "gas": {...}}
     {"key": hex, "value": hex}
     {"key": hex, "value": hex}
 """
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Iterator
 from ioi_exec.arguments import MAX_INT64
 from ioi_exec.block.preparation import checked_chain_id
 from ioi_exec.errors import InputError, InputTypeError
+from ioi_exec.files.gas import gas_object, gas_schedule
 from ioi_exec.files.strict_json import (
     Malformed,
     fields,
@@ -24,12 +25,13 @@ from ioi_exec.files.strict_json import (
     parse,
     written,
 )
+from ioi_exec.gas import GasSchedule
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.loading import VMSpec
 
 _FORMAT = 1
 _FIELDS = ("ioi_dump", "tree", "version", "root", "height", "keys", "vm", "limits")
-_OPTIONAL = ("chain_id",)
+_OPTIONAL = ("chain_id", "gas")
 _HEAD_BYTES = 1 << 20
 _LINE_EXTRA_BYTES = 1024  # what a line has beside its two values: names, spaces
 
@@ -46,6 +48,7 @@ class DumpHead:
     vm: VMSpec
     limits: dict[str, int]
     chain_id: str = ""
+    gas: GasSchedule | None = None
 
     def line(self) -> str:
         return json.dumps(
@@ -59,6 +62,7 @@ class DumpHead:
                 "vm": self.vm.to_json(),
                 "limits": {name: written(limit) for name, limit in self.limits.items()},
                 **({"chain_id": self.chain_id} if self.chain_id else {}),
+                **({} if self.gas is None else {"gas": gas_object(self.gas)}),
             }
         )
 
@@ -116,6 +120,7 @@ def _head(value: dict[str, Any]) -> DumpHead:
         chain_id = checked_chain_id(value.get("chain_id"))
     except (InputError, InputTypeError) as error:
         raise Malformed(str(error)) from None
+    gas = gas_schedule(value["gas"]) if "gas" in value else None
     if not isinstance(value["tree"], str):
         raise Malformed("tree must be text")
     limits = json_object(value["limits"], "limits")
@@ -129,4 +134,5 @@ def _head(value: dict[str, Any]) -> DumpHead:
         vm,
         {name: number(limits[name], name, MAX_INT64) for name in CONSENSUS_LIMITS},
         chain_id,
+        gas,
     )

@@ -8,6 +8,7 @@ from typing import Any, Mapping
 from ioi_exec.arguments import flag
 from ioi_exec.block.preparation import checked_chain_id, checked_initial_height, checked_limits
 from ioi_exec.errors import InputTypeError, StateError
+from ioi_exec.gas import GasSchedule
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
@@ -20,7 +21,7 @@ class Identity:
     """vm: which virtual machine. initial_height: of the first block. limits: those that can decide a receipt.
     interpreter: what its VM executes under; None: it is in C, or the state was made before this was recorded.
     chain_id: of the chain it is a state of, which transactions may be signed for; "" if none.
-    receipts: whether blocks are kept with their transactions and receipts."""
+    receipts: whether blocks are kept with their transactions and receipts. gas: what transactions cost, if they do."""
 
     vm: VMSpec
     initial_height: int
@@ -28,6 +29,7 @@ class Identity:
     interpreter: Interpreter | None = None
     chain_id: str = ""
     receipts: bool = False
+    gas: GasSchedule | None = None
 
     def to_meta(self) -> dict[str, Any]:
         return {
@@ -38,6 +40,7 @@ class Identity:
             **({} if self.interpreter is None else {"interpreter": self.interpreter.to_json()}),
             **({"chain_id": self.chain_id} if self.chain_id else {}),
             **({"receipts": True} if self.receipts else {}),
+            **({} if self.gas is None else {"gas": self.gas.to_json()}),
         }
 
     @classmethod
@@ -53,7 +56,9 @@ class Identity:
             limits = {name: meta["limits"][name] for name in CONSENSUS_LIMITS}
             checked_limits(Limits.remembered(limits))
             interpreter = Interpreter.said(meta["interpreter"]) if "interpreter" in meta else None
-            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), flag("receipts", meta.get("receipts", False)))
+            gas = GasSchedule.said(meta["gas"]) if "gas" in meta else None
+            receipts = flag("receipts", meta.get("receipts", False))
+            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), receipts, gas)
         except (ValueError, InputTypeError) as error:
             raise StateError(f"the state was not made by ioi-exec: {error}") from error
         except (LookupError, TypeError) as error:

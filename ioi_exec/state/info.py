@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ioi_exec.block.header import BlockHeader, decode_kept
+from ioi_exec.gas import GasSchedule
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateInfo:
-    """limits: those that can decide a receipt. chain_id: "" if none. interpreter: what blocks were executed under, None if that does not matter or was not
+    """limits: those that can decide a receipt. chain_id: "" if none. gas: what transactions cost, None: nothing. interpreter: what blocks were executed under, None if that does not matter or was not
     recorded. oldest: the oldest version kept. header: of the last block, None at version 0.
     transactions_hash: of that block's transactions, 32 bytes; None at version 0, and of blocks from before it was recorded.
     Roots have 32 bytes. What follows `version` is of that version."""
@@ -27,6 +28,7 @@ class StateInfo:
     limits: dict[str, int]
     interpreter: Interpreter | None
     chain_id: str
+    gas: GasSchedule | None
     genesis_root: bytes
     oldest: int
     version: int
@@ -48,6 +50,7 @@ class StateInfo:
             identity.limits,
             identity.interpreter,
             identity.chain_id,
+            identity.gas,
             genesis_root,
             oldest,
             row.version,

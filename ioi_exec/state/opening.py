@@ -37,6 +37,8 @@ def reopened(
             raise StateExists(f"{path} holds a state at version {store.version}: open it, or create one elsewhere")
         if store.tree != tree or there.initial_height != identity.initial_height or there.limits != identity.limits:
             raise StateExists(f"{path} holds a state with another tree, initial height or limits: create one elsewhere")
+        if there.gas != identity.gas:
+            raise StateExists(f"{path} holds a state with another schedule of gas: create one elsewhere")
         if there.chain_id != identity.chain_id:
             raise StateExists(f"{path} holds a state of the chain {there.chain_id!r}, not {identity.chain_id!r}: create one elsewhere")
         if any(ours != theirs for ours, theirs in zip_longest(items, store.scan())):

@@ -36,6 +36,7 @@ _ARGUMENTS = {
     "query": ("path", "data", "state"),
     "decode": ("tx",),
     "keys": ("tx",),
+    "gas_limit": ("tx",),
     "end_block": ("state", "ctx", "receipts"),
 }
 """How the methods of a VM are called, by position; `decode` with the chain's id after that where it takes it."""
@@ -204,7 +205,7 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
     _check_call(spec, instance, "execute")
     present: dict[str, bool] = {}
-    for method in ("ante", "check", "query", "decode", "keys", "end_block"):
+    for method in ("ante", "check", "query", "decode", "keys", "gas_limit", "end_block"):
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")

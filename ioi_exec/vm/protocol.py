@@ -89,6 +89,9 @@ class VM(Protocol[T]):
             Keys the transaction will likely touch: a hint, wrong ones are harmless.
         def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> EndBlock | None
             Once after the last transaction; its writes are part of the block. If it raises, the block fails.
+        def gas_limit(self, tx: T) -> int
+            The most gas the transaction may use, from what it says itself. Asked only where the state has a schedule (`create(gas=...)`), whose
+            limits hold besides. Its exception is `execute`'s.
         version: str | int
             Remembered by the state, which then refuses any other.
         dependencies: list[str]

@@ -213,6 +213,19 @@ static bool checked(ioi_native *native, const uint8_t *tx, size_t len, ioi_outco
     return true;
 }
 
+static size_t key_len(const ioi_state *state, ioi_key key) {
+    return ((const ioi_entry *)ioi_at(((const ioi_view *)state)->worker->arena, key))->key_len;
+}
+
+static int execute_metered(ioi_native *native, const uint8_t *tx, size_t len, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    ioi_metered m;
+    ioi_metered_begin(&m, &native->view->state, key_len, &native->view->limits.gas);
+    int result = IOI_OK;
+    if (checked(native, tx, len, outcome) && ioi_meter_limit(&m.meter, ioi_vm_gas_limit(native->vm, tx, len)))
+        result = native->vm->execute(native->vm, tx, len, &m.state, ctx, outcome);
+    return ioi_metered_end(&m, outcome) ? IOI_OK : result;
+}
+
 static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     ioi_worker *w = native->worker;
     ioi_ctx ctx = context_of(native, native->tx);
@@ -227,9 +240,11 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     } else {
         size_t len;
         const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
-        result = !checked(native, bytes, len, outcome)
-                     ? IOI_OK
-                     : native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
+        if (native->view->limits.gas.on) result = execute_metered(native, bytes, len, &ctx, outcome);
+        else
+            result = !checked(native, bytes, len, outcome)
+                         ? IOI_OK
+                         : native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
     }
     ioi_forked_end();
     ioi_scans_end(native->view);

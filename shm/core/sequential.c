@@ -194,8 +194,8 @@ static int op_close(ioi_state *state, uint64_t mark, int undo) {
 ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx) {
     ioi_seq *seq = calloc(1, sizeof *seq);
     if (!seq) return NULL;
-    seq->state = (ioi_state){op_key,  op_get,   op_exists,    op_put,       op_remove,
-                             op_mark, op_close, ioi_seq_scan, ioi_seq_next, ioi_seq_end};
+    seq->state = (ioi_state){op_key,   op_get,       op_exists,    op_put,      op_remove,     op_mark,
+                             op_close, ioi_seq_scan, ioi_seq_next, ioi_seq_end, ioi_no_charge, ioi_no_gas_left};
     seq->vm = vm;
     seq->limits = *limits;
     seq->ctx = *ctx;
@@ -328,15 +328,31 @@ static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
     return true;
 }
 
+static size_t key_len(const ioi_state *state, ioi_key key) { return ((const ioi_seq *)state)->cells[key].key_len; }
+
+static int execute_metered(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
+    ioi_metered m;
+    ioi_metered_begin(&m, &seq->state, key_len, &seq->limits.gas);
+    int result = IOI_OK;
+    if (ioi_meter_limit(&m.meter, ioi_vm_gas_limit(seq->vm, tx, len)))
+        result = seq->vm->execute(seq->vm, tx, len, &m.state, &seq->ctx, outcome);
+    return ioi_metered_end(&m, outcome) ? IOI_OK : result;
+}
+
 bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
     start(seq, outcome);
     seq->ctx.tx_index = seq->tx_index;
-    bool done = settle(seq, seq->vm->execute(seq->vm, tx, len, &seq->state, &seq->ctx, outcome), outcome);
+    int result = seq->limits.gas.on ? execute_metered(seq, tx, len, outcome)
+                                    : seq->vm->execute(seq->vm, tx, len, &seq->state, &seq->ctx, outcome);
+    bool done = settle(seq, result, outcome);
     seq->tx_index += done;
     return done;
 }
 
 void ioi_seq_refuse(ioi_seq *seq, ioi_outcome *outcome) {
+    ioi_metered m;
+    ioi_metered_begin(&m, &seq->state, key_len, &seq->limits.gas);
+    if (seq->limits.gas.on) ioi_metered_end(&m, outcome);
     ioi_bound_outcome(&seq->limits, outcome);
     seq->tx_index++;
 }

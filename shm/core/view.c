@@ -154,7 +154,8 @@ ioi_view *ioi_view_new(ioi_worker *worker) {
     ioi_view *v = calloc(1, sizeof *v);
     struct ioi_view_store *s = calloc(1, sizeof *s);
     assert(v && s);
-    v->state = (ioi_state){op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close, op_scan, op_next, op_end};
+    v->state = (ioi_state){op_key,   op_get,  op_exists, op_put, op_remove,     op_mark,
+                           op_close, op_scan, op_next,   op_end, ioi_no_charge, ioi_no_gas_left};
     v->worker = worker;
     v->store = s;
     s->known_capacity = 64;

@@ -21,6 +21,11 @@ static inline void ioi_vm_hint(const ioi_vm *vm, const uint8_t *tx, size_t len, 
     else if (vm->keys) vm->keys(vm, tx, len, emit, context);
 }
 
+/* The limit that a transaction asks for; UINT64_MAX: none. */
+static inline uint64_t ioi_vm_gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
+    return ioi_vm_second(vm) && vm->gas_limit ? vm->gas_limit(vm, tx, len) : UINT64_MAX;
+}
+
 static inline void *ioi_vm_memory_new(const ioi_vm *vm) {
     return ioi_vm_second(vm) && vm->memory_new ? vm->memory_new(vm) : NULL;
 }

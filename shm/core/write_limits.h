@@ -2,7 +2,7 @@
 #ifndef IOI_WRITE_LIMITS_H
 #define IOI_WRITE_LIMITS_H
 
-#include "../ioi_shm/include/ioi_vm.h"
+#include "gas.h"
 
 typedef struct ioi_limits {
     uint32_t key_bytes, value_bytes;
@@ -10,6 +10,7 @@ typedef struct ioi_limits {
     uint64_t tx_write_bytes; /* sum of key and value lengths of its writes as they stand */
     uint32_t checkpoint_depth;
     uint32_t output_bytes;
+    ioi_gas gas;
 } ioi_limits;
 
 enum { IOI_CODE_EXCEPTION = 2, IOI_ERROR_BYTES = 1024 };

@@ -11,7 +11,14 @@ from pathlib import Path
 import ioi_shm
 import pytest
 
-from ioi_exec import BlockHeader, ExecutionMachine, StateCorrupt, VMError
+from ioi_exec import (
+    BlockHeader,
+    ExecutionMachine,
+    GasSchedule,
+    Receipt,
+    StateCorrupt,
+    VMError,
+)
 
 SOURCES = Path(__file__).parent / "native"
 
@@ -90,44 +97,74 @@ def test_one_that_goes_on_where_it_was_to_stop_has_no_result(careless: list[str]
             machine.execute([b"other", b"k"])
 
 
-def _ledger(marks: dict[bytes, bytes], txs: list[bytes], proposer: int) -> list[bytes]:
-    """What ledger.c does, naively: the outputs; and `marks` as they are then."""
-    outputs = []
-    for tx in txs:
-        of_payer = sorted(key for key in marks if key[:2] == b"m" + tx[1:2])
-        output = b""
-        if tx[:1] == b"+":
-            marks[b"m" + tx[1:]] = tx[2:]
-        elif tx[:1] == b"-":
-            for key in of_payer:
-                del marks[key]
+def _ledger(marks: dict[bytes, bytes], tx: bytes, proposer: int, gas: GasSchedule | None) -> Receipt:
+    """What ledger.c does, naively: the receipt; and `marks` as they are then."""
+    of_payer = sorted(key for key in marks if key[:2] == b"m" + tx[1:2])
+    output, writes, wanted = b"", dict[bytes, bytes | None](), gas.tx_limit if gas else 0
+    used = steps = puts = 0
+    if tx[:1] == b"+":
+        writes[b"m" + tx[1:]] = tx[2:]
+        puts = 1
+    elif tx[:1] == b"$":
+        writes[b"m" + tx[1:2] + bytes([200])] = bytes([200])
+        output, puts = bytes([gas is None]), 1
+        used, wanted = 10 * tx[2], min(wanted, 900)
+    elif tx[:1] == b"-":
+        writes, steps = dict.fromkeys(of_payer), len(of_payer) + 1
+    else:
+        seen = of_payer[::-1][:2] if tx[:1] == b"~" else of_payer
+        steps = len(seen) if tx[:1] == b"~" and len(seen) == 2 else len(seen) + 1
+        output = b"".join(marks[key] for key in seen) + bytes([proposer])
+        if tx[:1] == b"r" and of_payer:
+            writes[b"m" + tx[1:2] + b"\xff"] = b"\xff"
+            puts = len(seen)
+    if gas is None:
+        used = 0
+    else:
+        deletes, pairs = (len(of_payer), len(of_payer)) if tx[:1] == b"-" else (0, len(output) - 1 if steps else 0)
+        used += gas.flat + gas.scan * steps + gas.read_byte * 4 * pairs + puts * (gas.put + 4 * gas.written_byte)
+        used += deletes * (gas.delete + 3 * gas.written_byte)
+        if used > wanted:
+            return Receipt(11, b"", wanted, wanted, "out of gas")
+    for key, value in writes.items():
+        if value is None:
+            del marks[key]
         else:
-            seen = of_payer[::-1][:2] if tx[:1] == b"~" else of_payer
-            output = b"".join(marks[key] for key in seen) + bytes([proposer])
-            if tx[:1] == b"r" and of_payer:
-                marks[b"m" + tx[1:2] + b"\xff"] = b"\xff"
-        outputs.append(output)
-    return outputs
+            marks[key] = value
+    return Receipt(0, output, wanted, used)
 
 
+@pytest.mark.parametrize("gas", [None, GasSchedule(flat=3, put=40, delete=7, scan=5, read_byte=2, written_byte=1, tx_limit=150)])
 @pytest.mark.parametrize("workers", [0, 1, 4])
-def test_scans_memory_hints_and_results_of_abi_2(tmp_path_factory: pytest.TempPathFactory, workers: int) -> None:
+def test_scans_memory_hints_results_and_gas_of_abi_2(
+    tmp_path_factory: pytest.TempPathFactory, workers: int, gas: GasSchedule | None
+) -> None:
     rng = random.Random(20)
     args = [compiled("ledger", tmp_path_factory.mktemp("native")), "ioi_vm_ledger"]
     marks = {b"m" + bytes([payer, n]): bytes([n]) for payer in range(3) for n in (1, 5, 9)}
-    with ExecutionMachine.create(None, CounterVM, vm_args=args, genesis=marks, workers=workers, pin=False) as machine:
+    with ExecutionMachine.create(None, CounterVM, vm_args=args, genesis=marks, workers=workers, pin=False, gas=gas) as machine:
         for proposer in range(1, 5):
             txs = []
             for _ in range(120):
-                kind, payer = rng.choice(b"++++-=~=~r"), bytes([rng.randrange(3)])
-                txs.append(bytes([kind]) + payer + (bytes([rng.randrange(20)]) if kind == ord("+") else b""))
-            expected = _ledger(marks, txs, proposer)
+                kind, payer = rng.choice(b"++++-=~=~r$"), bytes([rng.randrange(3)])
+                txs.append(bytes([kind]) + payer + (bytes([rng.randrange(20)]) if kind in b"+$" else b""))
+            expected = [_ledger(marks, tx, proposer, gas) for tx in txs]
             header = BlockHeader(proposer=bytes([proposer] * 32))
             for sequential in (True, False):
                 result = machine.execute(txs, header, sequential=sequential)
-                assert [receipt.output for receipt in result.receipts] == expected
+                assert list(result.receipts) == expected
             machine.commit(result)
-            assert dict(machine.scan()) == marks | {b"out": b"".join(expected)}
+            assert dict(machine.scan()) == marks | {b"out": b"".join(receipt.output for receipt in expected)}
+    assert gas is None or {0, 11} == {receipt.code for receipt in expected}
+
+
+def test_a_vm_of_abi_1_is_metered_too(tmp_path: Path) -> None:
+    args = [compiled("counter", tmp_path, SOURCES / "abi1")]
+    for workers in (0, 1):
+        gas = GasSchedule(flat=1, get=10, put=100, written_byte=1, tx_limit=113)
+        with ExecutionMachine.create(None, CounterVM, vm_args=args, gas=gas, workers=workers, pin=False) as machine:
+            fits, not_quite = machine.execute([b"k", b"kk"]).receipts
+            assert (fits.code, fits.gas_used) == (0, 113) and (not_quite.code, not_quite.gas_used) == (11, 113)
 
 
 def test_an_abi_of_the_future_is_refused(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ static void base_value(uint8_t value[ACCOUNT]) {
     put_u64(value + 8, 1000000000);
 }
 
-static const ioi_limits LIMITS = {256, 1 << 20, 1 << 16, 16 << 20, 64, 1 << 20};
+static const ioi_limits LIMITS = {256, 1 << 20, 1 << 16, 16 << 20, 64, 1 << 20, {0}};
 
 /* ---- sequential ------------------------------------------------------------------------------------------------ */
 

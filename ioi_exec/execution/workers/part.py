@@ -137,7 +137,7 @@ class PythonPart(Part):
 
     def _settle(self, output: object, error: BaseException | None, refused: bool) -> None:
         """Publish an incarnation that failed, or returned what is not plainly bytes. refused: before `ante` had let it in."""
-        self._finish(*settled(output, error, refused, self._limits))
+        self._finish(*settled(self._view, output, error, refused, self._limits))
 
     def _end_block(self, context: BlockContext) -> None:
         view, worker = self._view, self._worker

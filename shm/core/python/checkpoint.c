@@ -44,7 +44,7 @@ static PyObject *checkpoint_exit(CheckpointObject *self, PyObject *const *args, 
     PyObject *given[3];
     if (take_arguments(&exit, args, count, names, given) < 0) return NULL;
     StateObject *state = self->state;
-    if (self->open && (!state->back || state->back->cut)) Py_RETURN_NONE;
+    if (self->open && (!state->back || state->back->cut || state->back->meter.out)) Py_RETURN_NONE;
     if (state_refuses(state)) return NULL;
     if (!self->open || self->depth != state->depth) {
         PyErr_SetString(PyExc_RuntimeError, "checkpoints end in the reverse order of their beginning");

@@ -22,11 +22,25 @@ int as_bytes(PyObject *object, bool none, const char *what, const uint8_t **byte
 
 int as_limits(PyObject *tuple, ioi_limits *limits) {
     unsigned int key, value, keys, depth, output;
-    unsigned long long bytes;
-    if (!PyArg_ParseTuple(tuple, "IIIKII;limits: key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes",
-                          &key, &value, &keys, &bytes, &depth, &output))
+    unsigned long long bytes, gas[9] = {0};
+    PyObject *schedule = Py_None;
+    if (!PyArg_ParseTuple(tuple,
+                          "IIIKII|O;limits: key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes",
+                          &key, &value, &keys, &bytes, &depth, &output, &schedule))
         return -1;
-    *limits = (ioi_limits){key, value, keys, bytes, depth, output};
+    bool metered = schedule != Py_None;
+    if (metered &&
+        (!PyTuple_Check(schedule) ||
+         !PyArg_ParseTuple(schedule, "KKKKKKKKK;gas: flat, get, put, delete, scan, read_byte, written_byte, emit, most", &gas[0],
+                           &gas[1], &gas[2], &gas[3], &gas[4], &gas[5], &gas[6], &gas[7], &gas[8])))
+        return -1;
+    *limits = (ioi_limits){key,
+                           value,
+                           keys,
+                           bytes,
+                           depth,
+                           output,
+                           {metered, gas[0], gas[1], gas[2], gas[3], gas[4], gas[5], gas[6], gas[7], gas[8]}};
     return 0;
 }
 

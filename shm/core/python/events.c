@@ -112,6 +112,11 @@ PyObject *emit_event(PyObject *Py_UNUSED(module), PyObject *args) {
     BackObject *back = state->back;
     Packing packing = {NULL, 0, 0};
     int result = pack(&packing, back, name, attributes);
+    const ioi_gas *gas = &back->limits.gas;
+    if (result == 0 && gas_refuses(back, gas->emit + ioi_gas_bytes(gas->written_byte, packing.used, 0))) {
+        PyMem_Free(packing.bytes);
+        return NULL;
+    }
     if (result == 0) {
         result = BEHIND(back, back->end->emit(back, packing.bytes, packing.used));
         if (result < 0) back_broke(back);

@@ -136,6 +136,8 @@ static PyMethodDef functions[] = {
     {"receipts_failed", CALL(receipts_failed), METH_VARARGS, "How many of packed receipts have a code other than 0."},
     {"leading_bytes", CALL(leading_bytes), METH_VARARGS,
      "How far the items of a list are bytes of at most a length; their length."},
+    {"charge", CALL(charge_gas), METH_O, "Use so much gas, of the transaction that executes in this thread."},
+    {"gas_left", CALL(gas_left), METH_NOARGS, "How much gas it may still use; None: it is not metered."},
     {"emit", CALL(emit_event), METH_VARARGS, "Add an event (name, attributes) to the transaction that executes in this thread."},
     {"call_apart", CALL(call_apart), METH_FASTCALL, "Call a function at a depth and in a context of its own."},
     {"exact_bytes", CALL(exact), METH_O, "The bytes that an object of bytes, or of a subclass, truly holds."},

@@ -62,6 +62,8 @@ bool cache_fits(const CacheObject *cache, const ioi_arena *arena);
 
 PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *emit_event(PyObject *module, PyObject *args);
+PyObject *charge_gas(PyObject *module, PyObject *amount);
+PyObject *gas_left(PyObject *module, PyObject *none);
 PyObject *call_apart(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 int check_transaction(PyObject *check, uint64_t tx, const uint8_t *bytes, size_t len, PyObject **held, ioi_outcome *outcome,
@@ -73,7 +75,7 @@ PyObject *bytes_or_none(const uint8_t *bytes, size_t len);
 /* A bytes argument; `none` allows None, which gives NULL. -1 with an exception set. */
 int as_bytes(PyObject *object, bool none, const char *what, const uint8_t **bytes, size_t *len);
 
-/* (key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes). -1 with an exception set. */
+/* (key_bytes, value_bytes, tx_keys, tx_write_bytes, checkpoint_depth, output_bytes[, gas]), as Limits.of_transaction has them. -1 with an exception set. */
 int as_limits(PyObject *tuple, ioi_limits *limits);
 
 /* Sort a list of keys, or of pairs with distinct keys; takes and returns the reference, NULL on error. */

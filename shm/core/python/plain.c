@@ -403,6 +403,7 @@ static PyMethodDef plain_methods[] = {
     {"hold", CALL(plain_hold), METH_NOARGS, "What was written so far stays also if the rest fails."},
     {"keep", CALL(plain_keep), METH_O,
      "Take what the ended transaction wrote (False: before `hold`) into the block; returns its keys, and its events."},
+    GAS_METHODS,
     {"batch", CALL(plain_batch), METH_NOARGS, "The last write of every key, in key order."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot plain_slots[] = {

@@ -49,6 +49,7 @@ static PyObject *scan_next(ScanObject *scan) {
     if (!scan->scan || (scan->limited && scan->left == 0)) return NULL; /* StopIteration */
     PyObject *key = NULL, *value = NULL;
     BackObject *back = state->back;
+    if (gas_refuses(back, back->limits.gas.scan)) return NULL;
     int found = BEHIND(back, back->end->next(back, scan->scan, &key, &value));
     scan->left -= scan->limited; /* first: what is made next may collect garbage, whose finalizer goes on with the scan */
     PyObject *pair = found > 0 ? PyTuple_Pack(2, key, value) : NULL;
@@ -56,6 +57,7 @@ static PyObject *scan_next(ScanObject *scan) {
     Py_XDECREF(value);
     if (found < 0 || (found > 0 && !pair)) back_broke(back);
     if (found == 0) scan_end(scan);
+    if (pair && read_refuses(back, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1))) Py_CLEAR(pair);
     return pair;
 }
 

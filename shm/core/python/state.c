@@ -72,6 +72,8 @@ PyObject *state_begin(BackObject *back) {
     newest = state;
     back->cut = back->held = false;
     Py_CLEAR(back->broken);
+    back->meter.gas = NULL;
+    back->meter.out = false;
     return (PyObject *)state;
 }
 
@@ -99,7 +101,7 @@ StateObject *state_here(void) {
 
 /* As a checkpoint that is never left: those that are open stay so, and cannot end any more. */
 void state_hold(BackObject *back) {
-    if (!back->now || back->cut) return;
+    if (!back->now || back->cut || back->meter.out) return;
     if (BEHIND(back, back->end->mark(back, &back->hold)) < 0) {
         back_broke(back);
         PyErr_Clear(); /* it is cut: whatever the VM does next says so */
@@ -113,6 +115,8 @@ void state_fall_back(BackObject *back) {
     if (back->held && !back->cut) back->end->close(back, back->hold, true);
 }
 
+static const char out_of_gas[] = "out of gas";
+
 /* ---- lifetime --------------------------------------------------------------------------------------------------- */
 
 bool state_refuses(StateObject *state) {
@@ -123,7 +127,14 @@ bool state_refuses(StateObject *state) {
         PyErr_SetString(PyExc_RuntimeError, "the state was used in another thread than the one that executes the transaction");
     else if (state->back->busy) PyErr_SetString(PyExc_RuntimeError, "the state was used in the middle of another use of it");
     else if (state->back->cut) PyErr_SetNone(state->back->leave);
+    else if (state->back->meter.out) PyErr_SetString(state->back->leave, out_of_gas);
     else return false;
+    return true;
+}
+
+bool gas_refuses(BackObject *back, uint64_t amount) {
+    if (!back->meter.gas || ioi_meter_take(&back->meter, amount)) return false;
+    PyErr_SetString(back->leave, out_of_gas);
     return true;
 }
 
@@ -166,14 +177,21 @@ static bool may_exist(const StateObject *state, PyObject *key) {
     return len > 0 && (len <= KEY_READ_MAX || (size_t)len <= state->back->limits.key_bytes);
 }
 
+bool read_refuses(BackObject *back, PyObject *key, PyObject *value) {
+    if (!back->meter.gas) return false;
+    uint64_t key_len = key ? (uint64_t)PyBytes_GET_SIZE(key) : 0, len = (uint64_t)PyBytes_GET_SIZE(value);
+    return gas_refuses(back, ioi_gas_bytes(back->limits.gas.read_byte, key_len, len));
+}
+
 static PyObject *state_get(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature get = {"get", 1, 1, 1, {"key"}};
     PyObject *key, *value = NULL;
     if (take_arguments(&get, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
-    if (!state_refuses(state)) {
+    if (!state_refuses(state) && !gas_refuses(state->back, state->back->limits.gas.get)) {
         int found = may_exist(state, key) ? BEHIND(state->back, state->back->end->get(state->back, key, &value)) : 0;
         if (found < 0) back_broke(state->back);
         if (found == 0) value = Py_NewRef(Py_None);
+        if (found > 0 && read_refuses(state->back, NULL, value)) Py_CLEAR(value);
     }
     Py_DECREF(key);
     return value;
@@ -183,7 +201,7 @@ static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssiz
     static const Signature exists = {"exists", 1, 1, 1, {"key"}};
     PyObject *key, *answer = NULL;
     if (take_arguments(&exists, args, count, names, &key) < 0 || !(key = exact_bytes(key, "the key"))) return NULL;
-    if (!state_refuses(state)) {
+    if (!state_refuses(state) && !gas_refuses(state->back, state->back->limits.gas.get)) {
         int found = may_exist(state, key) ? BEHIND(state->back, state->back->end->exists(state->back, key)) : 0;
         if (found < 0) back_broke(state->back);
         else answer = Py_NewRef(found ? Py_True : Py_False);
@@ -194,12 +212,13 @@ static PyObject *state_exists(StateObject *state, PyObject *const *args, Py_ssiz
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-/* Sets the exception if a value of `len` bytes may not be written to the key. */
-static bool write_refuses(StateObject *state, PyObject *key, size_t len) {
+/* Sets the exception if a value of `len` bytes may not be written to the key, for so much gas. */
+static bool write_refuses(StateObject *state, PyObject *key, size_t len, uint64_t gas) {
     if (state_refuses(state)) return true;
-    const BackObject *back = state->back;
+    BackObject *back = state->back;
     const ioi_limits *most = &back->limits;
     size_t key_len = (size_t)PyBytes_GET_SIZE(key);
+    if (gas_refuses(back, gas)) return true;
     if (key_len == 0) PyErr_SetString(PyExc_ValueError, "the key is empty");
     else if (key_len > most->key_bytes)
         PyErr_Format(back->over, "a key of %zu bytes: at most %u (Limits.key_bytes)", key_len, most->key_bytes);
@@ -224,8 +243,10 @@ static PyObject *written(BackObject *back, int result, PyObject *done) {
 }
 
 static PyObject *write_one(StateObject *state, PyObject *key, PyObject *value) {
-    if (write_refuses(state, key, value ? (size_t)PyBytes_GET_SIZE(value) : 0)) return NULL;
+    size_t len = value ? (size_t)PyBytes_GET_SIZE(value) : 0;
     BackObject *back = state->back;
+    uint64_t gas = back ? ioi_gas_write(&back->limits.gas, value != NULL, (uint64_t)PyBytes_GET_SIZE(key), len) : 0;
+    if (write_refuses(state, key, len, gas)) return NULL;
     return written(back, BEHIND(back, back->end->write(back, key, value)), Py_None);
 }
 
@@ -327,8 +348,9 @@ static PyObject *state_add(StateObject *state, PyObject *const *args, Py_ssize_t
     if (given[6] && given[6] != Py_None && as_counter_bound(given[6], "the maximum", false, a.maximum, &a.maximum, &never) < 0)
         goto out;
     if (never) a.minimum = 1, a.maximum = 0, a.delta = 0;
-    if (write_refuses(state, key, a.field.size)) goto out;
     BackObject *back = state->back;
+    uint64_t gas = back ? ioi_gas_add(&back->limits.gas, (uint64_t)PyBytes_GET_SIZE(key), a.field.size) : 0;
+    if (write_refuses(state, key, a.field.size, gas)) goto out;
     size_t found = 0;
     int result = BEHIND(back, back->end->add(back, key, &a, &found));
     if (result != ADD_LENGTH) done = written(back, result, Py_True);
@@ -411,6 +433,72 @@ out:
 static PyObject *state_checkpoint(StateObject *state, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     static const Signature checkpoint = {"checkpoint", 0, 0, 0, {NULL}};
     return take_arguments(&checkpoint, args, count, names, NULL) < 0 ? NULL : checkpoint_new(state);
+}
+
+/* ---- gas -------------------------------------------------------------------------------------------------------- */
+
+/* An amount that counters of 64 bits hold: more is as much. */
+static int as_gas(PyObject *object, const char *what, uint64_t *amount) {
+    bool negative, great;
+    ioi_u128 number;
+    if (as_number(object, what, &negative, &number, &great) < 0) return -1;
+    if (negative && (number || great)) {
+        PyErr_Format(PyExc_ValueError, "%s is negative", what);
+        return -1;
+    }
+    *amount = great || number > UINT64_MAX ? UINT64_MAX : (uint64_t)number;
+    return 0;
+}
+
+int gas_limit(BackObject *back, PyObject *limit) {
+    uint64_t amount;
+    if (as_gas(limit, "the gas limit", &amount) < 0) return -1;
+    if (ioi_meter_limit(&back->meter, amount)) return 0;
+    PyErr_SetString(back->leave, out_of_gas);
+    return -1;
+}
+
+void meter_begin(BackObject *back) {
+    if (back->limits.gas.on) ioi_meter_begin(&back->meter, &back->limits.gas);
+}
+
+PyObject *back_meter(BackObject *back, PyObject *Py_UNUSED(none)) {
+    meter_begin(back);
+    Py_RETURN_NONE;
+}
+
+PyObject *back_gas_limit(BackObject *back, PyObject *limit) {
+    if (gas_limit(back, limit) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *back_gas(BackObject *back, PyObject *Py_UNUSED(none)) {
+    const ioi_meter *m = &back->meter;
+    if (!m->gas) Py_RETURN_NONE;
+    return Py_BuildValue("KKO", (unsigned long long)m->limit, (unsigned long long)m->used, m->out ? Py_True : Py_False);
+}
+
+/* charge(amount), gas_left(): of the transaction that executes in this thread. */
+static StateObject *metered_here(const char *what) {
+    StateObject *state = state_here();
+    if (!state) PyErr_Format(PyExc_RuntimeError, "ctx.%s: no transaction is executing in this thread", what);
+    return !state || state_refuses(state) ? NULL : state;
+}
+
+PyObject *charge_gas(PyObject *Py_UNUSED(module), PyObject *given) {
+    uint64_t amount;
+    if (as_gas(given, "the amount", &amount) < 0) return NULL;
+    StateObject *state = metered_here("charge");
+    if (!state || gas_refuses(state->back, amount)) return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *gas_left(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
+    const StateObject *state = metered_here("gas_left");
+    if (!state) return NULL;
+    const ioi_meter *m = &state->back->meter;
+    if (!m->gas) Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(m->limit - m->used);
 }
 
 static PyMethodDef state_methods[] = {

@@ -64,6 +64,7 @@ struct BackObject {
     bool busy;        /* in an operation of the back end */
     bool held;        /* what was written before `hold` stays, whatever becomes of the rest */
     uint64_t hold;    /* the mark there */
+    ioi_meter meter;  /* of the execution that has not ended, or was the last; `gas` NULL: it is not metered */
 };
 
 int back_init(BackObject *back, const BackEnd *end, PyObject *limits, PyObject *fetch, PyObject *range, PyObject *over,
@@ -72,11 +73,23 @@ int back_traverse(BackObject *back, visitproc visit, void *arg);
 void back_clear(BackObject *back);
 extern PyMemberDef back_members[]; /* cut, broken */
 
+/* Methods of both back ends. */
+PyObject *back_meter(BackObject *back, PyObject *none);
+PyObject *back_gas_limit(BackObject *back, PyObject *limit);
+PyObject *back_gas(BackObject *back, PyObject *none);
+#define GAS_METHODS                                                                                                              \
+    {"meter", CALL(back_meter), METH_NOARGS, "What began is a transaction: meter it, if the limits have a schedule."},           \
+        {"gas_limit", CALL(back_gas_limit), METH_O, "The limit that it asks for."},                                              \
+        {"gas", CALL(back_gas), METH_NOARGS, "(limit, used, whether it ran out) of the last transaction; None: not metered."}
+
 /* An operation said -1: remember why, and set `leave`. */
 void back_broke(BackObject *back);
 
 /* The state of the next execution. Ends the one before, and forgets what was cut or broken. */
 PyObject *state_begin(BackObject *back);
+
+/* The execution that began is a transaction's: it is metered, where there is a schedule. */
+void meter_begin(BackObject *back);
 void state_end(BackObject *back);
 
 /* What is written so far stays also if the rest of the transaction fails: from here on, that can be undone apart. */
@@ -125,6 +138,15 @@ struct ScanObject {
         depth_leave(&of_vm);                                                                                                     \
         outcome;                                                                                                                 \
     })
+
+/* It costs this much gas. Sets the exception if there is none left. */
+bool gas_refuses(BackObject *back, uint64_t amount);
+
+/* It was given these bytes. Likewise. */
+bool read_refuses(BackObject *back, PyObject *key, PyObject *value);
+
+/* The limit that the transaction asks for: an int. -1 with an exception: also of the VM's, that it is none; or none is left. */
+int gas_limit(BackObject *back, PyObject *limit);
 
 /* Sets the exception if nothing may be done with this state (any more). */
 bool state_refuses(StateObject *state);

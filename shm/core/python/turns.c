@@ -26,7 +26,7 @@ typedef struct {
     long depth;
 } Turns;
 
-static PyObject *execute_name, *filters_name;
+static PyObject *execute_name, *filters_name, *gas_limit_name;
 
 static PyObject *context_of(const Turns *turns, uint32_t tx) {
     Py_ssize_t fields = PyTuple_GET_SIZE(turns->fields);
@@ -59,10 +59,25 @@ static int let_in(const Turns *turns, PyObject **arguments) {
     return 0;
 }
 
+/* The VM says how much gas the transaction may use, if it has a method for that. -1 with an exception: it raised it, or that is less
+ * than was used. */
+static int limit_gas(const Turns *turns, PyObject *input) {
+    PyObject *method = PyObject_GetAttr(turns->vm, gas_limit_name);
+    if (!method && PyErr_ExceptionMatches(PyExc_AttributeError)) return PyErr_Clear(), 0;
+    if (!method) return -1;
+    PyObject *arguments[] = {NULL, input};
+    PyObject *limit = apart(turns->depth, method, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET);
+    Py_DECREF(method);
+    int done = limit ? gas_limit(&turns->view->back, limit) : -1;
+    Py_XDECREF(limit);
+    return done;
+}
+
 /* The VM's own part: what it returned, or NULL with what it raised. */
 static PyObject *called(const Turns *turns, PyObject *state, PyObject *context, uint32_t tx) {
     PyObject *execute = PyObject_GetAttr(turns->vm, execute_name);
     PyObject *input = execute ? input_of(turns, context, tx) : NULL, *output = NULL;
+    if (input && turns->view->back.meter.gas && limit_gas(turns, input) < 0) Py_CLEAR(input);
     if (input) {
         PyObject *arguments[] = {NULL, input, state, context}; /* the first is the callee's to use */
         if (turns->ante == Py_None || let_in(turns, arguments + 1) == 0)
@@ -100,6 +115,10 @@ static PyObject *settle(const Turns *turns, PyObject *output, PyObject *error) {
 
 static void publish(ViewObject *view, PyObject *output) {
     ioi_outcome outcome = {.code = 0};
+    if (view->back.meter.gas) {
+        outcome.gas_wanted = view->back.meter.limit;
+        outcome.gas_used = view->back.meter.used;
+    }
     if (output != Py_None) {
         outcome.output = (const uint8_t *)PyBytes_AS_STRING(output);
         outcome.output_len = (size_t)PyBytes_GET_SIZE(output);
@@ -120,6 +139,7 @@ static int incarnation(const Turns *turns, uint32_t tx) {
         return -1;
     }
     ioi_view_begin(view->view, tx);
+    meter_begin(&view->back);
     PyObject *output = called(turns, state, context, tx);
     ioi_forked_end();
     PyObject *error = output ? NULL : caught();
@@ -130,7 +150,7 @@ static int incarnation(const Turns *turns, uint32_t tx) {
         done = -1;
     } else if (view->back.cut) {
         done = 0;
-    } else if (output && plain_success(turns, output)) {
+    } else if (output && !view->back.meter.out && plain_success(turns, output)) {
         publish(view, output);
     } else {
         PyObject *settled = settle(turns, output, error);
@@ -217,6 +237,7 @@ PyObject *view_turns(ViewObject *self, PyObject *args) {
         return NULL;
     }
     if (!execute_name && !(execute_name = PyUnicode_InternFromString("execute"))) return NULL;
+    if (!gas_limit_name && !(gas_limit_name = PyUnicode_InternFromString("gas_limit"))) return NULL;
     if (!filters_name && !(filters_name = PyUnicode_InternFromString("filters"))) return NULL;
     PyObject *task = until_other(&turns);
     Py_XDECREF(turns.settings);

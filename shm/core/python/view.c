@@ -473,6 +473,7 @@ static PyMethodDef view_methods[] = {
      "Execute transactions (vm, ante, decode, hint, settle, renewed, context type, fields, output_bytes, depth) until another "
      "task."},
     {"hint", CALL(view_hint), METH_O, "Which of these keys have no base yet; None: of no use any more."},
+    GAS_METHODS,
     {"bring", CALL(view_bring), METH_VARARGS, "Bring bases (keys, values)."},
     {NULL, NULL, 0, NULL}};
 static PyType_Slot view_slots[] = {

@@ -56,6 +56,11 @@ struct ioi_state {
                 ioi_scan **scan);
     int (*next)(ioi_state *, ioi_scan *scan, const uint8_t **key, size_t *key_len, const uint8_t **value, size_t *len);
     void (*end)(ioi_state *, ioi_scan *scan);
+    /* Gas. Where the state has a schedule, each operation above costs what it says, and `charge` what the VM itself does; running
+     * out is IOI_STOP, from then on of every operation. `gas_left`: how much there is; UINT64_MAX where nothing is metered, and
+     * `charge` does nothing. */
+    int (*charge)(ioi_state *, uint64_t amount);
+    uint64_t (*gas_left)(const ioi_state *);
 };
 
 /* What does not apply has no bytes. */
@@ -69,7 +74,8 @@ typedef struct ioi_ctx {
 
 /* What a transaction ends with. `code` 0 = done; anything else undoes its writes. `output` and `error` (UTF-8) must
  * stay valid until the engine has copied them, which it does before it calls the VM again. An output longer than
- * Limits.output_bytes fails the transaction; an error is cut after 1,024 bytes. */
+ * Limits.output_bytes fails the transaction; an error is cut after 1,024 bytes. gas_wanted and gas_used are the VM's own where the
+ * state has no schedule of gas; else the engine sets them. */
 typedef struct ioi_outcome {
     uint32_t code;
     uint64_t gas_wanted, gas_used;
@@ -107,6 +113,9 @@ typedef struct ioi_vm {
      * block's or many blocks'. For buffers and tables that are costly to make; NULL is passed on as it is. */
     void *(*memory_new)(const struct ioi_vm *);
     void (*memory_free)(const struct ioi_vm *, void *memory);
+    /* Optional. The gas a transaction may use, which it says itself; at most the schedule's `tx_limit`, which holds without it.
+     * Asked only where there is a schedule. Depends on the transaction alone. */
+    uint64_t (*gas_limit)(const struct ioi_vm *, const uint8_t *tx, size_t len);
 } ioi_vm;
 
 #endif

@@ -56,10 +56,15 @@ block_case *block_case_new(uint64_t seed, const case_sizes *sizes) {
     c->hints = rng_chance(rng, 40);
     c->end_block = rng_chance(rng, 40);
     generate_keys(c, rng);
-    c->limits = (ioi_limits){KEY_LEN_MAX, VALUE_MAX, KEYS_MAX, 1 << 30, MARKS_MAX, 1 << 20};
+    c->limits = (ioi_limits){KEY_LEN_MAX, VALUE_MAX, KEYS_MAX, 1 << 30, MARKS_MAX, 1 << 20, {0}};
     if (rng_chance(rng, 20))
-        c->limits = (ioi_limits){4 + rng_below(rng, KEY_LEN_MAX), 8 + rng_below(rng, 60),    1 + rng_below(rng, 4),
-                                 20 + rng_below(rng, 200),        rng_below(rng, MARKS_MAX), rng_below(rng, 2 * OUTPUT_MAX)};
+        c->limits = (ioi_limits){4 + rng_below(rng, KEY_LEN_MAX),
+                                 8 + rng_below(rng, 60),
+                                 1 + rng_below(rng, 4),
+                                 20 + rng_below(rng, 200),
+                                 rng_below(rng, MARKS_MAX),
+                                 rng_below(rng, 2 * OUTPUT_MAX),
+                                 {0}};
     uint32_t present = rng_below(rng, 101), overlays = rng_chance(rng, 30) ? rng_below(rng, 60) : 0;
     for (uint32_t k = 0; k < c->keys; k++) {
         c->base[k] = random_value(rng, present);

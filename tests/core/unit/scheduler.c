@@ -17,7 +17,7 @@ static void open_two_of(pair *p, uint32_t workers, ioi_policy policy, uint32_t n
         ioi_worker_enter(&p->w[i]);
         p->w[i].cost_ns = cost_ns;
         p->v[i] = ioi_view_new(&p->w[i]);
-        p->v[i]->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20};
+        p->v[i]->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20, {0}};
     }
 }
 

@@ -37,7 +37,7 @@ static bool bring(void *context, const uint8_t *key, size_t len) {
 
 static void runs(const char *txs, const char *seen, uint32_t asked, const char *written) {
     ioi_vm vm = {.abi = IOI_VM_ABI, .execute = execute};
-    ioi_limits limits = {8, 8, 8, 100, 8, 8};
+    ioi_limits limits = {8, 8, 8, 100, 8, 8, {0}};
     ioi_ctx ctx = {0};
     bases b = {ioi_seq_new(&vm, &limits, &ctx), 0};
     ioi_seq_bring_with(b.seq, bring, &b);
@@ -58,7 +58,7 @@ static void runs(const char *txs, const char *seen, uint32_t asked, const char *
 /* A VM that goes on where it was to stop has no result; with the base there is one. */
 static void swallows(void) {
     ioi_vm vm = {.abi = IOI_VM_ABI, .execute = execute};
-    ioi_limits limits = {8, 8, 8, 100, 8, 8};
+    ioi_limits limits = {8, 8, 8, 100, 8, 8, {0}};
     ioi_ctx ctx = {0};
     bases b = {ioi_seq_new(&vm, &limits, &ctx), 0};
     ioi_outcome outcome;
@@ -88,7 +88,7 @@ static bool bring_absent(void *context, const uint8_t *key, size_t len) {
 static void many_keys(void) {
     enum { KEYS = 200000 };
     ioi_vm vm = {.abi = IOI_VM_ABI, .execute = count_up};
-    ioi_limits limits = {8, 8, 8, 100, 8, 8};
+    ioi_limits limits = {8, 8, 8, 100, 8, 8, {0}};
     ioi_ctx ctx = {0};
     ioi_seq *seq = ioi_seq_new(&vm, &limits, &ctx);
     ioi_seq_bring_with(seq, bring_absent, seq);

@@ -12,7 +12,7 @@ static void open_scene(scene *s) {
     ioi_worker_init(&s->w, &s->f.arena, 0);
     ioi_worker_enter(&s->w);
     s->v = ioi_view_new(&s->w);
-    s->v->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20};
+    s->v->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20, {0}};
     ioi_view_begin(s->v, 4);
 }
 

@@ -3,7 +3,8 @@
  *     "+pn"  put the mark n of payer p, whose value is n            "-p"   remove all marks of p
  *     "=p"   output: the marks of p, in order, and the header's proposer's byte (or 0)
  *     "~p"   the same from the far end; at most two of them
- *     "rp"   one of p's: the first; then mark 255 is put while the scan goes on, which does not see it
+ *     "rp"   the marks of p; mark 255 is put while the scan goes on, which does not see it
+ *     "$pn"  put mark 200 and use 10 n of gas; goes on as if nothing were when there is no more; asks for 900 gas
  *
  * end_block writes the outputs, one after another, under "out". Marks are counted in the worker's memory, which decides nothing. */
 #include <stdlib.h>
@@ -66,6 +67,12 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
             r = state->key(state, key, 3, &handle) == IOI_STOP ? IOI_STOP : state->remove(state, handle);
         }
         count = 0;
+    } else if (len == 3 && tx[0] == '$') {
+        uint8_t key[] = {'m', tx[1], 200}, value = 200;
+        r = put(state, key, 3, &value, 1);
+        if (r == IOI_OK && state->charge(state, 10 * (uint64_t)tx[2]) == IOI_STOP)
+            r = put(state, key, 3, &value, 1) == IOI_STOP ? IOI_OK : 7;
+        own->buffer[count++] = state->gas_left(state) == UINT64_MAX;
     } else if (len == 2) {
         int reverse = tx[0] == '~', grow = tx[0] == 'r';
         r = marks(state, tx[1], reverse, reverse ? 2 : sizeof own->buffer - 1, grow, own->buffer, &count);
@@ -75,6 +82,11 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
     outcome->output = own->buffer;
     outcome->output_len = count;
     return r == IOI_STOP ? r : IOI_OK;
+}
+
+static uint64_t gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
+    (void)vm;
+    return len && tx[0] == '$' ? 900 : UINT64_MAX;
 }
 
 static void hints(const ioi_vm *vm, const uint8_t *tx, size_t len, const ioi_ctx *ctx,
@@ -109,4 +121,5 @@ __attribute__((visibility("default"))) const ioi_vm ioi_vm_ledger = {.abi = IOI_
                                                                      .hints = hints,
                                                                      .end_block = end_block,
                                                                      .memory_new = memory_new,
-                                                                     .memory_free = memory_free};
+                                                                     .memory_free = memory_free,
+                                                                     .gas_limit = gas_limit};

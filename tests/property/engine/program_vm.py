@@ -28,7 +28,8 @@ def key(number: int) -> bytes:
 class Run:
     """One execution of a program."""
 
-    def __init__(self, state: StateView, keys: int, restless: bool = False, bulk: int = 1) -> None:
+    def __init__(self, state: StateView, keys: int, restless: bool = False, bulk: int = 1, ctx: Any = None) -> None:
+        self.ctx = ctx
         self.state = state
         self.keys = keys
         self.restless = restless
@@ -111,6 +112,19 @@ class Run:
         except Exception as error:
             self.observe(type(error).__name__.encode())
 
+    def do_charge(self, amount: int) -> None:
+        self.ctx.charge(amount)
+
+    def do_fuel(self) -> None:
+        self.observe(b"%d" % (self.ctx.gas_left or 0))
+
+    def do_stubborn(self, body: Program) -> None:
+        """Whatever ends the body, go on."""
+        try:
+            self.steps(body)
+        except BaseException as error:
+            self.observe(type(error).__name__.encode())
+
     def do_when(self, of: int, left: Program, right: Program) -> None:
         self.steps(right if self.seen % of else left)
 
@@ -141,10 +155,11 @@ class Run:
 class ProgramVM:
     """keys: how many there are. decode, hints, ends: which of the optional methods it has; hints may be wrong.
     restless: it sleeps between steps, at random, so that transactions overlap in ways two cores alone would not give.
-    bulk: makes values so many times longer."""
+    bulk: makes values so many times longer. asks: it has `gas_limit`."""
 
     def __init__(
-        self, keys: int = 20, decode: bool = False, hints: str = "", ends: bool = False, restless: bool = False, bulk: int = 1
+        self, keys: int = 20, decode: bool = False, hints: str = "", ends: bool = False, restless: bool = False, bulk: int = 1,
+        asks: bool = False,
     ) -> None:
         self.key_count = keys
         self.restless = restless
@@ -157,6 +172,8 @@ class ProgramVM:
             self.keys = self.hint
         if ends:
             self.end_block = self.end
+        if asks:
+            self.gas_limit = self.limit
 
     def parse(self, tx: bytes) -> Program:
         program = json.loads(tx)
@@ -174,8 +191,13 @@ class ProgramVM:
             raise ValueError("no hint")
         return [key(step[1]) for step in program if step[0] in ("get", "exists", "put", "derive", "delete", "add") and step[1] >= 0]
 
+    def limit(self, tx: Any) -> Any:
+        """Some ask for little, some for more than they need, some for nonsense."""
+        asked = zlib.crc32(str(tx).encode()) % 400
+        return {0: -1, 1: None, 2: 2**90}.get(asked, asked)
+
     def execute(self, tx: Any, state: StateView, ctx: TxContext) -> bytes | None:
-        run = Run(state, self.key_count, self.restless, self.bulk)
+        run = Run(state, self.key_count, self.restless, self.bulk, ctx)
         run.steps(tx if self.parsed else self.parse(tx))
         return b"%x@%d" % (run.seen, ctx.tx_index) if run.seen % 5 else None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from program_vm import Program, key
 
-from ioi_exec import Policy
+from ioi_exec import GasSchedule, Policy
 
 # Steps and how often they occur in a block of each temper.
 TEMPERS = {
@@ -19,6 +19,7 @@ TEMPERS = {
     "undo": dict(get=4, derive=6, delete=3, checkpoint=8, attempt=3, when=3, scan=2, fail=2, revert=1),
     "counting": dict(add=24, fill=2, get=2, exists=2, delete=1, scan=1, checkpoint=3, when=2, revert=1),
     "tallies": dict(add=40, get=1, scan=1, when=1),
+    "spending": dict(charge=6, fuel=3, stubborn=4, get=4, exists=1, put=3, derive=4, delete=2, scan=3, open=1, next=2, checkpoint=3, attempt=2, add=2),
     "failing": dict(get=6, derive=6, delete=2, when=4, fail=3, revert=3, misuse=3, attempt=2, scan=1),
 }
 SHAPES = ([8, 0, 8], [8, 0, 8], [8, 0, 8], [8, 0, 8], [2, 0, 8], [3, 5, 8], [4, 0, 4])
@@ -47,7 +48,7 @@ class Author:
 
     def step(self, name: str, depth: int) -> list[Any]:
         rng = self.rng
-        if name in ("checkpoint", "attempt", "when", "scan") and depth > 3:
+        if name in ("checkpoint", "attempt", "stubborn", "when", "scan") and depth > 3:
             name = "get"
         number = rng.randrange(self.keys) if rng.random() < 0.8 else -1
         if name in ("get", "exists", "delete"):
@@ -70,7 +71,11 @@ class Author:
             return [name, rng.randrange(2)]
         if name == "checkpoint":
             return [name, self.program(rng.choice((1, 2, 4)), depth + 1), rng.random() < 0.4]
-        if name == "attempt":
+        if name == "charge":
+            return [name, rng.choice((0, 1, 7, 30, 200, 2**70))]
+        if name == "fuel":
+            return [name]
+        if name in ("attempt", "stubborn"):
             return [name, self.program(rng.choice((1, 2)), depth + 1)]
         if name == "when":
             return [name, rng.choice((2, 2, 3)), self.program(rng.choice((1, 2, 3)), depth + 1), self.program(rng.choice((0, 1)), depth + 1)]
@@ -99,6 +104,14 @@ class Author:
 def random_state(rng: random.Random, keys: int) -> dict[bytes, bytes]:
     fullness = rng.choice((0.0, 0.3, 0.9))
     return {key(i): rng.choice((b"", b"base", b"base%d" % i, *FILLED)) for i in range(keys) if rng.random() < fullness}
+
+
+def random_gas(rng: random.Random) -> GasSchedule | None:
+    """Half of the time none; else one that some transactions run out of, or none does."""
+    if rng.random() < 0.5:
+        return None
+    costs = {name: rng.choice((0, 1, 3, 20)) for name in ("flat", "get", "put", "delete", "scan", "read_byte", "written_byte")}
+    return GasSchedule(**costs, tx_limit=rng.choice((20, 60, 150, 400, 10**6)), block_limit=rng.choice((None, 100)))
 
 
 def random_policy(rng: random.Random) -> Policy:

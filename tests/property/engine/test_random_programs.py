@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import random
+from dataclasses import replace
 from typing import Any, Iterator
 
 import effort
@@ -19,7 +20,7 @@ from differential import (
     rngs,
 )
 from program_vm import ProgramVM
-from random_blocks import random_block, random_policy, random_state
+from random_blocks import random_block, random_gas, random_policy, random_state
 
 from ioi_exec import Limits
 from ioi_exec.execution import parallel
@@ -58,7 +59,8 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, blocks: int, *
     """Blocks on one state: some committed, some staged beside each other, some in sandboxes inside each other."""
     keys = rng.choice((2, 3, 5, 20))
     limits = rng.choices((ROOMY, TIGHT, NARROW), (8, 2, 1))[0]
-    compared = Compared(loaded(ProgramVM, keys=keys, **vm, **rng.choice(VARIANTS)), limits, pools)
+    limits = replace(limits, gas=random_gas(rng))
+    compared = Compared(loaded(ProgramVM, keys=keys, asks=rng.random() < 0.3, **vm, **rng.choice(VARIANTS)), limits, pools)
     chain = Chain(random_state(rng, keys), rng.choice(CACHES))
     counts = rng.sample(WORKERS, 3)
     try:

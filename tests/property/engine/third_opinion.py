@@ -7,9 +7,20 @@ modes of execution have in common, nor what is behind it, nor what makes a recei
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any, Iterator, Mapping, NoReturn, Sized
+from unittest.mock import patch
 
-from ioi_exec import LimitExceeded, Limits, Receipt, Receipts, Revert, VMFault
+from ioi_exec import (
+    GasSchedule,
+    LimitExceeded,
+    Limits,
+    Receipt,
+    Receipts,
+    Revert,
+    VMFault,
+)
+from ioi_exec.block import context
 from ioi_exec.execution.executor import BaseState, Block, Outcome
 from ioi_exec.vm.loading import LoadedVM
 
@@ -83,10 +94,34 @@ class Once:
         raise TypeError(NO_COPY)
 
 
+class OutOfGas(BaseException):
+    """Not to be stopped."""
+
+
+class Meter:
+    """What a transaction has used of what it may."""
+
+    def __init__(self, gas: GasSchedule) -> None:
+        self.limit, self.used, self.out = min(gas.tx_limit, gas.block_limit or gas.tx_limit), gas.flat, False
+
+    def at_most(self, limit: Any) -> None:
+        asked = number(limit, "the gas limit")
+        if asked < 0:
+            raise ValueError("the gas limit is negative")
+        self.limit = min(self.limit, asked)
+        self.pay(0)
+
+    def pay(self, amount: int) -> None:
+        if self.out or self.used + amount > self.limit:
+            self.used, self.out = self.limit, True
+            raise OutOfGas
+        self.used += amount
+
+
 class State(Once):
     """The state of one transaction. Its writes stay in `_writes` until the executor takes them."""
 
-    __slots__ = ("_below", "_limits", "_writes", "_depth", "_open", "_thread")
+    __slots__ = ("_below", "_limits", "_writes", "_depth", "_open", "_thread", "_gas", "_meter")
     _SHOWN = "<state of a transaction>"
 
     def __init__(self, below: Overlay, limits: Limits) -> None:
@@ -96,23 +131,52 @@ class State(Once):
         self._depth = 0
         self._open = True
         self._thread = threading.get_ident()
+        self._gas = limits.gas or GasSchedule()
+        self._meter: Meter | None = None
+
+    def _charge(self, *args: Any, **kwargs: Any) -> None:
+        amount = number(given("charge", ("amount",), 1, 1, args, kwargs)["amount"], "the amount")
+        if amount < 0:
+            raise ValueError("the amount is negative")
+        self._usable()
+        self._pay(amount)
+
+    def _left(self) -> int | None:
+        self._usable()
+        return None if self._meter is None else self._meter.limit - self._meter.used
+
+    def _pay(self, amount: int) -> None:
+        if self._meter is not None:
+            self._meter.pay(amount)
+
+    def _read(self, key: bytes, cost: int) -> bytes | None:
+        self._usable()
+        self._pay(cost)
+        return self._writes[key] if key in self._writes else self._below.get(key)
 
     def get(self, *args: Any, **kwargs: Any) -> bytes | None:
         key = exactly(given("get", ("key",), 1, 1, args, kwargs)["key"], "the key")
-        self._usable()
-        return self._writes[key] if key in self._writes else self._below.get(key)
+        value = self._read(key, self._gas.get)
+        self._pay(0 if value is None else len(value) * self._gas.read_byte)
+        return value
 
     def exists(self, *args: Any, **kwargs: Any) -> bool:
         key = exactly(given("exists", ("key",), 1, 1, args, kwargs)["key"], "the key")
-        return self.get(key) is not None
+        return self._read(key, self._gas.get) is not None
 
     def put(self, *args: Any, **kwargs: Any) -> None:
         found = given("put", ("key", "value"), 2, 2, args, kwargs)
         key = exactly(found["key"], "the key")
-        self._write(key, exactly(found["value"], "the value"))
+        value = exactly(found["value"], "the value")
+        self._usable()
+        self._pay(self._gas.put + self._gas.written_byte * len(key + value))
+        self._write(key, value)
 
     def delete(self, *args: Any, **kwargs: Any) -> None:
-        self._write(exactly(given("delete", ("key",), 1, 1, args, kwargs)["key"], "the key"), None)
+        key = exactly(given("delete", ("key",), 1, 1, args, kwargs)["key"], "the key")
+        self._usable()
+        self._pay(self._gas.delete + self._gas.written_byte * len(key))
+        self._write(key, None)
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
         found = given("add", ("key", "delta", "width", "offset", "size", "minimum", "maximum"), 3, 2, args, kwargs)
@@ -123,8 +187,11 @@ class State(Once):
         size = offset + width if size is None else length(size, "the size", offset + width, 2**30)
         minimum = number(found.get("minimum", 0), "the minimum")
         maximum = 256**width - 1 if highest is None else number(highest, "the maximum")
+        self._usable()
+        gas = self._gas
+        self._pay(gas.get + gas.put + gas.read_byte * size + gas.written_byte * (len(key) + size))
         self._writable(key, range(size))
-        before = self.get(key)
+        before = self._read(key, 0)
         if before is None:
             before = bytes(size)
         if len(before) != size:
@@ -151,7 +218,8 @@ class State(Once):
                 raise ValueError("the limit is negative")
         self._usable()
         own = sorted((item for item in self._writes.items() if within(item[0], start, end)), reverse=reverse)
-        return Scan(self, merged(iter(own), self._below.scan(start, end, reverse), reverse), limit)
+        never = start is not None and end is not None and start >= end
+        return Scan(self, None if never else merged(iter(own), self._below.scan(start, end, reverse), reverse), limit)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> Checkpoint:
         given("checkpoint", (), 0, 0, args, kwargs)
@@ -185,6 +253,8 @@ class State(Once):
             raise RuntimeError(ENDED)
         if self._thread != threading.get_ident():
             raise RuntimeError(ELSEWHERE)
+        if self._meter is not None and self._meter.out:
+            raise OutOfGas
 
 
 class Scan(Once):
@@ -193,7 +263,7 @@ class Scan(Once):
     __slots__ = ("_state", "_items", "_left")
     _SHOWN = "<scan of a state>"
 
-    def __init__(self, state: State, items: Iterator[tuple[bytes, bytes]], limit: int | None) -> None:
+    def __init__(self, state: State, items: Iterator[tuple[bytes, bytes]] | None, limit: int | None) -> None:
         self._state = state
         self._items = items
         self._left = limit
@@ -203,17 +273,23 @@ class Scan(Once):
 
     def __next__(self) -> tuple[bytes, bytes]:
         self._state._usable()
+        if self._items is None or self._left == 0:
+            raise StopIteration
+        self._state._pay(self._state._gas.scan)
         if self._left is not None:
-            if self._left == 0:
-                raise StopIteration
             self._left -= 1
-        return next(self._items)
+        pair = next(self._items, None)
+        if pair is None:
+            self._items = None
+            raise StopIteration
+        self._state._pay(self._state._gas.read_byte * len(pair[0] + pair[1]))
+        return pair
 
     def close(self, *args: Any, **kwargs: Any) -> None:
         given("close", (), 0, 0, args, kwargs)
         if self._state._open:
             self._state._usable()
-        self._items = iter(())
+        self._items = None
 
 
 class Checkpoint(Once):
@@ -245,7 +321,7 @@ class Checkpoint(Once):
     def __exit__(self, *args: Any, **kwargs: Any) -> None:
         found = given("__exit__", ("kind", "error", "trace"), 3, 3, args, kwargs)
         state = self._state
-        if self._before is not None and not state._open:
+        if self._before is not None and (not state._open or (state._meter is not None and state._meter.out)):
             return
         state._usable()
         if self._before is None or self._depth != state._depth:
@@ -290,7 +366,13 @@ class ThirdOpinion:
         receipts = []
         for index, tx in enumerate(block.txs):
             state = State(overlay, self._limits)
-            receipt = self._receipt(tx, state, index, block)
+            if self._limits.gas is not None:
+                state._meter = Meter(self._limits.gas)
+            with patch.multiple(context, charge=state._charge, gas_left=state._left):  # what `ctx` calls
+                receipt = self._receipt(tx, state, index, block)
+            if (meter := state._meter) is not None:
+                receipt = Receipt(11, error="out of gas") if meter.out else receipt
+                receipt = replace(receipt, gas_wanted=meter.limit, gas_used=meter.used)
             overlay.apply(state._writes if receipt.ok else {})
             receipts.append(receipt)
         packed = Receipts.of(receipts)
@@ -308,10 +390,14 @@ class ThirdOpinion:
         vm = self._vm.instance
         try:
             decoded = vm.decode(tx) if self._vm.decode else tx
+            if state._meter is not None and hasattr(vm, "gas_limit"):
+                state._meter.at_most(vm.gas_limit(decoded))
             output = vm.execute(decoded, state, block.context.of_transaction(index))
         except BaseException as error:
             state._close()
             kind = type(error)
+            if state._meter is not None and state._meter.out:
+                return Receipt()
             # The VM of these tests makes no system call, so an OSError is one that it says.
             if issubclass(kind, MACHINE_FAULTS) or not issubclass(kind, Exception):
                 raise VMFault(index, name_of(kind)) from error

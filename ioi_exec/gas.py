@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ioi_exec.arguments import MAX_INT64, integer
-from ioi_exec.errors import InputError, InputTypeError
+from ioi_exec.errors import InputError, InputTypeError, LimitExceeded
 
 COST_MAX = (1 << 32) - 1
 
@@ -39,7 +39,7 @@ class GasSchedule:
     """Most gas of a transaction. A VM says what one may use with `gas_limit(tx)`, which counts where it is less."""
     block_limit: int | None = None
     """Most gas that the transactions of a block may have used together. None: no limit. No transaction may use more, whatever
-    `tx_limit` is, so that each fits into a block."""
+    `tx_limit` is, so that each fits into a block. A block beyond it is refused (LimitExceeded)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -60,6 +60,17 @@ class GasSchedule:
     def of_transaction(self) -> tuple[int, int, int, int, int, int, int, int, int]:
         """As the C core takes it."""
         return self.flat, self.get, self.put, self.delete, self.scan, self.read_byte, self.written_byte, self.emit, self.most
+
+    def check_block(self, used: Iterable[int]) -> None:
+        """used: by each transaction. Raises LimitExceeded if a block of these is invalid, and names the first that is too much."""
+        total = 0
+        for index, gas in enumerate(used):
+            total += gas
+            if self.block_limit is not None and total > self.block_limit:
+                raise LimitExceeded(
+                    f"the block is invalid: with transaction {index} it has used {total} gas, at most {self.block_limit} "
+                    "(GasSchedule.block_limit). Leave out that one and those after it"
+                )
 
     def to_json(self) -> dict[str, int | None]:
         return asdict(self)

@@ -293,6 +293,8 @@ class ExecutionMachine:
             prepared = perf_counter()
             outcome = executor.run(block, CommittedState(self._layers, self._cache), on_receipt, on_progress)
             executed = perf_counter()
+            if self._limits.gas is not None and self._limits.gas.block_limit is not None:
+                self._limits.gas.check_block(receipt.gas_used for receipt in outcome.receipts)
             with storage_errors():
                 writes = Writes.of(outcome.writes)
                 staged, threads = self._staging.stage(store, writes, sequential)

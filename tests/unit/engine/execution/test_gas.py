@@ -14,6 +14,7 @@ from ioi_exec import (
     GasSchedule,
     InputError,
     InputTypeError,
+    LimitExceeded,
     Limits,
     Receipt,
     Revert,
@@ -162,3 +163,12 @@ def test_schedules_that_make_no_sense(wrong: dict[str, int]) -> None:
         GasSchedule(get="much")  # type: ignore[arg-type]
     with pytest.raises(InputTypeError):
         ExecutionMachine.create(None, gas=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_block_beyond_its_limit_is_refused(workers: int) -> None:
+    with ExecutionMachine.create(None, Spender, gas=GasSchedule(flat=10, block_limit=25), workers=workers, pin=False) as machine:
+        assert machine.execute([tx(20), tx(15, ["charge", 5])]).receipts[1].gas_used == 15
+        with pytest.raises(LimitExceeded, match="with transaction 2 it has used 30 gas, at most 25"):
+            machine.execute([tx(20), tx(20), tx(20), tx(20)])
+        assert machine.version == 0

@@ -27,6 +27,7 @@ _TRACEBACK, _EVENTS, _REFUSED = 1, 2, 3
 
 
 _KIND_ENDS = re.compile(": | \\(")  # the name of an exception's type, in what is said of it
+_KIND_MOST = 200  # characters of a type's name: a longer one may be cut for what stands behind it
 
 
 def kept_error(text: str, most: int = ERROR_BYTES) -> str:
@@ -76,7 +77,7 @@ class Receipt:
 
     def _agreed(self) -> tuple[object, ...]:
         of_exception = self.code == CODE_EXCEPTION or self.refused and self.code == CODE_REFUSED
-        error = _KIND_ENDS.split(self.error, 1)[0] if of_exception else self.error
+        error = _KIND_ENDS.split(self.error, 1)[0][:_KIND_MOST] if of_exception else self.error
         return self.code, self.output, self.gas_wanted, self.gas_used, error, self.packed_events, self.refused
 
     def pack(self) -> bytes:

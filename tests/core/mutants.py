@@ -240,7 +240,7 @@ MUTANTS = [
     Mutant("codes-as-they-say", "ioi_exec/execution/faults.py", "code=int.__index__(code)", "code=int(code)", CALLS),
     Mutant("outputs-as-they-are", "ioi_exec/execution/faults.py", "Receipt(output=exact)", "Receipt(output=output)", CALLS),
     Mutant("errors-as-they-say", "ioi_exec/execution/faults.py", "    kind = type(error)\n    if not", "    kind = error.__class__\n    if not", CALLS),
-    Mutant("receipts-while-it-runs", "ioi_exec/execution/transaction.py", "        back.end()\n        return _failed(error, limits, ante and not back.held)", "        failed = _failed(error, limits, ante and not back.held)\n        back.end()\n        return failed", CALLS),
+    Mutant("receipts-while-it-runs", "ioi_exec/execution/transaction.py", "        back.end()\n        return _metered(back, _failed(error,", "        failed = _failed(error, limits, ante and not back.held)\n        back.end()\n        return failed\n        return _metered(back, _failed(error,", CALLS),
 ]
 
 EQUIVALENT = {

@@ -54,7 +54,7 @@ def _native(vm: LoadedVM, block: Block, base: _Base) -> Did:
 def _python(vm: LoadedVM, block: Block, base: _Base) -> Did:
     """As SequentialExecutor does it, without what it does about signals and settings, which takes fifty times as long."""
     plain = Plain(TIGHT.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)
-    decode = vm.instance.decode if vm.decode else None
+    decode = vm.decoder()
     receipts = []
     for index, tx in enumerate(block.txs):
         ctx = block.context.of_transaction(index)
@@ -64,7 +64,7 @@ def _python(vm: LoadedVM, block: Block, base: _Base) -> Did:
             plain.keep(True)
         receipts.append(receipt)
     if vm.end_block:
-        fault = run_end_block(plain, plain.begin(), vm.instance, block.context.of_end(block.txs), Receipts.of(receipts))
+        _, fault = run_end_block(plain, plain.begin(), vm.instance, block.context.of_end(block.txs), Receipts.of(receipts))
         assert fault is None and plain.broken is None, fault
         plain.keep(True)
     return receipts, plain.batch()

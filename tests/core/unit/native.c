@@ -45,7 +45,7 @@ void test_native(void) {
     ioi_worker w;
     ioi_worker_init(&w, &f.arena, 0);
     ioi_view *view = ioi_view_new(&w);
-    view->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20};
+    view->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20, {0}};
     ioi_vm vm = {.abi = IOI_VM_ABI, .version = 1, .name = "counts", .execute = execute, .keys = keys};
     ioi_native native;
     ioi_native_init(&native, &w, view, &vm);

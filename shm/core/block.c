@@ -12,10 +12,14 @@ static uint64_t root_bytes(const ioi_block_input *in) { return (UINT64_C(1) << i
 
 static uint64_t checked_bytes(uint64_t n) { return (n / 32 + 1) * sizeof(a32); }
 
+/* Whether it is noted who read what: others validate nothing early, or everything. */
+static bool looks(const ioi_block_input *in) { return in->workers > 1 && !in->policy.by_version; }
+
 uint64_t ioi_block_room(const ioi_block_input *in) {
     uint64_t n = (uint64_t)in->n + 1;
     return IOI_BLOCK_AT + rounded(n * sizeof(uint64_t)) + rounded(in->tx_bytes + 1) + rounded(n * sizeof(a32)) +
            rounded(n * sizeof(a32)) + rounded(checked_bytes(n)) + rounded(root_bytes(in)) +
+           (looks(in) ? rounded(n * sizeof(a64)) : 0) +
            rounded(in->base_len + in->proposer_len + in->extra_len + in->parent_root_len + 1) + 2 * IOI_CHUNK;
 }
 
@@ -62,12 +66,11 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->setup = in->setup;
     block->height = in->height;
     block->time_ns = in->time_ns;
-    uint64_t n = (uint64_t)in->n + 1;                       /* end_block is transaction n */
-    bool looks = in->workers > 1 && !in->policy.by_version; /* the others validate nothing early, or everything */
+    uint64_t n = (uint64_t)in->n + 1; /* end_block is transaction n */
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
         !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
         !(block->incarnations = piece(&alloc, n * sizeof(a32), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||
-        (looks && !(block->readers = piece(&alloc, n * sizeof(a64), true))) ||
+        (looks(in) && !(block->readers = piece(&alloc, n * sizeof(a64), true))) ||
         !(block->checked = piece(&alloc, checked_bytes(n), true)) ||
         !copy_in(&alloc, in->base, in->base_len, &block->base, &block->base_len) ||
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||

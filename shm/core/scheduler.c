@@ -188,9 +188,10 @@ static bool validate(ioi_worker *w, uint32_t tx) {
 static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s);
 
 /* What `inc` of `tx` wrote stands there since now, or does not stand any more: look at those above that may have read it and are
- * executed. The first that fails is this worker's; the others are suspected, for whoever looks next. Who is being executed looks at
- * itself in the end. Between the change and this look lies an exchange of tx's status (finish, abort); between a reader's note of what
- * it read and its look at what stands, one of its own: so one of the two finds it. Only ever a help: the watermark validates. */
+ * executed. The first that fails is this worker's; the others are suspected, for whoever looks next. So are all where this worker runs
+ * alone: it executes at the watermark only, for it must wait for nobody. Who is being executed looks at itself in the end. Between the
+ * change and this look lies an exchange of tx's status (finish, abort); between a reader's note of what it read and its look at what
+ * stands, one of its own: so one of the two finds it. Only ever a help: the watermark validates. */
 static void look_above(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
     ioi_sched *sched = w->sched;
     if (w->policy.by_version) {
@@ -204,7 +205,7 @@ static void look_above(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
         if (!(a64_load_sc(&w->readers[at]) & written)) continue;
         uint32_t s = a32_load(&w->status[at]);
         if (ioi_status_state(s) != IOI_EXECUTED) continue;
-        if (w->owned == IOI_NO_TX) {
+        if (w->owned == IOI_NO_TX && !w->token) {
             if (!validate(w, at)) abort_incarnation(w, at, s);
         } else {
             a64_or(&w->readers[at], IOI_SUSPECT);

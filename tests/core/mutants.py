@@ -81,6 +81,7 @@ MUTANTS = [
     Mutant("an-abort-leaves-validation-ahead", "scheduler.c", "a32_min(&sched->validation_idx, tx + 1);\n", "", ("unit",), quick=True),
     Mutant("an-abort-looks-at-nobody", "scheduler.c", "if (early(w)) look_above(w, tx, ioi_finished(w, tx));", "", ("unit",), quick=True),
     Mutant("what-is-new-looks-at-nobody", "scheduler.c", "if (overtakes) look_above(w, tx, inc);", "", ("unit",)),
+    Mutant("alone-and-above-the-watermark", "scheduler.c", "if (w->owned == IOI_NO_TX && !w->token)", "if (w->owned == IOI_NO_TX)", ("unit",)),
     Mutant("nobody-is-suspected", "scheduler.c", "a64_or(&w->readers[at], IOI_SUSPECT);", "", ("unit",)),
     Mutant("suspects-are-not-found", "scheduler.c", "a32_min(&sched->validation_idx, at);", "", ("unit",)),
     Mutant("suspects-for-ever", "scheduler.c", "a64_and(&w->readers[at], ~IOI_SUSPECT);", "", ("unit",)),

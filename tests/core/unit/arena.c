@@ -116,7 +116,7 @@ static void far_links(void) {
 static void block_room(uint64_t *rng) {
     for (int i = 0; i < 60; i++) {
         ioi_block_input input = {
-            .n = rng_below(rng, 3000), .workers = 1, .tx_bytes = rng_below(rng, 50000), .keys = rng_below(rng, 5000)};
+            .n = rng_below(rng, 9000), .workers = 1 + i % 2, .tx_bytes = rng_below(rng, 50000), .keys = rng_below(rng, 5000)};
         uint64_t room = ioi_block_room(&input) - IOI_BLOCK_AT;
         fixture f;
         fixture_arena(&f, room);

@@ -1,5 +1,7 @@
 #include <time.h>
 
+#include "readers.h"
+
 #include "unit.h"
 
 /* Two workers driven by hand on one thread: what helps speed only, and so no comparison of results would miss. */
@@ -394,7 +396,32 @@ static void who_does_not_take_part_is_not_called(void) {
     fixture_free(&f);
 }
 
+/* Whoever runs alone executes at the watermark and nowhere else: what it finds overtaken is for others. Above it there may be ESTIMATEs,
+ * and who waits for one must not hold the token. */
+static void who_runs_alone_takes_nothing_from_above(void) {
+    pair p;
+    open_pair_under(&p, (ioi_policy){.run = 1}, 8, 50000);
+    ioi_sched *sched = p.w[0].sched;
+    a32_store(&sched->execution_idx, 1); /* transaction 0 is still to be executed */
+    expect_task(&p, 1, 1);
+    executed(&p, 0, 2, "c", "b");
+    executed(&p, 0, 3, "a", NULL);
+    write_key(&p, 1, "c");
+    finish(&p, 1); /* overtakes 2, which it aborts */
+    expect_task(&p, 1, 2);
+    CHECK(state_of(&p, 2) == IOI_EXECUTING && p.v[1]->incarnation == 1);
+    p.w[0].token = true;
+    a32_store(&sched->token, 1);
+    a32_store(&sched->solo_until, 8);
+    expect_task(&p, 0, 0);
+    write_key(&p, 0, "a");
+    finish(&p, 0); /* overtakes 3 */
+    CHECK(state_of(&p, 3) == IOI_EXECUTED && a64_load(&p.w[0].readers[3]) & IOI_SUSPECT);
+    close_pair(&p);
+}
+
 void test_scheduler(void) {
+    who_runs_alone_takes_nothing_from_above();
     without_estimates_an_abort_leaves_values();
     a_rewritten_value_stands_by_value_alone();
     runs_and_windows_can_be_fixed();

@@ -14,7 +14,7 @@ from random_blocks import random_policy, random_state
 
 from ioi_exec import Limits
 
-BLOCKS = effort.amount("IOI_MIXED_BLOCKS", sample=300, many=4_000)
+BLOCKS = effort.amount("IOI_MIXED_BLOCKS", sample=300, many=1_200)
 BLOCKS_PER_STATE = 20
 ROOMY = Limits(key_bytes=32, value_bytes=2600)
 TIGHT = Limits(key_bytes=32, value_bytes=64, tx_keys=4, tx_write_bytes=60, checkpoint_depth=2, output_bytes=9)

@@ -63,7 +63,10 @@ def _run(top: argparse.ArgumentParser, given: list[str], interrupted: str, own_c
     level = logging.ERROR if _Parser.as_json else logging.WARNING
     logging.basicConfig(level=level, format=f"{top.prog}: %(message)s", stream=sys.stderr)
     try:
-        options = top.parse_args(given)
+        try:
+            options = top.parse_args(given)
+        finally:
+            sys.stdout.flush()  # --help and --version print and exit
         if own_code:
             find_own_code()
         try:

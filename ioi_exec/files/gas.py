@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, BinaryIO
 
 from ioi_exec.arguments import MAX_INT64
-from ioi_exec.errors import InputError
+from ioi_exec.errors import InputError, InputTypeError
 from ioi_exec.files.strict_json import Malformed, json_object, number, parse, written
 from ioi_exec.gas import GasSchedule
 
@@ -22,7 +22,7 @@ def gas_schedule(value: Any) -> GasSchedule:
     given = json_object(value, "gas")
     try:
         return GasSchedule.said({name: None if cost is None else number(cost, name, MAX_INT64) for name, cost in given.items()})
-    except InputError as error:
+    except (InputError, InputTypeError) as error:
         raise Malformed(str(error)) from None
 
 

@@ -10,6 +10,7 @@ ioi_exec/vm/signatures.py says what exactly is signed and which signatures are g
 
 from __future__ import annotations
 
+from ioi_exec.arguments import octets
 from ioi_exec.vm.revert import Revert
 from ioi_exec.vm.signatures import PUBLIC_BYTES, SIGNATURE_BYTES, is_signed, public_key, sign
 
@@ -22,8 +23,9 @@ def seal(secret: bytes, chain_id: str, payload: bytes) -> bytes:
 
 
 def unseal(tx: bytes, chain_id: str) -> tuple[bytes, bytes]:
-    """(sender, payload). Raises Revert: "malformed" if it is too short, "signature" if it is not the sender's for this chain."""
-    if len(tx) < _HEAD_BYTES:
+    """(sender, payload). Raises Revert: "malformed" if it is too short, "signature" if it is not the sender's for this chain; as `seal`
+    for what is no bytes or no chain's id."""
+    if len(octets("unseal: the transaction", tx)) < _HEAD_BYTES:
         raise Revert("malformed")
     sender, signature, payload = tx[:PUBLIC_BYTES], tx[PUBLIC_BYTES:_HEAD_BYTES], tx[_HEAD_BYTES:]
     if not is_signed(sender, chain_id, payload, signature):

@@ -39,7 +39,6 @@ class Reading(Protocol):
 class Writing(Protocol):
     """What can be written: `state`."""
 
-    def exists(self, key: bytes) -> bool: ...
     def put(self, key: bytes, value: bytes) -> None: ...
     def delete(self, key: bytes) -> None: ...
 
@@ -105,8 +104,8 @@ class Item(Named, Generic[V]):
     def put(self, state: Writing, value: V) -> None:
         state.put(self.prefix, self.packed("value", self._value, value))
 
-    def exists(self, state: Writing) -> bool:
-        return state.exists(self.prefix)
+    def exists(self, state: Reading) -> bool:
+        return _exists(state, self.prefix)
 
     def delete(self, state: Writing) -> None:
         state.delete(self.prefix)
@@ -189,8 +188,8 @@ class Map(Keyed[K], Generic[K, V]):
     def put(self, state: Writing, key: K, value: V) -> None:
         state.put(self.key(key), self.packed("value", self._value, value, key))
 
-    def exists(self, state: Writing, key: K) -> bool:
-        return state.exists(self.key(key))
+    def exists(self, state: Reading, key: K) -> bool:
+        return _exists(state, self.key(key))
 
     def delete(self, state: Writing, key: K) -> None:
         state.delete(self.key(key))
@@ -209,6 +208,11 @@ class Map(Keyed[K], Generic[K, V]):
     def entry(self, key: K, value: V) -> tuple[bytes, bytes]:
         """Key and value for a genesis."""
         return self.key(key), self.packed("value", self._value, value, key)
+
+
+def _exists(state: Reading, key: bytes) -> bool:
+    asked = getattr(state, "exists", None)  # of a transaction's state alone, where it conflicts less
+    return state.get(key) is not None if asked is None else bool(asked(key))
 
 
 def _of(what: str, key: tuple[object, ...]) -> str:

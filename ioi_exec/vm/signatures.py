@@ -21,6 +21,7 @@ import functools
 from typing import Any
 
 from ioi_exec.arguments import octets, text
+from ioi_exec.block.preparation import checked_chain_id
 from ioi_exec.errors import InputError
 
 SECRET_BYTES = 32
@@ -41,8 +42,8 @@ def library() -> Any:
 
 
 def signed_bytes(chain_id: str, payload: bytes) -> bytes:
-    """What a signature is of."""
-    chain = chain_id.encode()
+    """What a signature is of. Raises InputTypeError, InputError for what is no chain's id."""
+    chain = checked_chain_id(text("the chain's id", chain_id)).encode()
     return DOMAIN + bytes((len(chain),)) + chain + payload
 
 
@@ -65,7 +66,6 @@ def public_key(secret: bytes) -> bytes:
 
 def sign(secret: bytes, chain_id: str, payload: bytes) -> bytes:
     """The signature, 64 bytes. Raises as `public_key` does."""
-    text("sign: the chain's id", chain_id)
     octets("sign: the payload", payload)
     signed: bytes = library().bindings.crypto_sign(signed_bytes(chain_id, payload), _pair(_secret(secret))[1])
     return signed[:SIGNATURE_BYTES]

@@ -37,6 +37,8 @@ def shell(tmp_path: Path, line: str) -> tuple[int, str, str]:
         ("ioi-exec info state >&-", 2, "ioi-exec: standard output: Bad file descriptor\n"),
         ("ioi-exec check state >&-", 2, "ioi-exec: standard output: Bad file descriptor\n"),
         ("ioi-exec dump state >/dev/full", 4, "ioi-exec: standard output: No space left on device\n"),
+        ("ioi-exec run --help >/dev/full", 4, "ioi-exec: standard output: No space left on device\n"),
+        ("ioi-exec --version >&-", 2, "ioi-exec: standard output: Bad file descriptor\n"),
         ("ioi-exec check state >/dev/null 2>&- <&-", 0, ""),
         ("ioi-exec dump state >/dev/null 2>&-", 0, ""),
         ("ioi-exec run state - <&-", 2, "ioi-exec: standard input: Bad file descriptor\n"),  # no empty block

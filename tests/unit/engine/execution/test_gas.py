@@ -146,6 +146,9 @@ def test_the_commands_know_the_schedule(tmp_path: Path, capfd: pytest.CaptureFix
     state, genesis, dump = str(tmp_path / "state"), str(tmp_path / "genesis.json"), str(tmp_path / "dump")
     assert main(["init", state, "--genesis", genesis, "--gas", str(tmp_path / "wrong.json")]) == 2
     assert "has no 'gets'" in capfd.readouterr().err
+    (tmp_path / "wrong.json").write_text('{"flat": null}')
+    assert main(["init", state, "--genesis", genesis, "--gas", str(tmp_path / "wrong.json")]) == 2
+    assert "wrong.json: GasSchedule.flat is NoneType" in capfd.readouterr().err
     assert main(["init", state, "--genesis", genesis, "--gas", str(tmp_path / "gas.json"), "--json"]) == 0
     shown = json.loads(capfd.readouterr().out)["gas"]
     assert (shown["flat"], shown["block_limit"], shown["tx_limit"]) == (3, 1000, str(2**63 - 1))

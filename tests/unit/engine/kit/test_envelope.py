@@ -87,3 +87,14 @@ def test_remembered(tmp_path: Path) -> None:
 def test_ids_that_are_none(chain_id: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="chain_id"):
         ExecutionMachine.create(None, Votes, chain_id=chain_id, workers=0)
+
+
+@pytest.mark.parametrize("chain_id, error", [("x" * 51, InputError), ("\ud800", InputError), (None, InputTypeError), (b"main", InputTypeError)])
+def test_what_is_no_chain_or_no_bytes_is_said_by_name(chain_id: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="chain"):
+        seal(ADA, chain_id, b"x")
+    with pytest.raises(error, match="chain"):
+        unseal(seal(ADA, "main", b"x"), chain_id)
+    wrong: Any = "x"
+    with pytest.raises(InputTypeError, match="unseal: the transaction"):
+        unseal(wrong, "main")

@@ -95,6 +95,14 @@ def test_scans_by_a_prefix_and_both_bounds() -> None:
     assert list(everything.scan(state)) == [(b"\xff", 1)]
 
 
+def test_machines_and_past_states_are_read() -> None:
+    item = Item("item", int)
+    with ExecutionMachine.create(None, genesis=dict([PAIRS.entry(("a", 1), "x"), item.entry(5)]), workers=0) as machine:
+        for state in (machine, machine.at(0)):
+            assert PAIRS.exists(state, ("a", 1)) and not PAIRS.exists(state, ("a", 2)) and item.exists(state)
+            assert PAIRS.get(state, ("a", 1)) == "x" and list(PAIRS.scan(state)) == [(("a", 1), "x")] and item.get(state) == 5
+
+
 def test_errors_name_the_map_and_the_key() -> None:
     state: Any = Kept({b"pairs/" + b"x\x00\x01\x81\x01": b"\xff", b"last": b"?"})
     with pytest.raises(InputError, match=r"^pairs: the value of \('x', 1\) is b'\\xff' in the state: .*UTF-8"):

@@ -246,6 +246,8 @@ void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const ui
 
 bool ioi_seq_starved(const ioi_seq *seq) { return seq->starved; }
 
+bool ioi_seq_stopped(const ioi_seq *seq) { return seq->stopped; }
+
 static void hint_key(void *context, const uint8_t *key, size_t len) {
     ioi_seq *seq = context;
     if (len == 0 || len > seq->limits.key_bytes) return;

@@ -17,6 +17,9 @@ void ioi_seq_free(ioi_seq *seq);
 /* Whether there was no memory for something: then no transaction succeeds any more, and nothing is brought. */
 bool ioi_seq_starved(const ioi_seq *seq);
 
+/* Whether an operation of the last execution said IOI_STOP for want of a committed value. */
+bool ioi_seq_stopped(const ioi_seq *seq);
+
 /* A committed value (NULL = absent). */
 void ioi_seq_set_base(ioi_seq *seq, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len);
 

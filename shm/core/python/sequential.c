@@ -168,6 +168,14 @@ static int bring_missing(Bringing *b) {
     return 0;
 }
 
+/* An execution stopped: make it worth another one. */
+static int bring_stopped(Bringing *b) {
+    if (b->broken) return -1;
+    if (ioi_seq_starved(b->seq) || ioi_seq_stopped(b->seq)) return bring_missing(b);
+    PyErr_SetString(PyExc_RuntimeError, "the VM returned IOI_STOP though no operation of its state did");
+    return -1;
+}
+
 /* One that a transaction reads. */
 static bool bring_one(void *context, const uint8_t *key, size_t len) {
     Bringing *b = context;
@@ -260,7 +268,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
         if (good < 0) goto out;
         if (good) {
             while (!ioi_seq_execute(seq, bytes, len, &outcome))
-                if (bringing.broken || bring_missing(&bringing) < 0) goto out;
+                if (bring_stopped(&bringing) < 0) goto out;
         } else {
             ioi_seq_refuse(seq, &outcome);
         }
@@ -276,7 +284,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
             {n, sequential_code, sequential_tx, sequential_output, sequential_gas_used}, txs, codes, &packed};
         ioi_outcome outcome;
         while (!ioi_seq_end_block(seq, &results.results, &outcome))
-            if (bringing.broken || bring_missing(&bringing) < 0) goto out;
+            if (bring_stopped(&bringing) < 0) goto out;
         if (outcome.code)
             Py_SETREF(error, PyUnicode_DecodeUTF8(outcome.error ? outcome.error : "", (Py_ssize_t)outcome.error_len, "replace"));
         if (!error) goto out;

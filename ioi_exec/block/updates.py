@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Mapping, Union
+from typing import Iterable, Mapping, Union
 
 from ioi_shm import exact_bytes
 
@@ -43,6 +43,10 @@ class EndBlock:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.validators, Iterable):
+            raise wrong_type("the validators of end_block", self.validators, "ValidatorUpdates, in a tuple or list")
+        if not isinstance(self.parameters, Mapping):
+            raise wrong_type("the parameters of end_block", self.parameters, "a dict")
         object.__setattr__(self, "validators", tuple(self.validators))
         for update in self.validators:
             if not isinstance(update, ValidatorUpdate):

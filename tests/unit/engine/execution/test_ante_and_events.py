@@ -11,6 +11,8 @@ from ioi_exec import (
     EndBlock,
     Event,
     ExecutionMachine,
+    InputError,
+    InputTypeError,
     LimitExceeded,
     Limits,
     Policy,
@@ -192,6 +194,6 @@ def test_what_end_block_returns_is_checked(make: Make, given: Any) -> None:
     with pytest.raises(VMFault, match="end_block stopped the block: TypeError: end_block returned .*: return EndBlock or None"):
         make(Ends).execute([b"a"])
     for wrong in (lambda: EndBlock([1]), lambda: EndBlock((), {"a": 1.5}), lambda: ValidatorUpdate(b"", 1),  # type: ignore[list-item, dict-item]
-                  lambda: ValidatorUpdate(b"k", -1), lambda: EndBlock([ValidatorUpdate(b"k", 1)] * 2)):  # type: ignore[arg-type]
-        with pytest.raises((TypeError, ValueError)):
+                  lambda: EndBlock(5), lambda: EndBlock((), 5), lambda: ValidatorUpdate(b"k", -1), lambda: EndBlock([ValidatorUpdate(b"k", 1)] * 2)):  # type: ignore[arg-type]
+        with pytest.raises((InputError, InputTypeError)):
             wrong()

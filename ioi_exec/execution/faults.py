@@ -32,6 +32,9 @@ _name_of: Any = type.__dict__["__name__"].__get__
 _errno_of: Any = OSError.__dict__["errno"].__get__
 _args_of: Any = BaseException.__dict__["args"].__get__
 _trace_of: Any = BaseException.__dict__["__traceback__"].__get__
+_CAUSE: Any = BaseException.__dict__["__cause__"].__get__
+_CONTEXT: Any = BaseException.__dict__["__context__"].__get__
+_SUPPRESSED: Any = BaseException.__dict__["__suppress_context__"].__get__
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", ())  # from Python 3.11 on
 _grouped_in: Any = _GROUP and _GROUP.__dict__["exceptions"].__get__
 
@@ -47,6 +50,7 @@ _OF_ITS_BYTES = {  # and so is what functions in C say with these words
 
 _OF_THE_ENGINE = {"ioi_exec", "ioi_shm", "ioi_storage"}
 _PLACE_MOST = 120  # bytes of a file's name and a line
+_FRAMES_MOST, _LINKS_MOST = 50, 8  # of a traceback: the innermost of each error, and errors that led to others
 _ADDRESS = re.compile(" at 0x[0-9a-f]{6,16}>")  # what object.__repr__ ends with
 
 
@@ -215,13 +219,21 @@ def end_block_failed(transactions: int, why: str) -> VMFault:
 
 
 def fault_trace(error: BaseException) -> str:
-    """Where it came from, for a person to read; the last line says what it was. Raises nothing, whatever the error is."""
-    said = _text(error)
-    try:
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
-    except BaseException:
-        return said
-    return trace if trace.rpartition("\n")[2] == said else f"{trace}\n{said}"
+    """Where it came from, for a person to read; the last line says what it was. Raises nothing, whatever the error is.
+
+    Bounded in all that a VM makes: frames, errors that led to others, and groups, whose members are not looked at, for there may be
+    more ways through them than anybody has time for."""
+    told: list[str] = []
+    link: BaseException | None = error
+    while link is not None and len(told) < _LINKS_MOST:
+        try:
+            frames = "".join(traceback.format_tb(_trace_of(link), -_FRAMES_MOST))
+        except BaseException:
+            frames = ""
+        told.append(("Traceback (most recent call last):\n" + frames if frames else "") + _text(link))
+        cause, context = _CAUSE(link), _CONTEXT(link)
+        link = cause if cause is not None or _SUPPRESSED(link) else context
+    return "\n\nwhich led to:\n\n".join(reversed(told))
 
 
 def _text(error: BaseException) -> str:

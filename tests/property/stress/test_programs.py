@@ -63,7 +63,7 @@ def every_workload() -> list[tuple[str, str]]:
 
 
 def made(name: str, vm: str, **parameters: Any) -> Workload:
-    if vm != "payments":
+    if vm not in ("payments", "signed"):
         parameters["cost_us"] = 5
     if name != "mixed":
         parameters["failure_rate"] = 0.1

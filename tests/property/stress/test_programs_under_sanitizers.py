@@ -50,7 +50,8 @@ def test_programs_under_sanitizers(harness: Path) -> None:
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     with ExecutionMachine.create(None, "ioi_stress.vm:Program", workers=0) as machine:
         receipts = machine.execute(txs).receipts
-    expected = [f"{receipt.code} {receipt.output.hex()} {receipt.error}" for receipt in receipts]
+    # In C an error has no more than its kind.
+    expected = [f"{receipt.code} {receipt.output.hex()} {receipt.error.partition(':')[0]}" for receipt in receipts]
     assert done.stdout.decode().splitlines() == expected
     kinds = {re.sub("[0-9a-f]{64}", "digest", line) for line in expected}
     assert {"0 digest ", "1  malformed", "2  LimitExceeded"} <= kinds

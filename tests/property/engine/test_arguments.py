@@ -79,8 +79,10 @@ anything = strategies.one_of(
 # A good call of each. What is not here is found by `test_every_call_is_known`.
 MACHINE: dict[str, dict[str, Any]] = {
     "at": {"version": 0}, "receipts": {"version": 0}, "transaction": {"digest": bytes(32)}, "prove_receipt": {"version": 1, "index": 0}, "at_height": {"height": 0}, "commit": {"result": None}, "get": {"key": b"a", "version": 0}, "info_at": {"version": 0},
+    "check": {"tx": b"x"}, "query": {"path": "x", "data": b""},
     "execute": {
         "txs": [b"x"], "header": BlockHeader(), "on_receipt": None, "sequential": False, "policy": None, "record": False, "on_progress": None,
+        "hints": None,
     },
     "prove": {"keys": b"a", "version": 0}, "prove_ics23": {"key": b"a", "version": 0},
     "prove_range": {"start": None, "end": None, "version": 0, "limit": 1}, "prune": {"keep": 5, "progress": None},
@@ -92,7 +94,7 @@ PAST: dict[str, dict[str, Any]] = {
 }
 _SHARED = {"vm": "payments", "vm_args": None, "workers": 0, "pin": True, "limits": Limits(), "executors": None, "keep": None, "policy": None,
            "cross_check": False, "receipts": False}
-CREATE = {"path": None, "tree": "jellyfish", "genesis": {}, "initial_height": 1, **_SHARED}
+CREATE = {"path": None, "tree": "jellyfish", "genesis": {}, "initial_height": 1, "chain_id": "", "gas": None, **_SHARED}
 OPEN = {"path": "state", "read_only": False, "accept_interpreter": False, **_SHARED}
 ADDRESS = bytes(32)
 VALUES: dict[Callable[..., Any], dict[str, Any]] = {

@@ -14,7 +14,7 @@
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
 
-enum { BITS = 64, SEARCHED = 4096 /* cells */, HUGE = 2 << 20 };
+enum { BITS = 64, HUGE = 2 << 20 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -69,7 +69,7 @@ static void ask_for_huge_pages(struct cells *cells) {
 
 void *cells_take(struct cells *cells, size_t size) {
     size_t need = cells_of(size), run = 0, at = cells->next;
-    for (size_t searched = 0; need <= cells->count && searched < SEARCHED + need;) {
+    for (size_t searched = 0; need <= cells->count && searched < CELLS_SEARCHED + need;) {
         if (at >= cells->count) at = run = 0;
         uint64_t word = cells->taken[at / BITS] >> at % BITS;
         size_t same = trailing_zeros(word & 1 ? ~word : word); /* so many cells are as this one */

@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CELL = 64 }; /* bytes */
+enum { CELL = 64 /* bytes */, CELLS_SEARCHED = 4096 };
 
 struct cells { /* all zero = closed */
     uint8_t *base, *mapped;
     size_t mapped_size;
     uint64_t *taken; /* a bit a cell */
     size_t count;    /* cells */
-    size_t next;     /* where the search goes on */
+    size_t next;     /* where the search goes on: where the last one ended, or where a piece was given back */
     bool huge;
 };
 
@@ -23,8 +23,8 @@ struct cells { /* all zero = closed */
 bool cells_open(struct cells *cells, size_t bytes);
 void cells_close(struct cells *cells);
 
-/* `size` bytes on a boundary of a cell, not cleared. NULL if there are none in a row, or none close to where the last
- * search ended or the last piece was given back: more searching is not worth it. */
+/* `size` bytes on a boundary of a cell, not cleared. NULL if no cells in a row that are enough begin among the
+ * CELLS_SEARCHED from `next` on: more searching is not worth it. */
 void *cells_take(struct cells *cells, size_t size);
 
 /* Gives a piece back, of the size it was taken with. */

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ioi_exec.block.header import BlockHeader
     from ioi_exec.block.per_tx import PER_TX
     from ioi_exec.block.progress import Progress
+    from ioi_exec.block.proposal import Dropped, Proposal
     from ioi_exec.block.receipt import Receipt, Receipts
     from ioi_exec.block.receipt_proof import ReceiptProof, verify_receipt
     from ioi_exec.block.record import EventKind, Record
@@ -65,6 +66,7 @@ _HOMES = {
     "block.per_tx": "PER_TX",
     "policy": "Policy",
     "block.progress": "Progress",
+    "block.proposal": "Dropped Proposal",
     "block.receipt": "Receipt Receipts",
     "block.receipt_proof": "ReceiptProof verify_receipt",
     "block.record": "EventKind Record",
@@ -81,6 +83,7 @@ __all__ = [
     "BlockHeader",
     "BlockResult",
     "Diverged",
+    "Dropped",
     "EndBlock",
     "EndContext",
     "Event",
@@ -97,6 +100,7 @@ __all__ = [
     "PastState",
     "Policy",
     "Progress",
+    "Proposal",
     "ReadOnly",
     "Receipt",
     "ReceiptProof",

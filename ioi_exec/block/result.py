@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ioi_exec.block.event import Event
 from ioi_exec.block.header import BlockHeader
 from ioi_exec.block.measured import Measured, RecordRows
+from ioi_exec.block.proposal import Dropped
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
 from ioi_exec.block.updates import EndBlock
 
@@ -33,7 +34,7 @@ class Stats:
     validations, aborts, suspensions: of Block-STM, in the paper's sense.
     stage_threads: threads that computed the state root.
     retries: times the whole block was run again (a worker died, shared memory ran out).
-    seconds: wall time by phase; "record": taking the record out, after "execute"; "worker": one by one in a worker, what it took to start
+    seconds: wall time by phase; "propose": executing candidates before it was known which are in the block; "record": taking the record out, after "execute"; "worker": one by one in a worker, what it took to start
     it and to take the block there and back.
     busy_seconds: per worker, the time it spent executing and validating.
     memory: bytes of shared memory that the workers have: "arena", for a block, and "cache", committed values across blocks.
@@ -79,6 +80,8 @@ class BlockResult:
     header: as given, with its height decided.
     state_root, receipts_root: 32 bytes each.
     txs: the transactions.
+    included, dropped: of a proposal (`execute(propose=True)`) the positions, in what `execute` was given, of `txs`, ascending; and why others
+    were taken out, by position. Those in neither did not fit. Of any other block all, and none.
     writes: the last write of every key, ascending by key; None is a deletion. A sequence of pairs, which are made as they are looked
     at; equal to a list of the same.
     """
@@ -98,6 +101,8 @@ class BlockResult:
     """The store's part of the result, and the store (or sandbox) it belongs to."""
     recorded: RecordRows | None = field(default=None, repr=False)
     end: Receipt = field(default=DONE, repr=False)
+    included: Sequence[int] = field(default=(), repr=False)
+    dropped: Mapping[int, Dropped] = field(default_factory=dict, repr=False)
 
     @cached_property
     def record(self) -> Record | None:

@@ -18,6 +18,10 @@ from ioi_exec.state.cache import CommittedCache, Lookup
 OnReceipt = Callable[[int, Receipt], None]
 
 
+class Enough(Exception):
+    """Raised by a callback of the engine's own that knows enough of the block: it ends, and workers go on living."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A block that was checked: bytes within the limits, where it stands, and how to go about it."""

@@ -37,7 +37,7 @@ from ioi_exec.errors import (
     VMError,
     VMFault,
 )
-from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
+from ioi_exec.execution.executor import BaseState, Block, Enough, OnReceipt, Outcome
 from ioi_exec.execution.faults import (
     ALONE_PATIENCE,
     WorkerFault,
@@ -59,6 +59,7 @@ DEATHS_BEFORE_LAST_RESORT = 6
 DEATHS_BEFORE_SEQUENTIAL = 2
 DEATHS_BEFORE_FAILURE = 2
 LOOK_NS = PROGRESS_NS  # how often to look whether the workers live, while nothing else wakes this thread, and tell of progress
+LEAVING_NS = 500_000_000  # how long workers may take to leave a block that was abandoned
 STREAM_NS = 1_000_000  # the same while receipts are handed out as they become final
 GUESS_PER_TRANSACTION = 768  # bytes of arena a small transaction takes; a wrong guess costs one run
 GUESS_RECORD = 256  # bytes more while it is recorded
@@ -269,6 +270,13 @@ class ParallelExecutor:
                 else:
                     attempts.death(culprits)
                 return None
+        except Enough:
+            arena.abandon()
+            if arena.wait(LEAVING_NS):
+                pool.busy = False
+            else:
+                pool.kill()
+            raise
         except BaseException:  # Ctrl-C, or on_receipt or on_progress raised: the block is not wanted any more
             pool.kill()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from time import perf_counter
-from typing import Iterable
+from typing import Iterable, Mapping, Sequence
 
 import ioi_storage
 from ioi_storage import Writes
@@ -18,6 +18,7 @@ from ioi_exec.block.preparation import (
     decided_header,
 )
 from ioi_exec.block.progress import OnProgress
+from ioi_exec.block.proposal import Dropped, Proposal, checked_candidates
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import (
     InputError,
@@ -27,6 +28,7 @@ from ioi_exec.errors import (
 )
 from ioi_exec.execution.executor import Block, OnReceipt
 from ioi_exec.execution.executors import Executors
+from ioi_exec.execution.proposing import Proposer
 from ioi_exec.execution.signals import of_a_handler
 from ioi_exec.limits import Limits
 from ioi_exec.machine.reading import Reading
@@ -70,6 +72,7 @@ class Blocks(Reading):
         record: bool = False,
         on_progress: OnProgress | None = None,
         hints: Iterable[Iterable[bytes]] | None = None,
+        propose: bool | Proposal = False,
     ) -> BlockResult:
         """Execute a block on the committed state and stage it.
 
@@ -86,6 +89,9 @@ class Blocks(Reading):
         InputError where there are no workers.
         hints: for each transaction the keys that it will likely touch (a block access list), which are fetched together before workers begin.
         A matter of speed alone: those that are wrong cost a read, and none is needed.
+        propose: the transactions are candidates: those that fault, or that `ante` refuses, are dropped, and the block ends before the first
+        that no longer fits by gas, bytes (`Proposal`) or time. What is staged is the block of `result.included`, which gives the same root and
+        receipts when it is executed without `propose`. Then on_receipt is told of those, at the end.
         on_progress(progress): about every 50 ms in this thread, and once at the end. What it raises stops the block.
         Raises InputTypeError, InputError or LimitExceeded before anything executes; VMFault; ResourceError.
         """
@@ -93,6 +99,7 @@ class Blocks(Reading):
             arguments.function(f"execute: {name}", callback)
         for name, value in (("sequential", sequential), ("record", record)):
             arguments.flag(f"execute: {name}", value)
+        proposal = Proposal.said(propose)
         with memory_errors(of_a_handler), self._guard.alone("execute"), ExitStack() as view:
             began = perf_counter()
             store = self._layers[-1]
@@ -104,7 +111,7 @@ class Blocks(Reading):
                     "record: only what worker processes do can be recorded: execute without sequential, on a machine with "
                     "workers=1 or more"
                 )
-            listed = checked_transactions(txs, self._limits)
+            listed = checked_transactions(txs, self._limits) if proposal is None else checked_candidates(txs)
             header = decided_header(header, committed, first=stand.version == 0)
             context = block_context(header, stand.root, self._identity.chain_id)
             block = Block(listed, context, checked_policy(policy, self._policy), record, checked_hints(hints))
@@ -113,10 +120,23 @@ class Blocks(Reading):
                 vm, self._limits, self._workers, self._pin, sequential=sequential, cross_check=self._cross_check
             )
             prepared = perf_counter()
-            outcome = executor.run(block, CommittedState(self._layers, self._cache), on_receipt, on_progress)
+            base = CommittedState(self._layers, self._cache)
+            included: Sequence[int] = range(len(listed))
+            dropped: Mapping[int, Dropped] = {}
+            if proposal is None:
+                outcome = executor.run(block, base, on_receipt, on_progress)
+            else:
+                proposer = Proposer(listed, proposal, self._limits)
+                outcome = proposer.run(executor, block, base, on_progress)
+                outcome.stats.seconds["propose"] = proposer.earlier_seconds
+                included, dropped = proposer.included, proposer.dropped
+                listed = [listed[index] for index in included]
             executed = perf_counter()
             if self._limits.gas is not None and self._limits.gas.block_limit is not None:
                 self._limits.gas.check_block(receipt.gas_used for receipt in outcome.receipts)
+            if proposal is not None and on_receipt is not None:
+                for index, receipt in enumerate(outcome.receipts):
+                    on_receipt(index, receipt)
             with storage_errors():
                 writes = Writes.of(outcome.writes)
                 staged, threads = self._staging.stage(store, writes, sequential)
@@ -131,7 +151,7 @@ class Blocks(Reading):
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record, outcome.end,
+                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record, outcome.end, included, dropped,
             )
 
     def commit(self, result: BlockResult) -> int:

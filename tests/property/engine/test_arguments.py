@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from ioi_exec import BlockHeader, Error, ExecutionMachine, Limits, PastState, Policy, Receipt
+from ioi_exec import BlockHeader, Error, ExecutionMachine, Limits, PastState, Policy, Proposal, Receipt
 from ioi_exec.testing import assert_serializable
 from ioi_exec.vm import payments
 
@@ -66,7 +66,7 @@ plain = strategies.one_of(
 odd = strategies.builds(
     lambda make: make(),
     strategies.sampled_from([
-        object, NoPath, OctetsPath, NoIndex, Limits, Policy, BlockHeader, Receipt, lambda: int, lambda: np.int64(1), lambda: np.bool_(True),
+        object, NoPath, OctetsPath, NoIndex, Limits, Policy, BlockHeader, Receipt, lambda: int, lambda: np.int64(1), lambda: np.bool_(True), Proposal,
         lambda: np.float64(1), lambda: np.array([1, 2]), lambda: bytearray(b"x"), lambda: memoryview(b"x"), lambda: range(3), lambda: 1j,
         lambda: Path("name"), lambda: iter([b"x", 5]), lambda: (b"x" for _ in range(2)),
     ]),
@@ -82,7 +82,7 @@ MACHINE: dict[str, dict[str, Any]] = {
     "check": {"tx": b"x"}, "query": {"path": "x", "data": b""},
     "execute": {
         "txs": [b"x"], "header": BlockHeader(), "on_receipt": None, "sequential": False, "policy": None, "record": False, "on_progress": None,
-        "hints": None,
+        "hints": None, "propose": True,
     },
     "prove": {"keys": b"a", "version": 0}, "prove_ics23": {"key": b"a", "version": 0},
     "prove_range": {"start": None, "end": None, "version": 0, "limit": 1}, "prune": {"keep": 5, "progress": None},
@@ -102,6 +102,7 @@ VALUES: dict[Callable[..., Any], dict[str, Any]] = {
     BlockHeader.decode: {"data": BlockHeader(1).encode(bytes(32))},
     Limits: {name: 10 for name in inspect.signature(Limits.__init__).parameters if name != "self"},
     Policy: {"name": "x", "estimates": True, "validation": "value", "window": 1, "run": 1, "solo": True, "small_block": 1},
+    Proposal: {"max_bytes": 1, "seconds": 1.0, "size": None},
     Policy.named: {"name": "default"},
     payments.encode_transfer: {"sender": ADDRESS, "recipient": ADDRESS, "amount": 1, "fee": 0, "nonce": 0, "expiry": 0},
     payments.decode_transfer: {"tx": bytes(104)},

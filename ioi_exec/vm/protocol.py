@@ -47,8 +47,11 @@ class StateView(Protocol):
         length raises ValueError.
 
         False, and nothing is written, if the counter would fall below `minimum` or rise above `maximum` (default: all it can
-        hold). Adding 0 is a write. It counts as one of `size` bytes in `Limits`, and
-        for now it conflicts as a `get` and a `put` do.
+        hold). Adding 0 is a write. It counts as one of `size` bytes in `Limits`.
+
+        Adds of different transactions do not conflict: what is validated is that each would have been done, or refused, all
+        the same. A `get` or a scan depends on all adds before it; so does an add of a transaction that has read the value, and
+        one to another counter in the same value than the first add of the block.
         """
 
     def scan(

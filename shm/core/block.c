@@ -92,7 +92,7 @@ bool ioi_block_overlay(ioi_alloc *alloc, const uint8_t *key, uint32_t key_len, c
     ioi_arena *arena = alloc->arena;
     ioi_entry *entry = ioi_index_intern(alloc, ioi_hash(arena->shared->seed, key, key_len), key, key_len);
     if (!entry) return false;
-    ioi_put put = {entry, bytes, len};
+    ioi_put put = {entry, bytes, len, false};
     ioi_write write;
     bool wrote_new;
     if (!ioi_mv_publish(alloc, &arena->shared->slots[0], 0, 0, &put, 1, NULL, &write, &wrote_new)) return false;

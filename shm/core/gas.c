@@ -33,6 +33,11 @@ static int op_remove(ioi_state *s, ioi_key key) {
     return take(s, ioi_gas_write(gas_of(s), false, key_len(s, key), 0)) ? IOI_STOP : INNER(s)->remove(INNER(s), key);
 }
 
+static int op_add(ioi_state *s, ioi_key key, const ioi_addition *a, size_t *found) {
+    if (take(s, ioi_gas_add(gas_of(s), key_len(s, key), a->field.size))) return IOI_STOP;
+    return INNER(s)->add(INNER(s), key, a, found);
+}
+
 static int op_mark(ioi_state *s, uint64_t *mark) { return out(s) ? IOI_STOP : INNER(s)->mark(INNER(s), mark); }
 
 static int op_close(ioi_state *s, uint64_t mark, int undo) { return out(s) ? IOI_STOP : INNER(s)->close(INNER(s), mark, undo); }
@@ -68,8 +73,8 @@ uint64_t ioi_no_gas_left(const ioi_state *state) {
 }
 
 void ioi_metered_begin(ioi_metered *m, ioi_state *inner, size_t (*key_len)(const ioi_state *, ioi_key), const ioi_gas *gas) {
-    m->state = (ioi_state){op_key,   op_get,  op_exists, op_put, op_remove, op_mark,
-                           op_close, op_scan, op_next,   op_end, op_charge, op_gas_left};
+    m->state = (ioi_state){op_key,  op_get,  op_exists, op_put,    op_remove,   op_mark, op_close,
+                           op_scan, op_next, op_end,    op_charge, op_gas_left, op_add};
     m->inner = inner;
     m->key_len = key_len;
     ioi_meter_begin(&m->meter, gas);

@@ -19,7 +19,7 @@ typedef struct ioi_entry {
     a64 base; /* the committed value: 0 = not read yet, else a cell word (mvmemory.h) */
     uint32_t key_len;
     a32 head;         /* version list, newest position first; never 0 again once there is a version */
-    a32 trie;         /* version trie, once the list grew long */
+    a32 deep;         /* what few keys have (versions.h); 0 = nothing of it yet */
     a32 next_same;    /* another entry with the same 64-bit hash */
     a32 ordered;      /* its node in the ordered index, 0 = not there (yet) */
     a32 next_written; /* link of the first writer's list (ioi_slot.written) */

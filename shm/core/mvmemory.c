@@ -61,7 +61,7 @@ void ioi_entry_set_free(ioi_entry_set *set) {
 
 static uint64_t fill(const ioi_arena *arena, ioi_record *record, uint64_t state, uint32_t incarnation, const uint8_t *bytes,
                      uint32_t len) {
-    *record = (ioi_record){.len = len, .incarnation = incarnation, .deleted = state == IOI_DELETED};
+    *record = (ioi_record){.len = len, .incarnation = incarnation, .deleted = state == IOI_DELETED, .added = state == IOI_ADDED};
     if (len) memcpy(record->bytes, bytes, len);
     return ioi_offset(arena, record) | state;
 }
@@ -103,7 +103,202 @@ uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry) {
     return a64_cas(&entry->base, &none, word) ? word : none; /* one word a key: it is its base's identity */
 }
 
+/* ---- counters ---------------------------------------------------------------------------------------------- */
+
+enum { KNOW_EVERY = 8 /* adds that are final, summed up in vain before their sum is kept */ };
+enum { PLACE_BITS = 30, WIDTH_AT = 2 * PLACE_BITS };
+
+bool ioi_mv_counter(ioi_alloc *alloc, ioi_entry *entry, const ioi_field *f, bool *full) {
+    *full = false;
+    if (f->size >> PLACE_BITS) return false;
+    ioi_deep *deep = ioi_deep_make(alloc, entry);
+    if (!deep) return !(*full = true);
+    uint64_t packed = (uint64_t)(f->width - 1) << WIDTH_AT | (uint64_t)f->offset << PLACE_BITS | f->size;
+    uint64_t before = a64_load(&deep->field);
+    if (!before && a64_cas(&deep->field, &before, packed)) return true;
+    return before == packed;
+}
+
+ioi_field ioi_mv_field(const ioi_arena *arena, const ioi_entry *entry) {
+    uint64_t packed = a64_load(&ioi_deep_of(arena, entry)->field);
+    uint32_t places = (UINT32_C(1) << PLACE_BITS) - 1;
+    return (ioi_field){(uint32_t)(packed >> PLACE_BITS) & places, (uint32_t)(packed >> WIDTH_AT) + 1, (uint32_t)packed & places};
+}
+
+static ioi_u128 added_by(const ioi_arena *arena, uint64_t word) {
+    ioi_u128 n;
+    memcpy(&n, ioi_word_record(arena, word)->bytes, sizeof n);
+    return n;
+}
+
+/* What stands below a position: `added` on top of `word`, of `position` (0: the base). */
+typedef struct sum {
+    uint64_t word;
+    ioi_u128 added;
+    uint32_t position;
+    uint32_t aborted; /* position of the highest add that was aborted, and its word; 0: none */
+    uint64_t aborted_word;
+} sum;
+
+/* The value that is added to; NULL: zero bytes. One of a wrong length too: for now, of a transaction that will be executed again. */
+static const uint8_t *added_to(const ioi_arena *arena, uint64_t word, uint32_t size) {
+    const ioi_record *record = ioi_word_present(word) ? ioi_word_record(arena, word) : NULL;
+    return record && record->len == size ? record->bytes : NULL;
+}
+
+static void value_of(const ioi_arena *arena, const ioi_entry *entry, uint64_t word, ioi_u128 added, uint8_t *value) {
+    ioi_field f = ioi_mv_field(arena, entry);
+    const uint8_t *before = added_to(arena, word, f.size);
+    if (before) memcpy(value, before, f.size);
+    else memset(value, 0, f.size);
+    ioi_counter_put(value, &f, ioi_counter_get(value, &f) + added);
+}
+
+/* A word of its own for a value that was summed up. 0 when the arena is full. */
+static uint64_t summed_word(ioi_alloc *alloc, const ioi_entry *entry, uint64_t word, ioi_u128 added) {
+    uint32_t size = ioi_mv_field(alloc->arena, entry).size;
+    ioi_record *record = ioi_alloc_bytes(alloc, sizeof *record + size, IOI_RECORD_ALIGN);
+    if (!record) return 0;
+    *record = (ioi_record){.len = size};
+    value_of(alloc->arena, entry, word, added, record->bytes);
+    return ioi_offset(alloc->arena, record) | IOI_VALUE;
+}
+
+/* For those to come. In vain, where the arena is full or somebody knows more. */
+static void keep_known(ioi_alloc *alloc, ioi_entry *entry, ioi_deep *deep, uint32_t position, uint64_t word, ioi_u128 added) {
+    const ioi_arena *arena = alloc->arena;
+    if (!(word = summed_word(alloc, entry, word, added))) return;
+    ioi_known *made = ioi_alloc_bytes(alloc, sizeof *made, sizeof *made);
+    if (!made) return;
+    *made = (ioi_known){position, 0, word};
+    ioi_ref known = a32_load(&deep->known);
+    while (!known || ((const ioi_known *)ioi_deref(arena, known))->position < position)
+        if (a32_cas(&deep->known, &known, ioi_ref_of(arena, made))) return;
+}
+
+/* A base that the cache has is copied: the coordinator seals sums, and does not map it. False when the arena is full. */
+static bool keep_base(ioi_alloc *alloc, ioi_entry *entry, uint64_t base) {
+    const ioi_arena *arena = alloc->arena;
+    a32 *known = &ioi_deep_of(arena, entry)->known;
+    if (a32_load(known)) return true; /* that is of this or of something later */
+    const ioi_record *record = ioi_word_record(arena, base);
+    uint64_t word = ioi_mv_record(alloc, base & (IOI_VALUE | IOI_DELETED), 0, record->bytes, record->len);
+    ioi_known *made = word ? ioi_alloc_bytes(alloc, sizeof *made, sizeof *made) : NULL;
+    if (!made) return false;
+    *made = (ioi_known){1, 0, word};
+    ioi_ref none = 0;
+    a32_cas(known, &none, ioi_ref_of(arena, made));
+    return true;
+}
+
+/* Up to which position all is final. To be asked before the versions are looked at: what is met below is what it will always be. */
+static uint32_t final_below(const ioi_arena *arena, uint32_t position) {
+    uint32_t final = a32_load(&arena->shared->sched.commit_idx) + 1;
+    return final < position ? final : position; /* who asks may have become final by now */
+}
+
+/* Sum up from `version` on, the highest below `position`, whose cell is `cell`: an ADDED word. */
+static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_t final, ioi_version *version, uint64_t cell) {
+    const ioi_arena *arena = alloc->arena;
+    ioi_deep *deep = ioi_deep_of(arena, entry);
+    uint32_t settled = 0;
+    ioi_u128 above = 0; /* what was added at `final` or above */
+    ioi_ref at = a32_load(&deep->known);
+    const ioi_known *known = at ? ioi_deref(arena, at) : NULL;
+    if (known && known->position > position) known = NULL;
+    sum s = {0};
+    for (; version; version = ioi_versions_older(alloc, entry, version, &cell)) {
+        if (known && version->position < known->position) break;
+        if (!ioi_word_added(cell)) break;
+        ioi_u128 added = added_by(arena, cell);
+        s.added += added;
+        if (version->position >= final) above += added;
+        else settled++;
+        if (cell & IOI_ESTIMATE && !s.aborted) {
+            s.aborted = version->position;
+            s.aborted_word = cell;
+        }
+    }
+    if (known && (!version || version->position < known->position)) {
+        s.word = known->word;
+        s.position = known->position - 1;
+    } else if (version) {
+        s.word = cell;
+        s.position = version->position;
+    } else {
+        s.word = ioi_mv_base(arena, entry);
+    }
+    if (settled >= KNOW_EVERY && s.position < final && s.word) keep_known(alloc, entry, deep, final, s.word, s.added - above);
+    return s;
+}
+
+ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, ioi_u128 *counter, uint32_t *length, uint64_t *word,
+                      uint32_t *writer) {
+    const ioi_arena *arena = alloc->arena;
+    ioi_field f = ioi_mv_field(arena, entry);
+    uint32_t final = final_below(arena, position);
+    ioi_version *version = ioi_versions_below(alloc, entry, position, word);
+    if (!version) *word = ioi_mv_base(arena, entry);
+    *writer = version ? version->position : 0;
+    sum s = {.word = *word, .position = *writer};
+    if (version && ioi_word_added(*word)) s = sum_up(alloc, entry, position, final, version, *word);
+    if (!s.word) return IOI_SEEN_NOTHING;
+    if (s.word & IOI_ESTIMATE) {
+        *writer = s.position;
+        *word = s.word;
+        return IOI_SEEN_ESTIMATE;
+    }
+    if (s.word & IOI_CACHED && !keep_base(alloc, entry, s.word)) return IOI_SEEN_FULL;
+    const ioi_record *record = ioi_word_present(s.word) ? ioi_word_record(arena, s.word) : NULL;
+    *length = record ? record->len : f.size;
+    *counter = s.added + (record && record->len == f.size ? ioi_counter_get(record->bytes, &f) : 0);
+    return IOI_SEEN_VERSION;
+}
+
+static bool learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position, uint64_t *word,
+                           uint32_t *writer) {
+    ioi_u128 counter, low = (ioi_u128)learned->low[1] << 64 | learned->low[0];
+    ioi_u128 high = (ioi_u128)learned->high[1] << 64 | learned->high[0];
+    uint32_t length;
+    return ioi_mv_count(alloc, entry, position, &counter, &length, word, writer) == IOI_SEEN_VERSION &&
+           length == ioi_mv_field(alloc->arena, entry).size && counter >= low && counter <= high;
+}
+
+bool ioi_mv_learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position) {
+    uint64_t word;
+    uint32_t writer;
+    return learned_stands(alloc, entry, learned, position, &word, &writer);
+}
+
 /* ---- read and validate ------------------------------------------------------------------------------------- */
+
+/* As ioi_mv_read, but an ADDED word is summed up: what was aborted anywhere in the sum is in the way. */
+static ioi_seen read_sum(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, sum *s, uint64_t *word, uint32_t *writer) {
+    uint32_t final = final_below(alloc->arena, position);
+    ioi_version *version = ioi_versions_below(alloc, entry, position, word);
+    *s = (sum){.word = *word};
+    *writer = 0;
+    if (!version) *word = s->word = ioi_mv_base(alloc->arena, entry);
+    if (!*word) return IOI_SEEN_NOTHING;
+    if (!version) return IOI_SEEN_BASE;
+    *writer = s->position = version->position;
+    if (ioi_word_added(*word)) *s = sum_up(alloc, entry, position, final, version, *word);
+    if (!s->word) return IOI_SEEN_NOTHING;
+    if (s->aborted || s->word & IOI_ESTIMATE) {
+        *writer = s->aborted ? s->aborted : s->position;
+        *word = s->aborted ? s->aborted_word : s->word;
+        return IOI_SEEN_ESTIMATE;
+    }
+    return IOI_SEEN_VERSION;
+}
+
+ioi_seen ioi_mv_value(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer) {
+    sum s;
+    ioi_seen seen = read_sum(alloc, entry, position, &s, word, writer);
+    if (seen != IOI_SEEN_VERSION || !ioi_word_added(*word)) return seen;
+    *word = summed_word(alloc, entry, s.word, s.added);
+    return *word ? IOI_SEEN_VERSION : IOI_SEEN_FULL;
+}
 
 ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer) {
     ioi_version *version = ioi_versions_below(alloc, entry, position, word);
@@ -120,6 +315,20 @@ static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
     return x->len == y->len && memcmp(x->bytes, y->bytes, x->len) == 0;
 }
 
+/* Is the value that was summed up what a record says? */
+static bool same_sum(const ioi_arena *arena, const ioi_entry *entry, const sum *s, uint64_t then) {
+    if (!ioi_word_present(then)) return false;
+    const ioi_record *x = ioi_word_record(arena, then);
+    ioi_field f = ioi_mv_field(arena, entry);
+    const uint8_t *y = added_to(arena, s->word, f.size);
+    if (x->len != f.size) return false;
+    ioi_u128 before = y ? ioi_counter_get(y, &f) : 0;
+    if (ioi_counter_get(x->bytes, &f) != ((before + s->added) & ioi_counter_max(f.width))) return false;
+    for (uint32_t i = 0; i < f.size; i++)
+        if ((i < f.offset || i >= f.offset + f.width) && x->bytes[i] != (y ? y[i] : 0)) return false;
+    return true;
+}
+
 /* *word, *writer: what stands there now. */
 static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version, uint64_t *word,
                         uint32_t *writer) {
@@ -127,11 +336,17 @@ static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
     ioi_entry *entry = ioi_deref(arena, read->entry & ~IOI_PRESENCE);
     *writer = 0;
     ioi_seen seen = ioi_mv_read(alloc, entry, position, word, writer);
-    uint64_t now = *word;
-    if (seen == IOI_SEEN_ESTIMATE || seen == IOI_SEEN_NOTHING) return false;
-    if (ioi_seen_record(now) == read->record) return true;
-    if (by_version) return false;
-    uint64_t then = ioi_seen_word(arena, read->record);
+    bool there = seen == IOI_SEEN_VERSION || seen == IOI_SEEN_BASE;
+    if (there && ioi_seen_record(*word) == read->record) return true; /* without a look at it */
+    const ioi_record *record = ioi_word_record(arena, (uint64_t)read->record * IOI_UNIT);
+    if (record->learned) return learned_stands(alloc, entry, (const ioi_learned *)(record + 1), position, word, writer);
+    uint64_t now = *word, then = ioi_seen_word(arena, read->record);
+    if (ioi_word_added(now) && !(read->entry & IOI_PRESENCE)) {
+        sum s;
+        return read_sum(alloc, entry, position, &s, word, writer) == IOI_SEEN_VERSION && ioi_word_added(*word) &&
+               same_sum(arena, entry, &s, then);
+    }
+    if (!there || by_version) return false;
     if (ioi_word_present(now) != ioi_word_present(then)) return false;
     return !ioi_word_present(now) || (read->entry & IOI_PRESENCE) || same_value(arena, now, then);
 }
@@ -200,7 +415,8 @@ bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t posi
     if (more->ranges_count == 0) return true;
 
     set_reserve(scratch, inc->reads_count);
-    for (uint32_t i = 0; i < inc->reads_count; i++) set_add(scratch, ioi_read_entry(&inc->reads[i]));
+    for (uint32_t i = 0; i < inc->reads_count; i++)
+        if (!ioi_read_learned(alloc->arena, &inc->reads[i])) set_add(scratch, ioi_read_entry(&inc->reads[i])); /* it saw no key */
     const ioi_range *ranges = ioi_deref(alloc->arena, more->ranges);
     for (uint32_t i = 0; i < more->ranges_count; i++) {
         ioi_bounds bounds = ioi_range_bounds(alloc->arena, &ranges[i]);
@@ -218,7 +434,7 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
     for (uint32_t i = 0; i < count; i++) {
         ioi_entry *entry = puts[i].entry;
         uint32_t len = puts[i].bytes ? puts[i].len : 0;
-        uint64_t state = puts[i].bytes ? IOI_VALUE : IOI_DELETED;
+        uint64_t state = puts[i].added ? IOI_ADDED : puts[i].bytes ? IOI_VALUE : IOI_DELETED;
         ioi_made made;
         /* The first value lies right behind its node: they are looked at together. */
         ioi_version *version = ioi_versions_node(alloc, entry, position, sizeof(ioi_record) + len, &made);
@@ -275,4 +491,16 @@ void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const 
             }
             at = a32_load(&entry->next_written);
         }
+}
+
+void ioi_mv_sealed(ioi_arena *arena, ioi_entry *entry, uint8_t *value) {
+    ioi_alloc alloc;
+    ioi_alloc_init(&alloc, arena);
+    uint64_t word;
+    uint32_t writer;
+    sum s;
+    ioi_seen seen = read_sum(&alloc, entry, arena->shared->block.n + 2, &s, &word, &writer);
+    assert(seen == IOI_SEEN_VERSION && ioi_word_added(word));
+    (void)seen;
+    value_of(arena, entry, s.word, s.added, value);
 }

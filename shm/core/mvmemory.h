@@ -3,13 +3,23 @@
  *
  * A *word* says what stands somewhere, in 64 bits that are replaced by one atomic store:
  *
- *     record offset | ESTIMATE (4) | DELETED (2) or VALUE (1);   0 = nothing (withdrawn, or not read yet)
+ *     record offset | ESTIMATE (4) | DELETED (2), VALUE (1) or ADDED (3);   0 = nothing (withdrawn, or not read yet)
  *
  * The record (length, incarnation, bytes) is complete before the word that names it is stored, never changes
  * and is not reused within the block. So a word without its ESTIMATE bit is also the version's identity: equal words, same
  * incarnation of the same transaction. A base word is made the same way when the committed value is first read; where the
  * cache has it (cache.h) it names the record there. Which of the two is in the offset itself: records of the arena lie at
  * multiples of 16, those of the cache 8 behind one (CACHED).
+ *
+ * ADDED: the transaction added to the key's counter (counter.h) without having read it. The record is what it added, modulo
+ * 2^128; the value is that, and what others added, on top of the first version below that is none. A key has one counter in a
+ * block, where who adds first says it is; whoever adds elsewhere in the value reads and writes it. Adds may be published in any
+ * order, so nothing in between need be right: an add that was done, or refused, has learned that the counter below was within
+ * some bounds, and that the value had the right length. This is what it keeps as its read and what is validated; the watermark
+ * does so when all below is final, and then no sum is modulo anything.
+ *
+ * Where many add, whoever has summed up what is final keeps the value for those to come (ioi_known). So a sum costs as many steps
+ * as adds lie between the watermark and who asks, and a few more.
  *
  * A finished incarnation leaves one immutable ioi_incarnation: its receipt, what it read (and which words it
  * saw), the ranges it scanned, where it wrote. Validation takes that and compares with what stands now.
@@ -19,21 +29,30 @@
 #ifndef IOI_MVMEMORY_H
 #define IOI_MVMEMORY_H
 
+#include "counter.h"
 #include "versions.h"
 
 #define IOI_VALUE UINT64_C(1)
 #define IOI_DELETED UINT64_C(2)
+#define IOI_ADDED (IOI_VALUE | IOI_DELETED)
 #define IOI_ESTIMATE UINT64_C(4)
 #define IOI_TAGS UINT64_C(7)
 #define IOI_CACHED UINT64_C(8)
 
 typedef struct ioi_record {
     uint32_t len;
-    uint32_t incarnation : 31;
+    uint32_t incarnation : 29;
     uint32_t deleted : 1; /* the key is: no bytes */
+    uint32_t added : 1;   /* of an ADDED word: an ioi_u128 */
+    uint32_t learned : 1; /* of a read alone: ioi_learned */
     uint8_t bytes[];
 } ioi_record;
 enum { IOI_RECORD_ALIGN = 2 * IOI_UNIT }; /* in the arena */
+
+/* What adding to a counter has learned of it, and of the value it is in, which had the right length or was absent. */
+typedef struct ioi_learned {
+    uint64_t low[2], high[2]; /* it was not below, and not above: halves, the lower first, for a record is aligned for these */
+} ioi_learned;
 
 /* One read. */
 typedef struct ioi_read {
@@ -113,7 +132,8 @@ typedef enum ioi_seen {
     IOI_SEEN_VERSION,  /* *word is a version's */
     IOI_SEEN_BASE,     /* *word is the base's */
     IOI_SEEN_ESTIMATE, /* an aborted incarnation of *writer stands in the way */
-    IOI_SEEN_NOTHING   /* no version, and the base has not been read yet */
+    IOI_SEEN_NOTHING,  /* no version, and the base has not been read yet */
+    IOI_SEEN_FULL      /* there is no room in the arena for what was summed up */
 } ioi_seen;
 
 /* What stands where a read, or the absence of a key, does not stand any more. */
@@ -123,6 +143,24 @@ typedef struct ioi_cause {
     uint32_t incarnation; /* which wrote that version */
     bool estimate;        /* and was aborted */
 } ioi_cause;
+
+/* The value of a key at a position up to which all is final. */
+typedef struct ioi_known {
+    uint32_t position;
+    uint32_t unused;
+    uint64_t word;
+} ioi_known;
+
+/* Is the key's counter there, or nobody's yet and so from now on? False also where the arena is full: *full. */
+bool ioi_mv_counter(ioi_alloc *alloc, ioi_entry *entry, const ioi_field *field, bool *full);
+
+/* Where the counter of a key is to which somebody has added. */
+ioi_field ioi_mv_field(const ioi_arena *arena, const ioi_entry *entry);
+
+/* The counter as the transaction at `position` sees it, aborted adds as they were: IOI_SEEN_VERSION. *word and *writer as
+ * ioi_mv_read has them. *length of the value; where that is not the field's, there is no counter. */
+ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, ioi_u128 *counter, uint32_t *length, uint64_t *word,
+                      uint32_t *writer);
 
 /* As told by what ioi_mv_read found. */
 ioi_cause ioi_mv_cause(const ioi_arena *arena, uint64_t entry, uint32_t position, uint64_t word);
@@ -145,7 +183,8 @@ bool ioi_mv_fetched(ioi_alloc *alloc, ioi_slot *slot, ioi_entry *entry, const ui
 /* The base word of a key, as far as the block or the cache has it; 0: it must be brought. */
 uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry);
 
-/* What the transaction at `position` sees of a key. */
+/* What the transaction at `position` sees of a key. An ADDED word says that there is a value, and ioi_mv_value which. */
+ioi_seen ioi_mv_value(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer);
 ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer);
 
 /* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else, unless `by_version`, equal
@@ -155,8 +194,9 @@ typedef struct ioi_entry_set ioi_entry_set;
 bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch,
                      ioi_cause *cause);
 
-/* The same for a single read. */
+/* The same for a single read; and for what adding learned of a key. */
 bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version);
+bool ioi_mv_learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position);
 
 /* And for a range: no key in it has a live value now (`by_version`: nor a deletion) but those of which `seen(context, entry's
  * offset)`. Else *cause (may be NULL) is the first such. */
@@ -165,6 +205,7 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
 
 /* Whether a value is there, and its record. */
 static inline bool ioi_word_present(uint64_t word) { return (word & IOI_VALUE) != 0; }
+static inline bool ioi_word_added(uint64_t word) { return (word & IOI_ADDED) == IOI_ADDED; }
 static inline const ioi_record *ioi_word_record(const ioi_arena *arena, uint64_t word) {
     uint64_t offset = word & ~IOI_TAGS;
     if (!(word & IOI_CACHED)) return ioi_at(arena, offset);
@@ -180,7 +221,13 @@ static inline ioi_ref ioi_seen_record(uint64_t word) {
 }
 static inline uint64_t ioi_seen_word(const ioi_arena *arena, ioi_ref record) {
     uint64_t word = (uint64_t)record * IOI_UNIT;
-    return word | (ioi_word_record(arena, word)->deleted ? IOI_DELETED : IOI_VALUE);
+    const ioi_record *r = ioi_word_record(arena, word);
+    return word | (r->deleted ? IOI_DELETED : r->added ? IOI_ADDED : IOI_VALUE);
+}
+
+/* Is this what adding to a counter has learned? */
+static inline bool ioi_read_learned(const ioi_arena *arena, const ioi_read *read) {
+    return ioi_word_record(arena, (uint64_t)read->record * IOI_UNIT)->learned;
 }
 
 /* One buffered write, on its way to be published. */
@@ -188,6 +235,7 @@ typedef struct ioi_put {
     ioi_entry *entry;
     const uint8_t *bytes; /* NULL = delete */
     uint32_t len;
+    bool added; /* `bytes` are an ioi_u128 */
 } ioi_put;
 
 /* Publish the writes of an incarnation at `position` and withdraw what `previous` (or NULL) wrote and this one did
@@ -200,8 +248,10 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
 void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted);
 
 /* The last write of every key written by a transaction of the block (position >= 1), in no order: calls `emit`
- * for each. For the coordinator, after the block is done. */
+ * for each. For the coordinator, after the block is done. The value of an ADDED word: ioi_mv_sealed, of as many bytes as its field says. */
 void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word), void *context);
+
+void ioi_mv_sealed(ioi_arena *arena, ioi_entry *entry, uint8_t *value);
 
 /* A private set of entries (which belongs to one thread), emptied in O(1). */
 ioi_entry_set *ioi_entry_set_new(void);

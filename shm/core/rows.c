@@ -134,11 +134,15 @@ static void take_accesses(taking *t, const ioi_incarnation *inc) {
     ioi_arena *arena = t->arena;
     for (uint32_t i = 0; i < inc->reads_count && !t->failed; i++) {
         uint64_t entry = ioi_read_entry(&inc->reads[i]);
-        if (!ioi_word_present(ioi_seen_word(arena, inc->reads[i].record)) && !written(t, entry) &&
-            scanned(t, inc, ioi_at(arena, entry)))
-            continue;
+        /* The cache is not mapped here; what was read in it is the base. */
+        uint64_t word = (uint64_t)inc->reads[i].record * IOI_UNIT;
+        bool learned = !(word & IOI_CACHED) && ioi_read_learned(arena, &inc->reads[i]);
+        if (learned || word & IOI_CACHED) word = a64_load(&((const ioi_entry *)ioi_at(arena, entry))->base);
+        else word = ioi_seen_word(arena, inc->reads[i].record);
+        if (!ioi_word_present(word) && !written(t, entry) && scanned(t, inc, ioi_at(arena, entry))) continue;
         uint32_t number = number_of(t, entry);
         if (number == NO_KEY) return;
+        if (learned && *reader_of(t, number) == t->tx + 1) continue; /* it asked for the presence too */
         *reader_of(t, number) = t->tx + 1;
         take_read(t, number);
     }

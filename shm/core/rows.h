@@ -6,6 +6,9 @@
  * block builds on or that a lower transaction wrote, deleted ones included; other absent keys that a scan met or that lie
  * in a scanned range are left out, for which of them a scan meets depends on the schedule.
  *
+ * An add is a read and a write there, though what was added below it seldom matters to it; a read of what adds have made names the
+ * highest of them.
+ *
  * Rows are as NumPy takes them (ioi_exec/block/record.py): little endian, unaligned, in order of `tx` and then key (events: by
  * worker, in order of their ends). Keys are numbered in byte order, those that some row names.
  */

@@ -9,7 +9,7 @@ uint64_t ioi_seal_put(uint8_t *blob, uint64_t at, uint64_t ends[2], const uint8_
                       size_t len) {
     memcpy(blob + at, key, key_len);
     ends[0] = at += key_len;
-    if (value && len) memcpy(blob + at, value, len);
+    if (value && len && value != blob + at) memcpy(blob + at, value, len);
     at += value ? len : 0;
     ends[1] = at | (value ? 0 : IOI_SEAL_DELETED);
     return at;
@@ -43,6 +43,11 @@ static const uint8_t *key_of(const void *of, uint32_t *len) {
     return entry->key;
 }
 
+static uint32_t value_len(const ioi_arena *arena, const ioi_sorted *s) {
+    if (!ioi_word_present(s->word)) return 0;
+    return ioi_word_added(s->word) ? ioi_mv_field(arena, entry_of(s)).size : ioi_word_record(arena, s->word)->len;
+}
+
 bool ioi_seal_take(ioi_arena *arena, ioi_seal *seal) {
     *seal = (ioi_seal){0};
     taking t = {seal, 0, true};
@@ -52,12 +57,12 @@ bool ioi_seal_take(ioi_arena *arena, ioi_seal *seal) {
     for (size_t i = 0; i < seal->count; i++) {
         if (i + AHEAD < seal->count) __builtin_prefetch(arena->base + (seal->writes[i + AHEAD].word & ~IOI_TAGS));
         const ioi_sorted *s = &seal->writes[i];
-        seal->bytes += entry_of(s)->key_len + (ioi_word_present(s->word) ? ioi_word_record(arena, s->word)->len : 0);
+        seal->bytes += entry_of(s)->key_len + value_len(arena, s);
     }
     return ioi_sort(&seal->writes, seal->count, key_of);
 }
 
-void ioi_seal_pack(const ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, uint64_t *ends) {
+void ioi_seal_pack(ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, uint64_t *ends) {
     uint64_t at = 0;
     for (size_t i = 0; i < seal->count; i++) {
         if (i + AHEAD < seal->count) {
@@ -67,8 +72,12 @@ void ioi_seal_pack(const ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, 
         }
         const ioi_sorted *s = &seal->writes[i];
         const ioi_record *record = ioi_word_present(s->word) ? ioi_word_record(arena, s->word) : NULL;
-        at = ioi_seal_put(blob, at, &ends[2 * i], entry_of(s)->key, entry_of(s)->key_len, record ? record->bytes : NULL,
-                          record ? record->len : 0);
+        const uint8_t *value = record ? record->bytes : NULL;
+        if (ioi_word_added(s->word)) { /* straight to its place */
+            ioi_mv_sealed(arena, (ioi_entry *)entry_of(s), blob + at + entry_of(s)->key_len);
+            value = blob + at + entry_of(s)->key_len;
+        }
+        at = ioi_seal_put(blob, at, &ends[2 * i], entry_of(s)->key, entry_of(s)->key_len, value, value_len(arena, s));
     }
     assert(at == seal->bytes);
 }

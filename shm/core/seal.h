@@ -21,11 +21,11 @@ typedef struct ioi_seal {
 bool ioi_seal_take(ioi_arena *arena, ioi_seal *seal);
 
 /* Pack them into `blob` (seal->bytes) and `ends` (u64[2 * count]). */
-void ioi_seal_pack(const ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, uint64_t *ends);
+void ioi_seal_pack(ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, uint64_t *ends);
 
 void ioi_seal_free(ioi_seal *seal);
 
-/* One write behind others: `at` bytes are packed already. Returns how many then. value NULL = deleted. */
+/* One write behind others: `at` bytes are packed already. Returns how many then. value NULL = deleted; it may be in its place. */
 uint64_t ioi_seal_put(uint8_t *blob, uint64_t at, uint64_t ends[2], const uint8_t *key, size_t key_len, const uint8_t *value,
                       size_t len);
 

@@ -1,5 +1,7 @@
 #include "sequential_inside.h"
 
+#include "counter.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +161,28 @@ static int op_put(ioi_state *state, ioi_key key, const uint8_t *bytes, size_t le
 
 static int op_remove(ioi_state *state, ioi_key key) { return write_value((ioi_seq *)state, key, (value){.present = false}); }
 
+static int op_add(ioi_state *state, ioi_key key, const ioi_addition *a, size_t *found) {
+    ioi_seq *seq = (ioi_seq *)state;
+    const cell *c = &seq->cells[key];
+    const uint8_t *before;
+    if (c->key_len == 0 || c->key_len > seq->limits.key_bytes || a->field.size > seq->limits.value_bytes ||
+        !ioi_field_is_one(&a->field))
+        return IOI_LIMIT;
+    int r = op_get(state, key, &before, found);
+    if (r == IOI_STOP) return r;
+    if (!before) *found = a->field.size;
+    if (*found != a->field.size) return IOI_LENGTH;
+    ioi_u128 counter = before ? ioi_counter_get(before, &a->field) : 0;
+    if (!ioi_counter_add(a, &counter)) return IOI_REFUSED;
+    value v = {.len = a->field.size, .present = true};
+    uint8_t *after = v.len > SMALL ? v.big = malloc(v.len) : v.small;
+    if (!after) return seq->starved = true, IOI_STOP;
+    if (before) memcpy(after, before, v.len);
+    else memset(after, 0, v.len);
+    ioi_counter_put(after, &a->field, counter);
+    return write_value(seq, key, v);
+}
+
 static void undo_to(ioi_seq *seq, size_t count) {
     while (seq->changes_count > count) {
         change *u = &seq->changes[--seq->changes_count];
@@ -194,8 +218,8 @@ static int op_close(ioi_state *state, uint64_t mark, int undo) {
 ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *ctx) {
     ioi_seq *seq = calloc(1, sizeof *seq);
     if (!seq) return NULL;
-    seq->state = (ioi_state){op_key,   op_get,       op_exists,    op_put,      op_remove,     op_mark,
-                             op_close, ioi_seq_scan, ioi_seq_next, ioi_seq_end, ioi_no_charge, ioi_no_gas_left};
+    seq->state = (ioi_state){op_key,       op_get,       op_exists,   op_put,        op_remove,       op_mark, op_close,
+                             ioi_seq_scan, ioi_seq_next, ioi_seq_end, ioi_no_charge, ioi_no_gas_left, op_add};
     seq->vm = vm;
     seq->limits = *limits;
     seq->ctx = *ctx;

@@ -104,10 +104,26 @@ static ioi_version *trie_below(const ioi_arena *arena, trie *t, uint32_t limit) 
     }
 }
 
+/* ---- what few keys have ---------------------------------------------------------------------------------- */
+
+ioi_deep *ioi_deep_make(ioi_alloc *alloc, ioi_entry *entry) {
+    const ioi_arena *arena = alloc->arena;
+    ioi_deep *deep = ioi_deep_of(arena, entry);
+    if (deep) return deep;
+    ioi_deep *made = ioi_alloc_bytes(alloc, sizeof *made, sizeof *made);
+    if (!made) return NULL;
+    memset((void *)made, 0, sizeof *made);
+    ioi_ref none = 0;
+    if (a32_cas(&entry->deep, &none, ioi_ref_of(arena, made))) return made;
+    ioi_alloc_undo(alloc, made, sizeof *made);
+    return ioi_deref(arena, none);
+}
+
 /* ---- list ------------------------------------------------------------------------------------------------ */
 
 static trie *trie_of(const ioi_arena *arena, const ioi_entry *entry) {
-    ioi_ref at = a32_load_sc(&entry->trie);
+    const ioi_deep *deep = ioi_deep_of(arena, entry);
+    ioi_ref at = deep ? a32_load_sc(&deep->trie) : 0;
     return at ? ioi_deref(arena, at) : NULL;
 }
 
@@ -127,13 +143,14 @@ static ioi_version *list_find(const ioi_arena *arena, ioi_entry *entry, uint32_t
 
 static bool promote(ioi_alloc *alloc, ioi_entry *entry) {
     const ioi_arena *arena = alloc->arena;
-    trie *t = ioi_alloc_bytes(alloc, sizeof *t, 8);
+    ioi_deep *deep = ioi_deep_make(alloc, entry);
+    trie *t = deep ? ioi_alloc_bytes(alloc, sizeof *t, 8) : NULL;
     if (!t) return false;
     memset((void *)t, 0, sizeof *t);
     t->levels = arena->shared->block.trie_levels;
     assert(t->levels >= 1 && t->levels <= LEVELS_MAX);
     ioi_ref none = 0;
-    if (!a32_cas(&entry->trie, &none, ioi_ref_of(arena, t))) {
+    if (!a32_cas(&deep->trie, &none, ioi_ref_of(arena, t))) {
         ioi_alloc_undo(alloc, t, sizeof *t);
         return true; /* somebody else promotes */
     }
@@ -226,4 +243,16 @@ ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t pos
     }
     if (walked > WALK_MAX && !t) promote(alloc, entry); /* no room for it: then the next one walks again */
     return best;
+}
+
+ioi_version *ioi_versions_older(ioi_alloc *alloc, ioi_entry *entry, const ioi_version *version, uint64_t *cell) {
+    const ioi_arena *arena = alloc->arena;
+    /* No trie: there was none when the version was linked, so it is in the list, and so is all that is older. */
+    if (trie_of(arena, entry)) return ioi_versions_below(alloc, entry, version->position, cell);
+    for (ioi_ref at = a32_load(&version->next); at;) {
+        ioi_version *v = ioi_deref(arena, at);
+        if ((*cell = a64_load(&v->cell))) return v;
+        at = a32_load(&v->next);
+    }
+    return NULL;
 }

@@ -29,6 +29,21 @@ typedef struct ioi_version {
     uint32_t position;
 } ioi_version;
 
+/* What few keys have, made when the first of it is needed. */
+typedef struct ioi_deep {
+    a64 field; /* where the key's counter is, once somebody adds to it, and the value as far as it is final: mvmemory.h */
+    a32 known;
+    a32 trie; /* version trie, once the list grew long */
+} ioi_deep;
+
+static inline ioi_deep *ioi_deep_of(const ioi_arena *arena, const ioi_entry *entry) {
+    ioi_ref at = a32_load_sc(&entry->deep);
+    return at ? ioi_deref(arena, at) : NULL;
+}
+
+/* The same, made if missing. NULL when the arena is full. */
+ioi_deep *ioi_deep_make(ioi_alloc *alloc, ioi_entry *entry);
+
 /* How ioi_versions_node came by a node. */
 typedef enum ioi_made {
     IOI_MADE_BEFORE, /* it was there */
@@ -45,5 +60,8 @@ void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *nod
 
 /* The live version with the highest position below `position`, its cell in *cell; NULL if there is none. May promote. */
 ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *cell);
+
+/* The one after `version`, which was found by either of the two. */
+ioi_version *ioi_versions_older(ioi_alloc *alloc, ioi_entry *entry, const ioi_version *version, uint64_t *cell);
 
 #endif

@@ -15,6 +15,8 @@ typedef struct own_write {
     uint8_t *room;
     uint32_t len, capacity;
     bool standing; /* false: undone, nothing written */
+    bool adding;   /* no bytes, but what is added to the key's counter, modulo 2^128 */
+    ioi_u128 delta;
 } own_write;
 
 typedef struct undo {
@@ -31,9 +33,16 @@ typedef struct open_range {
 /* What this incarnation knows of a key: indices into reads and writes, or NONE. */
 typedef struct known {
     uint64_t entry;
-    uint32_t generation, read, write;
+    uint32_t generation, read, write, learned;
 } known;
 enum { NONE = UINT32_MAX };
+
+/* What adding to a key's counter has learned of it. */
+typedef struct learned {
+    ioi_entry *entry;
+    ioi_u128 base;      /* the counter below this transaction, as first met: pinned */
+    ioi_u128 low, high; /* all would have gone the same way from here to there */
+} learned;
 
 /* Value bytes live in blocks that are never moved within an incarnation. */
 typedef struct bytes_block {
@@ -50,6 +59,8 @@ struct ioi_view_store {
     undo *undos;
     open_range *ranges;
     ioi_put *puts;
+    learned *learned;
+    uint32_t learned_count, learned_capacity;
     uint32_t reads_count, reads_capacity, writes_count, writes_capacity, undos_count, undos_capacity;
     uint32_t ranges_count, ranges_capacity, puts_capacity;
     uint32_t standing;    /* distinct keys written, as it stands */
@@ -113,7 +124,7 @@ static known *know(struct ioi_view_store *s, uint64_t entry) {
         free(old);
         k = lookup(s, entry);
     }
-    *k = (known){entry, s->generation, NONE, NONE};
+    *k = (known){entry, s->generation, NONE, NONE, NONE};
     s->known_count++;
     return k;
 }
@@ -132,6 +143,9 @@ static int op_put(ioi_state *v, ioi_key key, const uint8_t *value, size_t len) {
     return ioi_view_put((ioi_view *)v, key, value ? value : empty, value ? len : 0);
 }
 static int op_remove(ioi_state *v, ioi_key key) { return ioi_view_put((ioi_view *)v, key, NULL, 0); }
+static int op_add(ioi_state *v, ioi_key key, const ioi_addition *a, size_t *found) {
+    return ioi_view_add((ioi_view *)v, key, a, found);
+}
 static int op_mark(ioi_state *v, uint64_t *mark) { return ioi_view_mark((ioi_view *)v, mark); }
 static int op_close(ioi_state *v, uint64_t mark, int undo) { return ioi_view_close((ioi_view *)v, mark, undo != 0); }
 static int op_scan(ioi_state *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len, int reverse,
@@ -154,8 +168,8 @@ ioi_view *ioi_view_new(ioi_worker *worker) {
     ioi_view *v = calloc(1, sizeof *v);
     struct ioi_view_store *s = calloc(1, sizeof *s);
     assert(v && s);
-    v->state = (ioi_state){op_key,   op_get,  op_exists, op_put, op_remove,     op_mark,
-                           op_close, op_scan, op_next,   op_end, ioi_no_charge, ioi_no_gas_left};
+    v->state = (ioi_state){op_key,  op_get,  op_exists, op_put,        op_remove,       op_mark, op_close,
+                           op_scan, op_next, op_end,    ioi_no_charge, ioi_no_gas_left, op_add};
     v->worker = worker;
     v->store = s;
     s->known_capacity = 64;
@@ -190,6 +204,7 @@ void ioi_view_free(ioi_view *v) {
     free(s->puts);
     free(s->tail);
     free(s->events);
+    free(s->learned);
     free(s);
     free(v);
 }
@@ -208,7 +223,7 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
         memset(s->known, 0, s->known_capacity * sizeof *s->known);
         s->generation = 1;
     }
-    s->known_count = s->reads_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
+    s->known_count = s->reads_count = s->learned_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
     s->write_bytes = 0;
     s->tail_len = s->events_len = 0;
     v->kept = false;
@@ -253,6 +268,10 @@ static bool was_read(const void *store, uint64_t entry) {
     return k->generation == s->generation && k->read != NONE;
 }
 
+static ioi_learned halves(const learned *l) {
+    return (ioi_learned){{(uint64_t)l->low, (uint64_t)(l->low >> 64)}, {(uint64_t)l->high, (uint64_t)(l->high >> 64)}};
+}
+
 static __attribute__((noinline)) bool reads_overtaken(ioi_view *v) {
     const struct ioi_view_store *s = v->store;
     if (v->tx >= v->worker->n) return false;
@@ -262,6 +281,10 @@ static __attribute__((noinline)) bool reads_overtaken(ioi_view *v) {
     bool by_version = v->worker->policy.by_version; /* what validation would not let pass is not worth finishing */
     for (uint32_t i = 0; i < s->reads_count; i++)
         if (!ioi_mv_read_stands(&v->worker->alloc, &s->reads[i], v->position, by_version)) return true;
+    for (uint32_t i = 0; i < s->learned_count; i++) {
+        ioi_learned learned = halves(&s->learned[i]);
+        if (!ioi_mv_learned_stands(&v->worker->alloc, s->learned[i].entry, &learned, v->position)) return true;
+    }
     for (uint32_t i = 0; i < s->ranges_count; i++) {
         if (!s->ranges[i].looked) continue;
         ioi_bounds bounds = looked_at(&s->ranges[i]);
@@ -302,34 +325,52 @@ static bool in_scanned_range(const struct ioi_view_store *s, const ioi_entry *e)
     return false;
 }
 
+/* What was seen of a key cannot be gone on with. */
+static int in_the_way(ioi_view *v, ioi_entry *entry, ioi_seen seen, uint64_t word, uint32_t writer) {
+    if (seen == IOI_SEEN_FULL) return stop(v, IOI_STOP_FULL);
+    if (seen == IOI_SEEN_NOTHING) {
+        v->missing = entry;
+        return stop(v, IOI_STOP_BASE);
+    }
+    assert(seen == IOI_SEEN_ESTIMATE && writer >= 1 && writer < v->position);
+    v->blocker = writer - 1;
+    if (ioi_recording(v->worker))
+        v->worker->recorder.cause = ioi_mv_cause(v->worker->arena, ioi_offset(v->worker->arena, entry), writer, word);
+    return stop(v, IOI_STOP_ESTIMATE);
+}
+
+static ioi_seen see(ioi_view *v, ioi_entry *entry, bool presence, uint64_t *word, uint32_t *writer) {
+    ioi_seen seen = ioi_mv_read(&v->worker->alloc, entry, v->position, word, writer);
+    if (presence || seen == IOI_SEEN_NOTHING || !ioi_word_added(*word)) return seen;
+    return ioi_mv_value(&v->worker->alloc, entry, v->position, word, writer);
+}
+
 /* The word this incarnation sees below itself, recorded. `presence`: only whether there is a value. */
 static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) {
     struct ioi_view_store *s = v->store;
     if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
     known *k = know(s, key);
-    if (k->read != NONE) {
-        if (!presence) s->reads[k->read].entry &= ~IOI_PRESENCE; /* now the value matters too; it is the one pinned */
-        *word = ioi_seen_word(v->worker->arena, s->reads[k->read].record);
-        return IOI_OK;
-    }
     ioi_arena *arena = v->worker->arena;
+    if (k->read != NONE) {
+        *word = ioi_seen_word(arena, s->reads[k->read].record);
+        if (presence) return IOI_OK;
+        s->reads[k->read].entry &= ~IOI_PRESENCE;  /* now the value matters too; it is the one pinned */
+        if (!ioi_word_added(*word)) return IOI_OK; /* else that there is one was pinned, and which is to be seen */
+    }
     ioi_entry *entry = ioi_at(arena, key);
-    if (s->ranges_count && in_scanned_range(s, entry)) {
+    if (k->read == NONE && s->ranges_count && in_scanned_range(s, entry)) {
         *word = IOI_DELETED; /* the range stands for the read */
         return IOI_OK;
     }
     uint32_t writer;
-    ioi_seen seen = ioi_mv_read(&v->worker->alloc, entry, v->position, word, &writer);
+    ioi_seen seen = see(v, entry, presence, word, &writer);
     if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile somebody may have written it */
-        seen = ioi_mv_read(&v->worker->alloc, entry, v->position, word, &writer);
-    switch (seen) {
-    case IOI_SEEN_ESTIMATE:
-        assert(writer >= 1 && writer < v->position);
-        v->blocker = writer - 1;
-        if (ioi_recording(v->worker)) v->worker->recorder.cause = ioi_mv_cause(arena, key, writer, *word);
-        return stop(v, IOI_STOP_ESTIMATE);
-    case IOI_SEEN_NOTHING: v->missing = entry; return stop(v, IOI_STOP_BASE);
-    default: break;
+        seen = see(v, entry, presence, word, &writer);
+    if (seen != IOI_SEEN_VERSION && seen != IOI_SEEN_BASE) return in_the_way(v, entry, seen, *word, writer);
+    if (k->read != NONE) {
+        if (!ioi_word_present(*word)) return stop(v, IOI_STOP_STALE);
+        s->reads[k->read].record = ioi_seen_record(*word);
+        return IOI_OK;
     }
     s->reads = grown(s->reads, &s->reads_capacity, s->reads_count + 1, sizeof *s->reads);
     k->read = s->reads_count;
@@ -357,9 +398,32 @@ static const own_write *own(const struct ioi_view_store *s, uint64_t key) {
     return &s->writes[k->write];
 }
 
+/* The value below and what this transaction adds to it. */
+static int get_added(ioi_view *v, ioi_key key, const own_write *w, const uint8_t **value, size_t *len) {
+    struct ioi_view_store *s = v->store;
+    const uint8_t *below;
+    size_t below_len;
+    int r = ioi_view_get_below(v, key, &below, &below_len);
+    if (r == IOI_STOP) return r;
+    ioi_field f = ioi_mv_field(v->worker->arena, w->entry);
+    const learned *l = &s->learned[lookup(s, key)->learned];
+    ioi_u128 counter = r == IOI_OK && below_len == f.size ? ioi_counter_get(below, &f) : 0;
+    /* Since the first add it became what would have made the adds go another way. */
+    if ((r == IOI_OK && below_len != f.size) || counter < l->low || counter > l->high) return stop(v, IOI_STOP_STALE);
+    uint32_t capacity;
+    uint8_t *made = room_for(s, f.size, 0, &capacity);
+    if (r == IOI_OK) memcpy(made, below, f.size);
+    else memset(made, 0, f.size);
+    ioi_counter_put(made, &f, counter + w->delta);
+    *value = made;
+    *len = f.size;
+    return IOI_OK;
+}
+
 int ioi_view_get(ioi_view *v, ioi_key key, const uint8_t **value, size_t *len) {
     const own_write *w = v->store->writes_count ? own(v->store, key) : NULL;
     if (!w) return ioi_view_get_below(v, key, value, len);
+    if (w->adding) return get_added(v, key, w, value, len);
     if (!w->bytes) return IOI_ABSENT;
     *value = w->bytes;
     *len = w->len;
@@ -368,7 +432,7 @@ int ioi_view_get(ioi_view *v, ioi_key key, const uint8_t **value, size_t *len) {
 
 int ioi_view_exists(ioi_view *v, ioi_key key) {
     const own_write *w = v->store->writes_count ? own(v->store, key) : NULL;
-    if (w) return w->bytes ? IOI_OK : IOI_ABSENT;
+    if (w) return w->bytes || w->adding ? IOI_OK : IOI_ABSENT;
     uint64_t word;
     int r = read_below(v, key, true, &word);
     return r ? r : ioi_word_present(word) ? IOI_OK : IOI_ABSENT;
@@ -383,56 +447,128 @@ static int over(ioi_view *v, ioi_limit limit) {
 
 static uint64_t weight(const own_write *w) { return w->standing ? (uint64_t)w->entry->key_len + w->len : 0; }
 
-int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
+/* Limits of a key and of its value. */
+static bool may_write(ioi_view *v, const ioi_entry *entry, size_t len) {
+    if (entry->key_len == 0 || entry->key_len > v->limits.key_bytes) return over(v, IOI_LIMIT_KEY_BYTES) == IOI_OK;
+    return len <= v->limits.value_bytes || over(v, IOI_LIMIT_VALUE_BYTES) == IOI_OK;
+}
+
+/* The buffered write of a key, to be replaced by one of a value of `len` bytes: what is put back if that is undone is noted. NULL:
+ * a limit is exceeded. */
+static own_write *next_write(ioi_view *v, ioi_key key, size_t len) {
     struct ioi_view_store *s = v->store;
     ioi_entry *entry = ioi_at(v->worker->arena, key);
-    if (entry->key_len == 0 || entry->key_len > v->limits.key_bytes) return over(v, IOI_LIMIT_KEY_BYTES);
-    if (len > v->limits.value_bytes) return over(v, IOI_LIMIT_VALUE_BYTES);
-
+    if (!may_write(v, entry, len)) return NULL;
     known *k = know(s, key);
     own_write before = {.entry = entry};
     if (k->write != NONE) before = s->writes[k->write];
     uint64_t bytes = s->write_bytes - weight(&before) + entry->key_len + len;
     uint32_t standing = s->standing + !before.standing;
-    if (standing > v->limits.tx_keys) return over(v, IOI_LIMIT_TX_KEYS);
-    if (bytes > v->limits.tx_write_bytes) return over(v, IOI_LIMIT_TX_WRITE_BYTES);
+    if (standing > v->limits.tx_keys) return over(v, IOI_LIMIT_TX_KEYS), NULL;
+    if (bytes > v->limits.tx_write_bytes) return over(v, IOI_LIMIT_TX_WRITE_BYTES), NULL;
 
     if (k->write == NONE) {
         s->writes = grown(s->writes, &s->writes_capacity, s->writes_count + 1, sizeof *s->writes);
         k->write = s->writes_count++;
+        s->writes[k->write] = before;
     }
     if (s->marks) {
         s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
         s->undos[s->undos_count++] = (undo){k->write, before};
     }
-    own_write after = {entry, NULL, before.room, (uint32_t)len, before.capacity, true};
+    s->standing = standing;
+    s->write_bytes = bytes;
+    return &s->writes[k->write];
+}
+
+int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
+    struct ioi_view_store *s = v->store;
+    own_write *w = next_write(v, key, len);
+    if (!w) return IOI_LIMIT;
+    own_write after = {.entry = w->entry, .room = w->room, .len = (uint32_t)len, .capacity = w->capacity, .standing = true};
     if (value && (!after.room || s->marks || len > after.capacity)) /* a checkpoint may have to put the old bytes back */
         after.room = room_for(s, len, s->marks ? 0 : after.capacity, &after.capacity);
     if (value) { /* memmove: it may be the very value that `get` handed out */
         if (len) memmove(after.room, value, len);
         after.bytes = after.room;
     }
-    s->writes[k->write] = after;
-    s->standing = standing;
-    s->write_bytes = bytes;
+    *w = after;
     return IOI_OK;
 }
 
-int ioi_view_add(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found) {
+/* ---- counters ------------------------------------------------------------------------------------------------ */
+
+/* As anybody could, by reading and writing. */
+static int add_to_value(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found) {
     const uint8_t *before;
     int r = ioi_view_get(v, key, &before, found);
     if (r == IOI_STOP) return r;
     bool there = r == IOI_OK;
     if (!there) *found = a->field.size;
-    if (*found != a->field.size) return IOI_ADD_LENGTH;
+    if (*found != a->field.size) return IOI_LENGTH;
     ioi_u128 counter = there ? ioi_counter_get(before, &a->field) : 0;
-    if (!ioi_counter_add(a, &counter)) return IOI_ADD_REFUSED;
-    uint32_t room;
-    uint8_t *after = room_for(v->store, a->field.size, 0, &room);
+    if (!ioi_counter_add(a, &counter)) return IOI_REFUSED;
+    uint32_t capacity;
+    uint8_t *after = room_for(v->store, a->field.size, 0, &capacity);
     if (there) memcpy(after, before, a->field.size);
     else memset(after, 0, a->field.size);
     ioi_counter_put(after, &a->field, counter);
     return ioi_view_put(v, key, after, a->field.size);
+}
+
+/* Must the value be read, or is it known, so that reading it costs nothing? */
+static bool reads_to_add(const struct ioi_view_store *s, const known *k, const ioi_entry *entry) {
+    bool written = k->write != NONE && s->writes[k->write].standing;
+    if (written && !s->writes[k->write].adding) return true;
+    if (k->read != NONE && !(s->reads[k->read].entry & IOI_PRESENCE)) return true;
+    return k->learned == NONE && k->read == NONE && s->ranges_count && in_scanned_range(s, entry);
+}
+
+/* Meet the counter of a key for the first time. IOI_LENGTH where there is none. */
+static int meet_counter(ioi_view *v, known *k, ioi_entry *entry, uint32_t size) {
+    struct ioi_view_store *s = v->store;
+    ioi_alloc *alloc = &v->worker->alloc;
+    learned l = {.entry = entry, .low = 0, .high = ~(ioi_u128)0};
+    uint64_t word;
+    uint32_t writer, len;
+    ioi_seen seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
+    if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))
+        seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
+    if (seen != IOI_SEEN_VERSION) return in_the_way(v, entry, seen, word, writer);
+    if (len != size) return IOI_LENGTH;
+    s->learned = grown(s->learned, &s->learned_capacity, s->learned_count + 1, sizeof *s->learned);
+    k->learned = s->learned_count;
+    s->learned[s->learned_count++] = l;
+    return IOI_OK;
+}
+
+int ioi_view_add(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found) {
+    struct ioi_view_store *s = v->store;
+    ioi_entry *entry = ioi_at(v->worker->arena, key);
+    bool full = false;
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
+    if (!may_write(v, entry, a->field.size)) return IOI_LIMIT;
+    if (!ioi_field_is_one(&a->field)) return over(v, IOI_LIMIT_VALUE_BYTES);
+    known *k = know(s, key);
+    if (reads_to_add(s, k, entry) || !ioi_mv_counter(&v->worker->alloc, entry, &a->field, &full))
+        return full ? stop(v, IOI_STOP_FULL) : add_to_value(v, key, a, found);
+    int r = k->learned == NONE ? meet_counter(v, k, entry, a->field.size) : IOI_OK;
+    if (r == IOI_STOP) return r;
+    if (r == IOI_LENGTH) return add_to_value(v, key, a, found); /* which length it has is what was learned */
+    learned *l = &s->learned[k->learned];
+    const own_write *before = own(s, key);
+    ioi_u128 delta = before ? before->delta : 0;
+    if (!ioi_counter_learn(a, l->base, l->base + delta, &l->low, &l->high)) return IOI_REFUSED;
+    own_write *w = next_write(v, key, a->field.size);
+    if (!w) return IOI_LIMIT;
+    *w = (own_write){.entry = entry,
+                     .room = w->room,
+                     .len = a->field.size,
+                     .capacity = w->capacity,
+                     .standing = true,
+                     .adding = true,
+                     .delta = a->negative ? delta - a->delta : delta + a->delta};
+    return IOI_OK;
 }
 
 int ioi_view_mark(ioi_view *v, uint64_t *mark) {
@@ -484,11 +620,30 @@ static uint8_t *copied(const uint8_t *bytes, size_t len) {
     return copy;
 }
 
+/* What this transaction adds in a range becomes what it writes there: a scan shows values. False: it cannot be read now. */
+static bool own_values(ioi_view *v, const ioi_bounds *range) {
+    struct ioi_view_store *s = v->store;
+    for (uint32_t i = 0; i < s->writes_count; i++) {
+        const own_write *w = &s->writes[i];
+        if (!w->standing || !w->adding || !ioi_within(range, w->entry->key, w->entry->key_len)) continue;
+        ioi_key key = ioi_offset(v->worker->arena, w->entry);
+        const uint8_t *value;
+        size_t len;
+        if (get_added(v, key, w, &value, &len) == IOI_STOP) return false;
+        int r = ioi_view_put(v, key, value, len);
+        assert(r == IOI_OK && "it counts as before");
+        (void)r;
+    }
+    return true;
+}
+
 int ioi_view_range_open(ioi_view *v, const uint8_t *low, size_t low_len, const uint8_t *high, size_t high_len, bool reverse,
                         uint32_t *range) {
     struct ioi_view_store *s = v->store;
     if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
     if (!ioi_ordered_switch_on(&v->worker->alloc)) return stop(v, IOI_STOP_FULL);
+    ioi_bounds all = {low, high, low ? (uint32_t)low_len : IOI_UNBOUNDED, high ? (uint32_t)high_len : IOI_UNBOUNDED, false};
+    if (!own_values(v, &all)) return IOI_STOP;
     s->ranges = grown(s->ranges, &s->ranges_capacity, s->ranges_count + 1, sizeof *s->ranges);
     *range = s->ranges_count++;
     s->ranges[*range] = (open_range){
@@ -603,6 +758,28 @@ static bool store_more(ioi_view *v, const ioi_outcome *outcome, bool fault, ioi_
            store_bytes(alloc, v->store->tail, v->store->tail_len, &more->receipt.tail);
 }
 
+static ioi_put put_of(const own_write *w) {
+    if (w->adding) return (ioi_put){w->entry, (const uint8_t *)&w->delta, sizeof w->delta, true};
+    return (ioi_put){w->entry, w->bytes, w->len, false};
+}
+
+/* What adds have learned goes to the reads; also where the value was read afterwards, which may have been another by then. */
+static bool read_learned(ioi_view *v) {
+    struct ioi_view_store *s = v->store;
+    const ioi_arena *arena = v->worker->arena;
+    for (uint32_t i = 0; i < s->learned_count; i++) {
+        const learned *l = &s->learned[i];
+        ioi_learned learned = halves(l);
+        ioi_record *record = ioi_alloc_bytes(&v->worker->alloc, sizeof *record + sizeof learned, IOI_RECORD_ALIGN);
+        if (!record) return false;
+        *record = (ioi_record){.len = sizeof learned, .learned = true};
+        memcpy(record->bytes, &learned, sizeof learned);
+        s->reads = grown(s->reads, &s->reads_capacity, s->reads_count + 1, sizeof *s->reads);
+        s->reads[s->reads_count++] = (ioi_read){ioi_ref_of(arena, l->entry), ioi_seen_record(ioi_offset(arena, record))};
+    }
+    return true;
+}
+
 bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     struct ioi_view_store *s = v->store;
     ioi_worker *w = v->worker;
@@ -613,7 +790,8 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     s->puts = grown(s->puts, &s->puts_capacity, s->writes_count + 1, sizeof *s->puts);
     uint32_t count = 0;
     for (uint32_t i = 0; i < s->writes_count && !failed; i++)
-        if (s->writes[i].standing) s->puts[count++] = (ioi_put){s->writes[i].entry, s->writes[i].bytes, s->writes[i].len};
+        if (s->writes[i].standing) s->puts[count++] = put_of(&s->writes[i]);
+    if (!read_learned(v)) return false;
 
     ioi_incarnation *inc = ioi_alloc_bytes(alloc, ioi_incarnation_bytes(s->reads_count, count), IOI_UNIT);
     if (!inc) return false;

@@ -67,7 +67,7 @@ int ioi_view_key(ioi_view *view, const uint8_t *bytes, size_t len, ioi_key *key)
 int ioi_view_get(ioi_view *view, ioi_key key, const uint8_t **value, size_t *len);
 int ioi_view_exists(ioi_view *view, ioi_key key);
 int ioi_view_put(ioi_view *view, ioi_key key, const uint8_t *value, size_t len); /* value NULL deletes */
-/* IOI_OK, IOI_ADD_REFUSED or IOI_ADD_LENGTH, then *found bytes are there; a limit is looked at last. */
+/* IOI_OK, IOI_REFUSED or IOI_LENGTH, then *found bytes are there; a limit is looked at last. */
 int ioi_view_add(ioi_view *view, ioi_key key, const ioi_addition *addition, size_t *found);
 int ioi_view_mark(ioi_view *view, uint64_t *mark);
 /* Close the checkpoint that `mark` opened, and those inside it, keeping or undoing the writes made since. */

@@ -382,23 +382,20 @@ static PyObject *after_prefix(PyObject *prefix) {
     return after;
 }
 
-/* At most how many. Reads an int of a subclass as the number it is. */
+/* At most how many. */
 static int as_scan_limit(PyObject *object, bool *limited, unsigned long long *limit) {
     *limited = object && object != Py_None;
     *limit = 0;
     if (!*limited) return 0;
-    if (!PyLong_Check(object) || PyBool_Check(object)) {
-        wrong_type("the limit", object, "int");
-        return -1;
-    }
-    int overflow;
-    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
-    if (value < 0 && overflow <= 0) {
+    bool negative, great;
+    ioi_u128 number;
+    if (as_number(object, "the limit", &negative, &number, &great) < 0) return -1;
+    if (negative) {
         PyErr_SetString(PyExc_ValueError, "the limit is negative");
         return -1;
     }
-    *limited = overflow == 0; /* nobody counts further */
-    *limit = (unsigned long long)value;
+    *limited = !great && number <= ULLONG_MAX; /* nobody counts further */
+    *limit = (unsigned long long)number;
     return 0;
 }
 

@@ -109,8 +109,8 @@ static int view_add(BackObject *back, PyObject *bytes, const ioi_addition *addit
     if (known_key(self, bytes, &key) < 0) return -1;
     while ((r = ioi_view_add(self->view, key, addition, found)) == IOI_STOP)
         if (resolve(self) < 0) return -1;
-    if (r == IOI_ADD_REFUSED) return ADD_REFUSED;
-    return r == IOI_ADD_LENGTH ? ADD_LENGTH : write_result(self, r);
+    if (r == IOI_REFUSED) return ADD_REFUSED;
+    return r == IOI_LENGTH ? ADD_LENGTH : write_result(self, r);
 }
 
 static int view_emit(BackObject *back, const uint8_t *bytes, size_t len) {

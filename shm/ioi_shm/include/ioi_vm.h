@@ -18,6 +18,7 @@
 #ifndef IOI_VM_H
 #define IOI_VM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,14 +28,30 @@
 /* Results of state operations and of VM functions. */
 enum {
     IOI_OK = 0,
-    IOI_ABSENT = 1, /* get and exists: no value; next: no further pair */
-    IOI_LIMIT = 2,  /* put and delete: a write limit is exceeded; the transaction should fail */
-    IOI_STOP = -1   /* return to the engine now */
+    IOI_ABSENT = 1,  /* get and exists: no value; next: no further pair */
+    IOI_LIMIT = 2,   /* put and delete: a write limit is exceeded; the transaction should fail */
+    IOI_REFUSED = 3, /* add: the counter would leave its bounds; nothing was written */
+    IOI_LENGTH = 4,  /* add: what is there has another length than the counter's value */
+    IOI_STOP = -1    /* return to the engine now */
 };
 
 typedef struct ioi_state ioi_state;
 typedef struct ioi_scan ioi_scan; /* a scan under way; it ends with its transaction */
 typedef uint64_t ioi_key;         /* a key made known to this state; valid until the transaction ends */
+
+/* A counter: an unsigned big-endian integer of `width` bytes (1 to 16) from byte `offset` on of a value of `size` bytes. */
+typedef unsigned __int128 ioi_u128;
+typedef struct ioi_field {
+    uint32_t offset, width, size;
+} ioi_field;
+
+/* It is done if the counter is from `minimum` to `maximum` afterwards, and in what it can hold. */
+typedef struct ioi_addition {
+    ioi_field field;
+    bool negative;
+    ioi_u128 delta; /* its magnitude */
+    ioi_u128 minimum, maximum;
+} ioi_addition;
 
 struct ioi_state {
     /* Every other operation takes a key by its handle: a key is hashed once. Lengths in bytes. */
@@ -56,11 +73,14 @@ struct ioi_state {
                 ioi_scan **scan);
     int (*next)(ioi_state *, ioi_scan *scan, const uint8_t **key, size_t *key_len, const uint8_t **value, size_t *len);
     void (*end)(ioi_state *, ioi_scan *scan);
-    /* Gas. Where the state has a schedule, each operation above costs what it says, and `charge` what the VM itself does; running
+    /* Gas. Where the state has a schedule, each operation costs what it says, and `charge` what the VM itself does; running
      * out is IOI_STOP, from then on of every operation. `gas_left`: how much there is; UINT64_MAX where nothing is metered, and
      * `charge` does nothing. */
     int (*charge)(ioi_state *, uint64_t amount);
     uint64_t (*gas_left)(const ioi_state *);
+    /* Add to a counter; an absent key is taken for zero bytes, and created. IOI_OK, IOI_REFUSED, IOI_LENGTH (*found bytes are
+     * there), IOI_LIMIT, also for a field that is none. Conflicts only with what makes another of these of it. */
+    int (*add)(ioi_state *, ioi_key key, const ioi_addition *, size_t *found);
 };
 
 /* What does not apply has no bytes. */

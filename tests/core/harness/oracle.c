@@ -57,6 +57,24 @@ static int store(oracle *o, uint32_t key, bool present, const uint8_t *value, si
 static int put(world *w, uint32_t key, const uint8_t *value, size_t len) { return store((oracle *)w, key, true, value, len); }
 static int remove_key(world *w, uint32_t key) { return store((oracle *)w, key, false, NULL, 0); }
 
+static int add(world *w, uint32_t key, const ioi_addition *a, size_t *found) {
+    oracle *o = (oracle *)w;
+    const slot *s = &o->now[key];
+    if (o->c->key_len[key] > o->c->limits.key_bytes || a->field.size > o->c->limits.value_bytes) return IOI_LIMIT;
+    if (s->present && (*found = s->len) != a->field.size) return IOI_LENGTH;
+    uint8_t value[16] = {0}; /* programs add to no larger ones */
+    if (s->present) memcpy(value, s->bytes, s->len);
+    __int128 counter = 0, most = 0;
+    for (uint32_t i = a->field.offset; i < a->field.offset + a->field.width; i++) counter = counter * 256 + value[i];
+    for (uint32_t i = 0; i < a->field.width; i++) most = most * 256 + 255; /* at most 8 bytes */
+    if ((uint64_t)a->maximum < most) most = (__int128)a->maximum;
+    counter += a->negative ? -(__int128)a->delta : (__int128)a->delta;
+    if (counter < 0 || counter < (__int128)a->minimum || counter > most) return IOI_REFUSED;
+    for (uint32_t i = a->field.offset + a->field.width; i-- > a->field.offset; counter /= 256)
+        value[i] = (uint8_t)(counter % 256);
+    return store(o, key, true, value, a->field.size);
+}
+
 static int mark(world *w, uint64_t *mark) {
     oracle *o = (oracle *)w;
     if (o->depth >= o->c->limits.checkpoint_depth) return IOI_LIMIT;
@@ -121,7 +139,7 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
 
 void oracle_run(block_case *c) {
     oracle *o = calloc(1, sizeof *o);
-    o->world = (world){get, exists, put, remove_key, mark, close_mark, scan, NULL, opacity};
+    o->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, NULL, opacity};
     o->c = c;
     for (uint32_t k = 0; k < c->keys; k++) {
         const case_value *v = c->has_overlay[k] ? &c->overlay[k] : &c->base[k];

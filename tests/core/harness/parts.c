@@ -121,7 +121,7 @@ void parts_versions(uint8_t *base, uint64_t size, sim_options options, uint64_t 
 /* ---- the ordered index ------------------------------------------------------------------------------------------------------ */
 
 static void write_key(part *p, ioi_alloc *alloc, uint32_t key, uint32_t worker) {
-    ioi_put put = {p->keys[key], (const uint8_t *)"v", 1};
+    ioi_put put = {p->keys[key], (const uint8_t *)"v", 1, false};
     ioi_write write;
     bool wrote_new;
     EXPECT(ioi_mv_publish(alloc, &p->arena.shared->slots[worker], 1 + worker, 0, &put, 1, NULL, &write, &wrote_new));

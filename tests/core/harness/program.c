@@ -75,6 +75,24 @@ static int write_key(run *r, const op *o, uint32_t key) {
     return status;
 }
 
+static int add_to(run *r, const op *o, uint32_t key) {
+    ioi_addition a = {{0, 8, 8}, o->imm & 1, o->imm >> 1 & 3, 0, UINT64_MAX};
+    if (o->flags & FLAG_CONSTANT) a.delta = o->imm >> 1 & 3;
+    else a.delta = r->acc >> 11 & 7;
+    if (o->flags & FLAG_LARGE) a.delta = UINT64_MAX / 3 + a.delta;
+    if (o->flags & FLAG_AWAY) a.field = o->imm & 8 ? (ioi_field){3, 2, 8} : (ioi_field){5, 8, 16};
+    if (o->flags & FLAG_BOUND) a.minimum = o->imm >> 4 & 3, a.maximum = o->imm >> 6 & 15;
+    size_t found = 0;
+    int status = r->world->add(r->world, key, &a, &found);
+    if (status == IOI_STOP || status == IOI_LIMIT) return status;
+    fold(r, (uint64_t)status << 32 | (status == IOI_LENGTH ? found : 0));
+    if (status == IOI_LENGTH) check_seen(r, "add", key, PRESENT_UNKNOWN);
+    if (status != IOI_OK) return IOI_OK;
+    r->seen[key] = PRESENT_UNKNOWN;
+    r->wrote[key] = true;
+    return IOI_OK;
+}
+
 /* Keys passed over by a scan are absent. */
 static void account_gap(run *r, uint32_t until) {
     if (r->scan->flags & FLAG_REVERSE) {
@@ -177,6 +195,7 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
             break;
         case OP_FAULT: out->fault = zero; break;
         case OP_SCAN: status = scan(&r, &o); break;
+        case OP_ADD: status = add_to(&r, &o, key); break;
         case OP_SPIN:
             if (w->spin) w->spin(w, o.imm);
             break;
@@ -216,12 +235,13 @@ program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool fa
         .big = rng_chance(rng, 10) ? 10 : 0,
         .faults = faults ? 1 : 0,
         .spin = rng_chance(rng, 20) ? 2 : 0,
+        .adds = rng_chance(rng, 50) ? 2 + rng_below(rng, 30) : 0,
     };
 }
 
 static op generate_op(uint64_t *rng, const program_profile *p) {
     uint32_t weights[] = {p->reads,       p->reads / 3, p->writes, p->removes, p->branches,
-                          p->checkpoints, p->fails,     p->scans,  p->spin};
+                          p->checkpoints, p->fails,     p->scans,  p->spin,    p->adds};
     uint32_t sum = 0, i = 0;
     for (uint32_t k = 0; k < sizeof weights / sizeof *weights; k++) sum += weights[k];
     uint32_t pick = rng_below(rng, sum);
@@ -264,7 +284,16 @@ static op generate_op(uint64_t *rng, const program_profile *p) {
         if (rng_chance(rng, 20)) o.flags |= FLAG_POKE;
         if (rng_chance(rng, 50)) o.imm &= ~(7u << 2); /* no limit */
         break;
-    default: o.code = OP_SPIN; o.imm %= 400;
+    case 8:
+        o.code = OP_SPIN;
+        o.imm %= 400;
+        break;
+    default:
+        o.code = OP_ADD;
+        if (rng_chance(rng, 60)) o.flags |= FLAG_CONSTANT;
+        if (rng_chance(rng, 15)) o.flags |= FLAG_LARGE;
+        if (rng_chance(rng, 10)) o.flags |= FLAG_AWAY;
+        if (rng_chance(rng, 20)) o.flags |= FLAG_BOUND;
     }
     if (rng_chance(rng, p->faults) && rng_chance(rng, 20)) {
         o.code = OP_FAULT;
@@ -286,6 +315,6 @@ void program_keys(const uint8_t *bytes, size_t len, uint32_t keys, void (*emit)(
     for (size_t at = 0; at + sizeof(op) <= len; at += sizeof(op)) {
         op o;
         memcpy(&o, bytes + at, sizeof o);
-        if (o.code <= OP_REMOVE) emit(context, o.key % keys);
+        if (o.code <= OP_REMOVE || o.code == OP_ADD) emit(context, o.key % keys);
     }
 }

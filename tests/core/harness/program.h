@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ioi_vm.h"
+
 enum { KEYS_MAX = 100, MARKS_MAX = 6, VALUE_MAX = 12000, OUTPUT_MAX = 24 };
 
 /* ---- random numbers: splitmix64 ---------------------------------------------------------------------------------- */
@@ -42,6 +44,7 @@ typedef enum op_code {
     OP_FAULT, /* a machine fault if (acc & mask) == 0 */
     OP_SCAN,
     OP_SPIN, /* take longer, by `imm` turns */
+    OP_ADD,
 } op_code;
 
 enum {
@@ -50,6 +53,9 @@ enum {
     FLAG_CONSTANT = 4, /* PUT: a value that depends on nothing read */
     FLAG_BIG = 8,      /* PUT: thousands of bytes */
     FLAG_EMPTY = 16,   /* PUT: no bytes */
+    FLAG_LARGE = 2,    /* ADD: much at once */
+    FLAG_AWAY = 8,     /* ADD: not where most do */
+    FLAG_BOUND = 16,   /* ADD: within narrow bounds */
     FLAG_NO_LOW = 2,   /* SCAN */
     FLAG_NO_HIGH = 4,
     FLAG_REVERSE = 8,
@@ -80,6 +86,7 @@ struct world { /* results as in ioi_vm.h; keys by rank */
     int (*exists)(world *, uint32_t key);
     int (*put)(world *, uint32_t key, const uint8_t *value, size_t len);
     int (*remove)(world *, uint32_t key);
+    int (*add)(world *, uint32_t key, const ioi_addition *, size_t *found);
     int (*mark)(world *, uint64_t *mark);
     int (*close)(world *, uint64_t mark, int undo);
     /* Visit in order until the limit; *complete unless the limit ended it. IOI_STOP from `visit` is passed on. */
@@ -107,6 +114,7 @@ typedef struct program_profile {
     uint32_t hot;                                                         /* how often key 0 is meant */
     uint32_t reads, writes, removes, branches, checkpoints, fails, scans; /* weights */
     uint32_t dynamic, few, constant, big, faults, spin;
+    uint32_t adds; /* weight */
 } program_profile;
 
 program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool faults);

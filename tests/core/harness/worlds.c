@@ -71,6 +71,11 @@ static int remove_key(world *w, uint32_t key) {
     return TRY(x, x->state->remove(x->state, at));
 }
 
+static int add(world *w, uint32_t key, const ioi_addition *a, size_t *found) {
+    WITH_HANDLE(w, key);
+    return TRY(x, x->state->add(x->state, at, a, found));
+}
+
 static int mark(world *w, uint64_t *mark) {
     state_world *x = (state_world *)w;
     int status = TRY(x, x->state->mark(x->state, mark));
@@ -186,7 +191,7 @@ static void opacity(world *w, const char *what, uint32_t key) {
 }
 
 void state_world_init(state_world *x, engine *e, const block_case *c, ioi_state *state, ioi_view *view, bool resume) {
-    x->world = (world){get, exists, put, remove_key, mark, close_mark, scan, spin, opacity};
+    x->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, spin, opacity};
     x->state = state;
     x->view = view;
     x->engine = e;

@@ -92,7 +92,7 @@ static void far_links(void) {
         CHECK(count < KEYS);
         ioi_entry *e = entries[count] = ioi_index_intern(&f.alloc, ioi_hash(f.arena.shared->seed, (uint8_t *)&count, 4),
                                                          (uint8_t *)&count, 4);
-        ioi_put put = {e, (const uint8_t *)&count, 4};
+        ioi_put put = {e, (const uint8_t *)&count, 4, false};
         ioi_write write;
         bool wrote_new;
         room = e && ioi_mv_set_base(&f.alloc, e, (const uint8_t *)"base", 4) &&

@@ -19,7 +19,7 @@ static finished publish(fixture *f, uint32_t position, uint32_t incarnation, con
 }
 
 static ioi_put put(ioi_entry *e, const char *value) {
-    return (ioi_put){e, (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0};
+    return (ioi_put){e, (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0, false};
 }
 
 static ioi_seen look(fixture *f, ioi_entry *e, uint32_t position, uint64_t *word, uint32_t *writer) {

@@ -31,7 +31,7 @@ static void make_keys(index_test *t, uint64_t *rng) {
 
 static void write_key(fixture *f, ioi_alloc *alloc, const char *key, uint32_t position) {
     ioi_entry *e = intern(f, alloc, key);
-    ioi_put put = {e, (const uint8_t *)"v", 1};
+    ioi_put put = {e, (const uint8_t *)"v", 1, false};
     ioi_write write;
     bool wrote_new;
     CHECK(ioi_mv_publish(alloc, &f->arena.shared->slots[position % 4], position, 0, &put, 1, NULL, &write, &wrote_new));

@@ -212,7 +212,7 @@ static void early_validation_aborts_above_the_watermark(void) {
     read_key(&p, 1, "a");
     ioi_view *late = p.v[1];
     /* Transaction 1 runs again in the meantime and writes a: as another worker would, by hand. */
-    ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1};
+    ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1, false};
     ioi_write write;
     bool wrote_new;
     CHECK(ioi_mv_publish(&p.f.alloc, p.w[0].slot, 2, 0, &put, 1, NULL, &write, &wrote_new));
@@ -235,7 +235,7 @@ static void what_is_owned_comes_before_the_run(void) {
     expect_task(&p, 0, from);
     CHECK(p.w[0].run_next == from + 1 && p.w[0].run_end > from + 1);
     read_key(&p, 0, "a");
-    ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1};
+    ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1, false};
     ioi_write write;
     bool wrote_new;
     CHECK(ioi_mv_publish(&p.f.alloc, p.w[1].slot, 1, 0, &put, 1, NULL, &write, &wrote_new));
@@ -284,7 +284,7 @@ static void a_rewritten_value_stands_by_value_alone(void) {
         open_pair_under(&p, (ioi_policy){.by_version = by_version}, 3, 50000);
         expect_task(&p, 0, 0);
         expect_task(&p, 1, 1);
-        ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1};
+        ioi_put put = {intern(&p.f, &p.f.alloc, "a"), (const uint8_t *)"v", 1, false};
         ioi_write write;
         bool wrote_new;
         CHECK(ioi_mv_publish(&p.f.alloc, p.w[0].slot, 1, 0, &put, 1, NULL, &write, &wrote_new)); /* as of transaction 0 */

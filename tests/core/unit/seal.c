@@ -15,7 +15,7 @@ static void one_block(uint64_t *rng, uint32_t writes, uint32_t common) {
         for (uint32_t b = 0; b < value_len; b++) value[b] = (uint8_t)rng_next(rng);
         ioi_entry *e = ioi_index_intern(&f.alloc, ioi_hash(f.arena.shared->seed, key, len), key, len);
         bool deletes = rng_below(rng, 4) == 0;
-        ioi_put put = {e, deletes ? NULL : value, deletes ? 0 : value_len};
+        ioi_put put = {e, deletes ? NULL : value, deletes ? 0 : value_len, false};
         ioi_write write;
         bool wrote_new;
         CHECK(ioi_mv_publish(&f.alloc, &f.arena.shared->slots[i % 3], i + 1, 0, &put, 1, NULL, &write, &wrote_new));

@@ -23,7 +23,7 @@ static void close_scene(scene *s) {
 }
 
 static void write_at(scene *s, uint32_t position, const char *key, const char *value) {
-    ioi_put put = {intern(&s->f, &s->f.alloc, key), (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0};
+    ioi_put put = {intern(&s->f, &s->f.alloc, key), (const uint8_t *)value, value ? (uint32_t)strlen(value) : 0, false};
     ioi_write write;
     bool wrote_new;
     CHECK(ioi_mv_publish(&s->f.alloc, s->w.slot, position, 0, &put, 1, NULL, &write, &wrote_new));
@@ -249,6 +249,70 @@ static void receipts(void) {
     CHECK(noted(&(ioi_outcome){.code = 1, .error = "why", .error_len = 3}));
 }
 
+static void add_at(scene *s, uint32_t position, const char *key, int64_t delta) {
+    ioi_field f = {0, 8, 8};
+    ioi_u128 added = (ioi_u128)(__int128)delta;
+    bool full, wrote_new;
+    ioi_put put = {intern(&s->f, &s->f.alloc, key), (const uint8_t *)&added, sizeof added, true};
+    CHECK(ioi_mv_counter(&s->f.alloc, put.entry, &f, &full));
+    ioi_write write;
+    CHECK(ioi_mv_publish(&s->f.alloc, s->w.slot, position, 0, &put, 1, NULL, &write, &wrote_new));
+}
+
+static int add(scene *s, const char *name, int64_t delta, uint64_t most, ioi_field field) {
+    ioi_addition a = {field, delta < 0, (ioi_u128)(delta < 0 ? -delta : delta), 0, most};
+    size_t found;
+    return ioi_view_add(s->v, key(s, name), &a, &found);
+}
+
+static bool counts(scene *s, const char *name, uint8_t expected) {
+    const uint8_t *value;
+    size_t len;
+    return ioi_view_get(s->v, key(s, name), &value, &len) == IOI_OK && len == 8 && value[7] == expected && value[6] == 0;
+}
+
+/* Adds are of what is below, whoever adds there later, as long as they would have gone the same way. */
+static void counters(void) {
+    const ioi_field first = {0, 8, 8}, other = {6, 2, 8};
+    scene s;
+    open_scene(&s);
+    CHECK(add(&s, "a", 1, 9, first) == IOI_STOP && s.v->stop == IOI_STOP_BASE);
+    CHECK(ioi_mv_set_base(&s.f.alloc, intern(&s.f, &s.f.alloc, "a"), (const uint8_t *)"\0\0\0\0\0\0\0\5", 8));
+    base(&s, "none", NULL);
+    base(&s, "short", "abc");
+    ioi_view_begin(s.v, 4);
+    add_at(&s, 2, "a", 3);
+    CHECK(add(&s, "a", 2, 10, first) == IOI_OK && add(&s, "a", 1, 10, first) == IOI_REFUSED && counts(&s, "a", 10));
+    CHECK(add(&s, "none", 0, 9, first) == IOI_OK && counts(&s, "none", 0));
+    CHECK(add(&s, "short", 0, 9, first) == IOI_LENGTH);
+
+    /* Undone, and on top of what this transaction wrote. */
+    uint64_t mark;
+    ioi_view_begin(s.v, 4);
+    CHECK(add(&s, "a", 1, 99, first) == IOI_OK && ioi_view_mark(s.v, &mark) == IOI_OK && add(&s, "a", 1, 99, first) == IOI_OK);
+    CHECK(add(&s, "a", 4, 99, other) == IOI_OK && ioi_view_close(s.v, mark, true) == IOI_OK && counts(&s, "a", 9));
+    CHECK(put(&s, "a", "12345678") == IOI_OK && add(&s, "a", 1, UINT64_MAX, first) == IOI_OK && gets(&s, "a", "12345679"));
+
+    /* end_block, which nobody claims: 8 less 8. */
+    ioi_view_begin(s.v, 6);
+    CHECK(add(&s, "a", -9, 99, first) == IOI_REFUSED && add(&s, "a", -8, 99, first) == IOI_OK);
+    ioi_outcome outcome = {0};
+    CHECK(ioi_view_finish(s.v, &outcome, false));
+    const a32 *incarnations = ioi_at(&s.f.arena, s.f.arena.shared->block.incarnations);
+    const ioi_incarnation *inc = ioi_deref(&s.f.arena, a32_load(&incarnations[6]));
+    ioi_cause cause;
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, false, s.w.scratch, &cause));
+    add_at(&s, 5, "a", 0);
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, true, s.w.scratch, &cause));
+    add_at(&s, 4, "a", 1); /* from 9 on the first would have been done */
+    CHECK(!ioi_mv_validate(&s.f.alloc, inc, 7, false, s.w.scratch, &cause) && cause.position == 5);
+    add_at(&s, 3, "a", -1);
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, false, s.w.scratch, &cause));
+    write_at(&s, 1, "a", "another length");
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 3, false, s.w.scratch, &cause) == false);
+    close_scene(&s);
+}
+
 void test_view(void) {
     bringing();
     pinning();
@@ -257,4 +321,5 @@ void test_view(void) {
     ranges();
     staleness();
     receipts();
+    counters();
 }

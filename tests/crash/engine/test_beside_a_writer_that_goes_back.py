@@ -30,14 +30,16 @@ SEEDS = effort.seeds("IOI_BESIDE_SEEDS", sample=2, many=20)
 STEPS = 150
 VM: dict[str, Any] = {"vm": "faulty_vms:Stamps"}
 WRITER = f"""
-import itertools, random, sys
+import itertools, os, random, sys
 from ioi_exec import ExecutionMachine
 from ioi_storage.latest import keeper
 keeper.LAG_VERSIONS = 3  # so that the latest values are brought up, and what was rolled back is in them
 rng = random.Random(int(sys.argv[1]))
 with ExecutionMachine.open("state", vm="faulty_vms:Stamps", workers=0) as machine:
     stamps = itertools.count(1)
-    for _ in range({STEPS}):
+    for step in range(100 * {STEPS}):
+        if step >= {STEPS} and os.path.exists("enough"):
+            break
         for stamp in itertools.islice(stamps, rng.randrange(1, 3)):
             result = machine.execute([b"=%d" % stamp])
             print(stamp, result.state_root.hex(), flush=True)  # before it can be read
@@ -163,6 +165,8 @@ def test_an_answer_is_of_one_state(folder: Path, seed: int, workers: int, pools:
                 else:
                     assert len(stamps) == 1, f"{way.__name__} saw {stamps}"
                     seen.append((way.__name__, *stamps, root))
+                    if len({stamp for _, stamp, _ in seen}) > 3:
+                        (folder.parent / "enough").touch()
                 if over and number % len(ways) == 0:
                     break
     finally:
@@ -176,4 +180,4 @@ def test_an_answer_is_of_one_state(folder: Path, seed: int, workers: int, pools:
     for name, stamp, told in seen:
         if told is not None:
             assert told in roots_of[stamp], (name, stamp)
-    assert len({stamp for _, stamp, _ in seen}) > 3, "the writer was through before anything was seen"
+    assert (folder.parent / "enough").exists(), "hardly anything was seen"

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from faulty_vms import Killer, Ledger, Mortal, Sleeper, Slow
 from processes import alive, descendants
+from until import until
 
 from ioi_exec import (
     BlockHeader,
@@ -46,11 +47,9 @@ class Assassin:
         self._number = number
         self._moments = sorted(rng.random() * within for _ in range(times))
         self._thread = threading.Thread(target=self._run)
-        self.hits = 0
 
-    def __enter__(self) -> Assassin:
+    def __enter__(self) -> None:
         self._thread.start()
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._thread.join()
@@ -63,7 +62,6 @@ class Assassin:
             if processes:
                 victim = self._rng.choice(processes)
                 victim.send_signal(self._number)  # by its pidfd: never to another process
-                self.hits += 1
 
 
 def results(machine: ExecutionMachine, txs: list[bytes]) -> tuple[BlockResult, list[tuple[int, Receipt]]]:
@@ -80,22 +78,20 @@ def equal(found: BlockResult, expected: BlockResult) -> bool:
 @pytest.mark.sampled
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_killed_at_random_moments(pools: SharedPools, workers: int) -> None:
-    hits = retries = 0
+    retries = 0
     with ExecutionMachine.create(None, Ledger, workers=workers, pin=False, executors=pools.executors()) as machine:
         pool = pools.get(workers, False, None)
-        for block in range(KILLED_BLOCKS):
+        for block in until(lambda: retries > 0, KILLED_BLOCKS):
             seed = f"{effort.seed(1)} {workers} {block}"
             rng = random.Random(seed)
             txs = random_txs(rng, 60)
             expected = machine.execute(txs, sequential=True)
-            with Assassin(pool, rng, signal.SIGKILL, rng.choice((1, 1, 2, 3)), 0.03) as assassin:
+            with Assassin(pool, rng, signal.SIGKILL, rng.choice((1, 1, 2, 3)), 0.03):
                 result, streamed = results(machine, txs)
             assert equal(result, expected), f"seed {seed}"
             assert streamed == list(enumerate(expected.receipts)), f"seed {seed}: in order, each once, across retries"
             machine.commit(result)
-            hits += assassin.hits
             retries += result.stats.retries
-    assert hits and retries, "nothing was killed in time: the test tests nothing"
 
 
 @pytest.mark.sampled
@@ -106,7 +102,7 @@ def test_native_payments_on_disk_survive_it(pools: SharedPools, tmp_path: Path) 
     retries = 0
     options: dict[str, Any] = dict(workers=3, pin=False, executors=pools.executors())
     with ExecutionMachine.create(tmp_path / "state", "payments", genesis=genesis, **options) as machine:
-        for block in range(KILLED_BLOCKS):
+        for block in until(lambda: retries > 0, KILLED_BLOCKS):
             rng = random.Random(f"payments {effort.seed(1)} {block}")
             txs = []
             for _ in range(10_000):
@@ -120,7 +116,6 @@ def test_native_payments_on_disk_survive_it(pools: SharedPools, tmp_path: Path) 
             assert equal(result, expected) and result.failed == 0, f"block {block}"
             machine.commit(result)
             retries += result.stats.retries
-    assert retries, "nothing was killed in time: the test tests nothing"
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -130,7 +125,7 @@ def test_stopped_workers_are_given_up(pools: SharedPools, workers: int) -> None:
     with ExecutionMachine.create(None, Ledger, **options) as machine:
         pool = pools.get(workers, False, None)
         machine.execute([b"\1\2"] * 9)  # processes that are still starting get more patience
-        for block in range(6):
+        for block in until(lambda: retries > 0, 6):
             seed = f"stop {workers} {block}"
             rng = random.Random(seed)
             txs = random_txs(rng, 60)
@@ -139,7 +134,6 @@ def test_stopped_workers_are_given_up(pools: SharedPools, workers: int) -> None:
                 result, streamed = results(machine, txs)
             assert equal(result, expected) and streamed == list(enumerate(expected.receipts)), f"seed {seed}"
             retries += result.stats.retries
-    assert retries, "nothing was stopped in time: the test tests nothing"
 
 
 def test_killed_between_blocks(pools: SharedPools) -> None:

@@ -10,6 +10,7 @@ import pytest
 from faulty_vms import Forking, Forks, Invariant, Loops, Phantoms, Raiser, Swallows
 from meddling_vm import Meddling
 from processes import workers_of
+from until import until
 
 from ioi_exec import BlockResult, ExecutionMachine, Limits, VMFault
 from ioi_exec.execution.executors import SharedPools
@@ -41,42 +42,38 @@ def test_faults_of_the_machine_name_the_lowest_transaction(pools: SharedPools, w
         assert fine.ok and bug.error.startswith("KeyError: ") and "(faulty_vms.py:" in bug.error
 
 
-def aborted(machine: ExecutionMachine, n: int) -> int:
-    """Blocks of n transactions that all change two keys, until some met stale values; how many incarnations did."""
-    total = 0
-    for _ in range(20):
+def some_met_stale_values(machine: ExecutionMachine, n: int) -> None:
+    """Blocks of n transactions that all change two keys, until more than 30 incarnations were aborted."""
+    aborts = 0
+    for _ in until(lambda: aborts > 30):
         result = machine.execute([b""] * n)
         assert result.failed == 0, result.receipts[:]
         assert dict(result.writes) == {b"left": b"%d" % n, b"right": b"%d" % n}
-        total += result.stats.aborts
-        if total > 30:
-            break
-    return total
+        aborts += result.stats.aborts
 
 
 @pytest.mark.parametrize("error", ["assertion", "memory", "os", "exit", "recursion", "_exit"])
 def test_what_is_raised_on_stale_reads_alone_never_shows(pools: SharedPools, error: str) -> None:
     options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=PATIENCE)
     with ExecutionMachine.create(None, Invariant, vm_args={"error": error}, **options) as machine:
-        assert aborted(machine, 60), "nothing was stale: the test tests nothing"
+        some_met_stale_values(machine, 60)
 
 
 @pytest.mark.parametrize("way", ["get", "exists", "put", "delete", "scan", "checkpoint"])
 def test_loops_on_stale_reads_end(pools: SharedPools, way: str) -> None:
     options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=PATIENCE)
     with ExecutionMachine.create(None, Loops, vm_args={"way": way}, **options) as machine:
-        assert aborted(machine, 60), "nothing was stale: the test tests nothing"
+        some_met_stale_values(machine, 60)
 
 
 def test_loops_on_stale_scans_end(pools: SharedPools) -> None:
     options: dict[str, Any] = dict(workers=4, pin=False, executors=pools.executors(), limits=PATIENCE)
     with ExecutionMachine.create(None, Phantoms, **options) as machine:
-        stale = 0
-        for _ in range(10):
+        aborts = 0
+        for _ in until(lambda: aborts > 0, 10):
             result = machine.execute([b""] * 30)
             assert [receipt.output for receipt in result.receipts] == [b"%d" % i for i in range(30)]
-            stale += result.stats.aborts
-        assert stale, "nothing was stale: the test tests nothing"
+            aborts += result.stats.aborts
 
 
 def test_loops_without_a_look_at_the_state_are_ended_from_outside(pools: SharedPools) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator
@@ -194,8 +195,8 @@ def check(compared: Compared, chain: Chain, txs: list[bytes], workers: list[int]
     return expected
 
 
-def rngs(seed: int, count: int) -> Iterator[tuple[str, random.Random]]:
-    for number in range(count):
+def rngs(seed: int, most: int | None = None) -> Iterator[tuple[str, random.Random]]:
+    for number in itertools.count() if most is None else range(most):
         name = f"{seed}/{number}"
         yield name, random.Random(name)
 

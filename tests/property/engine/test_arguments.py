@@ -143,7 +143,8 @@ def spoiled(good: dict[str, Any]) -> strategies.SearchStrategy[dict[str, Any]]:
 
 def starts_workers(arguments: dict[str, Any]) -> bool:
     """Which takes long, and is tested elsewhere."""
-    return arguments["workers"] is None or arguments["workers"] not in (0, False) and isinstance(arguments["workers"], (int, np.int64))
+    workers = arguments["workers"]
+    return workers is None or isinstance(workers, (int, np.int64)) and workers != 0
 
 
 def answer(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:

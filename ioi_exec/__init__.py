@@ -12,7 +12,6 @@ from ioi_exec._version import __version__
 
 if TYPE_CHECKING:
     from ioi_exec.block.context import EndContext, TxContext
-    from ioi_exec.block.decided import Misbehaviour, Vote
     from ioi_exec.block.event import Event
     from ioi_exec.block.header import BlockHeader
     from ioi_exec.block.per_tx import PER_TX
@@ -57,7 +56,6 @@ _HOMES = {
     "block.context": "EndContext TxContext",
     "errors": "Diverged Error InputError InputTypeError LimitExceeded MachineBusy MachineClosed ReadOnly ResourceError "
     "StaleResult StateCorrupt StateError StateExists StateInUse StateMissing VersionMissing VMError VMFault VMMismatch",
-    "block.decided": "Misbehaviour Vote",
     "block.event": "Event",
     "block.header": "BlockHeader",
     "state.info": "StateInfo",
@@ -99,7 +97,6 @@ __all__ = [
     "Limits",
     "MachineBusy",
     "MachineClosed",
-    "Misbehaviour",
     "PastState",
     "Policy",
     "Progress",
@@ -126,7 +123,6 @@ __all__ = [
     "VMMismatch",
     "ValidatorUpdate",
     "VersionMissing",
-    "Vote",
     "__version__",
     "verify_receipt",
 ]

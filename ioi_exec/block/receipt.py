@@ -21,6 +21,7 @@ ERROR_BYTES = 1024
 
 # code, lengths of output, error and tail, gas wanted, gas used; then output, error text and tail. Little endian.
 _RECORD = struct.Struct("<IIIIQQ")
+_LENGTHS_AT, _NEITHER = 8, bytes(8)  # of error and tail in it
 # The tail: what not every receipt has, each part with its kind and length before it.
 _PART = struct.Struct("<BI")
 _TRACEBACK, _EVENTS, _REFUSED = 1, 2, 3
@@ -150,6 +151,15 @@ class Receipts(Sequence[Receipt]):
     def failed(self) -> int:
         """How many have a code other than 0."""
         return ioi_shm.receipts_failed(self.blob, self.ends)
+
+    def telling(self) -> list[int]:
+        """Which hold more than the receipts root counts: an error, events, a traceback, or that the transaction was refused."""
+        blob, start, found = self.blob, 0, []
+        for index, end in enumerate(self._ends):
+            if blob[start + _LENGTHS_AT : start + _LENGTHS_AT + 8] != _NEITHER:
+                found.append(index)
+            start = end
+        return found
 
     def root(self) -> bytes:
         """32 bytes: the RFC 6962 root (SHA-256) over CometBFT's deterministic ExecTxResult, its `last_results_hash`."""

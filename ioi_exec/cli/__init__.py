@@ -13,6 +13,7 @@ from ioi_exec.cli import (
     info,
     init,
     load,
+    node,
     program,
     prove,
     prune,
@@ -20,6 +21,7 @@ from ioi_exec.cli import (
     restore,
     rollback,
     run,
+    serve,
     snapshot,
     tx,
     verify,
@@ -27,7 +29,7 @@ from ioi_exec.cli import (
 
 _EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""
-_COMMANDS = (init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback)
+_COMMANDS = (init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback, node, serve)
 
 
 def parser() -> argparse.ArgumentParser:

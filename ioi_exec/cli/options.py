@@ -78,6 +78,10 @@ def print_fields(value: dict[str, Any]) -> None:
 
 def add_vm(command: argparse.ArgumentParser, help: str, default: str | None = None) -> None:
     command.add_argument("--vm", default=default, help=help)
+    add_vm_args(command)
+
+
+def add_vm_args(command: argparse.ArgumentParser) -> None:
     command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
 
 

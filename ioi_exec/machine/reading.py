@@ -241,9 +241,16 @@ class Reading:
                 pending = self._pending = asking.Pending(vm, self._limits, base, context, (stand, len(self._layers)))
             return pending.check(checked_transactions([tx], self._limits)[0])
 
+    @property
+    def checks(self) -> bool:
+        """Whether `check` can be asked: the VM has a method `check`, or `ante`. Raises VMError where the VM is not to be had."""
+        with self._guard.reading("checks"):
+            vm = self._loaded_vm()
+            return vm.check or vm.ante
+
     def _asked_vm(self, what: str) -> LoadedVM:
         vm = self._loaded_vm()
-        if not (vm.query if what == "query" else vm.check or vm.ante):
+        if not (vm.query if what == "query" else self.checks):
             wanted = "query(path, data, state)" if what == "query" else "check(tx, state, ctx), nor ante(tx, state, ctx)"
             raise VMError(f"{what}: the VM {vm.spec.name} has no method {wanted}")
         return vm

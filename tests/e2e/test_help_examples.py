@@ -23,6 +23,7 @@ from ioi_stress.workloads import WORKLOADS
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get receipts tx prove verify check diff dump load snapshot restore prune rollback".split()
+NODE_COMMANDS = "init show-config".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
@@ -43,9 +44,9 @@ def help_of(main: Callable[[list[str]], int], *command: str) -> str:
     return out.getvalue()
 
 
-def listed(main: Callable[[list[str]], int]) -> set[str]:
-    """The commands that the program's own --help names."""
-    return set(re.findall(r"^    (\S+)", help_of(main), re.MULTILINE))
+def listed(main: Callable[[list[str]], int], *group: str) -> set[str]:
+    """The commands that the program's own --help names, or that of a group of commands."""
+    return set(re.findall(r"^    (\S+)", help_of(main, *group), re.MULTILINE))
 
 
 def examples(main: Callable[[list[str]], int], program: str, *command: str) -> list[str]:
@@ -69,7 +70,7 @@ def block_files(tmp_path: Path) -> None:
 
 
 def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) -> None:
-    assert listed(ioi_exec.cli.main) == set(COMMANDS)
+    assert listed(ioi_exec.cli.main) == {*COMMANDS, "node", "serve"}  # which goes on until it is told to end: test_node_commands.py
     root = ""
     tx = bytes.fromhex(A + B) + (1).to_bytes(16, "big") + bytes(24)
     for command in COMMANDS:
@@ -80,6 +81,13 @@ def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) ->
     assert cli("get", "state", B, "--account", "--json").object["exists"] is False  # rolled back
     for made in ("loaded", "restored"):
         assert cli("get", made, B, "--account", "--json").object["balance"] == 1
+
+
+def test_node_examples(tmp_path: Path, block_files: None) -> None:
+    assert listed(ioi_exec.cli.main, "node") == set(NODE_COMMANDS)
+    for command in NODE_COMMANDS:
+        for example in examples(ioi_exec.cli.main, "ioi-exec", "node", command):
+            run_word_for_word(example, "ioi-exec", tmp_path)
 
 
 @pytest.fixture

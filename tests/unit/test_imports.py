@@ -24,6 +24,8 @@ PLANTED = [
     ("ioi_exec.testing", "import ioi_stress", "The tool knows the engine"),
     ("ioi_stress.running.measure", "import tools.bench", "developers' scripts"),
     ("ioi_exec.state.base", "def f():\n    from ioi_exec import machine", "rooms of the engine"),
+    ("ioi_exec.machine.reading", "def f():\n    from ioi_exec.node import wire", "rooms of the engine"),
+    ("ioi_exec.node.application", "import ioi_exec.node.server", "rooms of the node"),
     ("ioi_exec.vm.protocol", "import typing\nif typing.TYPE_CHECKING:\n    import ioi_exec.state.base", "rooms of the engine"),
     ("ioi_exec.block.context", "import ioi_exec", "rooms of the engine"),  # its face, which knows them all
     ("ioi_exec.execution.parallel", "import ioi_exec.execution.sequential", "Executors do not know each other"),
@@ -101,3 +103,10 @@ def test_a_new_module_needs_a_room(copy: Path) -> None:
     finally:
         (copy / "ioi_exec" / "homeless.py").unlink()
     assert status == 1 and "homeless" in said, said
+
+
+def test_the_node_is_loaded_where_it_is_asked_for() -> None:
+    """Other commands start without it, and the engine does not know it."""
+    code = "import sys, ioi_exec.cli; ioi_exec.cli.parser(); print([name for name in sys.modules if 'ioi_exec.node' in name or name == 'sqlite3'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,7 +1,7 @@
 // The module github.com/cosmos/ics23/go as a filter, for test_real_ics23.py. Commands on standard input, one a line, words
 // in hex, one space between; each is answered by one line.
 //
-//	spec iavl                               the ProofSpec of the library
+//	spec iavl|tendermint                    the ProofSpec of the library
 //	verify SPEC ROOT KEY VALUE|- PROOF      true, false, "panic" or "undecodable"
 //	decode PROOF                            the proof as the library writes it again, or "undecodable"
 package main
@@ -39,10 +39,11 @@ func verify(spec *ics23.ProofSpec, proof *ics23.CommitmentProof, root, key []byt
 func answer(words []string) string {
 	switch words[0] {
 	case "spec":
-		if words[1] != "iavl" {
+		spec := map[string]*ics23.ProofSpec{"iavl": ics23.IavlSpec, "tendermint": ics23.TendermintSpec}[words[1]]
+		if spec == nil {
 			return "-"
 		}
-		coded, err := ics23.IavlSpec.Marshal()
+		coded, err := spec.Marshal()
 		if err != nil {
 			panic(err)
 		}

@@ -1,0 +1,41 @@
+"""ioi-exec serve: the application of a CometBFT node."""
+
+from __future__ import annotations
+
+import argparse
+
+from ioi_exec.cli.options import Commands, add_command, find_own_code, print_fields, print_json, vm_may_print
+from ioi_exec.vm.loading import BUILT_IN
+
+_EPILOG = """Prints where it listens, for the proxy_app of CometBFT 0.38 or newer, and goes on until SIGTERM, SIGINT or SIGHUP, which
+it obeys when the block at hand is committed (status 0). What it says while it runs goes to standard error; with --json as JSON lines.
+
+A node ends with its application, and may stay as a zombie that only SIGKILL ends: supervise both, and start this one first."""
+
+
+def register(commands: Commands) -> None:
+    command = add_command(
+        commands, "serve", "Be the application of a CometBFT node.", _EPILOG, example="ioi-exec serve home", needs_state=False
+    )
+    command.add_argument("home", metavar="HOME", help="what node init made")
+    command.add_argument(
+        "--accept-interpreter", action="store_true",
+        help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ioi_exec.node.daemon import Daemon
+    from ioi_exec.node.home import Home
+
+    home = Home(options.home)
+    if home.config.chain.vm not in BUILT_IN:
+        find_own_code()
+    with vm_may_print():
+        daemon = Daemon(home, log_format="json" if options.json else None, accept_interpreter=options.accept_interpreter)
+    with daemon:
+        (print_json if options.json else print_fields)(daemon.described())
+        with vm_may_print():
+            daemon.run()
+    return 0

@@ -1,0 +1,104 @@
+"""ABCI 2.0 as CometBFT 0.38 and later speak it: a Request's bytes in, a Response's out."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple
+
+from ioi_exec.node.application import Application
+from ioi_exec.node.messages import (
+    ApplySnapshotChunk,
+    Block,
+    CheckTx,
+    Chunk,
+    Committed,
+    Echo,
+    ExtendVote,
+    Failure,
+    InfoRequest,
+    InitChain,
+    LoadSnapshotChunk,
+    Nothing,
+    OfferSnapshot,
+    Proposal,
+    Proposed,
+    QueryRequest,
+    Snapshots,
+    Verdict,
+    VerifyVoteExtension,
+    VoteExtension,
+)
+from ioi_exec.node.results import check_result, finalized
+from ioi_exec.node.wire import Malformed, decode, delimited, encode, varint_at
+
+FLUSH = 2
+_EXCEPTION = 1
+_ACCEPT, _REJECT = 1, 2
+_ABORT = 2  # a snapshot, and all others: there is no state sync
+
+
+class _Call(NamedTuple):
+    request: type
+    answer: Callable[[Any], bytes]
+
+
+class Abci:
+    """The calls of one application."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._calls = {
+            1: _Call(Echo, encode),
+            FLUSH: _Call(Nothing, encode),
+            3: _Call(InfoRequest, lambda _: encode(application.info())),
+            5: _Call(InitChain, lambda request: encode(application.init_chain(request))),
+            6: _Call(QueryRequest, lambda request: encode(application.query(request))),
+            8: _Call(CheckTx, self._check_tx),
+            11: _Call(Nothing, lambda _: encode(Committed(application.commit()))),
+            12: _Call(Nothing, lambda _: encode(Snapshots())),
+            13: _Call(OfferSnapshot, lambda _: encode(Verdict(_ABORT))),
+            14: _Call(LoadSnapshotChunk, lambda _: encode(Chunk())),
+            15: _Call(ApplySnapshotChunk, lambda _: encode(Verdict(_ABORT))),
+            16: _Call(Proposal, lambda request: encode(Proposed(tuple(application.prepare_proposal(request))))),
+            17: _Call(Block, lambda request: _verdict(application.process_proposal(request))),
+            18: _Call(ExtendVote, lambda _: encode(VoteExtension(application.extend_vote()))),
+            19: _Call(VerifyVoteExtension, lambda request: _verdict(application.verify_vote_extension(request.vote_extension))),
+            20: _Call(Block, self._finalize_block),
+        }
+
+    def answer(self, number: int, body: bytes) -> bytes:
+        """The Response to a request, as `request_of` has it. Raises Malformed, and what the application raises."""
+        call = self._calls.get(number)
+        if call is None:
+            raise Malformed(f"there is no request {number} in ABCI 2.0")
+        return delimited(number + 1, call.answer(decode(call.request, body)))
+
+    def _check_tx(self, request: CheckTx) -> bytes:
+        return encode(check_result(self._application.check_tx(request.tx, request.again)))
+
+    def _finalize_block(self, block: Block) -> bytes:
+        done = self._application.finalize_block(block)
+        result = done.result
+        return finalized(result.receipts, result.events, result.updates.validators, done.params, done.app_hash)
+
+
+def request_of(data: bytes) -> tuple[int, bytes]:
+    """Which request a message holds, and its bytes. Raises Malformed."""
+    at, end, found = 0, len(data), None
+    while at < end:
+        tag, at = varint_at(data, at)
+        size, at = varint_at(data, at)
+        if tag & 7 != 2 or at + size > end:
+            raise Malformed("a message is not one of ABCI: it holds no request")
+        found, at = (tag >> 3, data[at : at + size]), at + size
+    if found is None:
+        raise Malformed("a message is empty")
+    return found
+
+
+def failure(error: str) -> bytes:
+    """The Response that makes the node end itself."""
+    return delimited(_EXCEPTION, encode(Failure(error)))
+
+
+def _verdict(accepted: bool) -> bytes:
+    return encode(Verdict(_ACCEPT if accepted else _REJECT))

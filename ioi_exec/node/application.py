@@ -1,0 +1,261 @@
+"""The application of a consensus engine: ABCI 2.0 in the engine's terms. It knows no socket; who drives it does."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from dataclasses import dataclass
+from time import perf_counter
+
+from ioi_exec._version import __version__
+from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.receipt import Receipt
+from ioi_exec.block.result import BlockResult
+from ioi_exec.errors import (
+    Error,
+    InputError,
+    LimitExceeded,
+    MachineClosed,
+    StateError,
+    VMError,
+    VMMismatch,
+)
+from ioi_exec.files import read_genesis
+from ioi_exec.machine import ExecutionMachine
+from ioi_exec.node import queries
+from ioi_exec.node.app_hash import app_hash
+from ioi_exec.node.consensus import Consensus, changed_params
+from ioi_exec.node.logs import told
+from ioi_exec.node.messages import (
+    Answer,
+    Block,
+    ChainBegun,
+    ConsensusParams,
+    Info,
+    InitChain,
+    Moment,
+    Proposal,
+    QueryRequest,
+)
+from ioi_exec.node.proposals import fitting
+from ioi_exec.node.records import Records
+
+log = logging.getLogger("ioi_exec.node")
+
+CANDIDATES_MOST = 8  # of one height: a round that fails leaves one behind
+_REFUSED = 1  # the code of CheckTx for what the VM was not even asked about
+
+
+class Refused(Error):
+    """A block that no honest node accepts: what is wrong with it is wrong everywhere."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A block, executed and staged. consensus: what it is set to after it."""
+
+    block: Block
+    result: BlockResult
+    consensus: Consensus
+    app_hash: bytes
+    params: ConsensusParams | None
+
+
+class Application:
+    """One chain: a machine, and what its consensus is set to. May be called from any thread; calls about blocks come one by one."""
+
+    def __init__(self, machine: ExecutionMachine, records: Records, *, min_retain_blocks: int = 0) -> None:
+        self._machine = machine
+        self._records = records
+        self._min_retain_blocks = min_retain_blocks
+        self._lock = threading.RLock()  # the machine is used by one thread at a time
+        self._candidates: dict[bytes, Candidate] = {}
+        self._decided: Candidate | None = None
+        self._edge = threading.Condition()
+        self._consensus = self._recorded()
+
+    def info(self) -> Info:
+        """Height 0 until the first block is committed: then CometBFT begins the chain, also where it did before."""
+        with self._lock:
+            info = self._machine.info
+            version = self._consensus.app_version if self._consensus is not None else 0
+            if info.version == 0:
+                return Info(info.vm.name, __version__, version)
+            return Info(info.vm.name, __version__, version, info.height, self._app_hash())
+
+    def init_chain(self, request: InitChain) -> ChainBegun:
+        """Raises InputError where the chain that begins is not the one that `node init` prepared."""
+        with self._lock:
+            info = self._machine.info
+            if info.version > 0:
+                raise StateError(
+                    f"the chain begins anew, and the state is at height {info.height}: with CometBFT's data the state has to be removed "
+                    "too, or rolled back to version 0 (ioi-exec rollback)"
+                )
+            if request.chain_id != info.chain_id:
+                raise InputError(f"CometBFT's genesis is of the chain {request.chain_id!r}, and this home is of {info.chain_id!r}")
+            if (first := request.initial_height or 1) != info.initial_height:
+                raise InputError(
+                    f"CometBFT's genesis has the initial height {first}, and this home {info.initial_height}: give node init --initial-height"
+                )
+            self._check_genesis(request.app_state_bytes, info.vm.name == "payments")
+            if not request.validators:
+                raise InputError("CometBFT's genesis names no validators: a chain needs one at least")
+            consensus = Consensus.of(info.chain_id, request.consensus_params, request.validators)
+            self._records.put(info.height, consensus)
+            self._consensus = consensus
+            told(log, "chain begun", chain_id=info.chain_id, initial_height=first, validators=len(request.validators))
+            return ChainBegun(consensus.params, (), self._app_hash())
+
+    def check_tx(self, tx: bytes, again: bool = False) -> Receipt:
+        """Whether a transaction may wait for a block. again: it was let in before, and a block has been committed since."""
+        with self._lock:
+            if not self._machine.checks:
+                most = self._machine.limits.tx_bytes
+                return Receipt() if len(tx) <= most else _refused(f"the transaction has {len(tx)} bytes: at most {most}")
+            try:
+                return self._machine.check(tx)
+            except MachineClosed:
+                raise
+            except Error as error:
+                return _refused(str(error))
+
+    def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
+        """The transactions of a block to propose: from the front, as many as it may have."""
+        with self._lock:
+            return fitting(proposal.txs, proposal.max_tx_bytes, self._machine.limits)
+
+    def process_proposal(self, block: Block) -> bool:
+        """Whether to vote for a block. It is executed, and found again by its hash when it is decided.
+
+        What decides is the same on all honest nodes. Where this one alone is at fault (memory, say), it tries once more, says so, and votes
+        against, for it cannot know; another time it may vote otherwise."""
+        with self._lock:
+            for left in (1, 0):
+                try:
+                    self._remember(self._executed(block))
+                    return True
+                except MachineClosed:
+                    raise
+                except Refused as error:
+                    told(log, "proposal rejected", logging.WARNING, height=block.height, hash=block.hash, error=str(error))
+                    return False
+                except Error as error:
+                    told(
+                        log, "proposal could not be executed here", logging.ERROR, height=block.height, hash=block.hash,
+                        error=str(error), again=bool(left),
+                    )
+            return False
+
+    def extend_vote(self) -> bytes:
+        return b""
+
+    def verify_vote_extension(self, extension: bytes) -> bool:
+        return not extension
+
+    def finalize_block(self, block: Block) -> Candidate:
+        """What a decided block comes to; nothing is durable yet. Raises what executing it raises: there is no going on then."""
+        with self._lock:
+            candidate = self._candidates.get(block.hash)
+            if candidate is None or candidate.block != block:
+                candidate = self._executed(block)
+            self._decided = candidate
+            return candidate
+
+    def commit(self) -> int:
+        """Make the decided block durable. Returns the lowest height whose block CometBFT is to keep; 0: all."""
+        with self._lock:
+            candidate = self._decided
+            if candidate is None:
+                raise InputError("Commit came without a block that was decided before it")
+            height, began = candidate.result.height, perf_counter()
+            if candidate.consensus is not self._consensus or (self._records.newest() or 0) >= height:
+                self._records.put(height, candidate.consensus)
+            self._machine.commit(candidate.result)
+            self._consensus = candidate.consensus
+            self._candidates.clear()
+            stats = candidate.result.stats
+            told(
+                log, "committed", height=height, txs=candidate.result.transactions, failed=candidate.result.failed,
+                app_hash=candidate.app_hash, execute_s=round(stats.seconds["total"], 4), commit_s=round(perf_counter() - began, 4),
+            )
+            with self._edge:
+                self._decided = None
+                self._edge.notify_all()
+            retain = height - self._min_retain_blocks + 1
+            return max(retain, 0) if self._min_retain_blocks else 0
+
+    def query(self, request: QueryRequest) -> Answer:
+        """What is asked of the state, or of the VM; what cannot be answered has a code and says why."""
+        with self._lock:
+            return queries.answer(self._machine, self._records, request)
+
+    def wait_for_edge(self, seconds: float) -> bool:
+        """Until no block is decided and not committed; at most so long."""
+        with self._edge:
+            return self._edge.wait_for(lambda: self._decided is None, seconds)
+
+    def close(self) -> None:
+        """After the call that is going on. Calls to come raise MachineClosed."""
+        with self._lock:
+            self._machine.close()
+            self._records.close()
+
+    def _executed(self, block: Block) -> Candidate:
+        """Raises Refused, or what executing it raises."""
+        before = self._consensus
+        if before is None:
+            raise Refused(f"the block of height {block.height} came before the chain has begun (InitChain)")
+        if block.height != (next_one := self._machine.info.height + 1):
+            raise Refused(f"the block has height {block.height}, and the next one of this chain is {next_one}")
+        try:
+            header = BlockHeader(block.height, (block.time or Moment()).ns, block.proposer_address, block.hash)
+            result = self._machine.execute(block.txs, header)
+        except (VMError, VMMismatch):
+            raise
+        except (InputError, LimitExceeded) as error:
+            raise Refused(str(error)) from error
+        try:
+            after = before.after(result.updates, block.height)
+        except InputError as error:
+            raise Refused(str(error)) from error
+        return Candidate(block, result, after, app_hash(result.state_root, after.encode()), changed_params(before, after))
+
+    def _remember(self, candidate: Candidate) -> None:
+        while len(self._candidates) >= CANDIDATES_MOST:
+            del self._candidates[next(iter(self._candidates))]
+        self._candidates[candidate.block.hash] = candidate
+
+    def _app_hash(self) -> bytes:
+        assert self._consensus is not None
+        return app_hash(self._machine.root, self._consensus.encode())
+
+    def _recorded(self) -> Consensus | None:
+        info = self._machine.info
+        found = self._records.at(info.height)
+        if found is None and info.version > 0:
+            raise StateError(
+                f"the state is at height {info.height}, and what the consensus was set to there is not recorded: state and {'consensus.db'} "
+                "belong together; restore both"
+            )
+        if found is not None and found.chain_id != info.chain_id:
+            raise StateError(f"the state is of the chain {info.chain_id!r}, and what is recorded beside it of {found.chain_id!r}")
+        return found
+
+    def _check_genesis(self, app_state: bytes, payments: bool) -> None:
+        if app_state.strip() in (b"", b"{}", b"null", b'""'):
+            return
+        told_by = "the app_state of CometBFT's genesis"
+        given = read_genesis(io.BytesIO(app_state), told_by, accounts=payments)
+        if given != dict(self._machine.scan()):
+            raise InputError(
+                f"{told_by} is not the genesis that this home was made from: leave it out, or make the home anew with "
+                "node init --genesis and what is in it"
+            )
+
+
+def _refused(why: str) -> Receipt:
+    return Receipt(_REFUSED, error=why)

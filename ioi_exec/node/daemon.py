@@ -1,0 +1,80 @@
+"""The process that `ioi-exec serve` is: a home's machine, its application, and the socket, until a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from contextlib import ExitStack
+from types import FrameType, TracebackType
+from typing import Any
+
+from ioi_exec.errors import InputError
+from ioi_exec.machine import ExecutionMachine
+from ioi_exec.node import logs
+from ioi_exec.node.abci import Abci
+from ioi_exec.node.application import Application
+from ioi_exec.node.home import Home
+from ioi_exec.node.records import Records
+from ioi_exec.node.server import Server, address_of
+
+log = logging.getLogger("ioi_exec.node")
+
+EDGE_SECONDS = 5.0  # that a block which is decided has to be committed, once the daemon is to end
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Daemon:
+    """Everything is open, and it listens, once it is made; `run` answers. Close it, or use `with`. In the main thread alone."""
+
+    def __init__(self, home: Home, *, log_format: str | None = None, accept_interpreter: bool = False) -> None:
+        """log_format: in the place of what the settings say. Raises what opening a machine raises, and InputError."""
+        config = home.config
+        logs.begin(log_format or config.log.format, config.log.level)
+        with ExitStack() as opened:
+            machine = ExecutionMachine.open(
+                home.state, vm=config.chain.vm, vm_args=config.chain.args(),
+                workers=None if config.engine.workers < 0 else config.engine.workers, keep=config.engine.keep or None,
+                accept_interpreter=accept_interpreter,
+            )
+            opened.callback(machine.close)
+            self._info = machine.info
+            if self._info.chain_id != config.chain.id:
+                raise InputError(f"{home.path}: its settings say the chain {config.chain.id!r}, and its state is of {self._info.chain_id!r}")
+            records = Records(home.consensus)
+            opened.callback(records.close)
+            self._application = Application(machine, records, min_retain_blocks=config.engine.min_retain_blocks)
+            address = address_of(config.abci.listen, home.path)
+            self._server = Server(Abci(self._application), address, config.abci.message_bytes)
+            opened.pop_all()
+
+    def described(self) -> dict[str, Any]:
+        info = self._info
+        return {
+            "proxy_app": self._server.address, "chain_id": info.chain_id, "vm": str(info.vm),
+            "height": info.height if info.version else 0,
+        }
+
+    def run(self) -> None:
+        """Until a signal that asks to end. Raises what the application failed with."""
+
+        def end(number: int, frame: FrameType | None) -> None:
+            self._server.stop()
+
+        before = {number: signal.signal(number, end) for number in _ENDING}
+        try:
+            self._server.serve()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        logs.told(log, "ending")
+        self._application.wait_for_edge(EDGE_SECONDS)
+
+    def close(self) -> None:
+        self._server.close()
+        self._application.close()
+
+    def __enter__(self) -> Daemon:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,192 @@
+"""A node's home and its daemon, as an operator has them; a test stands for CometBFT (test_cometbft.py has the real one)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from abci_client import (
+    COMMIT,
+    FINALIZE,
+    FLUSH,
+    INFO,
+    INIT_CHAIN,
+    Connection,
+    block,
+    genesis,
+)
+
+from ioi_exec.node.messages import ChainBegun, Committed, Failure, Info, InfoRequest, Nothing
+from ioi_exec.node.wire import encode
+
+ACCOUNT = "aa" * 32
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def home(cli: Cli, tmp_path: Path) -> Path:
+    (tmp_path / "genesis.json").write_text(json.dumps({"accounts": {ACCOUNT: {"balance": 1000}}}))
+    made = cli("node", "init", "home", "--chain-id", "test-chain", "--vm", "payments", "--genesis", "genesis.json", "--json").object
+    assert (made["home"], made["keys"], made["chain_id"], made["version"]) == ("home", 1, "test-chain", 0)
+    return tmp_path / "home"
+
+
+class Served:
+    """A daemon that listens."""
+
+    def __init__(self, process: subprocess.Popen[str], said: dict[str, Any], folder: Path) -> None:
+        self.process = process
+        self.said = said
+        self._folder = folder
+
+    def connect(self) -> Connection:
+        kind, _, where = self.said["proxy_app"].partition("://")
+        return Connection(f"unix://{self._folder / where}" if kind == "unix" else self.said["proxy_app"])
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, list[dict[str, Any]]]:
+        """Its status, and what it said on standard error."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> tuple[int, list[dict[str, Any]]]:
+        _, err = self.process.communicate(timeout=120)
+        return self.process.returncode, [json.loads(line) for line in err.splitlines()]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ioi_exec", *arguments]
+
+
+@contextmanager
+def serve(folder: Path, **environment: str) -> Iterator[Served]:
+    process = subprocess.Popen(
+        command("serve", "home", "--json"), cwd=folder, env={**os.environ, "IOI_NODE_ENGINE_WORKERS": "0", **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        yield Served(process, json.loads(line), folder)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def commit(node: Connection, height: int, *txs: bytes) -> None:
+    node.send(FINALIZE, encode(block(height, *txs)))
+    node.send(FLUSH)
+    response = node.read()
+    assert response is not None and response[0] == FINALIZE + 1 and node.read() == (FLUSH + 1, b"")
+    assert node.ask(COMMIT, Nothing(), Committed) == Committed(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_served_and_ended(home: Path, cli: Cli, number: int) -> None:
+    with serve(home.parent) as served:
+        assert served.said.pop("vm").startswith("payments")
+        assert served.said == {"proxy_app": "unix://home/abci.sock", "chain_id": "test-chain", "height": 0}
+        node = served.connect()
+        assert node.ask(INFO, InfoRequest(), Info).last_block_height == 0
+        node.ask(INIT_CHAIN, genesis(), ChainBegun)
+        commit(node, 1)
+        commit(node, 2)
+        status, said = served.end(number)
+        assert status == 0 and [line["message"] for line in said] == ["chain begun", "committed", "committed", "ending"]
+        assert said[1]["height"] == 1 and len(said[1]["app_hash"]) == 64
+        assert node.read() is None
+        node.close()
+    assert not (home / "abci.sock").exists()
+    assert cli("info", "home/state", "--json").object["height"] == 2
+
+
+def test_it_ends_at_the_edge_of_a_block(home: Path, cli: Cli) -> None:
+    """A block that is decided is still committed."""
+    with serve(home.parent) as served:
+        node = served.connect()
+        node.ask(INIT_CHAIN, genesis(), ChainBegun)
+        node.send(FINALIZE, encode(block(1)))
+        assert (node.read() or (0,))[0] == FINALIZE + 1
+        served.process.send_signal(signal.SIGTERM)
+        assert node.ask(COMMIT, Nothing(), Committed) == Committed(0)
+        assert node.read() is None
+        assert served.ended()[0] == 0
+        node.close()
+    assert cli("info", "home/state", "--json").object["height"] == 1
+
+
+def test_killed_it_goes_on_where_it_was(home: Path) -> None:
+    infos = []
+    for kill in range(3):
+        with serve(home.parent) as served:
+            node = served.connect()
+            info = node.ask(INFO, InfoRequest(), Info)
+            infos.append(info)
+            assert info.last_block_height == kill
+            if kill == 0:
+                node.ask(INIT_CHAIN, genesis(), ChainBegun)
+            commit(node, kill + 1)
+            node.send(FINALIZE, encode(block(kill + 2)))
+            assert node.read() is not None
+            assert served.end(signal.SIGKILL)[0] == -signal.SIGKILL
+            node.close()
+    assert infos[1].last_block_app_hash and (home / "abci.sock").exists()  # which the next one takes over
+
+
+def test_what_it_cannot_go_on_with_ends_it(home: Path) -> None:
+    with serve(home.parent) as served:
+        node = served.connect()
+        failed = node.ask(INIT_CHAIN, genesis(chain_id="another"), ChainBegun)
+        assert isinstance(failed, Failure) and "another" in failed.error
+        status, said = served.ended()
+        assert status == 2 and said[-1]["kind"] == "InputError" and "'another'" in said[-1]["error"]
+        node.close()
+
+
+def test_a_second_daemon(home: Path) -> None:
+    with serve(home.parent) as served:
+        second = subprocess.run(command("serve", "home", "--json"), cwd=home.parent, capture_output=True, text=True, timeout=120)
+        assert second.returncode == 3 and json.loads(second.stderr)["kind"] == "StateInUse" and second.stdout == ""
+        assert served.end()[0] == 0
+
+
+def test_a_port_that_is_taken(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            command("serve", "home"), cwd=home.parent, env={**os.environ, "IOI_NODE_ABCI_LISTEN": f"tcp://127.0.0.1:{port}"},
+            capture_output=True, text=True, timeout=120,
+        )
+    assert done.returncode == 2 and "something listens there already" in done.stderr
+
+
+def test_settings(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("node", "show-config", "home").out == (home / "config.toml").read_text()
+    shown = cli("node", "show-config", "home", "--json").object
+    assert shown["chain"] == {"id": "test-chain", "vm": "payments", "vm_args": ""}
+    with serve(home.parent, IOI_NODE_ABCI_LISTEN="tcp://127.0.0.1:0") as served:
+        assert served.said["proxy_app"].startswith("tcp://127.0.0.1:")
+        node = served.connect()
+        assert node.ask(INFO, InfoRequest(), Info).last_block_height == 0
+        node.close()
+    (home / "config.toml").write_text((home / "config.toml").read_text().replace('id = "test-chain"', 'id = "other"'))
+    done = subprocess.run(command("serve", "home"), cwd=home.parent, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "'other'" in done.stderr and "'test-chain'" in done.stderr
+
+
+def test_errors(home: Path, cli: Cli) -> None:
+    assert cli("node", "init", "home", "--chain-id", "x", "--vm", "payments", "--json", status=2).error["kind"] == "StateExists"
+    assert cli("serve", "nowhere", "--json", status=2).error["kind"] == "StateMissing"
+    assert cli("node", "show-config", "nowhere", "--json", status=2).error["kind"] == "StateMissing"
+    assert cli("node", "init", "new", "--chain-id", "x", "--vm", "no.such:VM", "--json", status=2).error["kind"] == "VMError"
+    assert cli("node", "init", "new", "--chain-id", "x" * 51, "--vm", "payments", "--json", status=2).error["kind"] == "InputError"

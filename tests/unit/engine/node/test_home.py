@@ -1,0 +1,80 @@
+"""Settings: written, read again, taken from the environment, refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ioi_exec import InputError, StateExists, StateMissing
+from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, begin, finish
+
+CONFIG = Config(Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 7), Log("json", "debug"))
+
+
+def read(text: str, **environment: str) -> Config:
+    return Config.read(text, "config.toml", environment)
+
+
+def test_written_and_read_again(tmp_path: Path) -> None:
+    assert read(CONFIG.to_toml()) == CONFIG
+    home = begin(tmp_path / "deep" / "home")
+    with pytest.raises(StateMissing, match="node init"):
+        Home(home, {})
+    finish(home, CONFIG)
+    assert Home(home, {}).config == CONFIG
+    assert CONFIG.chain.args() == {"a": [1, "\n"]}
+
+
+def test_defaults() -> None:
+    assert read('[chain]\nid = "x"\nvm = "payments"\n') == Config(Chain("x", "payments"))
+    assert Chain("x", "payments").args() is None
+
+
+def test_the_environment_comes_first() -> None:
+    config = read(CONFIG.to_toml(), IOI_NODE_ABCI_LISTEN="unix://a", IOI_NODE_ENGINE_WORKERS="0", IOI_NODE_CHAIN_ID="other", PATH="/bin")
+    assert (config.abci.listen, config.engine.workers, config.chain.id) == ("unix://a", 0, "other")
+    assert replace(config, abci=CONFIG.abci, engine=CONFIG.engine, chain=CONFIG.chain) == CONFIG
+
+
+@pytest.mark.parametrize(
+    "text, environment, said",
+    [
+        ("", {}, "chain.id is missing"),
+        ('[chain]\nid = "x"\n', {}, "chain.vm is missing"),
+        ("[chain", {}, "config.toml: "),
+        ("chain = 5", {}, r"write \[chain\]"),
+        ("[chains]\n", {}, r"no section \[chains\]"),
+        ('[chain]\nid = 5\nvm = "x"', {}, "chain.id is 5: give text"),
+        ('[chain]\nid = "x"\nvm = "x"\nname = "y"', {}, "no chain.name"),
+        ('[engine]\nworkers = true\n[chain]\nid = "x"\nvm = "x"', {}, "engine.workers is True"),
+        ('[engine]\nworkers = -2\n[chain]\nid = "x"\nvm = "x"', {}, "engine.workers is -2: give -1 or more"),
+        ('[log]\nformat = "xml"\n[chain]\nid = "x"\nvm = "x"', {}, "give one of text, json"),
+        (CONFIG.to_toml(), {"IOI_NODE_ENGINE_KEEP": "many"}, "IOI_NODE_ENGINE_KEEP is 'many'"),
+        (CONFIG.to_toml(), {"IOI_NODE_ENGINE_KEEP": "-1"}, "IOI_NODE_ENGINE_KEEP is -1"),
+        (CONFIG.to_toml(), {"IOI_NODE_LISTEN": "x"}, "IOI_NODE_LISTEN, and no setting is called so"),
+    ],
+)
+def test_settings_that_cannot_be(text: str, environment: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(text, **environment)
+
+
+@pytest.mark.parametrize("args", ["5", "{", '"a"'])
+def test_arguments_that_cannot_be(args: str) -> None:
+    with pytest.raises(InputError, match="chain.vm_args"):
+        Chain("x", "y", args).args()
+
+
+def test_a_home_is_made_where_there_is_nothing(tmp_path: Path) -> None:
+    assert begin(tmp_path) == tmp_path
+    (tmp_path / "file").touch()
+    for taken in (tmp_path, tmp_path / "file"):
+        with pytest.raises(StateExists):
+            begin(taken)
+    with pytest.raises(StateMissing):
+        Home(tmp_path / "file" / "x", {})
+    (tmp_path / "config.toml").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="UTF-8"):
+        Home(tmp_path, {})

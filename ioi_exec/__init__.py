@@ -12,6 +12,7 @@ from ioi_exec._version import __version__
 
 if TYPE_CHECKING:
     from ioi_exec.block.context import EndContext, TxContext
+    from ioi_exec.block.decided import Misbehaviour, Vote
     from ioi_exec.block.event import Event
     from ioi_exec.block.header import BlockHeader
     from ioi_exec.block.per_tx import PER_TX
@@ -56,6 +57,7 @@ _HOMES = {
     "block.context": "EndContext TxContext",
     "errors": "Diverged Error InputError InputTypeError LimitExceeded MachineBusy MachineClosed ReadOnly ResourceError "
     "StaleResult StateCorrupt StateError StateExists StateInUse StateMissing VersionMissing VMError VMFault VMMismatch",
+    "block.decided": "Misbehaviour Vote",
     "block.event": "Event",
     "block.header": "BlockHeader",
     "state.info": "StateInfo",
@@ -97,6 +99,7 @@ __all__ = [
     "Limits",
     "MachineBusy",
     "MachineClosed",
+    "Misbehaviour",
     "PastState",
     "Policy",
     "Progress",
@@ -123,6 +126,7 @@ __all__ = [
     "VMMismatch",
     "ValidatorUpdate",
     "VersionMissing",
+    "Vote",
     "__version__",
     "verify_receipt",
 ]

@@ -10,6 +10,7 @@ from typing import NamedTuple, Sequence
 from ioi_shm import charge, emit, gas_left
 
 from ioi_exec.arguments import octets
+from ioi_exec.block.decided import Misbehaviour, Vote
 from ioi_exec.block.event import Value
 
 
@@ -23,13 +24,18 @@ class BlockContext(NamedTuple):
     parent_root: bytes  # 32 bytes
     block_id: bytes
     chain_id: str = ""  # what the state was created with; "" if nothing
+    votes: tuple[Vote, ...] = ()
+    misbehaviour: tuple[Misbehaviour, ...] = ()
 
     def of_transaction(self, tx_index: int) -> TxContext:
-        return TxContext(self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, tx_index)
+        return TxContext(
+            self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, self.votes, self.misbehaviour, tx_index
+        )
 
     def of_end(self, txs: Sequence[bytes]) -> EndContext:
         return EndContext(
-            self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, len(txs), tuple(txs)
+            self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, self.votes, self.misbehaviour, len(txs),
+            tuple(txs),
         )
 
 
@@ -42,6 +48,8 @@ class TxContext(NamedTuple):
     extra: bytes
     parent_root: bytes  # 32 bytes: the root the block stands on
     chain_id: str  # what the state was created with; "" if nothing
+    votes: tuple[Vote, ...]  # of the block before, as the node that drives the chain was told; else empty
+    misbehaviour: tuple[Misbehaviour, ...]
     tx_index: int
 
     def charge(self, amount: int) -> None:
@@ -78,6 +86,8 @@ class EndContext(NamedTuple):
     extra: bytes
     parent_root: bytes
     chain_id: str
+    votes: tuple[Vote, ...]
+    misbehaviour: tuple[Misbehaviour, ...]
     tx_index: int  # the number of transactions
     txs: tuple[bytes, ...]
 

@@ -11,6 +11,7 @@ from typing import Sequence
 from ioi_shm import exact_bytes
 
 from ioi_exec.arguments import MAX_INT64, integer, octets
+from ioi_exec.block.decided import Misbehaviour, Vote, checked_misbehaviour, checked_votes, packed, unpacked
 from ioi_exec.errors import InputError, StateCorrupt
 
 PROPOSER_BYTES = 64
@@ -18,8 +19,9 @@ BLOCK_ID_BYTES = 64
 EXTRA_BYTES = 65_536
 
 # format, height, time_ns, then the lengths of proposer, block_id and extra, whose bytes follow, and from format 2 on the hash of the
-# transactions. Big endian. Versions that releases before it committed have format 1.
-_WITHOUT_HASH, _FORMAT = 1, 2
+# transactions; in format 3 what was decided (decided.py) comes before that. Big endian. Versions that releases before it committed have
+# format 1, and a header with neither votes nor misbehaviour has format 2.
+_WITHOUT_HASH, _FORMAT, _DECIDED = 1, 2, 3
 _HASH_BYTES = 32
 _FIXED = struct.Struct(">BQQBBI")
 
@@ -33,6 +35,7 @@ class BlockHeader:
     proposer: address of at most 64 bytes, or None.
     block_id: at most 64 bytes, kept with the version and not shown to the VM.
     extra: at most 65,536 bytes that the VM understands.
+    votes, misbehaviour: what a node that drives the engine was told by its consensus; at most 10,000 and 1,000. VMs see them.
     Raises InputTypeError or InputError.
     """
 
@@ -41,6 +44,8 @@ class BlockHeader:
     proposer: bytes | None = None
     block_id: bytes = b""
     extra: bytes = b""
+    votes: Sequence[Vote] = ()
+    misbehaviour: Sequence[Misbehaviour] = ()
 
     def __post_init__(self) -> None:
         # Of subclasses it keeps the plain numbers and bytes: a VM sees them, the same wherever it runs.
@@ -51,6 +56,8 @@ class BlockHeader:
             plain["proposer"] = _plain_bytes("proposer", self.proposer, PROPOSER_BYTES)
         plain["block_id"] = _plain_bytes("block_id", self.block_id, BLOCK_ID_BYTES)
         plain["extra"] = _plain_bytes("extra", self.extra, EXTRA_BYTES)
+        if self.votes != () or self.misbehaviour != ():
+            plain["votes"], plain["misbehaviour"] = checked_votes(self.votes), checked_misbehaviour(self.misbehaviour)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
 
@@ -63,8 +70,15 @@ class BlockHeader:
         if len(octets("the hash of the transactions", transactions_hash)) != _HASH_BYTES:
             raise InputError(f"the hash of the transactions has {len(transactions_hash)} bytes: {_HASH_BYTES} are wanted")
         proposer = self.proposer or b""
-        fixed = _FIXED.pack(_FORMAT, self.height, self.time_ns, len(proposer), len(self.block_id), len(self.extra))
-        return fixed + proposer + self.block_id + self.extra + transactions_hash
+        decided = self.decided
+        form = _DECIDED if decided else _FORMAT
+        fixed = _FIXED.pack(form, self.height, self.time_ns, len(proposer), len(self.block_id), len(self.extra))
+        return fixed + proposer + self.block_id + self.extra + decided + transactions_hash
+
+    @property
+    def decided(self) -> bytes:
+        """Votes and misbehaviour as bytes; b"" where there are none."""
+        return packed(tuple(self.votes), tuple(self.misbehaviour))
 
     @classmethod
     def decode(cls, data: bytes) -> BlockHeader:
@@ -74,17 +88,23 @@ class BlockHeader:
 
 def decode_kept(data: bytes) -> tuple[BlockHeader, bytes | None]:
     """The header and the hash of the transactions, None where a release before it committed the version. Raises StateCorrupt."""
-    if len(octets("the header", data)) < _FIXED.size or data[0] not in (_WITHOUT_HASH, _FORMAT):
+    if len(octets("the header", data)) < _FIXED.size or data[0] not in (_WITHOUT_HASH, _FORMAT, _DECIDED):
         raise StateCorrupt("a block header in the state cannot be read: it was written by a newer ioi-exec or damaged")
     form, height, time_ns, proposer_len, block_id_len, extra_len = _FIXED.unpack_from(data)
     block_id_at = _FIXED.size + proposer_len
     extra_at = block_id_at + block_id_len
-    hash_at = extra_at + extra_len
-    if len(data) != hash_at + (_HASH_BYTES if form == _FORMAT else 0) or height > MAX_INT64 or time_ns > MAX_INT64:
+    decided_at = extra_at + extra_len
+    hash_at = len(data) - (0 if form == _WITHOUT_HASH else _HASH_BYTES)
+    if (hash_at <= decided_at if form == _DECIDED else hash_at != decided_at) or height > MAX_INT64 or time_ns > MAX_INT64:
         raise StateCorrupt("a block header in the state is damaged: its lengths do not add up")
     if proposer_len > PROPOSER_BYTES or block_id_len > BLOCK_ID_BYTES or extra_len > EXTRA_BYTES:
         raise StateCorrupt("a block header in the state is damaged: a part of it is longer than it can be")
-    header = BlockHeader(height, time_ns, data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:hash_at])
+    try:
+        votes, misbehaviour = unpacked(data[decided_at:hash_at])
+    except ValueError as error:
+        raise StateCorrupt(f"a block header in the state is damaged: {error}") from None
+    proposer, block_id, extra = data[_FIXED.size : block_id_at] or None, data[block_id_at:extra_at], data[extra_at:decided_at]
+    header = BlockHeader(height, time_ns, proposer, block_id, extra, votes, misbehaviour)
     return header, data[hash_at:] or None
 
 

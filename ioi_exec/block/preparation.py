@@ -79,7 +79,10 @@ def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -
 def block_context(header: BlockHeader, parent_root: bytes, chain_id: str = "") -> BlockContext:
     assert header.height is not None
     proposer = header.proposer or b""
-    return BlockContext(header.height, header.time_ns, proposer, header.extra, parent_root, header.block_id, chain_id)
+    return BlockContext(
+        header.height, header.time_ns, proposer, header.extra, parent_root, header.block_id, chain_id, tuple(header.votes),
+        tuple(header.misbehaviour),
+    )
 
 
 def checked_genesis(genesis: Genesis | None, limits: Limits) -> list[tuple[bytes, bytes]]:

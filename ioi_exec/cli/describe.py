@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ioi_exec.block.result import BlockResult
+from ioi_exec.files.block import decided_object
 from ioi_exec.files.gas import gas_object
 from ioi_exec.files.strict_json import written
 from ioi_exec.state.info import StateInfo
@@ -26,6 +27,7 @@ def described(info: StateInfo) -> dict[str, Any]:
         "time_ns": written(header.time_ns) if header else None,
         "proposer": header.proposer.hex() if header and header.proposer else None,
         "block_id": header.block_id.hex() if header and header.block_id else None,
+        **({} if header is None else decided_object(header)),
         "transactions_hash": info.transactions_hash.hex() if info.transactions_hash else None,
         "vm": info.vm.name,
         "vm_args": info.vm.args,

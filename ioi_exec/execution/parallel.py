@@ -25,6 +25,7 @@ from ioi_shm import ARENA_MAX, BLOCK_DONE, BLOCK_FAULT, BLOCK_FULL, Arena
 from ioi_shm.memory import ArenaExhausted, SharedArena
 from ioi_storage import Writes
 
+from ioi_exec.block.decided import packed
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import PROGRESS_NS, OnProgress, Progress
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
@@ -344,6 +345,7 @@ class ParallelExecutor:
                 policy=block.policy.of_core(),
                 record=block.record,
                 cached=cached,
+                decided=packed(context.votes, context.misbehaviour),
             )
             if not needed and memory.arena.overlay(overlay):
                 return

@@ -1,7 +1,9 @@
 """Block files: one JSON object a line. First, optionally, `{"header": {...}}`; then one transaction a line.
 
 A transaction is `{"tx": hex}`, or for `payments` also `{"from": hex, "to": hex, "amount": n, "fee": n, "nonce": n,
-"expiry": n}` (fee and expiry default to 0), and where they are signed "signature": hex. A header has height, time_ns, proposer, block_id, extra, all optional.
+"expiry": n}` (fee and expiry default to 0), and where they are signed "signature": hex. A header has height, time_ns, proposer, block_id, extra, votes
+(`[{"validator": hex, "power": n, "flag": "commit"}]`) and misbehaviour (`[{"kind": "duplicate_vote", "validator": hex, "power": n, "height": n,
+"time_ns": n, "total_power": n}]`), all optional.
 Lines end with LF or CRLF; empty lines are allowed at the end only. In a stream of blocks (`run --from-stdin`) an empty line ends a
 block, as the next one's header does.
 """
@@ -12,6 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Iterator
 
 from ioi_exec.arguments import MAX_INT64
+from ioi_exec.block.decided import (
+    FLAGS,
+    KINDS,
+    MISBEHAVIOUR_MOST,
+    VALIDATOR_BYTES,
+    VOTES_MOST,
+    Misbehaviour,
+    Vote,
+)
 from ioi_exec.block.header import (
     BLOCK_ID_BYTES,
     EXTRA_BYTES,
@@ -26,16 +37,17 @@ from ioi_exec.files.strict_json import (
     json_object,
     number,
     parse,
+    written,
 )
 from ioi_exec.limits import Limits
 from ioi_exec.vm.payments import ADDRESS_BYTES, MAX_U64, MAX_U128, encode_transfer
 from ioi_exec.vm.signatures import SIGNATURE_BYTES
 
 _TRANSFER_FIELDS = ("from", "to", "amount", "fee", "nonce", "expiry", "signature")
-_HEADER_FIELDS = ("height", "time_ns", "proposer", "block_id", "extra")
+_HEADER_FIELDS = ("height", "time_ns", "proposer", "block_id", "extra", "votes", "misbehaviour")
 
-# What a line may hold beside a transaction in hex: names, spaces, the six numbers of a transfer, a header's extra.
-_LINE_EXTRA_BYTES = 4096 + 2 * EXTRA_BYTES
+# What a line may hold beside a transaction in hex: names, spaces, the six numbers of a transfer, a header's extra, its votes.
+_LINE_EXTRA_BYTES = 4096 + 2 * EXTRA_BYTES + 256 * VOTES_MOST
 
 
 @dataclass
@@ -137,7 +149,53 @@ def _header(value: dict[str, Any]) -> BlockHeader:
         None if proposer is None else _short(proposer, "proposer", PROPOSER_BYTES),
         _short(value.get("block_id", ""), "block_id", BLOCK_ID_BYTES),
         _short(value.get("extra", ""), "extra", EXTRA_BYTES),
+        [_vote(one) for one in _objects(value, "votes", VOTES_MOST)],
+        [_misbehaviour(one) for one in _objects(value, "misbehaviour", MISBEHAVIOUR_MOST)],
     )
+
+
+def _objects(value: dict[str, Any], name: str, most: int) -> list[dict[str, Any]]:
+    listed = value.get(name, [])
+    if not isinstance(listed, list) or len(listed) > most:
+        raise Malformed(f"{name} must be a list of at most {most} objects")
+    return [json_object(one, f"{name}[{index}]") for index, one in enumerate(listed)]
+
+
+def _vote(value: dict[str, Any]) -> Vote:
+    fields(value, Vote._fields, ("validator", "power"))
+    return Vote(_validator(value), number(value["power"], "power", MAX_INT64), _one_of(value.get("flag", "commit"), "flag", FLAGS))
+
+
+def _misbehaviour(value: dict[str, Any]) -> Misbehaviour:
+    fields(value, Misbehaviour._fields, Misbehaviour._fields)
+    numbers = (number(value[name], name, MAX_INT64) for name in ("power", "height", "time_ns", "total_power"))
+    return Misbehaviour(_one_of(value["kind"], "kind", KINDS), _validator(value), *numbers)
+
+
+def _validator(value: dict[str, Any]) -> bytes:
+    found = _short(value["validator"], "validator", VALIDATOR_BYTES)
+    if not found:
+        raise Malformed("validator is empty")
+    return found
+
+
+def _one_of(value: Any, name: str, known: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise Malformed(f"{name} must be one of {', '.join(known)}")
+    return value
+
+
+def decided_object(header: BlockHeader) -> dict[str, list[dict[str, Any]]]:
+    """Votes and misbehaviour as a header line has them; empty where there are none."""
+    found = {}
+    for name, listed in (("votes", header.votes), ("misbehaviour", header.misbehaviour)):
+        if listed:
+            found[name] = [{field: _shown(value) for field, value in one._asdict().items()} for one in listed]
+    return found
+
+
+def _shown(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else written(value) if isinstance(value, int) else value
 
 
 def _short(value: Any, name: str, most: int) -> bytes:

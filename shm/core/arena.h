@@ -89,6 +89,7 @@ typedef struct ioi_block {
     uint64_t proposer, proposer_len;
     uint64_t extra, extra_len;
     uint64_t parent_root, parent_root_len;
+    uint64_t decided, decided_len;
     uint64_t status;       /* a32[n + 1]: scheduler.h */
     uint64_t incarnations; /* a32[n + 1]: ioi_ref of the latest finished incarnation of each, mvmemory.h */
     uint64_t readers;      /* a64[n + 1]: roughly, which keys each has read: readers.h. 0 where nobody looks */

@@ -20,7 +20,7 @@ uint64_t ioi_block_room(const ioi_block_input *in) {
     return IOI_BLOCK_AT + rounded(n * sizeof(uint64_t)) + rounded(in->tx_bytes + 1) + rounded(n * sizeof(a32)) +
            rounded(n * sizeof(a32)) + rounded(checked_bytes(n)) + rounded(root_bytes(in)) +
            (looks(in) ? rounded(n * sizeof(a64)) : 0) +
-           rounded(in->base_len + in->proposer_len + in->extra_len + in->parent_root_len + 1) + 2 * IOI_CHUNK;
+           rounded(in->base_len + in->proposer_len + in->extra_len + in->parent_root_len + in->decided_len + 1) + 2 * IOI_CHUNK;
 }
 
 static uint32_t trie_levels(uint32_t n) {
@@ -76,6 +76,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
         !copy_in(&alloc, in->proposer, in->proposer_len, &block->proposer, &block->proposer_len) ||
         !copy_in(&alloc, in->extra, in->extra_len, &block->extra, &block->extra_len) ||
         !copy_in(&alloc, in->parent_root, in->parent_root_len, &block->parent_root, &block->parent_root_len) ||
+        !copy_in(&alloc, in->decided, in->decided_len, &block->decided, &block->decided_len) ||
         !(block->ordered = ioi_ordered_create(&alloc)))
         return false;
 

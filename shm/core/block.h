@@ -15,7 +15,8 @@ typedef struct ioi_block_input {
     uint64_t keys;     /* about how many keys it will touch: sizes the index, wrong guesses only cost speed */
     uint64_t setup, height, time_ns;
     const uint8_t *base, *proposer, *extra, *parent_root;
-    size_t base_len, proposer_len, extra_len, parent_root_len;
+    const uint8_t *decided; /* votes and misbehaviour, in words of whoever keeps them */
+    size_t base_len, proposer_len, extra_len, parent_root_len, decided_len;
 } ioi_block_input;
 
 /* Drop the last block and lay out a new one. The caller then fills *ends (u64[n]) and *bytes. False when the arena

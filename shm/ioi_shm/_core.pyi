@@ -39,6 +39,7 @@ class _Context(TypedDict):
     proposer: bytes
     extra: bytes
     parent_root: bytes
+    decided: bytes
 
 class _Info(TypedDict):
     abi: int
@@ -63,7 +64,7 @@ class Arena:
     def begin(
         self, txs: Sequence[bytes], workers: int, spins: int, has_end_block: bool, keys: int, setup: int,
         base: bytes, height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes,
-        policy: _Policy, record: bool, cached: bool,
+        policy: _Policy, record: bool, cached: bool, decided: bytes = ...,
     ) -> int: ...
     def overlay(self, writes: dict[bytes, bytes | None], /) -> bool: ...
     def start(self) -> None: ...

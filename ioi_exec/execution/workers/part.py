@@ -9,6 +9,7 @@ import ioi_storage
 from ioi_shm import TASK_LEAVE, Arena, Cache, View, Worker
 
 from ioi_exec.block.context import BlockContext, TxContext
+from ioi_exec.block.decided import unpacked
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import fault_trace
@@ -125,7 +126,11 @@ class PythonPart(Part):
 
     def _run(self) -> None:
         """Raises what reading the committed state raised."""
-        context = BlockContext(**self._worker.context(), block_id=b"", chain_id=self._chain_id)
+        given = self._worker.context()
+        context = BlockContext(
+            given["height"], given["time_ns"], given["proposer"], given["extra"], given["parent_root"], b"", self._chain_id,
+            *unpacked(given["decided"]),
+        )
         fields = tuple(context.of_transaction(0))[:-1]
         self._decoded.clear()
         decode = None if self._decode is None else self._transaction

@@ -62,19 +62,20 @@ typedef struct {
 } BlockArguments;
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
-    static char *names[] = {"txs",     "workers",  "spins", "has_end_block", "keys",   "setup",  "base",   "height",
-                            "time_ns", "proposer", "extra", "parent_root",   "policy", "record", "cached", NULL};
+    static char *names[] = {"txs",    "workers", "spins",   "has_end_block", "keys",  "setup",
+                            "base",   "height",  "time_ns", "proposer",      "extra", "parent_root",
+                            "policy", "record",  "cached",  "decided",       NULL};
     PyObject *txs;
     unsigned int workers, spins;
     int has_end_block, no_estimates, by_version, no_solo, record, cached;
     ioi_policy policy;
     unsigned long long keys, setup, height, time_ns;
-    const char *base, *proposer, *extra, *parent_root;
-    Py_ssize_t base_len, proposer_len, extra_len, parent_root_len;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKy#KKy#y#y#(IIppp)pp", names, &txs, &workers, &spins, &has_end_block,
+    const char *base, *proposer, *extra, *parent_root, *decided = "";
+    Py_ssize_t base_len, proposer_len, extra_len, parent_root_len, decided_len = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKy#KKy#y#y#(IIppp)pp|y#", names, &txs, &workers, &spins, &has_end_block,
                                      &keys, &setup, &base, &base_len, &height, &time_ns, &proposer, &proposer_len, &extra,
                                      &extra_len, &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates,
-                                     &by_version, &no_solo, &record, &cached))
+                                     &by_version, &no_solo, &record, &cached, &decided, &decided_len))
         return -1;
     policy.no_estimates = no_estimates;
     policy.by_version = by_version;
@@ -118,10 +119,12 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
         .proposer = (const uint8_t *)proposer,
         .extra = (const uint8_t *)extra,
         .parent_root = (const uint8_t *)parent_root,
+        .decided = (const uint8_t *)decided,
         .base_len = (size_t)base_len,
         .proposer_len = (size_t)proposer_len,
         .extra_len = (size_t)extra_len,
         .parent_root_len = (size_t)parent_root_len,
+        .decided_len = (size_t)decided_len,
     };
     return 0;
 }

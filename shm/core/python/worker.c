@@ -204,9 +204,11 @@ static PyObject *worker_transaction(WorkerObject *self, PyObject *argument) {
 
 static PyObject *worker_context(WorkerObject *self, PyObject *Py_UNUSED(none)) {
     ioi_ctx c = ioi_block_ctx(self->worker.arena, 0);
-    return Py_BuildValue("{sKsKsy#sy#sy#}", "height", c.height, "time_ns", c.time_ns, "proposer", c.proposer,
+    const ioi_block *block = &self->worker.arena->shared->block;
+    return Py_BuildValue("{sKsKsy#sy#sy#sy#}", "height", c.height, "time_ns", c.time_ns, "proposer", c.proposer,
                          (Py_ssize_t)c.proposer_len, "extra", c.extra, (Py_ssize_t)c.extra_len, "parent_root", c.parent_root,
-                         (Py_ssize_t)c.parent_root_len);
+                         (Py_ssize_t)c.parent_root_len, "decided", ioi_at(self->worker.arena, block->decided),
+                         (Py_ssize_t)block->decided_len);
 }
 
 static PyObject *worker_receipts(WorkerObject *self, PyObject *Py_UNUSED(none)) {

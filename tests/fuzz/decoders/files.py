@@ -8,7 +8,7 @@ from io import BytesIO, StringIO
 
 from decoder import Decoder
 
-from ioi_exec import BlockHeader, InputError, LimitExceeded, Limits, StateCorrupt
+from ioi_exec import BlockHeader, InputError, LimitExceeded, Limits, Misbehaviour, StateCorrupt, Vote
 from ioi_exec.block.header import decode_kept
 from ioi_exec.cli.options import vm_args_value
 from ioi_exec.files import read_block, read_genesis
@@ -37,11 +37,14 @@ def check_block_file(data: bytes) -> None:
 def block_files() -> Iterator[bytes]:
     a, b = ("ab" * 32, "cd" * 32)
     head = {"header": {"height": 7, "time_ns": "9223372036854775807", "proposer": a, "block_id": "00", "extra": "ff"}}
+    vote = {"validator": a, "power": 1, "flag": "nil"}
+    evidence = {"kind": "duplicate_vote", "validator": b, "power": 1, "height": 2, "time_ns": 3, "total_power": 4}
     transfer = {"from": a, "to": b, "amount": str(2**128 - 1), "fee": 1, "nonce": 2, "expiry": 3}
     for first in (b"\0", b"\xff"):
         yield first
         yield first + (json.dumps(head) + '\n{"tx": "00ff"}\r\n{"tx": ""}\n\n').encode()
         yield first + (json.dumps(transfer) + "\n").encode() * 2
+        yield first + json.dumps({"header": {"votes": [vote, vote], "misbehaviour": [evidence]}}).encode()
         yield first + b'{"tx": "' + b"00" * 201 + b'"}'
 
 
@@ -103,6 +106,8 @@ def check_header(data: bytes) -> None:
 def headers() -> Iterator[bytes]:
     yield BlockHeader(0).encode(bytes(32))
     yield BlockHeader((1 << 63) - 1, 5, b"p" * 64, b"id", b"extra").encode(b"hash" * 8)
+    evidence = Misbehaviour("light_client_attack", b"bob", 1, 2, 3, 4)
+    yield BlockHeader(3, 5, votes=[Vote(b"ada", 7), Vote(b"bob", 0, "absent")], misbehaviour=[evidence]).encode(bytes(32))
     yield b"\1" + BlockHeader(3, extra=b"extra").encode(bytes(32))[1:-32]  # without the hash of the transactions
 
 

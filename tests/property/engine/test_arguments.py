@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from ioi_exec import BlockHeader, Error, ExecutionMachine, Limits, PastState, Policy, Proposal, Receipt
+from ioi_exec import BlockHeader, Error, ExecutionMachine, Limits, PastState, Policy, Proposal, Receipt, Vote
 from ioi_exec.testing import assert_serializable
 from ioi_exec.vm import payments
 
@@ -66,7 +66,7 @@ plain = strategies.one_of(
 odd = strategies.builds(
     lambda make: make(),
     strategies.sampled_from([
-        object, NoPath, OctetsPath, NoIndex, Limits, Policy, BlockHeader, Receipt, lambda: int, lambda: np.int64(1), lambda: np.bool_(True), Proposal,
+        object, NoPath, OctetsPath, NoIndex, Limits, Policy, BlockHeader, Receipt, lambda: int, lambda: np.int64(1), lambda: np.bool_(True), Proposal, lambda: [Vote(b"", -1)], lambda: [Vote(None, None, None)],
         lambda: np.float64(1), lambda: np.array([1, 2]), lambda: bytearray(b"x"), lambda: memoryview(b"x"), lambda: range(3), lambda: 1j,
         lambda: Path("name"), lambda: iter([b"x", 5]), lambda: (b"x" for _ in range(2)),
     ]),
@@ -98,7 +98,7 @@ CREATE = {"path": None, "tree": "jellyfish", "genesis": {}, "initial_height": 1,
 OPEN = {"path": "state", "read_only": False, "accept_interpreter": False, **_SHARED}
 ADDRESS = bytes(32)
 VALUES: dict[Callable[..., Any], dict[str, Any]] = {
-    BlockHeader: {"height": 1, "time_ns": 1, "proposer": None, "block_id": b"", "extra": b""},
+    BlockHeader: {"height": 1, "time_ns": 1, "proposer": None, "block_id": b"", "extra": b"", "votes": [Vote(b"v", 1)], "misbehaviour": []},
     BlockHeader.decode: {"data": BlockHeader(1).encode(bytes(32))},
     Limits: {name: 10 for name in inspect.signature(Limits.__init__).parameters if name != "self"},
     Policy: {"name": "x", "estimates": True, "validation": "value", "window": 1, "run": 1, "solo": True, "small_block": 1},

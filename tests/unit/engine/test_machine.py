@@ -93,9 +93,9 @@ def test_an_empty_block_is_a_block(make: Make) -> None:
 def test_what_a_transaction_knows(make: Make) -> None:
     machine = make(Put, GENESIS, initial_height=10, chain_id="c")
     plain = machine.execute([b"?", b"?"])
-    assert [eval(r.output) for r in plain.receipts] == [(10, 0, b"", b"", machine.root, "c", i) for i in range(2)]
+    assert [eval(r.output) for r in plain.receipts] == [(10, 0, b"", b"", machine.root, "c", (), (), i) for i in range(2)]
     full = machine.execute([b"?"], BlockHeader(height=99, time_ns=5, proposer=b"me", block_id=b"id", extra=b"more"))
-    assert eval(full.receipts[0].output) == (99, 5, b"me", b"more", machine.root, "c", 0)
+    assert eval(full.receipts[0].output) == (99, 5, b"me", b"more", machine.root, "c", (), (), 0)
     machine.commit(full)
     assert machine.info.header == BlockHeader(99, 5, b"me", b"id", b"more") and machine.info.height == 99
     assert machine.execute([]).height == 100

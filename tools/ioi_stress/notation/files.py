@@ -6,6 +6,7 @@ import json
 from typing import Iterable, Mapping, TextIO
 
 from ioi_exec import BlockHeader
+from ioi_exec.files.block import decided_object
 from ioi_exec.files.strict_json import written
 from ioi_stress.workload import Block
 
@@ -38,4 +39,4 @@ def _header(header: BlockHeader) -> dict[str, object]:
     for name in ("block_id", "extra"):
         if getattr(header, name):
             shown[name] = getattr(header, name).hex()
-    return shown
+    return {**shown, **decided_object(header)}

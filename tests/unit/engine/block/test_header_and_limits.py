@@ -13,14 +13,19 @@ from ioi_exec import (
     InputError,
     InputTypeError,
     Limits,
+    Misbehaviour,
     StateCorrupt,
+    Vote,
 )
 from ioi_exec.block.header import decode_kept, hash_of
 
 HASH = bytes(range(32))
+EVIDENCE = Misbehaviour("duplicate_vote", b"bob", 1, 2, 3, 4)
 HEADERS = [
     BlockHeader(height=0),
     BlockHeader(height=1, time_ns=2, proposer=b"p" * 20, block_id=b"id", extra=b"x" * 1000),
+    BlockHeader(height=5, votes=[Vote(b"ada", 2**63 - 1), Vote(b"b" * 64, 0, "absent"), Vote(b"c", 1, "nil")]),
+    BlockHeader(height=5, extra=b"e", misbehaviour=[EVIDENCE, EVIDENCE._replace(kind="light_client_attack")]),
     BlockHeader(height=2**63 - 1, time_ns=2**63 - 1, proposer=b"p" * 64, block_id=b"i" * 64, extra=b"e" * 65_536),
 ]
 
@@ -36,6 +41,21 @@ def test_the_bytes_of_a_header_are_fixed() -> None:
     after = "0000000000000102" "0000000000000001" "02" "01" "00000003" "7070" "69" "78797a"
     assert header.encode(HASH).hex() == "02" + after + HASH.hex()
     assert decode_kept(bytes.fromhex("01" + after)) == (header, None)  # as releases without the hash of transactions wrote it
+
+
+def test_the_bytes_of_votes_and_misbehaviour_are_fixed() -> None:
+    header = BlockHeader(height=258, votes=[Vote(b"ab", 5, "nil")], misbehaviour=[EVIDENCE])
+    votes = "00000001" "00000001" "02" "03" "0000000000000005" "6162"
+    evidence = "03" "01" "0000000000000001" "0000000000000002" "0000000000000003" "0000000000000004" "626f62"
+    head = "03" "0000000000000102" "0000000000000000" "00" "00" "00000000"
+    assert header.encode(HASH).hex() == head + votes + evidence + HASH.hex()
+    assert BlockHeader(height=1, votes=[], misbehaviour=()).encode(HASH)[0] == 2, "without them it is what it was"
+    good = header.encode(HASH)
+    for damaged in (good.replace(b"\2\3", b"\2\0"), good.replace(b"\2\3", b"\2\4"), good.replace(b"\0\0\0\1" * 2, b"\0\0\0\2" * 2), good[:-33] + HASH):
+        with pytest.raises(StateCorrupt):
+            BlockHeader.decode(damaged)
+    with pytest.raises(StateCorrupt):
+        BlockHeader.decode(bytes.fromhex(head) + bytes(8) + HASH)  # none, and packed all the same
 
 
 def test_damaged_header_bytes_are_refused() -> None:
@@ -68,6 +88,9 @@ def test_the_hash_of_transactions_tells_lists_apart() -> None:
         {"height": -1}, {"height": 2**63}, {"height": True}, {"height": 1.0}, {"height": "1"},
         {"time_ns": -1}, {"time_ns": 2**63}, {"time_ns": None}, {"time_ns": 1.5},
         {"proposer": "ab"}, {"proposer": b"p" * 65}, {"proposer": bytearray(b"p")},
+        {"votes": 5}, {"votes": b"ab"}, {"votes": [(b"ada", 1)]}, {"votes": [Vote(b"", 1)]}, {"votes": [Vote(b"v" * 65, 1)]}, {"votes": [Vote("a", 1)]},
+        {"votes": [Vote(b"a", -1)]}, {"votes": [Vote(b"a", 1, "yes")]}, {"votes": [Vote(b"a", 1)] * 10_001}, {"misbehaviour": [EVIDENCE] * 1_001},
+        {"misbehaviour": [EVIDENCE._replace(kind="theft")]}, {"misbehaviour": [EVIDENCE._replace(height=2**63)]}, {"misbehaviour": [Vote(b"a", 1)]},
         {"block_id": None}, {"block_id": b"i" * 65}, {"extra": "x"}, {"extra": b"x" * 65_537},
     ],
     ids=str,

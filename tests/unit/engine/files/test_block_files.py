@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import BlockHeader, Error, InputError, LimitExceeded, Limits
+from ioi_exec import BlockHeader, Error, InputError, LimitExceeded, Limits, Misbehaviour, Vote
 from ioi_exec.files import BlockFile, read_block, read_genesis
 from ioi_exec.files.strict_json import written
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
@@ -59,6 +59,11 @@ def test_what_a_block_file_may_hold(content: str, txs: list[bytes]) -> None:
         ({"height": None, "proposer": None}, BlockHeader()),
         ({"height": 7, "time_ns": str((1 << 63) - 1), "proposer": "Ab" * 20, "block_id": "01", "extra": "02"},
          BlockHeader(7, (1 << 63) - 1, b"\xab" * 20, b"\1", b"\2")),
+        ({"votes": [{"validator": "aB", "power": 5}, {"validator": "cd", "power": "0", "flag": "absent"}],
+          "misbehaviour": [{"kind": "duplicate_vote", "validator": "ab", "power": 1, "height": 2, "time_ns": 3, "total_power": 4}]},
+         BlockHeader(votes=[Vote(b"\xab", 5), Vote(b"\xcd", 0, "absent")], misbehaviour=[Misbehaviour("duplicate_vote", b"\xab", 1, 2, 3, 4)])),
+        ({"votes": [{"validator": "ab" * 64, "power": "9223372036854775807", "flag": "absent"}] * 10_000},
+         BlockHeader(votes=[Vote(b"\xab" * 64, 2**63 - 1, "absent")] * 10_000)),
         ({"extra": "00" * 65_536}, BlockHeader(extra=bytes(65_536))),
     ],
 )
@@ -68,6 +73,11 @@ def test_a_header_line(header: dict[str, Any], expected: BlockHeader) -> None:
 
 
 RUBBISH: list[tuple[str | bytes, str]] = [
+    # no votes
+    ('{"header": {"votes": {}}}', "votes must be a list"), ('{"header": {"votes": [5]}}', "votes[0] must be an object"),
+    ('{"header": {"votes": [{"validator": "ab"}]}}', "'power' is missing"), ('{"header": {"votes": [{"validator": "", "power": 1}]}}', "validator is empty"),
+    ('{"header": {"votes": [{"validator": "ab", "power": 1, "flag": "x"}]}}', "flag must be one of"),
+    ('{"header": {"misbehaviour": [{"kind": "theft"}]}}', "'validator' is missing"), ('{"header": {"votes": [' + "{}," * 10_000 + "{}]}}", "at most 10000"),
     # not JSON
     ("x", "not JSON"), ("{", "not JSON"), (line()[:-1], "not JSON"), (line() + " x", "not JSON"), (line() + line(), "not JSON"),
     (line() + ",", "not JSON"), ("{'tx': '00'}", "not JSON"), ('{"tx": "00",}', "not JSON"), (b'{"tx": "\xff"}', "UTF-8"),
@@ -137,7 +147,7 @@ def test_other_vms_take_hex_alone() -> None:
     "content, limits",
     [
         ('{"tx": "000000"}', Limits(tx_bytes=2)), ('{"tx": "0000"}\n' * 3, Limits(block_bytes=5)),
-        ('{"tx": "0000"}\n' * 3, Limits(block_transactions=2)), ('{"tx": "' + "0" * 400_000, Limits(tx_bytes=2)),
+        ('{"tx": "0000"}\n' * 3, Limits(block_transactions=2)), ('{"tx": "' + "0" * 4_000_000, Limits(tx_bytes=2)),
     ],
 )
 def test_limits_stop_a_file_early(content: str, limits: Limits) -> None:

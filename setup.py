@@ -42,7 +42,7 @@ def core(
 
 setup(
     ext_modules=[
-        core("ioi_shm._core", "shm/core"),
+        core("ioi_shm._core", "shm/core", sources=sorted(glob("storage/core/sha256*.c")), include_dirs=["storage/core"]),
         core("ioi_storage._core", "storage/core"),
         core(
             "ioi_stress._program",

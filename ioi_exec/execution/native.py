@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import nullcontext
 from time import perf_counter
 
@@ -10,7 +11,7 @@ from ioi_storage import Writes
 
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import AloneProgress, OnProgress
-from ioi_exec.block.receipt import Receipts
+from ioi_exec.block.receipt import DONE, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import end_block_failed, transaction_fault
@@ -49,7 +50,7 @@ class NativeSequentialExecutor:
                 progress.at(executed)
 
         with settings if self._verify is not None else nullcontext():
-            writes, blob, ends, error, busy_ns, each_ns = run_sequential(
+            writes, blob, ends, packed_end, busy_ns, each_ns = run_sequential(
                 self._vm.native,
                 block.txs,
                 self._limits.of_transaction(),
@@ -59,6 +60,8 @@ class NativeSequentialExecutor:
                 proposer=context.proposer,
                 extra=context.extra,
                 parent_root=context.parent_root,
+                chain_id=context.chain_id.encode(),
+                hook=self._vm.end_block,
                 report=None if on_progress is None else report,
                 cache=None if lookup is None else lookup.cache,
                 range=base.scan,
@@ -71,12 +74,13 @@ class NativeSequentialExecutor:
         if on_receipt is not None:
             for index, receipt in enumerate(receipts):
                 on_receipt(index, receipt)
-        if error is not None:
-            raise end_block_failed(len(block.txs), error)
+        end = Receipts(packed_end, struct.pack("<Q", len(packed_end)))[0] if packed_end else DONE
+        if not end.ok:
+            raise end_block_failed(len(block.txs), end.error)
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}
-        return Outcome(Writes(*writes), receipts, stats, Measured(alone=each_ns))
+        return Outcome(Writes(*writes), receipts, stats, Measured(alone=each_ns), end=end)
 
     def _check(self, tx_index: int, tx: bytes) -> tuple[int, bytes, bool] | None:
         """None: the transaction may be executed. Else the code and text of its receipt. Raises VMFault."""

@@ -1,6 +1,6 @@
 #include "gas.h"
 
-#include <string.h>
+#include "events.h"
 
 #define INNER(s) ((ioi_metered *)(s))->inner
 
@@ -55,6 +55,13 @@ static int op_next(ioi_state *s, ioi_scan *scan, const uint8_t **key, size_t *ke
 
 static void op_end(ioi_state *s, ioi_scan *scan) { INNER(s)->end(INNER(s), scan); }
 
+static int op_emit(ioi_state *s, const char *name, const ioi_attribute *attributes, size_t count) {
+    if (out(s)) return IOI_STOP;
+    size_t size = ioi_event_size(name, attributes, count);
+    if (!size) return IOI_LIMIT;
+    return take(s, ioi_gas_event(gas_of(s), size)) ? IOI_STOP : INNER(s)->emit(INNER(s), name, attributes, count);
+}
+
 static int op_charge(ioi_state *s, uint64_t amount) { return take(s, amount); }
 
 static uint64_t op_gas_left(const ioi_state *s) {
@@ -74,7 +81,7 @@ uint64_t ioi_no_gas_left(const ioi_state *state) {
 
 void ioi_metered_begin(ioi_metered *m, ioi_state *inner, size_t (*key_len)(const ioi_state *, ioi_key), const ioi_gas *gas) {
     m->state = (ioi_state){op_key,  op_get,  op_exists, op_put,    op_remove,   op_mark, op_close,
-                           op_scan, op_next, op_end,    op_charge, op_gas_left, op_add};
+                           op_scan, op_next, op_end,    op_charge, op_gas_left, op_add,  op_emit};
     m->inner = inner;
     m->key_len = key_len;
     ioi_meter_begin(&m->meter, gas);

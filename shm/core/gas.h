@@ -56,6 +56,10 @@ static inline uint64_t ioi_gas_write(const ioi_gas *gas, bool value, uint64_t ke
     return (value ? gas->put : gas->remove) + ioi_gas_bytes(gas->written_byte, key_len, len);
 }
 
+static inline uint64_t ioi_gas_event(const ioi_gas *gas, uint64_t packed) {
+    return gas->emit + ioi_gas_bytes(gas->written_byte, packed, 0);
+}
+
 /* An addition reads and writes a value of `size` bytes, whatever is there. */
 static inline uint64_t ioi_gas_add(const ioi_gas *gas, uint64_t key_len, uint64_t size) {
     return gas->get + ioi_gas_bytes(gas->read_byte, size, 0) + ioi_gas_write(gas, true, key_len, size);

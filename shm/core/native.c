@@ -7,7 +7,7 @@
 #include "forked.h"
 #include "ordered.h"
 #include "scan.h"
-#include "vm_abi.h"
+#include "transaction.h"
 #include "wait.h"
 
 const uint8_t *ioi_block_tx(const ioi_arena *arena, uint32_t tx, size_t *len) {
@@ -72,6 +72,9 @@ void ioi_native_enter(ioi_native *native) {
 static ioi_ctx context_of(const ioi_native *native, uint32_t tx) {
     ioi_ctx ctx = ioi_block_ctx(native->worker->arena, tx);
     ctx.memory = native->memory;
+    ctx.chain_id = native->chain_id;
+    ctx.chain_id_len = native->chain_id_len;
+    ctx.random = native->random;
     return ctx;
 }
 
@@ -217,35 +220,33 @@ static size_t key_len(const ioi_state *state, ioi_key key) {
     return ((const ioi_entry *)ioi_at(((const ioi_view *)state)->worker->arena, key))->key_len;
 }
 
-static int execute_metered(ioi_native *native, const uint8_t *tx, size_t len, const ioi_ctx *ctx, ioi_outcome *outcome) {
-    ioi_metered m;
-    ioi_metered_begin(&m, &native->view->state, key_len, &native->view->limits.gas);
-    int result = IOI_OK;
-    if (checked(native, tx, len, outcome) && ioi_meter_limit(&m.meter, ioi_vm_gas_limit(native->vm, tx, len)))
-        result = native->vm->execute(native->vm, tx, len, &m.state, ctx, outcome);
-    return ioi_metered_end(&m, outcome) ? IOI_OK : result;
+static void hold(ioi_state *state) { ioi_view_hold((ioi_view *)state); }
+
+static int execute(ioi_native *native, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    ioi_view *view = native->view;
+    ioi_below below = {&view->state, &view->limits.gas, key_len, hold};
+    bool refused;
+    size_t len;
+    const uint8_t *tx = ioi_block_tx(native->worker->arena, native->tx, &len);
+    bool good = checked(native, tx, len, outcome);
+    int result = ioi_transaction(native->vm, tx, len, ctx, &below, good, outcome, &refused);
+    if (refused && !native->is_fault) ioi_view_note(view, IOI_TAIL_REFUSED, NULL, 0);
+    return result;
+}
+
+static int end_block(ioi_native *native, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    ioi_worker *w = native->worker;
+    block_results results = {{w->n, result_code, result_transaction, result_output, result_gas_used}, w};
+    return native->vm->end_block(native->vm, &native->view->state, ctx, &results.results, outcome);
 }
 
 static int call_vm(ioi_native *native, ioi_outcome *outcome) {
-    ioi_worker *w = native->worker;
     ioi_ctx ctx = context_of(native, native->tx);
     memset(outcome, 0, sizeof *outcome);
     native->is_fault = false;
     ioi_view_begin(native->view, native->tx);
     tell_likely(native);
-    int result;
-    if (native->task == IOI_TASK_END_BLOCK) {
-        block_results results = {{w->n, result_code, result_transaction, result_output, result_gas_used}, w};
-        result = native->vm->end_block(native->vm, &native->view->state, &ctx, &results.results, outcome);
-    } else {
-        size_t len;
-        const uint8_t *bytes = ioi_block_tx(w->arena, native->tx, &len);
-        if (native->view->limits.gas.on) result = execute_metered(native, bytes, len, &ctx, outcome);
-        else
-            result = !checked(native, bytes, len, outcome)
-                         ? IOI_OK
-                         : native->vm->execute(native->vm, bytes, len, &native->view->state, &ctx, outcome);
-    }
+    int result = native->task == IOI_TASK_END_BLOCK ? end_block(native, &ctx, outcome) : execute(native, &ctx, outcome);
     ioi_forked_end();
     ioi_scans_end(native->view);
     return result;
@@ -295,6 +296,7 @@ bool ioi_native_run(ioi_native *native) {
         }
         native->pending = false;
         ioi_bound_outcome(&view->limits, &outcome);
+        if (native->task == IOI_TASK_END_BLOCK) outcome.output_len = 0; /* no updates: ioi_exec/block/updates.py */
         bool fault = native->is_fault || (native->task == IOI_TASK_END_BLOCK && outcome.code != 0);
         if (!ioi_view_finish(view, &outcome, fault)) {
             ioi_stop_block(w->arena, IOI_BLOCK_FULL);

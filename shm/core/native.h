@@ -10,7 +10,11 @@ typedef struct ioi_native {
     ioi_worker *worker;
     ioi_view *view;
     const ioi_vm *vm;
-    void *memory;        /* the VM's, of this worker */
+    void *memory; /* the VM's, of this worker */
+    /* Of the context (ioi_vm.h); for whoever makes this to set. */
+    const uint8_t *chain_id;
+    size_t chain_id_len;
+    void (*random)(const ioi_ctx *, const uint8_t *label, size_t len, uint8_t seed[32]);
     ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
     uint32_t missing_count, missing_capacity;
     uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */

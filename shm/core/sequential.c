@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "sort.h"
 
 static void drop(value *v) {
@@ -186,6 +187,10 @@ static int op_add(ioi_state *state, ioi_key key, const ioi_addition *a, size_t *
 static void undo_to(ioi_seq *seq, size_t count) {
     while (seq->changes_count > count) {
         change *u = &seq->changes[--seq->changes_count];
+        if (u->cell == NOWHERE) {
+            seq->events.len = u->before.len;
+            continue;
+        }
         cell *c = &seq->cells[u->cell];
         bool first = u->stamp != seq->stamp;
         seq->tx_keys -= first;
@@ -199,7 +204,7 @@ static void undo_to(ioi_seq *seq, size_t count) {
 
 static int op_mark(ioi_state *state, uint64_t *mark) {
     ioi_seq *seq = (ioi_seq *)state;
-    if (seq->depth >= seq->limits.checkpoint_depth) return IOI_LIMIT;
+    if (seq->depth - (seq->floor != 0) >= seq->limits.checkpoint_depth) return IOI_LIMIT;
     *mark = (uint64_t)seq->depth++ << 32 | seq->changes_count;
     return IOI_OK;
 }
@@ -207,9 +212,28 @@ static int op_mark(ioi_state *state, uint64_t *mark) {
 static int op_close(ioi_state *state, uint64_t mark, int undo) {
     ioi_seq *seq = (ioi_seq *)state;
     uint32_t depth = (uint32_t)(mark >> 32);
-    if (depth >= seq->depth) return IOI_OK; /* closed with one around it */
+    if (depth >= seq->depth || depth < seq->floor) return IOI_OK; /* closed with one around it, or never to be */
     seq->depth = depth;
     if (undo) undo_to(seq, (uint32_t)mark);
+    return IOI_OK;
+}
+
+static void hold(ioi_state *state) {
+    ioi_seq *seq = (ioi_seq *)state;
+    seq->floor = ++seq->depth;
+    seq->held = seq->changes_count;
+}
+
+static int op_emit(ioi_state *state, const char *name, const ioi_attribute *attributes, size_t count) {
+    ioi_seq *seq = (ioi_seq *)state;
+    size_t size = ioi_event_size(name, attributes, count), before = seq->events.len;
+    if (!size || size > IOI_EVENTS_BYTES - before) return IOI_LIMIT;
+    if (!ioi_seq_room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes) ||
+        !ioi_event_pack(&seq->events, name, attributes, count)) {
+        seq->starved = true;
+        return IOI_STOP;
+    }
+    seq->changes[seq->changes_count++] = (change){NOWHERE, {.len = before}, false, 0};
     return IOI_OK;
 }
 
@@ -219,7 +243,7 @@ ioi_seq *ioi_seq_new(const ioi_vm *vm, const ioi_limits *limits, const ioi_ctx *
     ioi_seq *seq = calloc(1, sizeof *seq);
     if (!seq) return NULL;
     seq->state = (ioi_state){op_key,       op_get,       op_exists,   op_put,        op_remove,       op_mark, op_close,
-                             ioi_seq_scan, ioi_seq_next, ioi_seq_end, ioi_no_charge, ioi_no_gas_left, op_add};
+                             ioi_seq_scan, ioi_seq_next, ioi_seq_end, ioi_no_charge, ioi_no_gas_left, op_add,  op_emit};
     seq->vm = vm;
     seq->limits = *limits;
     seq->ctx = *ctx;
@@ -245,6 +269,8 @@ void ioi_seq_free(ioi_seq *seq) {
     free(seq->missing);
     free(seq->writes);
     free(seq->ordered);
+    ioi_bytes_free(&seq->events);
+    ioi_bytes_free(&seq->tail);
     free(seq);
 }
 
@@ -319,26 +345,29 @@ bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *
     return true;
 }
 
-static void start(ioi_seq *seq, ioi_outcome *outcome) {
+static void start(ioi_seq *seq) {
     seq->stamp++;
-    seq->tx_keys = seq->depth = 0;
+    seq->tx_keys = seq->depth = seq->floor = 0;
     seq->tx_bytes = 0;
+    seq->events.len = seq->tail.len = 0;
     seq->missing_count = 0;
     seq->stopped = false;
-    memset(outcome, 0, sizeof *outcome);
 }
 
-/* Keep the writes of a success; put everything back after a failure or a stop. */
+static void add_tail(ioi_seq *seq, ioi_tail kind, const uint8_t *bytes, size_t len) {
+    if (!ioi_tail_add(&seq->tail, kind, bytes, len)) seq->starved = true;
+}
+
+/* Keep the writes of a success, and what holds; put everything back after a stop. */
 static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
     while (seq->scans) ioi_seq_end(&seq->state, seq->scans);
     if (seq->starved) result = IOI_STOP;
     bool stopped = result == IOI_STOP || seq->stopped;
     if (!stopped) ioi_bound_outcome(&seq->limits, outcome);
-    if (stopped || outcome->code != 0) {
-        undo_to(seq, 0);
-        return !stopped;
-    }
+    if (stopped || outcome->code != 0) undo_to(seq, !stopped && seq->floor ? seq->held : 0);
+    if (stopped) return false;
     for (size_t i = 0; i < seq->changes_count; i++) {
+        if (seq->changes[i].cell == NOWHERE) continue;
         cell *c = &seq->cells[seq->changes[i].cell];
         if (!c->written && !ioi_seq_room(&seq->ordered, &seq->ordered_capacity, seq->ordered_count, sizeof *seq->ordered)) {
             seq->starved = true;
@@ -351,42 +380,61 @@ static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
         drop(&seq->changes[i].before);
     }
     seq->changes_count = 0;
+    if (seq->events.len) add_tail(seq, IOI_TAIL_EVENTS, seq->events.at, seq->events.len);
     return true;
 }
 
 static size_t key_len(const ioi_state *state, ioi_key key) { return ((const ioi_seq *)state)->cells[key].key_len; }
 
-static int execute_metered(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
-    ioi_metered m;
-    ioi_metered_begin(&m, &seq->state, key_len, &seq->limits.gas);
-    int result = IOI_OK;
-    if (ioi_meter_limit(&m.meter, ioi_vm_gas_limit(seq->vm, tx, len)))
-        result = seq->vm->execute(seq->vm, tx, len, &m.state, &seq->ctx, outcome);
-    return ioi_metered_end(&m, outcome) ? IOI_OK : result;
+/* good: it may be executed; else *outcome says why not. */
+static bool execute(ioi_seq *seq, const uint8_t *tx, size_t len, bool good, ioi_outcome *outcome) {
+    ioi_below below = {&seq->state, &seq->limits.gas, key_len, hold};
+    bool refused;
+    seq->ctx.tx_index = seq->tx_index;
+    int result = ioi_transaction(seq->vm, tx, len, &seq->ctx, &below, good, outcome, &refused);
+    if (!settle(seq, result, outcome)) return false;
+    if (refused) add_tail(seq, IOI_TAIL_REFUSED, NULL, 0);
+    seq->tx_index++;
+    return !seq->starved;
 }
 
 bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
-    start(seq, outcome);
-    seq->ctx.tx_index = seq->tx_index;
-    int result = seq->limits.gas.on ? execute_metered(seq, tx, len, outcome)
-                                    : seq->vm->execute(seq->vm, tx, len, &seq->state, &seq->ctx, outcome);
-    bool done = settle(seq, result, outcome);
-    seq->tx_index += done;
+    start(seq);
+    memset(outcome, 0, sizeof *outcome);
+    return execute(seq, tx, len, true, outcome);
+}
+
+bool ioi_seq_refuse(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome) {
+    start(seq);
+    return execute(seq, tx, len, false, outcome);
+}
+
+/* end_block, or begin_block. */
+static bool run_hook(ioi_seq *seq, int result, ioi_outcome *outcome) {
+    bool done = settle(seq, result, outcome) && !seq->starved;
+    outcome->output_len = 0;
     return done;
 }
 
-void ioi_seq_refuse(ioi_seq *seq, ioi_outcome *outcome) {
-    ioi_metered m;
-    ioi_metered_begin(&m, &seq->state, key_len, &seq->limits.gas);
-    if (seq->limits.gas.on) ioi_metered_end(&m, outcome);
-    ioi_bound_outcome(&seq->limits, outcome);
-    seq->tx_index++;
+static void start_hook(ioi_seq *seq, ioi_outcome *outcome) {
+    start(seq);
+    memset(outcome, 0, sizeof *outcome);
+    seq->ctx.tx_index = seq->tx_index;
+}
+
+bool ioi_seq_begin_block(ioi_seq *seq, ioi_outcome *outcome) {
+    start_hook(seq, outcome);
+    return run_hook(seq, seq->vm->begin_block(seq->vm, &seq->state, &seq->ctx, outcome), outcome);
 }
 
 bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome) {
-    start(seq, outcome);
-    seq->ctx.tx_index = seq->tx_index;
-    return settle(seq, seq->vm->end_block(seq->vm, &seq->state, &seq->ctx, results, outcome), outcome);
+    start_hook(seq, outcome);
+    return run_hook(seq, seq->vm->end_block(seq->vm, &seq->state, &seq->ctx, results, outcome), outcome);
+}
+
+const uint8_t *ioi_seq_tail(const ioi_seq *seq, size_t *len) {
+    *len = seq->tail.len;
+    return seq->tail.at;
 }
 
 bool ioi_seq_sort_writes(ioi_seq *seq) {

@@ -38,11 +38,15 @@ bool ioi_seq_missing(const ioi_seq *seq, size_t i, const uint8_t **key, size_t *
 /* Execute the next transaction. False: nothing happened yet, the missing keys are needed first; bring them, call again. */
 bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome);
 
-/* The next transaction fails without being executed. */
-void ioi_seq_refuse(ioi_seq *seq, ioi_outcome *outcome);
+/* The next transaction fails without being executed: *outcome says why. Likewise. */
+bool ioi_seq_refuse(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome);
 
-/* The same for end_block, over the transactions executed. */
+/* The same for begin_block, before them, and for end_block, over the transactions executed. */
+bool ioi_seq_begin_block(ioi_seq *seq, ioi_outcome *outcome);
 bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome);
+
+/* The tail of the receipt of what was executed last (block.h), until something else is. */
+const uint8_t *ioi_seq_tail(const ioi_seq *seq, size_t *len);
 
 /* The last write of every key written, ascending by key: index from 0 until false. *value NULL = deleted. Sorting says false without memory. */
 bool ioi_seq_sort_writes(ioi_seq *seq);

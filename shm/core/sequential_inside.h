@@ -3,7 +3,7 @@
 #define IOI_SEQUENTIAL_INSIDE_H
 
 #include "sequential.h"
-#include "vm_abi.h"
+#include "transaction.h"
 
 enum { SMALL = 32 };
 
@@ -31,7 +31,7 @@ typedef struct cell {
 } cell;
 
 typedef struct change { /* what a write replaced: enough to put it back */
-    size_t cell;
+    size_t cell;        /* NOWHERE: an event was added, and before.len is what there was before */
     value before;
     bool known; /* the cell was: else the base is below, still to be brought */
     uint64_t stamp;
@@ -56,6 +56,10 @@ struct ioi_seq {
     uint64_t stamp, tx_index;
     bool starved; /* there was no memory for something: no transaction succeeds any more */
     uint32_t tx_keys, depth;
+    uint32_t floor;   /* so many of `depth` are closed no more: those below what holds, and that; 0: nothing does */
+    size_t held;      /* changes that stay, though the transaction fails */
+    ioi_bytes events; /* of this transaction, packed */
+    ioi_bytes tail;   /* of its receipt */
     uint64_t tx_bytes;
     bool stopped; /* an operation of this transaction said so, whatever the VM made of it */
     bool (*bring)(void *context, const uint8_t *key, size_t len);

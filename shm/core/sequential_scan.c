@@ -96,6 +96,7 @@ static bool take_own(ioi_seq *seq, ioi_scan *s) {
     if (!s->own) return false;
     for (size_t i = 0; i < seq->changes_count; i++) {
         const change *made = &seq->changes[i];
+        if (made->cell == NOWHERE) continue;
         const cell *c = &seq->cells[made->cell];
         if (made->stamp == seq->stamp || !inside(s, c)) continue; /* not the first one of its key */
         own_pair *pair = &s->own[s->own_count++];

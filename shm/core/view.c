@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "ordered.h"
 #include "scan.h"
 
@@ -64,11 +65,12 @@ struct ioi_view_store {
     uint32_t reads_count, reads_capacity, writes_count, writes_capacity, undos_count, undos_capacity;
     uint32_t ranges_count, ranges_capacity, puts_capacity;
     uint32_t standing;    /* distinct keys written, as it stands */
-    uint32_t marks;       /* checkpoints open, nested */
+    uint32_t marks;       /* checkpoints open, nested, and what holds */
+    uint32_t floor;       /* so many are closed no more: those below what holds, and that; 0: nothing does */
+    uint32_t held;        /* changes that stay */
     uint64_t write_bytes; /* their keys and values */
     bytes_block *blocks;
-    uint8_t *tail, *events; /* of the receipt, packed */
-    uint32_t tail_len, tail_capacity, events_len, events_capacity;
+    ioi_bytes tail, events; /* of the receipt, packed */
 };
 
 /* Private memory is bounded by the limits, but for checkpoints, which keep what they may have to put back; without it
@@ -164,12 +166,16 @@ static int op_next(ioi_state *v, ioi_scan *scan, const uint8_t **key, size_t *ke
 }
 static void op_end(ioi_state *v, ioi_scan *scan) { ioi_scan_end((ioi_view *)v, scan); }
 
+static int op_emit(ioi_state *v, const char *name, const ioi_attribute *attributes, size_t count) {
+    return ioi_view_emit_native((ioi_view *)v, name, attributes, count);
+}
+
 ioi_view *ioi_view_new(ioi_worker *worker) {
     ioi_view *v = calloc(1, sizeof *v);
     struct ioi_view_store *s = calloc(1, sizeof *s);
     assert(v && s);
     v->state = (ioi_state){op_key,  op_get,  op_exists, op_put,        op_remove,       op_mark, op_close,
-                           op_scan, op_next, op_end,    ioi_no_charge, ioi_no_gas_left, op_add};
+                           op_scan, op_next, op_end,    ioi_no_charge, ioi_no_gas_left, op_add,  op_emit};
     v->worker = worker;
     v->store = s;
     s->known_capacity = 64;
@@ -202,8 +208,8 @@ void ioi_view_free(ioi_view *v) {
     free(s->undos);
     free(s->ranges);
     free(s->puts);
-    free(s->tail);
-    free(s->events);
+    ioi_bytes_free(&s->tail);
+    ioi_bytes_free(&s->events);
     free(s->learned);
     free(s);
     free(v);
@@ -225,7 +231,8 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     }
     s->known_count = s->reads_count = s->learned_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
     s->write_bytes = 0;
-    s->tail_len = s->events_len = 0;
+    s->tail.len = s->events.len = 0;
+    s->floor = 0;
     v->kept = false;
     if (s->ranges_count) free_ranges(s);
     if (v->scans) ioi_scans_end(v);
@@ -574,7 +581,7 @@ int ioi_view_add(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found)
 int ioi_view_mark(ioi_view *v, uint64_t *mark) {
     struct ioi_view_store *s = v->store;
     if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
-    if (s->marks >= v->limits.checkpoint_depth) return over(v, IOI_LIMIT_CHECKPOINT_DEPTH);
+    if (s->marks - (s->floor != 0) >= v->limits.checkpoint_depth) return over(v, IOI_LIMIT_CHECKPOINT_DEPTH);
     *mark = (uint64_t)s->marks << 32 | s->undos_count;
     s->marks++;
     return IOI_OK;
@@ -582,15 +589,11 @@ int ioi_view_mark(ioi_view *v, uint64_t *mark) {
 
 bool ioi_view_innermost(const ioi_view *v, uint64_t mark) { return (mark >> 32) + 1 == v->store->marks; }
 
-int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
-    struct ioi_view_store *s = v->store;
-    uint32_t depth = (uint32_t)(mark >> 32), to = (uint32_t)mark;
-    if (depth >= s->marks) return IOI_OK; /* closed with one around it */
-    s->marks = depth;
-    while (undo_writes && s->undos_count > to) {
+static void undo_to(struct ioi_view_store *s, uint32_t count) {
+    while (s->undos_count > count) {
         const undo *u = &s->undos[--s->undos_count];
         if (u->write == NONE) {
-            s->events_len = u->before.len;
+            s->events.len = u->before.len;
             continue;
         }
         own_write *w = &s->writes[u->write];
@@ -598,8 +601,23 @@ int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
         s->standing = s->standing - w->standing + u->before.standing;
         *w = u->before;
     }
+}
+
+int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
+    struct ioi_view_store *s = v->store;
+    uint32_t depth = (uint32_t)(mark >> 32), to = (uint32_t)mark;
+    if (depth >= s->marks || depth < s->floor) return IOI_OK; /* closed with one around it, or never to be */
+    s->marks = depth;
+    if (undo_writes) undo_to(s, to);
     if (depth == 0) s->undos_count = 0;
     return IOI_OK;
+}
+
+void ioi_view_hold(ioi_view *v) {
+    struct ioi_view_store *s = v->store;
+    s->floor = ++s->marks; /* from here on what is replaced is noted */
+    s->held = s->undos_count;
+    v->kept = true;
 }
 
 bool ioi_view_own(const ioi_view *v, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len) {
@@ -711,37 +729,43 @@ static bool store_ranges(ioi_view *v, ioi_more *more) {
 
 /* ---- events -------------------------------------------------------------------------------------------------- */
 
-int ioi_view_emit(ioi_view *v, const uint8_t *bytes, size_t len) {
-    struct ioi_view_store *s = v->store;
-    if (len > IOI_EVENTS_BYTES - s->events_len) return IOI_LIMIT;
+/* Is there room for so many bytes? Then what was there is noted, to be put back. */
+static bool begin_event(struct ioi_view_store *s, size_t len) {
+    if (len > IOI_EVENTS_BYTES - s->events.len) return false;
     if (s->marks) {
         s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
-        s->undos[s->undos_count++] = (undo){NONE, {.len = s->events_len}};
+        s->undos[s->undos_count++] = (undo){NONE, {.len = (uint32_t)s->events.len}};
     }
-    s->events = grown(s->events, &s->events_capacity, s->events_len + (uint32_t)len, 1);
-    memcpy(s->events + s->events_len, bytes, len);
-    s->events_len += (uint32_t)len;
+    return true;
+}
+
+int ioi_view_emit(ioi_view *v, const uint8_t *bytes, size_t len) {
+    if (!begin_event(v->store, len)) return IOI_LIMIT;
+    bool room = ioi_bytes_add(&v->store->events, bytes, len);
+    assert(room);
+    return IOI_OK;
+}
+
+int ioi_view_emit_native(ioi_view *v, const char *name, const ioi_attribute *attributes, size_t count) {
+    size_t len = ioi_event_size(name, attributes, count);
+    if (!len || !begin_event(v->store, len)) return IOI_LIMIT;
+    bool room = ioi_event_pack(&v->store->events, name, attributes, count);
+    assert(room);
     return IOI_OK;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------- */
 
 void ioi_view_note(ioi_view *v, ioi_tail kind, const uint8_t *bytes, size_t len) {
-    struct ioi_view_store *s = v->store;
-    uint32_t length = (uint32_t)len;
-    s->tail = grown(s->tail, &s->tail_capacity, s->tail_len + IOI_TAIL_HEAD + length, 1);
-    uint8_t *at = s->tail + s->tail_len;
-    *at = (uint8_t)kind;
-    memcpy(at + 1, &length, sizeof length);
-    if (len) memcpy(at + IOI_TAIL_HEAD, bytes, len);
-    s->tail_len += IOI_TAIL_HEAD + length;
+    bool room = ioi_tail_add(&v->store->tail, kind, bytes, len);
+    assert(room);
 }
 
 /* What most incarnations do not have: *at stays 0 then. */
 static bool store_more(ioi_view *v, const ioi_outcome *outcome, bool fault, ioi_ref *at) {
     ioi_alloc *alloc = &v->worker->alloc;
     if (!v->store->ranges_count && !fault && !outcome->code && !outcome->gas_wanted && !outcome->gas_used &&
-        !outcome->output_len && !outcome->error_len && !v->store->tail_len)
+        !outcome->output_len && !outcome->error_len && !v->store->tail.len)
         return true;
     ioi_more *more = ioi_alloc_bytes(alloc, sizeof *more, IOI_UNIT);
     if (!more) return false;
@@ -749,13 +773,13 @@ static bool store_more(ioi_view *v, const ioi_outcome *outcome, bool fault, ioi_
                                    .fault = fault,
                                    .output_len = (uint32_t)outcome->output_len,
                                    .error_len = (uint32_t)outcome->error_len,
-                                   .tail_len = v->store->tail_len,
+                                   .tail_len = (uint32_t)v->store->tail.len,
                                    .gas_wanted = outcome->gas_wanted,
                                    .gas_used = outcome->gas_used}};
     *at = ioi_ref_of(alloc->arena, more);
     return store_ranges(v, more) && store_bytes(alloc, outcome->output, outcome->output_len, &more->receipt.output) &&
            store_bytes(alloc, (const uint8_t *)outcome->error, outcome->error_len, &more->receipt.error) &&
-           store_bytes(alloc, v->store->tail, v->store->tail_len, &more->receipt.tail);
+           store_bytes(alloc, v->store->tail.at, v->store->tail.len, &more->receipt.tail);
 }
 
 static ioi_put put_of(const own_write *w) {
@@ -785,7 +809,8 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     ioi_worker *w = v->worker;
     ioi_alloc *alloc = &w->alloc;
     bool failed = fault || (outcome->code != 0 && !v->kept);
-    if (s->events_len && !failed) ioi_view_note(v, IOI_TAIL_EVENTS, s->events, s->events_len);
+    if (s->floor && outcome->code) undo_to(s, s->held);
+    if (s->events.len && !failed) ioi_view_note(v, IOI_TAIL_EVENTS, s->events.at, s->events.len);
 
     s->puts = grown(s->puts, &s->puts_capacity, s->writes_count + 1, sizeof *s->puts);
     uint32_t count = 0;

@@ -43,7 +43,7 @@ struct ioi_view {
     ioi_stop stop;
     ioi_entry *missing;
     uint32_t blocker;
-    bool kept;                       /* what stands written stays though the transaction failed: the rest was undone */
+    bool kept;                       /* what stands written stays though the transaction failed: the rest is undone */
     uint64_t operations, next_check; /* of this incarnation: now and then it checks itself */
     ioi_limit limit;                 /* which one the last IOI_LIMIT was */
     ioi_entry *const *likely;        /* keys it will likely ask for, in this order: found without looking them up */
@@ -89,8 +89,13 @@ int ioi_view_get_below(ioi_view *view, ioi_key key, const uint8_t **value, size_
  * bytes are valid until the next write. */
 bool ioi_view_own(const ioi_view *view, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len);
 
-/* Add an event, packed: undone as a write is. IOI_OK, or IOI_LIMIT beyond IOI_EVENTS_BYTES. */
+/* Add an event, packed: undone as a write is. IOI_OK, or IOI_LIMIT beyond IOI_EVENTS_BYTES. The other packs it itself, if it is one. */
 int ioi_view_emit(ioi_view *view, const uint8_t *bytes, size_t len);
+int ioi_view_emit_native(ioi_view *view, const char *name, const ioi_attribute *attributes, size_t count);
+
+/* What is written and emitted so far stays though the rest fails. Checkpoints that are open stay so, and cannot be closed any more. Once
+ * in an incarnation. */
+void ioi_view_hold(ioi_view *view);
 
 /* Put a part into the tail of the receipt that comes (block.h). Between the incarnation's end and ioi_view_finish. */
 void ioi_view_note(ioi_view *view, ioi_tail kind, const uint8_t *bytes, size_t len);

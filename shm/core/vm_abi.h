@@ -10,8 +10,9 @@
 
 static inline bool ioi_vm_known(const ioi_vm *vm) { return vm->abi >= IOI_VM_ABI_OLDEST && vm->abi <= IOI_VM_ABI; }
 
-/* A VM of ABI 1 ends before `hints`. */
+/* A VM of ABI 1 ends before `hints`, one of ABI 2 before `ante`. */
 static inline bool ioi_vm_second(const ioi_vm *vm) { return vm->abi >= 2; }
+static inline bool ioi_vm_third(const ioi_vm *vm) { return vm->abi >= 3; }
 
 static inline bool ioi_vm_hints_any(const ioi_vm *vm) { return vm->keys || (ioi_vm_second(vm) && vm->hints); }
 
@@ -25,6 +26,9 @@ static inline void ioi_vm_hint(const ioi_vm *vm, const uint8_t *tx, size_t len, 
 static inline uint64_t ioi_vm_gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
     return ioi_vm_second(vm) && vm->gas_limit ? vm->gas_limit(vm, tx, len) : UINT64_MAX;
 }
+
+static inline bool ioi_vm_has_ante(const ioi_vm *vm) { return ioi_vm_third(vm) && vm->ante; }
+static inline bool ioi_vm_has_begin_block(const ioi_vm *vm) { return ioi_vm_third(vm) && vm->begin_block; }
 
 static inline void *ioi_vm_memory_new(const ioi_vm *vm) {
     return ioi_vm_second(vm) && vm->memory_new ? vm->memory_new(vm) : NULL;

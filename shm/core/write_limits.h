@@ -2,6 +2,7 @@
 #ifndef IOI_WRITE_LIMITS_H
 #define IOI_WRITE_LIMITS_H
 
+#include "bytes.h"
 #include "gas.h"
 
 typedef struct ioi_limits {
@@ -18,11 +19,16 @@ enum { IOI_CODE_EXCEPTION = 2, IOI_ERROR_BYTES = 1024 };
 /* Parts of a receipt's tail (block.h), each with so many bytes before it: its kind, and its length. */
 typedef enum ioi_tail {
     IOI_TAIL_TRACEBACK = 1,
-    IOI_TAIL_EVENTS, /* one after another: python/events.c */
+    IOI_TAIL_EVENTS, /* events.h */
     IOI_TAIL_REFUSED /* no bytes: `ante` did not let the transaction in */
 } ioi_tail;
-enum { IOI_EVENTS_BYTES = 1 << 20 }; /* of a transaction, packed */
-enum { IOI_TAIL_HEAD = 5 };
+
+/* False: no memory. */
+static inline bool ioi_tail_add(ioi_bytes *tail, ioi_tail kind, const uint8_t *bytes, size_t len) {
+    uint8_t what = (uint8_t)kind;
+    uint32_t length = (uint32_t)len;
+    return ioi_bytes_add(tail, &what, 1) && ioi_bytes_add(tail, &length, sizeof length) && ioi_bytes_add(tail, bytes, len);
+}
 
 /* What a native VM returned, within the limits: an output too long fails the transaction, an error text is cut. */
 static inline void ioi_bound_outcome(const ioi_limits *limits, ioi_outcome *outcome) {

@@ -127,8 +127,9 @@ def copy_packages(target: Path) -> Path:
 
 def compile_extension(core: Path) -> None:
     """Compile the Python module of a copy of the packages; a Python that finds the copy first uses it."""
-    sources = [*sorted(core.glob("*.c")), *sorted(core.glob("python/*.c"))]
-    includes = [core, core / "python", core.parent / "ioi_shm" / "include", Path(sysconfig.get_paths()["include"])]
+    hashing = SHM.parent / "storage" / "core"
+    sources = [*sorted(core.glob("*.c")), *sorted(core.glob("python/*.c")), *sorted(hashing.glob("sha256*.c"))]
+    includes = [core, core / "python", hashing, core.parent / "ioi_shm" / "include", Path(sysconfig.get_paths()["include"])]
     flags = [*FLAGS, "-shared", "-fPIC", "-fvisibility=hidden", "-O1", "-w", "-Wno-error"]
     name = f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
     shutil.copy(compiled.program(name, sources, flags, includes), core.parent / "ioi_shm")

@@ -80,7 +80,7 @@ class NativePart(Part):
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: LoadedVM) -> None:
         super().__init__(setup, worker, arena)
-        self._vm = vm.native
+        self._vm, self._chain_id = vm.native, vm.chain_id.encode()
         self._verify = vm.verifier()
         self._settings = StatedSettings()
 
@@ -92,7 +92,7 @@ class NativePart(Part):
 
     def _run(self, check: Callable[[int, bytes], tuple[int, bytes, bool] | None] | None) -> None:
         worker = self._worker
-        worker.native(self._vm, self._limits.of_transaction())
+        worker.native(self._vm, self._limits.of_transaction(), self._chain_id)
         while (missing := worker.run(self._committed.get, self._committed.scan, check)) is not None:
             worker.bring(self._committed.getmulti(missing))
 

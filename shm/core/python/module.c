@@ -28,8 +28,9 @@ const ioi_vm *as_vm(PyObject *capsule) {
 static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
     const ioi_vm *vm = as_vm(capsule);
     if (!vm) return NULL;
-    return Py_BuildValue("{sIsIszsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "end_block",
-                         vm->end_block ? Py_True : Py_False);
+    return Py_BuildValue("{sIsIszsOsOsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "ante",
+                         ioi_vm_has_ante(vm) ? Py_True : Py_False, "begin_block", ioi_vm_has_begin_block(vm) ? Py_True : Py_False,
+                         "end_block", vm->end_block ? Py_True : Py_False);
 }
 
 /* Where receipt i of packed ones ends, which begins at `from`; 0 with a ValueError if they are not packed as receipts are. */

@@ -35,13 +35,14 @@ typedef struct {
     ioi_worker worker;
     ioi_view *view; /* of native runs; Python views have their own */
     ioi_native native;
-    PyObject *capsule; /* of the VM in `native` */
-    PyObject *cache;   /* the Cache read last */
-    PyObject *fetch;   /* while it runs: what reads a committed value */
-    Walks walks;       /* likewise, of a range */
-    PyObject *check;   /* and what looks at transactions before they are executed; None: nothing */
-    PyObject *said;    /* what that said last */
-    bool broken;       /* one of them raised something */
+    PyObject *capsule;  /* of the VM in `native` */
+    PyObject *chain_id; /* and what its context has: bytes */
+    PyObject *cache;    /* the Cache read last */
+    PyObject *fetch;    /* while it runs: what reads a committed value */
+    Walks walks;        /* likewise, of a range */
+    PyObject *check;    /* and what looks at transactions before they are executed; None: nothing */
+    PyObject *said;     /* what that said last */
+    bool broken;        /* one of them raised something */
     uint32_t seen;
 } WorkerObject;
 
@@ -59,6 +60,8 @@ extern PyType_Spec arena_spec, worker_spec, view_spec, cache_spec;
 
 /* Whether its hashes are those of the arena. */
 bool cache_fits(const CacheObject *cache, const ioi_arena *arena);
+
+void context_random(const ioi_ctx *ctx, const uint8_t *label, size_t len, uint8_t seed[32]);
 
 PyObject *run_sequential(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *emit_event(PyObject *module, PyObject *args);

@@ -1,5 +1,6 @@
 /* ioi_shm.Plain: the back end where transactions execute one after another, in plain dictionaries. No versions, no
  * recording, no shared memory: too simple to be wrong, for it is what every other execution must equal. */
+#include "../events.h"
 #include "state.h"
 
 /* What a write replaced: NULL if the transaction had not written the key. An event has no key, and what there was of events. */
@@ -18,8 +19,7 @@ typedef struct {
     Undo *undo;          /* newest last; kept while a checkpoint is open */
     size_t undo_count, undo_room;
     uint32_t marks;
-    uint8_t *events; /* of this transaction, packed */
-    size_t events_bytes, events_room;
+    ioi_bytes events; /* of this transaction, packed */
 } PlainObject;
 
 static int found(PyObject *value, PyObject **out) {
@@ -61,18 +61,11 @@ static int room_to_undo(PlainObject *self) {
 
 static int plain_emit(BackObject *back, const uint8_t *bytes, size_t len) {
     PlainObject *self = (PlainObject *)back;
-    if (self->events_bytes + len > IOI_EVENTS_BYTES) return WRITE_BYTES;
+    size_t before = self->events.len;
+    if (len > IOI_EVENTS_BYTES - before) return WRITE_BYTES;
     if (room_to_undo(self) < 0) return -1;
-    if (self->events_bytes + len > self->events_room) {
-        size_t room = 2 * self->events_room + len;
-        uint8_t *grown = PyMem_Realloc(self->events, room);
-        if (!grown) return PyErr_NoMemory(), -1;
-        self->events = grown;
-        self->events_room = room;
-    }
-    if (self->marks) self->undo[self->undo_count++] = (Undo){NULL, NULL, self->events_bytes};
-    memcpy(self->events + self->events_bytes, bytes, len);
-    self->events_bytes += len;
+    if (!ioi_bytes_add(&self->events, bytes, len)) return PyErr_NoMemory(), -1;
+    if (self->marks) self->undo[self->undo_count++] = (Undo){NULL, NULL, before};
     return WRITE_DONE;
 }
 
@@ -125,7 +118,7 @@ static void unwind(PlainObject *self, size_t count, bool undo) {
     while (self->undo_count > count) {
         Undo change = self->undo[--self->undo_count];
         if (!change.key) {
-            if (undo) self->events_bytes = change.events;
+            if (undo) self->events.len = change.events;
             continue;
         }
         PyObject *now = undo ? PyDict_GetItemWithError(self->own, change.key) : NULL;
@@ -311,7 +304,7 @@ static const BackEnd plain_end = {plain_get,  plain_exists, plain_write, plain_a
 static void forget_own(PlainObject *self) {
     unwind(self, 0, false);
     self->marks = 0;
-    self->own_bytes = self->events_bytes = 0;
+    self->own_bytes = self->events.len = 0;
     PyDict_Clear(self->own);
 }
 
@@ -348,7 +341,7 @@ static void plain_dealloc(PlainObject *self) {
     PyObject_GC_UnTrack(self);
     if (self->own) forget_own(self);
     PyMem_Free(self->undo);
-    PyMem_Free(self->events);
+    ioi_bytes_free(&self->events);
     plain_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
@@ -388,7 +381,8 @@ static PyObject *plain_keep(PlainObject *self, PyObject *done) {
             Py_CLEAR(keys);
     }
     if (!keys) return NULL;
-    PyObject *kept = Py_BuildValue("Ny#", keys, self->events ? (const char *)self->events : "", (Py_ssize_t)self->events_bytes);
+    PyObject *kept = Py_BuildValue("Ny#", keys, self->events.at ? (const char *)self->events.at : "",
+                                   (Py_ssize_t)self->events.len);
     if (kept) forget_own(self);
     return kept;
 }

@@ -5,9 +5,11 @@
 #include "../spans.h"
 #include "../wait.h"
 
+/* Which hooks there are: as ioi_exec/block numbers them. */
+enum { END_BLOCK = 1, BEGIN_BLOCK = 2 };
+
 typedef struct {
-    uint8_t *bytes;
-    size_t used, capacity;
+    ioi_bytes receipts;
     uint64_t *ends;
 } Packed;
 
@@ -31,7 +33,7 @@ static const uint8_t *sequential_tx(const ioi_results *results, uint64_t tx, siz
 /* The record of a receipt: see block.h. */
 static const uint8_t *sequential_receipt(const ioi_results *results, uint64_t tx) {
     const Packed *packed = ((const SequentialResults *)results)->packed;
-    return packed->bytes + (tx ? packed->ends[tx - 1] : 0);
+    return packed->receipts.at + (tx ? packed->ends[tx - 1] : 0);
 }
 
 static const uint8_t *sequential_output(const ioi_results *results, uint64_t tx, size_t *len) {
@@ -48,17 +50,18 @@ static uint64_t sequential_gas_used(const ioi_results *results, uint64_t tx) {
     return gas;
 }
 
-static int pack_outcome(Packed *packed, size_t i, const ioi_outcome *o) {
-    size_t need = IOI_RECEIPT_HEAD + o->output_len + o->error_len;
-    if (packed->capacity - packed->used < need) {
-        packed->capacity = 2 * packed->capacity + need;
-        uint8_t *grown = PyMem_Realloc(packed->bytes, packed->capacity);
-        if (!grown) return PyErr_NoMemory(), -1;
-        packed->bytes = grown;
-    }
-    ioi_receipt_pack(packed->bytes + packed->used, o, NULL, 0);
-    packed->ends[i] = packed->used += need;
+static int pack_outcome(ioi_bytes *receipts, const ioi_seq *seq, const ioi_outcome *o) {
+    size_t tail_len, need;
+    const uint8_t *tail = ioi_seq_tail(seq, &tail_len);
+    need = IOI_RECEIPT_HEAD + o->output_len + o->error_len + tail_len;
+    if (!ioi_bytes_room(receipts, need)) return PyErr_NoMemory(), -1;
+    ioi_receipt_pack(receipts->at + receipts->len, o, tail, tail_len);
+    receipts->len += need;
     return 0;
+}
+
+static PyObject *receipts_bytes(const ioi_bytes *receipts) {
+    return PyBytes_FromStringAndSize((const char *)receipts->at, (Py_ssize_t)receipts->len);
 }
 
 /* (blob, ends): see seal.h. */
@@ -203,24 +206,92 @@ static int tell(PyObject *report, size_t executed, Times *times) {
     return done ? 0 : -1;
 }
 
-/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, end_block's error or None, ns of executing, ns of each) */
+typedef struct {
+    const ioi_vm *vm;
+    PyObject *txs; /* a fast sequence */
+    PyObject *check, *report;
+    ioi_seq *seq;
+    Bringing bringing;
+    Times times;
+    uint32_t *codes;
+    Packed packed;
+    PyObject *said; /* by `check` last */
+    ioi_outcome hook;
+} Running;
+
+static PyObject *tx_at(const Running *r, size_t i) { return PySequence_Fast_GET_ITEM(r->txs, (Py_ssize_t)i); }
+
+static int hint_all(Running *r, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        PyObject *tx = tx_at(r, i);
+        if (!PyBytes_Check(tx)) {
+            PyErr_Format(PyExc_TypeError, "transaction %zu must be bytes, not %.100s", i, Py_TYPE(tx)->tp_name);
+            return -1;
+        }
+        ioi_seq_hint(r->seq, i, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx));
+    }
+    return bring_missing(&r->bringing);
+}
+
+static int execute_one(Running *r, size_t i) {
+    const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(tx_at(r, i));
+    size_t len = (size_t)PyBytes_GET_SIZE(tx_at(r, i));
+    ioi_outcome outcome;
+    bool fault; /* here it is raised */
+    int good = r->check == Py_None ? 1 : check_transaction(r->check, i, bytes, len, &r->said, &outcome, &fault);
+    if (good < 0) return -1;
+    if (!good && !ioi_seq_refuse(r->seq, bytes, len, &outcome)) return PyErr_NoMemory(), -1;
+    while (good && !ioi_seq_execute(r->seq, bytes, len, &outcome))
+        if (bring_stopped(&r->bringing) < 0) return -1;
+    r->codes[i] = outcome.code;
+    if (pack_outcome(&r->packed.receipts, r->seq, &outcome) < 0) return -1;
+    r->packed.ends[i] = r->packed.receipts.len;
+    return 0;
+}
+
+static int execute_all(Running *r, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (execute_one(r, i) < 0) return -1;
+        time_taken(&r->times, i + 1);
+        if (tell(r->report, i + 1, &r->times) < 0) return -1;
+        if (i % 1024 == 1023 && PyErr_CheckSignals() < 0) return -1;
+    }
+    all_times_taken(&r->times, n);
+    return 0;
+}
+
+/* The receipt of the block's hook, packed; NULL with an exception. */
+static PyObject *run_hook(Running *r, size_t n, unsigned int hook) {
+    SequentialResults results = {
+        {n, sequential_code, sequential_tx, sequential_output, sequential_gas_used}, r->txs, r->codes, &r->packed};
+    while (hook &&
+           !(hook == BEGIN_BLOCK ? ioi_seq_begin_block(r->seq, &r->hook) : ioi_seq_end_block(r->seq, &results.results, &r->hook)))
+        if (bring_stopped(&r->bringing) < 0) return NULL;
+    ioi_bytes receipt = {0};
+    PyObject *packed = !hook || pack_outcome(&receipt, r->seq, &r->hook) == 0 ? receipts_bytes(&receipt) : NULL;
+    ioi_bytes_free(&receipt);
+    return packed;
+}
+
+/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, the hook's receipt or b"", ns of executing, ns of each). hook:
+ * 0, none; END_BLOCK; BEGIN_BLOCK. */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"vm",    "txs",         "limits", "fetch", "height", "time_ns", "proposer",
-                            "extra", "parent_root", "report", "cache", "range",  "check",   NULL};
-    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *report = Py_None, *cache = Py_None, *range = NULL;
-    PyObject *check = Py_None, *said = NULL;
+    static char *names[] = {"vm",          "txs",      "limits", "fetch",  "height", "time_ns", "proposer", "extra",
+                            "parent_root", "chain_id", "hook",   "report", "cache",  "range",   "check",    NULL};
+    PyObject *capsule, *txs_object, *limits_tuple, *fetch, *cache = Py_None, *range = NULL;
+    Running r = {.check = Py_None, .report = Py_None};
+    unsigned int hook;
     unsigned long long height, time_ns;
-    const char *proposer, *extra, *parent_root;
-    Py_ssize_t proposer_len, extra_len, parent_root_len;
+    const char *proposer, *extra, *parent_root, *chain_id;
+    Py_ssize_t proposer_len, extra_len, parent_root_len, chain_id_len;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#|OOOO:run_sequential", names, &capsule, &txs_object,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#y#I|OOOO:run_sequential", names, &capsule, &txs_object,
                                      &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra,
-                                     &extra_len, &parent_root, &parent_root_len, &report, &cache, &range, &check) ||
-        as_limits(limits_tuple, &limits) < 0)
+                                     &extra_len, &parent_root, &parent_root_len, &chain_id, &chain_id_len, &hook, &r.report,
+                                     &cache, &range, &r.check) ||
+        as_limits(limits_tuple, &limits) < 0 || !(r.vm = as_vm(capsule)) ||
+        !(r.txs = PySequence_Fast(txs_object, "txs must be a sequence of bytes")))
         return NULL;
-    const ioi_vm *vm = as_vm(capsule);
-    PyObject *txs = vm ? PySequence_Fast(txs_object, "txs must be a sequence of bytes") : NULL;
-    if (!txs) return NULL;
     ioi_ctx ctx = {.height = height,
                    .time_ns = time_ns,
                    .proposer = (const uint8_t *)proposer,
@@ -228,81 +299,44 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
                    .parent_root = (const uint8_t *)parent_root,
                    .proposer_len = (size_t)proposer_len,
                    .extra_len = (size_t)extra_len,
-                   .parent_root_len = (size_t)parent_root_len};
-    size_t n = (size_t)PySequence_Fast_GET_SIZE(txs);
-    ioi_seq *seq = ioi_seq_new(vm, &limits, &ctx);
-    uint32_t *codes = calloc(n + 1, sizeof *codes);
-    PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t))), *result = NULL, *writes = NULL;
+                   .parent_root_len = (size_t)parent_root_len,
+                   .chain_id = (const uint8_t *)chain_id,
+                   .chain_id_len = (size_t)chain_id_len,
+                   .random = context_random};
+    size_t n = (size_t)PySequence_Fast_GET_SIZE(r.txs);
+    PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
     PyObject *each = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
-    Packed packed = {NULL, 0, 0, ends ? (uint64_t *)(void *)PyBytes_AS_STRING(ends) : NULL};
-    PyObject *error = Py_NewRef(Py_None);
-    if (!seq || !codes || !ends || !each) {
+    PyObject *result = NULL, *writes = NULL, *blob = NULL, *end = NULL;
+    r.seq = ioi_seq_new(r.vm, &limits, &ctx);
+    r.codes = calloc(n + 1, sizeof *r.codes);
+    if (!r.seq || !r.codes || !ends || !each) {
         PyErr_NoMemory();
         goto out;
     }
-    for (size_t i = 0; i < n; i++) {
-        PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
-        if (!PyBytes_Check(tx)) {
-            PyErr_Format(PyExc_TypeError, "transaction %zu must be bytes, not %.100s", i, Py_TYPE(tx)->tp_name);
-            goto out;
-        }
-        ioi_seq_hint(seq, i, (const uint8_t *)PyBytes_AS_STRING(tx), (size_t)PyBytes_GET_SIZE(tx));
-    }
-    Bringing bringing = {seq, fetch, NULL, NULL, false};
-    if (PyObject_TypeCheck(cache, cache_type)) bringing.cache = (const CacheObject *)cache;
-    ioi_seq_bring_with(seq, bring_one, &bringing);
+    r.packed.ends = (uint64_t *)(void *)PyBytes_AS_STRING(ends);
+    r.bringing = (Bringing){r.seq, fetch, PyObject_TypeCheck(cache, cache_type) ? (const CacheObject *)cache : NULL, NULL, false};
+    ioi_seq_bring_with(r.seq, bring_one, &r.bringing);
     Walks walks;
-    walks_init(&walks, range, &bringing.broken);
-    if (range) ioi_seq_walk_with(seq, &walks.ranges);
-    if (bring_missing(&bringing) < 0) goto out;
+    walks_init(&walks, range, &r.bringing.broken);
+    if (range) ioi_seq_walk_with(r.seq, &walks.ranges);
+    if (hint_all(&r, n) < 0) goto out;
     uint64_t from_ns = ioi_now_ns();
-    Times times = {(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
-    bringing.times = &times;
-    for (size_t i = 0; i < n; i++) {
-        PyObject *tx = PySequence_Fast_GET_ITEM(txs, (Py_ssize_t)i);
-        const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(tx);
-        size_t len = (size_t)PyBytes_GET_SIZE(tx);
-        ioi_outcome outcome;
-        bool fault; /* here it is raised */
-        int good = check == Py_None ? 1 : check_transaction(check, i, bytes, len, &said, &outcome, &fault);
-        if (good < 0) goto out;
-        if (good) {
-            while (!ioi_seq_execute(seq, bytes, len, &outcome))
-                if (bring_stopped(&bringing) < 0) goto out;
-        } else {
-            ioi_seq_refuse(seq, &outcome);
-        }
-        codes[i] = outcome.code;
-        if (pack_outcome(&packed, i, &outcome) < 0) goto out;
-        time_taken(&times, i + 1);
-        if (tell(report, i + 1, &times) < 0) goto out;
-        if (i % 1024 == 1023 && PyErr_CheckSignals() < 0) goto out;
-    }
-    all_times_taken(&times, n);
-    if (vm->end_block) {
-        SequentialResults results = {
-            {n, sequential_code, sequential_tx, sequential_output, sequential_gas_used}, txs, codes, &packed};
-        ioi_outcome outcome;
-        while (!ioi_seq_end_block(seq, &results.results, &outcome))
-            if (bring_stopped(&bringing) < 0) goto out;
-        if (outcome.code)
-            Py_SETREF(error, PyUnicode_DecodeUTF8(outcome.error ? outcome.error : "", (Py_ssize_t)outcome.error_len, "replace"));
-        if (!error) goto out;
-    }
+    r.times = (Times){(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
+    r.bringing.times = &r.times;
+    if (execute_all(&r, n) < 0 || !(end = run_hook(&r, n, hook))) goto out;
     uint64_t ns = ioi_now_ns() - from_ns;
-    writes = sequential_writes(seq);
-    PyObject *blob = PyBytes_FromStringAndSize((const char *)packed.bytes, (Py_ssize_t)packed.used);
-    if (writes && blob) result = Py_BuildValue("OOOOKO", writes, blob, ends, error, (unsigned long long)ns, each);
-    Py_XDECREF(blob);
+    if ((writes = sequential_writes(r.seq)) && (blob = receipts_bytes(&r.packed.receipts)))
+        result = Py_BuildValue("OOOOKO", writes, blob, ends, end, (unsigned long long)ns, each);
 out:
     Py_XDECREF(writes);
-    Py_XDECREF(said);
-    PyMem_Free(packed.bytes);
+    Py_XDECREF(blob);
+    Py_XDECREF(end);
     Py_XDECREF(ends);
     Py_XDECREF(each);
-    Py_XDECREF(error);
-    free(codes);
-    ioi_seq_free(seq);
-    Py_DECREF(txs);
+    Py_XDECREF(r.said);
+    Py_DECREF(r.txs);
+    ioi_bytes_free(&r.packed.receipts);
+    free(r.codes);
+    ioi_seq_free(r.seq);
     return result;
 }

@@ -25,6 +25,7 @@ static void worker_dealloc(WorkerObject *self) {
     ioi_view_free(self->view);
     ioi_worker_free(&self->worker);
     Py_XDECREF(self->capsule);
+    Py_XDECREF(self->chain_id);
     Py_XDECREF(self->said);
     Py_XDECREF(self->cache);
     Py_XDECREF(self->owner);
@@ -78,9 +79,9 @@ static PyObject *worker_leave(WorkerObject *self, PyObject *Py_UNUSED(none)) {
 }
 
 static PyObject *worker_native(WorkerObject *self, PyObject *args) {
-    PyObject *capsule, *limits_tuple;
+    PyObject *capsule, *limits_tuple, *chain_id;
     ioi_limits limits;
-    if (!PyArg_ParseTuple(args, "OO!:native", &capsule, &PyTuple_Type, &limits_tuple)) return NULL;
+    if (!PyArg_ParseTuple(args, "OO!S:native", &capsule, &PyTuple_Type, &limits_tuple, &chain_id)) return NULL;
     if (as_limits(limits_tuple, &limits) < 0) return NULL;
     const ioi_vm *vm = as_vm(capsule);
     if (!vm) return NULL;
@@ -89,7 +90,11 @@ static PyObject *worker_native(WorkerObject *self, PyObject *args) {
         ioi_native_free(&self->native); /* which calls the VM before its capsule goes */
         Py_XSETREF(self->capsule, Py_NewRef(capsule));
         ioi_native_init(&self->native, &self->worker, self->view, vm);
+        self->native.random = context_random;
     }
+    Py_XSETREF(self->chain_id, Py_NewRef(chain_id));
+    self->native.chain_id = (const uint8_t *)PyBytes_AS_STRING(chain_id);
+    self->native.chain_id_len = (size_t)PyBytes_GET_SIZE(chain_id);
     Py_RETURN_NONE;
 }
 
@@ -224,7 +229,7 @@ static PyMethodDef worker_methods[] = {
     {"use", CALL(worker_use), METH_O, "Read this cache in the block, if the block reads one."},
     {"enter", CALL(worker_enter), METH_NOARGS, "Enter the block."},
     {"leave", CALL(worker_leave), METH_NOARGS, "Leave the block."},
-    {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits)."},
+    {"native", CALL(worker_native), METH_VARARGS, "Take a native VM (capsule, limits, the chain's id)."},
     {"run", CALL(worker_run), METH_VARARGS, "Run the native VM; None at the end, or keys whose base is missing."},
     {"bring", CALL(worker_bring), METH_O, "The committed values of those keys."},
     {"transaction", CALL(worker_transaction), METH_O, "The bytes of a transaction."},

@@ -13,7 +13,8 @@
  * - Memory handed out by `get` and `next` is valid until the next operation on the same `state`.
  * - Threads and processes: a VM is called by many processes at once, each with a `state` of its own.
  *
- * ABI 1 ended where it is said below; a VM of ABI 1 goes on working as it is.
+ * `abi` says which of the parts below a VM was built with: each ABI added to the ends of these tables, and so a VM of an older one
+ * goes on working as it is. A VM of a later one is refused. What it may call is what its own header had.
  */
 #ifndef IOI_VM_H
 #define IOI_VM_H
@@ -22,14 +23,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IOI_VM_ABI 2u
+#define IOI_VM_ABI 3u
 #define IOI_VM_CAPSULE "ioi_shm.vm"
 
 /* Results of state operations and of VM functions. */
 enum {
     IOI_OK = 0,
     IOI_ABSENT = 1,  /* get and exists: no value; next: no further pair */
-    IOI_LIMIT = 2,   /* put and delete: a write limit is exceeded; the transaction should fail */
+    IOI_LIMIT = 2,   /* put, remove, add and emit: a limit is exceeded, nothing happened; the transaction should fail */
     IOI_REFUSED = 3, /* add: the counter would leave its bounds; nothing was written */
     IOI_LENGTH = 4,  /* add: what is there has another length than the counter's value */
     IOI_STOP = -1    /* return to the engine now */
@@ -52,6 +53,16 @@ typedef struct ioi_addition {
     ioi_u128 delta; /* its magnitude */
     ioi_u128 minimum, maximum;
 } ioi_addition;
+
+/* An attribute of an event. Names have 1 to 255 bytes of UTF-8 and end with a zero byte. */
+enum { IOI_BYTES = 1, IOI_TEXT = 2, IOI_INTEGER = 3 };
+typedef struct ioi_attribute {
+    const char *name;
+    int kind;          /* IOI_BYTES; IOI_TEXT: UTF-8; IOI_INTEGER: its magnitude, big endian, in at most 32 bytes */
+    const void *value; /* so many bytes */
+    size_t len;
+    bool negative; /* an integer below zero */
+} ioi_attribute;
 
 struct ioi_state {
     /* Every other operation takes a key by its handle: a key is hashed once. Lengths in bytes. */
@@ -78,9 +89,13 @@ struct ioi_state {
      * `charge` does nothing. */
     int (*charge)(ioi_state *, uint64_t amount);
     uint64_t (*gas_left)(const ioi_state *);
+    /* ---- from ABI 3 on -------------------------------------------------------------------------------------------- */
     /* Add to a counter; an absent key is taken for zero bytes, and created. IOI_OK, IOI_REFUSED, IOI_LENGTH (*found bytes are
      * there), IOI_LIMIT, also for a field that is none. Conflicts only with what makes another of these of it. */
     int (*add)(ioi_state *, ioi_key key, const ioi_addition *, size_t *found);
+    /* Add an event to the transaction, or to the block: what undoes its writes undoes it too. IOI_LIMIT, and there is no event: beyond 64
+     * attributes or, of all its events, 1 MiB; or what an attribute cannot be. */
+    int (*emit)(ioi_state *, const char *name, const ioi_attribute *attributes, size_t count);
 };
 
 /* What does not apply has no bytes. */
@@ -90,6 +105,12 @@ typedef struct ioi_ctx {
     size_t proposer_len, extra_len, parent_root_len;
     /* ---- from ABI 2 on -------------------------------------------------------------------------------------------- */
     void *memory; /* what memory_new returned in this worker */
+    /* ---- from ABI 3 on -------------------------------------------------------------------------------------------- */
+    const uint8_t *chain_id; /* what the state was created with: UTF-8, of no bytes if nothing */
+    size_t chain_id_len;
+    /* 32 bytes from the root that the block stands on, its height, tx_index and a label: the same on every node, and known to whoever
+     * knows that root. What ctx.random of a VM in Python begins with. Not for `hints`. */
+    void (*random)(const struct ioi_ctx *, const uint8_t *label, size_t len, uint8_t seed[32]);
 } ioi_ctx;
 
 /* What a transaction ends with. `code` 0 = done; anything else undoes its writes. `output` and `error` (UTF-8) must
@@ -125,7 +146,7 @@ typedef struct ioi_vm {
                  void *context);
     /* Optional. Once after the last transaction; its writes belong to the block. A nonzero code stops the block. */
     int (*end_block)(const struct ioi_vm *, ioi_state *, const ioi_ctx *, const ioi_results *, ioi_outcome *);
-    /* ---- from ABI 2 on; the engine reads no further in a VM of ABI 1 ------------------------------------------------ */
+    /* ---- from ABI 2 on; the engine reads no further in a VM of an older one ------------------------------------------------ */
     /* Optional, instead of `keys`: it is also told of the block's header (tx_index is that of `tx`). */
     void (*hints)(const struct ioi_vm *, const uint8_t *tx, size_t len, const ioi_ctx *,
                   void (*emit)(void *, const uint8_t *key, size_t key_len), void *context);
@@ -136,6 +157,14 @@ typedef struct ioi_vm {
     /* Optional. The gas a transaction may use, which it says itself; at most the schedule's `tx_limit`, which holds without it.
      * Asked only where there is a schedule. Depends on the transaction alone. */
     uint64_t (*gas_limit)(const struct ioi_vm *, const uint8_t *tx, size_t len);
+    /* ---- from ABI 3 on -------------------------------------------------------------------------------------------- */
+    /* Optional. Before `execute`, in the same transaction, on the same state and gas. With the code 0 it has let the transaction in: what it
+     * wrote and emitted stays though `execute` fails, and its output is dropped. Any other code refuses the transaction: it should not
+     * be in a block, and changes nothing. A transaction that `verify` or gas_limit does not let in is refused too. */
+    int (*ante)(const struct ioi_vm *, const uint8_t *tx, size_t len, ioi_state *, const ioi_ctx *, ioi_outcome *);
+    /* Optional. Once before the first transaction, in one process: its writes lie under those of all transactions, its events are the
+     * block's. Nothing is metered. A nonzero code stops the block. */
+    int (*begin_block)(const struct ioi_vm *, ioi_state *, const ioi_ctx *, ioi_outcome *);
 } ioi_vm;
 
 #endif

@@ -130,6 +130,7 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
         out->output_len = 0;
         out->error_len = (size_t)snprintf(out->error, sizeof out->error, "LimitExceeded");
     }
+    if (tx == c->n) out->output_len = 0;
     if (out->code || out->fault) memcpy(o->now, before, sizeof before);
     if (!out->fault && !(tx == c->n && out->code)) return true;
     c->faulted = true;

@@ -50,8 +50,8 @@ ANTE = ("ante",)
 
 MUTANTS = [
     # ---- what a transaction pays, and tells
-    Mutant("events-outlive-an-undo", "view.c", "s->events_len = u->before.len;", "", ANTE),
-    Mutant("events-of-the-last-transaction", "view.c", "s->tail_len = s->events_len = 0;", "s->tail_len = 0;", ANTE),
+    Mutant("events-outlive-an-undo", "view.c", "s->events.len = u->before.len;", "", ANTE),
+    Mutant("events-of-the-last-transaction", "view.c", "s->tail.len = s->events.len = 0;", "s->tail.len = 0;", ANTE),
     Mutant("what-was-paid-is-undone", "python/view.c", "self->view->kept = self->back.held;", "self->view->kept = false;", ANTE),
     Mutant("what-failed-is-kept", "python/view.c", "if (code) state_fall_back(&self->back);", "", ANTE),
     Mutant("held-is-refused", "python/turns.c", "turns->ante != Py_None && !turns->view->back.held", "turns->ante != Py_None", ANTE),

@@ -282,7 +282,7 @@ def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.01)
@@ -302,7 +302,7 @@ def test_a_state_in_use_and_ctrl_c(cli: Cli, mine: Callable[..., Any], tmp_path:
     assert info(cli)["version"] == 1
     assert cli("run", "state", "-", "--dry-run", "--json", "--workers=0", stdin='{"tx": "bb"}').object["version"] == 2
     engine.send_signal(signal.SIGINT)
-    out, err = engine.communicate(timeout=60)
+    out, err = engine.communicate(timeout=300)
     assert (engine.returncode, out) == (1, "")
     assert json.loads(err)["kind"] == "Interrupted"
     with pytest.raises(ProcessLookupError):  # nobody of its session is left
@@ -320,7 +320,7 @@ def test_what_asks_it_to_end_is_as_ctrl_c(cli: Cli, mine: Callable[..., Any], tm
     engine.stdin = None
     wait_for(tmp_path / "started")
     engine.send_signal(number)
-    out, err = engine.communicate(timeout=60)
+    out, err = engine.communicate(timeout=300)
     assert (engine.returncode, out, json.loads(err)["kind"]) == (1, "", "Interrupted")
     with pytest.raises(ProcessLookupError):
         os.killpg(engine.pid, 0)

@@ -70,7 +70,7 @@ def test_a_machine_that_nobody_closes_leaves_nobody_behind(tmp_path: Path) -> No
     done = run(tmp_path, end)
     assert done.returncode == 0, done.stderr
     for pid in map(int, done.stdout.splitlines()[-1].split()):
-        deadline = time.monotonic() + 20  # they end with their parent, and are given the time to
+        deadline = time.monotonic() + 300  # they end with their parent, and are given the time to
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not alive(pid)

@@ -27,7 +27,7 @@ def state(cli: Cli, tmp_path: Path) -> Path:
 
 def shell(tmp_path: Path, line: str) -> tuple[int, str, str]:
     command = line.replace("ioi-exec", f"{sys.executable} -m ioi_exec")
-    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -100,10 +100,10 @@ def test_progress_is_for_terminals(state: Path, tmp_path: Path) -> None:
     # A second passes between two looks at the clock, so that no line is left out for coming too soon.
     command = [sys.executable, "-c", "import itertools, subprocess, time; time.monotonic = itertools.count(1.0).__next__; "
                "from ioi_exec.cli import main; main()", "check", str(state)]
-    quiet = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    quiet = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert quiet.stderr == "" and quiet.stdout.startswith("ok: ")
     ours, theirs = pty.openpty()
-    watched = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=60)
+    watched = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, text=True, timeout=300)
     os.close(theirs)
     shown = all_of(ours)
     os.close(ours)

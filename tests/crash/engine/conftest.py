@@ -33,7 +33,7 @@ def nothing_left(warm: None) -> Iterator[None]:
     """No process, no descriptor, no named shared memory is left by the test."""
     before = _there()
     yield
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         left = _there()
         if left[0] <= before[0] and left[1] <= before[1] and left[2] <= before[2]:  # workers of other tests may have ended

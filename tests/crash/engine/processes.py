@@ -30,7 +30,7 @@ def _name(process: psutil.Process) -> str:
 
 def gone(processes: list[psutil.Process]) -> bool:
     """Whether they all end soon: generous, for a machine that is busy."""
-    return not psutil.wait_procs(processes, timeout=30)[1]
+    return not psutil.wait_procs(processes, timeout=300)[1]
 
 
 def alive(pid: int) -> bool:

@@ -75,7 +75,7 @@ def version(folder: Path) -> int:
 def test_ctrl_c_in_the_middle_of_a_block(state: Path) -> None:
     process, workers = started(state, "fast.jsonl", "slow.jsonl")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 1, err
     assert [json.loads(line)["version"] for line in out.splitlines()] == [1]
     assert "Traceback" not in err
@@ -126,7 +126,7 @@ def test_interrupted_while_workers_start_none_is_lost() -> None:
 def test_workers_end_with_a_killed_engine(state: Path, number: int, status: int) -> None:
     process, workers = started(state, "fast.jsonl", "slow.jsonl")
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == status
     assert gone(workers)
     assert version(state) == 1
@@ -144,7 +144,7 @@ def test_workers_end_with_an_idle_engine(tmp_path: Path) -> None:
     assert len(workers_of(process.pid)) == 2
     workers = descendants(process.pid)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert gone(workers)
 
 

@@ -98,7 +98,7 @@ def test_one_that_forks_and_returns_in_the_child_too_has_one_result(pools: Share
     with ExecutionMachine.create(None, Forking, workers=1, pin=False, executors=pools.executors()) as machine:
         expected = machine.execute([b"\1", b"\2"], sequential=sequential)
         assert machine.execute([b"\1", b"fork", b"\2"], sequential=sequential).failed == 0
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while len(workers_of(os.getpid())) > others + len(machine.worker_pids):
             assert time.monotonic() < deadline, "the child goes on"
             time.sleep(0.01)

@@ -17,7 +17,7 @@ ELSEWHERE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 def _allowed() -> bool:
     try:
-        return subprocess.run([*ELSEWHERE, "true"], capture_output=True, timeout=60).returncode == 0
+        return subprocess.run([*ELSEWHERE, "true"], capture_output=True, timeout=300).returncode == 0
     except OSError:
         return False
 

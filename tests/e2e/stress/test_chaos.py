@@ -158,7 +158,7 @@ class Undo(Fault):
         children = engine.children(recursive=True)  # which it is no longer asked for once it is dead
         engine.kill()
         wait_dead(engine)
-        psutil.wait_procs(children, timeout=20)
+        psutil.wait_procs(children, timeout=300)
         with ioi_storage.Store.open(target.state) as store:
             self.change(store)
         return True

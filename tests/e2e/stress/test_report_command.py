@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from browser import Browser, Page, address, browser, found
+from repetitions import repetitions_seen
 
 from ioi_stress.cli import main
 from ioi_stress.notation.text import significant
@@ -186,6 +186,8 @@ def test_without_a_schedule_or_a_whole_run_it_says_why_there_is_no_timeline(
             "1",
             "--csv",
             "raw.csv",
+            "--state",
+            "state",
             "--report",
             "cut.html",
         ],
@@ -194,13 +196,9 @@ def test_without_a_schedule_or_a_whole_run_it_says_why_there_is_no_timeline(
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 60
-    while not list(tmp_path.glob("cut.html.*.part")):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    time.sleep(1)
+    repetitions_seen(tmp_path, process, 2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in err, (out, err)
     text = (tmp_path / "cut.html").read_text()
     assert "Interrupted." in text and "no block was recorded afterwards" in text

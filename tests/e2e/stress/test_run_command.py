@@ -10,12 +10,12 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Callable
 
 import psutil
 import pytest
+from repetitions import repetitions_seen
 
 from ioi_stress.cli import main
 from ioi_stress.results.raw import columns
@@ -111,7 +111,7 @@ def test_a_save_that_fails_leaves_what_was_there(stress: Cli, tmp_path: Path) ->
 def test_what_was_measured_is_kept_though_it_cannot_be_printed(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         process = started(tmp_path, *SMALL, "--save", "saved.json", stdout=full, stderr=subprocess.PIPE)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 4 and err == "ioi-stress: standard output: No space left on device\n"
     assert Result.from_json((tmp_path / "saved.json").read_text(), "saved.json").ok
 
@@ -133,19 +133,6 @@ def started(folder: Path, *arguments: str, **streams: Any) -> subprocess.Popen[s
     return subprocess.Popen(command, cwd=folder, text=True, start_new_session=True, **streams)
 
 
-def repetitions_seen(folder: Path, process: subprocess.Popen[str], wanted: int) -> None:
-    """Wait until so many states have come and gone: each repetition has one of its own."""
-    seen = set()
-    deadline = time.monotonic() + 60
-    while len(seen) <= wanted:
-        try:
-            seen.add(os.stat(folder / "state").st_ino)
-        except FileNotFoundError:
-            pass
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 @pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("number, as_json", [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, False)])
 def test_an_interruption_tells_what_was_measured(number: signal.Signals, as_json: bool, tmp_path: Path) -> None:
@@ -158,7 +145,7 @@ def test_an_interruption_tells_what_was_measured(number: signal.Signals, as_json
         repetitions_seen(tmp_path, process, 2)
         workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 1, err
@@ -169,7 +156,7 @@ def test_an_interruption_tells_what_was_measured(number: signal.Signals, as_json
         assert Result.from_json(out, "standard output") == result and json.loads(err)["kind"] == "Interrupted"
     else:
         assert "interrupted: these are the figures" in out and "throughput" in out and err.startswith("ioi-stress: interrupted: ")
-    assert not psutil.wait_procs(workers, timeout=30)[1]
+    assert not psutil.wait_procs(workers, timeout=300)[1]
 
 
 def on_a_terminal(folder: Path, *arguments: str, term: str = "xterm-256color", path: str = "") -> tuple[str, str]:
@@ -186,7 +173,7 @@ def on_a_terminal(folder: Path, *arguments: str, term: str = "xterm-256color", p
         pass
     finally:
         os.close(ours)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, shown
     return out, shown.decode()
 

@@ -89,7 +89,7 @@ def leaves_no_process() -> Iterator[None]:
     before = there()
     yield
     # What has ended is seen until the root, whose child it is, has looked after it.
-    assert not psutil.wait_procs(there() - before, timeout=20)[1]
+    assert not psutil.wait_procs(there() - before, timeout=300)[1]
 
 
 def roots_one_by_one(workload: FixedWorkload, tree: str = "jellyfish") -> list[tuple[str, str]]:

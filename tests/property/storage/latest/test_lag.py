@@ -265,7 +265,7 @@ def test_without_a_process_the_commit_does_it(tmp_path: Path, monkeypatch: pytes
 
 
 def until(true: Callable[[], bool]) -> None:
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 300
     while not true():
         assert time.monotonic() < patience
         time.sleep(0.01)
@@ -338,10 +338,10 @@ def test_closing_does_not_wait_for_forked_children(tmp_path: Path, monkeypatch: 
         os._exit(0)
     os.close(blocked)
     try:
-        monkeypatch.setattr(upkeep, "_PATIENCE", 20.0)
+        monkeypatch.setattr(upkeep, "_PATIENCE", 120.0)
         begin = time.monotonic()
         store.close()
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 60
     finally:
         os.close(release)
         os.waitpid(child, 0)

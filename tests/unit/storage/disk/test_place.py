@@ -90,7 +90,7 @@ def test_upkeep_keeps_up_the_state_that_is_open(path: Path, monkeypatch: pytest.
         upkeep = Upkeep(store._handle.place)
         assert upkeep.ask(flat=1)
         assert upkeep._process is not None
-        patience = time.monotonic() + 60
+        patience = time.monotonic() + 300
         while store._view.look(lambda snapshot: snapshot.mark(marks.FLAT)) == 0:
             assert upkeep.alive and time.monotonic() < patience, "it is at another state"
         assert upkeep.stop() is None

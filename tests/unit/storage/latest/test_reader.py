@@ -50,7 +50,7 @@ def child(store):
     child = Child(store)
     yield child
     child.process.stdin.close()
-    assert child.process.wait(timeout=60) == 0
+    assert child.process.wait(timeout=300) == 0
     child.process.stdout.close()
 
 
@@ -137,7 +137,7 @@ def test_a_transaction_that_could_not_be_begun_is_not_read(tmp_path, commit) -> 
         assert "StateCorrupt" in json.dumps(child.ask("begin"))
         assert "begin" in json.dumps(child.ask("get", b"k000"))
         child.process.stdin.close()
-        assert child.process.wait(timeout=60) == 0
+        assert child.process.wait(timeout=300) == 0
         child.process.stdout.close()
 
 

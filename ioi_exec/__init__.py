@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ioi_exec._version import __version__
 
 if TYPE_CHECKING:
-    from ioi_exec.block.context import EndContext, TxContext
+    from ioi_exec.block.context import BeginContext, EndContext, TxContext
     from ioi_exec.block.decided import Misbehaviour, Vote
     from ioi_exec.block.event import Event
     from ioi_exec.block.header import BlockHeader
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ioi_exec.vm.revert import Revert
 
 _HOMES = {
-    "block.context": "EndContext TxContext",
+    "block.context": "BeginContext EndContext TxContext",
     "errors": "Diverged Error InputError InputTypeError LimitExceeded MachineBusy MachineClosed ReadOnly ResourceError "
     "StaleResult StateCorrupt StateError StateExists StateInUse StateMissing VersionMissing VMError VMFault VMMismatch",
     "block.decided": "Misbehaviour Vote",
@@ -87,6 +87,7 @@ __all__ = [
     "Diverged",
     "Dropped",
     "EndBlock",
+    "BeginContext",
     "EndContext",
     "Event",
     "Error",

@@ -106,9 +106,10 @@ class StaleResult(Error):
 
 
 class VMFault(Error):
-    """The block stopped: a fault of the machine or an error in `end_block`. The original exception is `__cause__`.
+    """The block stopped: a fault of the machine or an error in a hook of the VM. The original exception is `__cause__`.
 
-    `tx_index` names the transaction that was running; it is the number of transactions when `end_block` was.
+    `tx_index` names the transaction that was running; it is the number of transactions when `end_block` was, -1 when `begin_block` or
+    `migrate` was.
     """
 
     def __init__(self, tx_index: int, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a block, a transaction and `end_block` know about where they are. All of it is immutable."""
+"""What a block, a transaction and a hook know about where they are. All of it is immutable."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ioi_shm import charge, emit, gas_left
 from ioi_exec.arguments import octets
 from ioi_exec.block.decided import Misbehaviour, Vote
 from ioi_exec.block.event import Value
+from ioi_exec.block.hook import Hook
 
 
 class BlockContext(NamedTuple):
@@ -30,6 +31,11 @@ class BlockContext(NamedTuple):
     def of_transaction(self, tx_index: int) -> TxContext:
         return TxContext(
             self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, self.votes, self.misbehaviour, tx_index
+        )
+
+    def of_begin(self, hook: Hook) -> BeginContext:
+        return BeginContext(
+            self.height, self.time_ns, self.proposer, self.extra, self.parent_root, self.chain_id, self.votes, self.misbehaviour, hook
         )
 
     def of_end(self, txs: Sequence[bytes]) -> EndContext:
@@ -98,6 +104,28 @@ class EndContext(NamedTuple):
     def random(self, label: bytes = b"") -> Random:
         """As in a transaction; its index is the number of transactions."""
         return _seeded(self.parent_root, self.height, self.tx_index, label)
+
+
+class BeginContext(NamedTuple):
+    """`ctx` of `VM.begin_block` and `VM.migrate`: the same fields, without transactions."""
+
+    height: int
+    time_ns: int
+    proposer: bytes
+    extra: bytes
+    parent_root: bytes
+    chain_id: str
+    votes: tuple[Vote, ...]
+    misbehaviour: tuple[Misbehaviour, ...]
+    hook: Hook
+
+    def emit(self, name: str, /, **attributes: Value) -> None:
+        """Add an event to the block; as in a transaction."""
+        emit(name, attributes)
+
+    def random(self, label: bytes = b"") -> Random:
+        """As in a transaction, and other numbers than any of them has."""
+        return _seeded(self.parent_root, self.height, 2**64 - self.hook, label)
 
 
 def _seeded(parent_root: bytes, height: int, tx_index: int, label: bytes) -> Random:

@@ -22,7 +22,7 @@ class Progress:
     aborts: int
     suspensions: int
     busy: tuple[int | None, ...]
-    """What each worker that takes part is at: a TxIndex, `transactions` for end_block, None for nothing. In the calling process:
+    """What each worker that takes part is at: a TxIndex, `transactions` for end_block, -1 for what comes before the first, None for nothing. In the calling process:
     one entry, the transaction that comes next."""
     arena_bytes: int
     """Shared memory in use; 0 in the calling process."""

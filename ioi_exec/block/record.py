@@ -75,7 +75,9 @@ class Record:
 
     events: EVENT array, by start, the longer first. reads, writes: READ and WRITE arrays, of the final incarnation of each
     transaction, end_block included, by tx and then key; the same however the block was scheduled. A scan reads those keys of its
-    range, as far as it looked, that were in the state or that a transaction below wrote, deleted ones included.
+    range, as far as it looked, that were in the state or that a transaction below wrote, deleted ones included. What a hook before
+    the transactions wrote is, like the committed state, no transaction's.
+    before: the same of each such hook (`migrate`, `begin_block`), as its transaction 0.
     keys: what `key` means, ascending. workers: how many took part.
     """
 
@@ -85,14 +87,15 @@ class Record:
     keys: list[bytes]
     workers: int
     transactions: int
+    before: tuple[Record, ...] = ()
 
     @classmethod
-    def of(cls, rows: tuple[bytes, bytes, bytes, bytes, bytes], workers: int, transactions: int) -> Record:
+    def of(cls, rows: tuple[bytes, bytes, bytes, bytes, bytes], workers: int, transactions: int, before: tuple[Record, ...] = ()) -> Record:
         """From what `ioi_shm.Arena.record` returns."""
         events = np.frombuffer(rows[0], EVENT)
         order = np.lexsort((~events["end"], events["start"]))
         ends = np.frombuffer(rows[4], "<u8").tolist()
         keys = [rows[3][start:end] for start, end in zip([0, *ends], ends)]
         return cls(
-            events[order], np.frombuffer(rows[1], READ), np.frombuffer(rows[2], WRITE), keys, workers, transactions
+            events[order], np.frombuffer(rows[1], READ), np.frombuffer(rows[2], WRITE), keys, workers, transactions, before
         )

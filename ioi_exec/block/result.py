@@ -100,6 +100,7 @@ class BlockResult:
     staged: Staged = field(repr=False)
     """The store's part of the result, and the store (or sandbox) it belongs to."""
     recorded: RecordRows | None = field(default=None, repr=False)
+    recorded_before: tuple[RecordRows, ...] = field(default=(), repr=False)
     end: Receipt = field(default=DONE, repr=False)
     included: Sequence[int] = field(default=(), repr=False)
     dropped: Mapping[int, Dropped] = field(default_factory=dict, repr=False)
@@ -113,11 +114,11 @@ class BlockResult:
             Record,  # and with it NumPy, which nothing else here needs
         )
 
-        return Record.of(*self.recorded)
+        return Record.of(*self.recorded, tuple(Record.of(*rows) for rows in self.recorded_before))
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Of the block: what `end_block` emitted. Those of transactions are in their receipts."""
+        """Of the block: what `migrate`, `begin_block` and `end_block` emitted, in this order. Those of transactions are in their receipts."""
         return self.end.events
 
     @cached_property

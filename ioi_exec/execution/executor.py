@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 from ioi_storage import Stand
 
 from ioi_exec.block.context import BlockContext
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import OnProgress
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
@@ -34,18 +35,22 @@ class Block:
     """Keys that transactions will likely touch, ascending, each of a length that a store takes."""
     one_worker: bool = False
     """Leave it to one of the workers, however many there are."""
+    hook: Hook = Hook.END_BLOCK
+    """What follows the last transaction, if the VM has it. One that comes before the first is a block without any."""
 
 
 @dataclass
 class Outcome:
     """writes: the last write of every key, ascending by key, None for a deletion; also those that changed nothing.
-    record: if the block asked for it. end: what `end_block` came to: its output is an EndBlock's, its events are the block's."""
+    record: if the block asked for it. before: the same of each hook that came before the transactions. end: what the hook came to: its
+    output is an EndBlock's, its events are the block's."""
 
     writes: Sequence[tuple[bytes, bytes | None]]
     receipts: Receipts
     stats: Stats = field(default_factory=Stats)
     measured: Measured = field(default_factory=Measured)
     record: RecordRows | None = None
+    before: tuple[RecordRows, ...] = ()
     end: Receipt = DONE
 
 
@@ -85,6 +90,9 @@ class BaseState(Readable, Protocol):
     @property
     def cache(self) -> CommittedCache | None:
         """Of the store below."""
+
+    def fetch(self, keys: Sequence[bytes]) -> None:
+        """Bring committed values, of keys that ascend, into the cache, if there is one. Between blocks."""
 
     def beneath(self) -> tuple[dict[bytes, bytes | None], bool]:
         """What of `overlay_writes` is not in the cache, which is made to fit; and whether there is one. Between blocks."""

@@ -13,6 +13,7 @@ from typing import Any, Iterator
 
 from ioi_shm import call_apart, exact_bytes
 
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.receipt import CODE_EXCEPTION, CODE_REFUSED, DONE, ERROR_BYTES, Receipt, kept_error
 from ioi_exec.errors import LimitExceeded, VMFault
 from ioi_exec.limits import Limits
@@ -198,24 +199,28 @@ def transaction_failed(tx_index: int, why: str) -> VMFault:
     )
 
 
-def transaction_hangs(tx_index: int, transactions: int, seconds: float) -> VMFault:
-    """The error that ends the block when one that had a worker for itself was not done after so many seconds."""
-    where = f"transaction {tx_index}" if tx_index < transactions else "end_block"
+def named(tx_index: int, transactions: int, hook: Hook) -> str:
+    """What a block was at: a transaction, or what comes after the last one."""
+    return f"transaction {tx_index}" if tx_index < transactions else hook.method
+
+
+def hangs(tx_index: int, transactions: int, hook: Hook, seconds: float) -> VMFault:
+    """The error that ends the block when what had a worker for itself was not done after so many seconds."""
     return VMFault(
         tx_index,
-        f"{where} hangs: alone in a worker it did not end within {seconds:g} seconds, {ALONE_PATIENCE} times "
+        f"{named(tx_index, transactions, hook)} hangs: alone in a worker it did not end within {seconds:g} seconds, {ALONE_PATIENCE} times "
         "Limits.stall_seconds. Nothing was staged",
     )
 
 
-def end_block_fault(transactions: int, error: BaseException) -> VMFault:
-    """The error that ends the block when `end_block` raised."""
-    return end_block_failed(transactions, _text(error))
+def hook_fault(hook: Hook, transactions: int, error: BaseException) -> VMFault:
+    """The error that ends the block when a hook raised."""
+    return hook_failed(hook, transactions, _text(error))
 
 
-def end_block_failed(transactions: int, why: str) -> VMFault:
+def hook_failed(hook: Hook, transactions: int, why: str) -> VMFault:
     """The same where only the text is left of what was raised."""
-    return VMFault(transactions, f"end_block stopped the block: {why}. Nothing was staged; correct the VM")
+    return VMFault(transactions, f"{hook.method} stopped the block: {why}. Nothing was staged; correct the VM")
 
 
 def fault_trace(error: BaseException) -> str:

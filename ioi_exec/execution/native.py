@@ -14,7 +14,7 @@ from ioi_exec.block.progress import AloneProgress, OnProgress
 from ioi_exec.block.receipt import DONE, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
-from ioi_exec.execution.faults import end_block_failed, transaction_fault
+from ioi_exec.execution.faults import hook_failed, transaction_fault
 from ioi_exec.execution.settings import StatedSettings
 from ioi_exec.execution.transaction import refused
 from ioi_exec.limits import Limits
@@ -76,7 +76,7 @@ class NativeSequentialExecutor:
                 on_receipt(index, receipt)
         end = Receipts(packed_end, struct.pack("<Q", len(packed_end)))[0] if packed_end else DONE
         if not end.ok:
-            raise end_block_failed(len(block.txs), end.error)
+            raise hook_failed(block.hook, len(block.txs), end.error)
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[busy_ns / 1e9])
         stats.seconds = {"execute": executed - began}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import TypedDict
@@ -26,6 +26,7 @@ from ioi_shm.memory import ArenaExhausted, SharedArena
 from ioi_storage import Writes
 
 from ioi_exec.block.decided import packed
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.measured import Measured, RecordRows
 from ioi_exec.block.progress import PROGRESS_NS, OnProgress, Progress
 from ioi_exec.block.receipt import DONE, Receipt, Receipts
@@ -42,9 +43,10 @@ from ioi_exec.execution.executor import BaseState, Block, Enough, OnReceipt, Out
 from ioi_exec.execution.faults import (
     ALONE_PATIENCE,
     WorkerFault,
-    end_block_failed,
+    hangs,
+    hook_failed,
+    named,
     transaction_failed,
-    transaction_hangs,
 )
 from ioi_exec.execution.workers.control import Complaint
 from ioi_exec.execution.workers.pool import Pool
@@ -80,6 +82,7 @@ class _Attempts:
     """What went wrong with this block so far."""
 
     transactions: int
+    hook: Hook
     retries: int = 0
     free_deaths: int = 0
     by_tx: Counter[int] = field(default_factory=Counter)
@@ -101,7 +104,7 @@ class _Attempts:
             return self.death(culprits)
         self.retries += 1
         if self.alone:
-            raise transaction_hangs(culprits[0], self.transactions, patience)
+            raise hangs(culprits[0], self.transactions, self.hook, patience)
         self.alone = True
 
     def death(self, culprits: list[int]) -> None:
@@ -120,7 +123,7 @@ class _Attempts:
         counter = self.alone_by_tx if self.alone else self.by_tx
         counter.update(culprits)
         worst, deaths = counter.most_common(1)[0]
-        where = f"transaction {worst}" if worst < self.transactions else "end_block"
+        where = named(worst, self.transactions, self.hook)
         if self.alone and deaths >= DEATHS_BEFORE_FAILURE:
             raise VMFault(
                 worst,
@@ -173,12 +176,12 @@ class ParallelExecutor:
         """Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, MachineBusy, and what `on_receipt` and
         `on_progress` raise."""
         began = perf_counter()
-        if not block.txs and not self._vm.end_block:  # nothing to execute: nobody is woken for it
+        if not block.txs and not self._vm.has(block.hook):  # nothing to execute: nobody is woken for it
             if on_progress is not None:
                 on_progress(Progress(0, 0, 0, 0, 0, 0, (), 0))
             stats = Stats(policy=block.policy.name, seconds={"execute": perf_counter() - began})
             return Outcome([], Receipts(b"", b""), stats, record=RecordRows((b"",) * 5, 0, 0) if block.record else None)
-        attempts = _Attempts(len(block.txs), last_resort=None if block.record else self._last_resort)
+        attempts = _Attempts(len(block.txs), block.hook, last_resort=None if block.record else self._last_resort)
         streamed = _Stream(on_receipt, on_progress)
         if self._pool.in_use:
             raise MachineBusy("the workers are at a block of another machine, which shares them: execute one block after another")
@@ -320,7 +323,7 @@ class ParallelExecutor:
     def _lay_out(self, memory: SharedArena, pool: Pool, block: Block, base: BaseState, setup: int) -> None:
         """Put the block into the arena, with about the room it will need. Raises ArenaExhausted."""
         if block.hints:
-            _fetch(block.hints, base)
+            base.fetch(block.hints)
         (overlay, cached), context = base.beneath(), block.context
         guess = GUESS_PER_TRANSACTION + (GUESS_RECORD if block.record else 0)
         likely = max(self._bytes, sum(map(len, block.txs)) + guess * len(block.txs))
@@ -333,7 +336,7 @@ class ParallelExecutor:
                 txs=block.txs,
                 workers=1 if block.one_worker else block.policy.workers_for(len(block.txs), pool.workers),
                 spins=pool.spins,
-                has_end_block=self._vm.end_block,
+                hook=block.hook if self._vm.has(block.hook) else Hook.NONE,
                 keys=max(2 * len(block.txs), self._keys) + len(overlay),
                 setup=setup,
                 base=base.store_stand.packed(),
@@ -398,7 +401,7 @@ class ParallelExecutor:
         writes = Writes(*arena.seal())
         self._keys = 2 * len(writes)
         count = arena.transactions
-        end = Receipts(*arena.receipts(count, count + 1))[0] if self._vm.end_block else DONE
+        end = Receipts(*arena.receipts(count, count + 1))[0] if arena.hook else DONE
         return Outcome(writes, Receipts(*arena.receipts(0, count)), stats, Measured(*arena.per_tx()), end=end)
 
     def _failure(self, pool: Pool, arena: Arena, complaints: list[Complaint]) -> Error:
@@ -407,7 +410,7 @@ class ParallelExecutor:
             index = arena.fault_tx
             text = Receipts(*arena.receipts(index, index + 1))[0].error
             why = text.rstrip().rpartition("\n")[2] or "it gave no reason"
-            fault = (transaction_failed if index < arena.transactions else end_block_failed)(index, why)
+            fault = transaction_failed(index, why) if index < arena.transactions else hook_failed(Hook(arena.hook), index, why)
             fault.__cause__ = WorkerFault(text)
             return fault
         kinds = {complaint.kind: complaint for complaint in complaints}
@@ -419,17 +422,6 @@ class ParallelExecutor:
             return StaleResult(f"{kinds['stale'].text}: execute the block again")
         pool.kill()
         return ResourceError(f"a worker failed: {kinds['fault'].text if 'fault' in kinds else 'it gave no reason'}")
-
-
-def _fetch(keys: Sequence[bytes], base: BaseState) -> None:
-    """Bring committed values, of keys that ascend, into the cache: at once, and in one process."""
-    lookup = base.lookup()
-    if lookup is None:
-        return
-    missing = [key for key in keys if lookup.cache.get(key) is None]
-    if missing:
-        lookup.getmulti(missing)
-        lookup.keep()
 
 
 class _Stream:

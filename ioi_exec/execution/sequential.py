@@ -18,10 +18,10 @@ from ioi_exec.block.receipt import DONE, PackedReceipts, Receipt, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.executor import Block, OnReceipt, Outcome, Readable
-from ioi_exec.execution.faults import end_block_fault, transaction_fault
+from ioi_exec.execution.faults import hook_fault, transaction_fault
 from ioi_exec.execution.settings import StatedSettings
 from ioi_exec.execution.signals import SeenSignals
-from ioi_exec.execution.transaction import Abandoned, kept, run_end_block, run_transaction
+from ioi_exec.execution.transaction import Abandoned, HookCall, kept, run_hook, run_transaction
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
@@ -70,11 +70,11 @@ class SequentialExecutor:
                             signals.wait = True
             receipts = packed.finish()
             executed = perf_counter()
-            end = self._end_block(block, plain, receipts)
+            end = self.hook(block, plain, receipts)
         ended = perf_counter()
         progress.end()
         stats = Stats(policy=block.policy.name, executions=len(block.txs), busy_seconds=[ended - began])
-        stats.seconds = {"execute": executed - began, "end_block": ended - executed}
+        stats.seconds = {"execute": executed - began, block.hook.method: ended - executed}
         return Outcome(plain.batch(), receipts, stats, Measured(alone=each_ns.tobytes()), end=end)
 
     def close(self) -> None:
@@ -108,14 +108,15 @@ class SequentialExecutor:
     def wrote(self, tx_index: int, keys: list[bytes]) -> None:
         """What a transaction has written, for those who want to know."""
 
-    def _end_block(self, block: Block, plain: Plain, receipts: Receipts) -> Receipt:
+    def hook(self, block: Block, plain: Plain, receipts: Receipts) -> Receipt:
         """Let the VM end the block on top of its transactions' writes. Raises VMFault, or what reading the state raised."""
-        if not self._vm.end_block:
+        if not self._vm.has(block.hook):
             return DONE
         self._signals.raised = None
         try:
             self._signals.take()
-            end, fault = run_end_block(plain, plain.begin(), self._vm.instance, block.context.of_end(block.txs), receipts)
+            call = HookCall(block.hook, block.context, block.txs, receipts)
+            end, fault = run_hook(plain, plain.begin(), self._vm, call)
         finally:
             self._signals.wait = True
         if self._signals.raised is not None:
@@ -126,7 +127,7 @@ class SequentialExecutor:
             try:
                 if issubclass(type(fault), KeyboardInterrupt):
                     raise fault
-                raise end_block_fault(len(block.txs), fault) from fault
+                raise hook_fault(block.hook, len(block.txs), fault) from fault
             finally:
                 del fault
         return kept(plain, end)[0]

@@ -1,18 +1,20 @@
-"""One execution of a transaction, or of `end_block`: the same code wherever it runs, so that it ends in the same receipt."""
+"""One execution of a transaction, or of a hook: the same code wherever it runs, so that it ends in the same receipt."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Callable, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Protocol, Sequence
 
 from ioi_shm import Plain, State, call_apart
 
-from ioi_exec.block.context import EndContext, TxContext
+from ioi_exec.block.context import BlockContext, TxContext
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.receipt import CODE_OUT_OF_GAS, DONE, Receipt, Receipts
 from ioi_exec.block.updates import EndBlock
 from ioi_exec.execution.faults import done_receipt, failed_receipt
 from ioi_exec.limits import Limits
 from ioi_exec.vm.interpreter import RECURSION_LIMIT
+from ioi_exec.vm.loading import LoadedVM
 
 
 class Abandoned(BaseException):
@@ -105,14 +107,31 @@ def refused(verify: Callable[[bytes], None], tx: bytes, limits: Limits) -> tuple
     return None, None
 
 
-def run_end_block(
-    back: BackEnd, state: State, vm: Any, ctx: EndContext, receipts: Receipts
-) -> tuple[Receipt, BaseException | None]:
-    """What it returned, as a receipt, and what it raised, if anything; as above. The VM gets a `Receipts` of its own."""
+@dataclass(frozen=True)
+class HookCall:
+    """What a hook is called with; `txs` and `receipts` of the block that it ends."""
+
+    hook: Hook
+    context: BlockContext
+    txs: Sequence[bytes]
+    receipts: Receipts
+
+    def arguments(self, vm: LoadedVM) -> tuple[object, ...]:
+        """All but the state. The VM gets a `Receipts` of its own."""
+        if self.hook is Hook.END_BLOCK:
+            return self.context.of_end(self.txs), Receipts(self.receipts.blob, self.receipts.ends)
+        ctx = self.context.of_begin(self.hook)
+        return (ctx,) if self.hook is Hook.BEGIN_BLOCK else (ctx, vm.from_version)
+
+
+def run_hook(back: BackEnd, state: State, vm: LoadedVM, call: HookCall) -> tuple[Receipt, BaseException | None]:
+    """What it returned, as a receipt, and what it raised, if anything; as above."""
+    name = call.hook.method
     try:
-        given = call_apart(RECURSION_LIMIT, vm.end_block, state, ctx, Receipts(receipts.blob, receipts.ends))
-        if given is not None and type(given) is not EndBlock:
-            raise TypeError(f"end_block returned {str.__str__(type.__dict__['__name__'].__get__(type(given)))}: return EndBlock or None")
+        given = call_apart(RECURSION_LIMIT, getattr(vm.instance, name), state, *call.arguments(vm))
+        if given is not None and not (call.hook is Hook.END_BLOCK and type(given) is EndBlock):
+            kind = str.__str__(type.__dict__["__name__"].__get__(type(given)))
+            raise TypeError(f"{name} returned {kind}: return {'EndBlock or ' * (call.hook is Hook.END_BLOCK)}None")
     except BaseException as error:
         back.end()
         return DONE, error

@@ -28,6 +28,7 @@ from ioi_exec.errors import (
 )
 from ioi_exec.execution.executor import Block, OnReceipt
 from ioi_exec.execution.executors import Executors
+from ioi_exec.execution.hooks import run_block
 from ioi_exec.execution.proposing import Proposer
 from ioi_exec.execution.signals import of_a_handler
 from ioi_exec.limits import Limits
@@ -123,11 +124,9 @@ class Blocks(Reading):
             base = CommittedState(self._layers, self._cache)
             included: Sequence[int] = range(len(listed))
             dropped: Mapping[int, Dropped] = {}
-            if proposal is None:
-                outcome = executor.run(block, base, on_receipt, on_progress)
-            else:
-                proposer = Proposer(listed, proposal, self._limits)
-                outcome = proposer.run(executor, block, base, on_progress)
+            proposer = None if proposal is None else Proposer(listed, proposal, self._limits)
+            outcome = run_block(executor, vm, block, base, on_receipt, on_progress, proposer)
+            if proposer is not None:
                 outcome.stats.seconds["propose"] = proposer.earlier_seconds
                 included, dropped = proposer.included, proposer.dropped
                 listed = [listed[index] for index in included]
@@ -151,7 +150,7 @@ class Blocks(Reading):
             outcome.stats.stage_threads = threads
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
-                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record, outcome.end, included, dropped,
+                listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record, outcome.before, outcome.end, included, dropped,
             )
 
     def commit(self, result: BlockResult) -> int:

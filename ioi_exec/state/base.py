@@ -162,6 +162,16 @@ class CommittedState:
         with storage_errors():
             return self.cache.lookup(self._store, self.getmulti)
 
+    def fetch(self, keys: Sequence[bytes]) -> None:
+        """Bring committed values, of keys that ascend, into the cache: at once, and in this process. Between blocks."""
+        lookup = self.lookup()
+        if lookup is None:
+            return
+        missing = [key for key in keys if lookup.cache.get(key) is None]
+        if missing:
+            lookup.getmulti(missing)
+            lookup.keep()
+
     def beneath(self) -> tuple[dict[bytes, bytes | None], bool]:
         """The same for workers that read the cache: what it had no room for, and the writes of the sandboxes; and whether there is
         a cache. No worker may be in a block."""

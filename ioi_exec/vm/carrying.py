@@ -36,11 +36,12 @@ class Carried:
     modules: dict[str, tuple[str | None, list[str] | None]]
     code: Code
     chain_id: str
+    from_version: str
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal where the same processes can serve both."""
-        return self.spec.name, self.spec.version, self.chain_id, self.inner, tuple(sorted(self.code.items()))
+        return self.spec.name, self.spec.version, self.chain_id, self.from_version, self.inner, tuple(sorted(self.code.items()))
 
 
 def carry(vm: LoadedVM) -> Carried:
@@ -68,7 +69,7 @@ def carry(vm: LoadedVM) -> Carried:
         if register:
             cloudpickle.unregister_pickle_by_value(module)
     modules = {name: place for name, found in own_modules() if (place := _place(found)) is not None}
-    return Carried(vm.spec, inner, vm.path, modules, code_of(owner), vm.chain_id)
+    return Carried(vm.spec, inner, vm.path, modules, code_of(owner), vm.chain_id, vm.from_version)
 
 
 def received(carried: Carried) -> LoadedVM:
@@ -76,7 +77,8 @@ def received(carried: Carried) -> LoadedVM:
     sys.path[:] = carried.path
     sys.meta_path.insert(0, _Places(carried.modules))
     is_instance, what = pickle.loads(carried.inner)
-    return replace(loaded_instance(what if is_instance else build(*what), carried.spec), chain_id=carried.chain_id)
+    loaded = loaded_instance(what if is_instance else build(*what), carried.spec)
+    return replace(loaded, chain_id=carried.chain_id, from_version=carried.from_version)
 
 
 class _Places:

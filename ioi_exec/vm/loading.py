@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ioi_shm import native_info
 
+from ioi_exec.block.hook import Hook
 from ioi_exec.errors import VMError, VMMismatch
 from ioi_exec.vm.payments_native import Payments
 from ioi_exec.vm.places import check_places
@@ -37,7 +38,9 @@ _ARGUMENTS = {
     "decode": ("tx",),
     "keys": ("tx",),
     "gas_limit": ("tx",),
+    "begin_block": ("state", "ctx"),
     "end_block": ("state", "ctx", "receipts"),
+    "migrate": ("state", "ctx", "from_version"),
 }
 """How the methods of a VM are called, by position; `decode` with the chain's id after that where it takes it."""
 
@@ -120,13 +123,20 @@ class LoadedVM:
     query: bool = False
     decode: bool = False
     keys: bool = False
+    begin_block: bool = False
     end_block: bool = False
+    migrate: bool = False
     factory: tuple[type, Args] | None = field(default=None, repr=False)
     """The class and its arguments, if it was not given as an instance."""
     chain_id: str = ""
     """Of the state it executes on."""
+    from_version: str = ""
+    """Of the VM that it took over from there, which `migrate` is told."""
     path: tuple[str, ...] = field(default_factory=absolute_path, repr=False)
     """Where its modules import others from: sys.path when it was loaded."""
+
+    def has(self, hook: Hook) -> bool:
+        return bool(getattr(self, hook.method, False))
 
     def decoder(self) -> Callable[[bytes], Any] | None:
         """Its `decode`, if it has one; where that takes a second argument, with the chain's id."""
@@ -205,7 +215,7 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
     _check_call(spec, instance, "execute")
     present: dict[str, bool] = {}
-    for method in ("ante", "check", "query", "decode", "keys", "gas_limit", "end_block"):
+    for method in [each for each in _ARGUMENTS if each != "execute"]:
         found = getattr(instance, method, None)
         if found is not None and not callable(found):
             raise VMError(f"the VM {spec.name} has an attribute {method!r} that is no method: rename it")
@@ -215,7 +225,8 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
     check_places(spec.name, instance)
     return LoadedVM(
         instance, spec, ante=present["ante"], check=present["check"], query=present["query"],
-        decode=present["decode"], keys=present["keys"], end_block=present["end_block"], factory=factory
+        decode=present["decode"], keys=present["keys"], begin_block=present["begin_block"], end_block=present["end_block"],
+        migrate=present["migrate"], factory=factory,
     )
 
 

@@ -31,7 +31,7 @@ enum {
 typedef enum ioi_block_state {
     IOI_BLOCK_IDLE = 0,
     IOI_BLOCK_RUNNING,
-    IOI_BLOCK_DONE,     /* every transaction final, end_block included */
+    IOI_BLOCK_DONE,     /* every transaction final, its hook included */
     IOI_BLOCK_FULL,     /* no room in the arena: reserve more, run again */
     IOI_BLOCK_FAULT,    /* a valid incarnation hit a machine fault: fault_tx names it */
     IOI_BLOCK_ABANDONED /* the coordinator gave up on this attempt */
@@ -71,14 +71,18 @@ typedef struct ioi_policy {
 #define IOI_WINDOW_OPEN ((uint32_t)INT32_MAX) /* no limit */
 enum { IOI_RUN_MAX = 64 };                    /* longest run: more makes the tail of a block uneven */
 
+/* What the VM runs for the block rather than for a transaction of it. Those that come before the transactions are blocks without
+ * any, whose writes lie under the block to come: ioi_exec/execution/hooks.py. */
+typedef enum ioi_hook { IOI_NO_HOOK, IOI_END_BLOCK, IOI_BEGIN_BLOCK, IOI_MIGRATE } ioi_hook;
+
 /* The block as its workers see it: written before the block starts, constant while it runs. */
 typedef struct ioi_block {
-    uint32_t n;             /* transactions */
-    uint32_t workers;       /* how many take part: those with the lowest ids */
-    uint32_t has_end_block; /* run the VM once more after the last transaction */
-    uint32_t trie_levels;   /* 64-ary levels that number n + 2 positions */
-    uint32_t root_bits;     /* the key index's root table has 2^root_bits slots */
-    uint32_t spins;         /* turns to spin before sleeping; 0 when workers outnumber cores */
+    uint32_t n;           /* transactions */
+    uint32_t workers;     /* how many take part: those with the lowest ids */
+    uint32_t hook;        /* ioi_hook: run the VM once more after the last transaction */
+    uint32_t trie_levels; /* 64-ary levels that number n + 2 positions */
+    uint32_t root_bits;   /* the key index's root table has 2^root_bits slots */
+    uint32_t spins;       /* turns to spin before sleeping; 0 when workers outnumber cores */
     ioi_policy policy;
     uint64_t setup; /* which VM and state the workers need: a number the coordinator told them before */
     uint64_t height, time_ns;

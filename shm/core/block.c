@@ -57,7 +57,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->n = in->n;
     block->workers = in->workers;
     block->spins = in->spins;
-    block->has_end_block = in->has_end_block;
+    block->hook = in->hook;
     block->policy = in->policy;
     block->record = in->record;
     block->cached = in->cached;
@@ -66,7 +66,7 @@ bool ioi_block_begin(ioi_arena *arena, const ioi_block_input *in, uint64_t **end
     block->setup = in->setup;
     block->height = in->height;
     block->time_ns = in->time_ns;
-    uint64_t n = (uint64_t)in->n + 1; /* end_block is transaction n */
+    uint64_t n = (uint64_t)in->n + 1; /* its hook is transaction n */
     if (!(block->tx_ends = piece(&alloc, n * sizeof(uint64_t), false)) ||
         !(block->tx_bytes = piece(&alloc, in->tx_bytes, false)) || !(block->status = piece(&alloc, n * sizeof(a32), true)) ||
         !(block->incarnations = piece(&alloc, n * sizeof(a32), true)) || !(block->root = piece(&alloc, root_bytes(in), true)) ||

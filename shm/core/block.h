@@ -9,7 +9,8 @@ enum { IOI_TRANSACTIONS_MAX = 1 << 28 }; /* of a block; positions have 32 bits, 
 
 typedef struct ioi_block_input {
     uint32_t n, workers, spins; /* workers: how many take part, of all there are */
-    bool has_end_block, record, cached;
+    ioi_hook hook;
+    bool record, cached;
     ioi_policy policy;
     uint64_t tx_bytes; /* sum of their lengths */
     uint64_t keys;     /* about how many keys it will touch: sizes the index, wrong guesses only cost speed */

@@ -253,7 +253,7 @@ bool ioi_record_take(ioi_arena *arena, ioi_taken *out) {
     ioi_alloc_init(&t.alloc, arena);
     const a32 *incarnations = ioi_at(arena, block->incarnations);
     if (rehash(&t, 1024))
-        for (t.tx = 0; t.tx < block->n + block->has_end_block && !t.failed; t.tx++)
+        for (t.tx = 0; t.tx < block->n + (block->hook != IOI_NO_HOOK) && !t.failed; t.tx++)
             take_accesses(&t, ioi_deref(arena, a32_load(&incarnations[t.tx])));
     for (uint32_t i = 0; i < block->workers && !t.failed; i++) take_events(&t, i);
     bool taken = !t.failed && number_in_order(&t);

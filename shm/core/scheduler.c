@@ -540,7 +540,7 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
         uint32_t watermark = a32_load_sc(&sched->commit_idx);
         if (watermark == w->n && w->token) {
             a32_store_relaxed(&w->slot->current_tx, w->n + 1);
-            if (w->arena->shared->block.has_end_block) {
+            if (w->arena->shared->block.hook != IOI_NO_HOOK) {
                 *tx = w->n;
                 task = IOI_TASK_END_BLOCK;
                 break;

@@ -59,12 +59,13 @@ class Arena:
     reserved: int
     record_lost: bool
     cached: bool
+    hook: int
     transactions: int
     workers: int
     setup: int
     base: bytes
     def begin(
-        self, txs: Sequence[bytes], workers: int, spins: int, has_end_block: bool, keys: int, setup: int,
+        self, txs: Sequence[bytes], workers: int, spins: int, hook: int, keys: int, setup: int,
         base: bytes, height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes,
         policy: _Policy, record: bool, cached: bool, decided: bytes = ...,
     ) -> int: ...

@@ -19,7 +19,7 @@ from ioi_exec.block.wording import in_hex, receipt_text
 from ioi_exec.errors import Diverged, Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.cross_check.messages import Checked, Execution
 from ioi_exec.execution.executor import BaseState, Block, Executor, OnReceipt, Outcome
-from ioi_exec.execution.faults import ALONE_PATIENCE
+from ioi_exec.execution.faults import ALONE_PATIENCE, named
 from ioi_exec.execution.native import NativeSequentialExecutor
 from ioi_exec.execution.one_by_one.messages import Task
 from ioi_exec.execution.workers.control import Complaint, Setup, channel_pair, receive, send
@@ -51,7 +51,7 @@ _BLOCK = (
 class CrossCheckFailed(Diverged):
     """A transaction gave another result when it was executed again.
 
-    tx_index: which (the number of transactions: `end_block`). key: what it wrote otherwise; None: its receipt differs.
+    tx_index: which (the number of transactions: `end_block`; -1: a hook before the first). key: what it wrote otherwise; None: its receipt differs.
     first, second: the key's values (None: absent or deleted), or the receipts.
     """
 
@@ -118,15 +118,15 @@ def _cross_check(
             checkers.append(_Checker(template, limits, block, base))
         written: dict[bytes, tuple[int, bytes | None]] = {}
         count = len(block.txs)
-        for index in range(count + vm.end_block):
+        for index in range(count + vm.has(block.hook)):
             one, other = (checker.next(index) for checker in checkers)
             if index < count:
-                _same(index, count, _BLOCK, Execution(outcome.receipts[index], one.first.writes), one.first)
+                _same(index, block, _BLOCK, Execution(outcome.receipts[index], one.first.writes), one.first)
             for pair, how in (((one.first, one.second), _TWICE), ((other.first, other.second), _TWICE)):
-                _same(index, count, how, *pair)
-            _same(index, count, _OTHER, one.first, other.first)
+                _same(index, block, how, *pair)
+            _same(index, block, _OTHER, one.first, other.first)
             if one.first.fault:
-                raise VMFault(index, f"{_named(index, count)} stopped the cross-check: {one.first.fault}")
+                raise VMFault(index, f"{named(index, len(block.txs), block.hook)} stopped the cross-check: {one.first.fault}")
             written.update((key, (index, value)) for key, value in one.first.writes)
         writes = [(key, value) for key, (_, value) in sorted(written.items())]
         _check_whole(block, outcome, None, writes, {key: index for key, (index, _) in written.items()})
@@ -150,7 +150,7 @@ class _Checker:
             template.wait_for(self._channel)
             overlay = base.overlay_writes()
             self._tell(Setup(1, base.reader_spec(), limits), base.inherit_fds())
-            self._tell(Task(1, base.store_stand, overlay, list(block.txs), block.context, False), [])
+            self._tell(Task(1, base.store_stand, overlay, list(block.txs), block.context, False, hook=block.hook), [])
         except BaseException:
             self.close()
             raise
@@ -198,19 +198,19 @@ def _check_whole(
 ) -> None:
     """What the block came to against what was executed again; `writers` names who wrote a key last."""
     for index, again in enumerate(receipts or ()):
-        _same(index, len(block.txs), _BLOCK, Execution(outcome.receipts[index], []), Execution(again, []))
+        _same(index, block, _BLOCK, Execution(outcome.receipts[index], []), Execution(again, []))
     for key, here, there in _differences(outcome.writes, writes):
         index = writers.get(key, len(block.txs))
-        raise _failed(index, len(block.txs), _BLOCK, key, here, there)
+        raise _failed(index, block, _BLOCK, key, here, there)
 
 
-def _same(index: int, count: int, how: _How, one: Execution, other: Execution) -> None:
+def _same(index: int, block: Block, how: _How, one: Execution, other: Execution) -> None:
     if one.fault != other.fault:
-        raise _failed(index, count, how, None, one.fault or one.receipt, other.fault or other.receipt)
+        raise _failed(index, block, how, None, one.fault or one.receipt, other.fault or other.receipt)
     for key, here, there in _differences(one.writes, other.writes):
-        raise _failed(index, count, how, key, here, there)
+        raise _failed(index, block, how, key, here, there)
     if one.receipt != other.receipt:
-        raise _failed(index, count, how, None, one.receipt, other.receipt)
+        raise _failed(index, block, how, None, one.receipt, other.receipt)
 
 
 _MISSING: Any = object()
@@ -228,17 +228,13 @@ def _differences(
             yield key, "not written" if here is _MISSING else here, "not written" if there is _MISSING else there
 
 
-def _named(index: int, count: int) -> str:
-    return f"transaction {index}" if index < count else "end_block"
-
-
 def _failed(
-    index: int, count: int, how: _How, key: bytes | None, first: object, second: object
+    index: int, block: Block, how: _How, key: bytes | None, first: object, second: object
 ) -> CrossCheckFailed:
     what = "its receipt" if key is None else f"key {in_hex(key)}"
     width = max(map(len, how[:2]))
     return CrossCheckFailed(
-        f"cross-check: {_named(index, count)} does not always give the same result, of {what}:\n"
+        f"cross-check: {named(index, len(block.txs), block.hook)} does not always give the same result, of {what}:\n"
         f"  {how[0]:<{width}}  {_shown(first)}\n  {how[1]:<{width}}  {_shown(second)}\n"
         f"The VM depends on {how[2]}. Nothing was staged",
         index, key, first, second,

@@ -18,7 +18,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Checked:
-    """The next transaction (after the last one, `end_block`): in a fresh process, and once more in the same."""
+    """The next transaction (after the last one, the hook): in a fresh process, and once more in the same."""
 
     first: Execution
     second: Execution

@@ -16,14 +16,14 @@ from typing import Any, Callable, Iterator
 import ioi_storage
 from ioi_shm import Plain, die_with_parent
 
-from ioi_exec.block.context import EndContext, TxContext
-from ioi_exec.block.receipt import DONE, PackedReceipts, Receipts
+from ioi_exec.block.context import TxContext
+from ioi_exec.block.receipt import DONE, PackedReceipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.cross_check.messages import Checked, Execution, Get, Scan
 from ioi_exec.execution.one_by_one.committed import Committed
 from ioi_exec.execution.one_by_one.messages import Task
 from ioi_exec.execution.settings import StatedSettings
-from ioi_exec.execution.transaction import Abandoned, kept, run_end_block, run_transaction
+from ioi_exec.execution.transaction import Abandoned, HookCall, kept, run_hook, run_transaction
 from ioi_exec.execution.workers.control import Complaint, Setup, channel_at, channel_pair, receive, send
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
@@ -58,17 +58,17 @@ def _check(vm: LoadedVM, setup: Setup, task: Task, channel: socket.socket) -> No
     state = Committed(reader, task.overlay)
     packed = PackedReceipts()
     for index, tx in enumerate(task.txs):
-        checked = _in_child(vm, setup.limits, state, tx, task.context.of_transaction(index), None, channel)
+        checked = _in_child(vm, setup.limits, state, tx, task.context.of_transaction(index), channel)
         state.apply(checked.first.writes)
         packed.append(checked.first.receipt)
         send(channel, checked)
-    if vm.end_block:
-        send(channel, _in_child(vm, setup.limits, state, b"", task.context.of_end(task.txs), packed.finish(), channel))
+    if vm.has(task.hook):
+        call = HookCall(task.hook, task.context, task.txs, packed.finish())
+        send(channel, _in_child(vm, setup.limits, state, b"", call, channel))
 
 
 def _in_child(
-    vm: LoadedVM, limits: Limits, state: Committed, tx: bytes, ctx: TxContext | EndContext, receipts: Receipts | None,
-    channel: socket.socket,
+    vm: LoadedVM, limits: Limits, state: Committed, tx: bytes, ctx: TxContext | HookCall, channel: socket.socket
 ) -> Checked:
     ours, theirs = channel_pair()
     with ours:
@@ -82,7 +82,7 @@ def _in_child(
                         channel.close()
                         ours.close()
                         asked = _Asked(theirs)
-                        asked.answer(_executed_twice(vm, limits, asked, tx, ctx, receipts))
+                        asked.answer(_executed_twice(vm, limits, asked, tx, ctx))
                 finally:
                     os._exit(0)
         try:
@@ -147,7 +147,7 @@ class _Asked:
 
 
 def _executed_twice(
-    vm: LoadedVM, limits: Limits, base: _Asked, tx: bytes, ctx: TxContext | EndContext, receipts: Receipts | None
+    vm: LoadedVM, limits: Limits, base: _Asked, tx: bytes, ctx: TxContext | HookCall
 ) -> Checked:
     """And once more, if all is well so far, as in a worker where its reads were overtaken: after `keys`, with what `decode` made."""
     made: list[Any] = []
@@ -166,26 +166,24 @@ def _executed_twice(
         return made[-1]
 
     with StatedSettings() as settings:
-        first = _executed(vm, limits, base, decode, tx, ctx, receipts)
+        first = _executed(vm, limits, base, decode, tx, ctx)
         settings.renew()
-        second = _executed(vm, limits, base, decode, tx, ctx, receipts)
+        second = _executed(vm, limits, base, decode, tx, ctx)
         if made and (vm.decode or vm.keys) and second == first:
             settings.renew()
-            second = _executed(vm, limits, base, same, tx, ctx, receipts)
+            second = _executed(vm, limits, base, same, tx, ctx)
         return Checked(first, second)
 
 
 def _executed(
-    vm: LoadedVM, limits: Limits, base: _Asked, decode: Callable[[bytes], Any], tx: bytes, ctx: TxContext | EndContext,
-    receipts: Receipts | None,
+    vm: LoadedVM, limits: Limits, base: _Asked, decode: Callable[[bytes], Any], tx: bytes, ctx: TxContext | HookCall
 ) -> Execution:
     plain = Plain(limits.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)
     receipt = DONE
     if isinstance(ctx, TxContext):
         receipt, fault = run_transaction(plain, plain.begin(), vm.instance, decode, tx, ctx, limits, vm.ante)
     else:
-        assert receipts is not None
-        receipt, fault = run_end_block(plain, plain.begin(), vm.instance, ctx, receipts)
+        receipt, fault = run_hook(plain, plain.begin(), vm, ctx)
     base.end_if_forked()
     if plain.broken is not None:
         raise plain.broken

@@ -9,11 +9,13 @@ from typing import Iterator, Mapping
 
 import ioi_storage
 
+from ioi_exec.execution.executor import Readable
+
 
 class Committed:
     """What the reader finds, and what lies over it."""
 
-    def __init__(self, reader: ioi_storage.Reader, over: Mapping[bytes, bytes | None]) -> None:
+    def __init__(self, reader: Readable, over: Mapping[bytes, bytes | None]) -> None:
         self._reader = reader
         self._over = dict(over)
         self._keys = sorted(self._over)

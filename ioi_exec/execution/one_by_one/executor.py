@@ -28,7 +28,7 @@ from ioi_exec.block.receipt import Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import Error, ResourceError, StaleResult, VMFault
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
-from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, transaction_hangs
+from ioi_exec.execution.faults import ALONE_PATIENCE, WorkerFault, hangs, named
 from ioi_exec.execution.one_by_one.messages import Faulted, Finished, Kept, Streamed, Task
 from ioi_exec.execution.workers.control import Complaint, Forget, Setup, channel_pair, receive, send
 from ioi_exec.execution.workers.starting import CHANNEL_SECONDS, Process, ProcessLost, in_starter, not_started
@@ -70,14 +70,14 @@ class SequentialWorkerExecutor:
         died: Mapping[int | None, int] = {},
     ) -> Outcome:
         """died: how many processes have at this block already, by transaction. Raises VMFault, VMError, ResourceError, StaleResult, StateCorrupt, and what `on_receipt` and `on_progress` raise."""
-        if not block.txs and not self._vm.end_block:
+        if not block.txs and not self._vm.has(block.hook):
             AloneProgress(on_progress, 0).end()
             return Outcome([], Receipts(b"", b""), Stats(policy=block.policy.name, seconds={"execute": 0.0}))
         caller = _Caller(block, on_receipt, on_progress)
-        deaths = _Deaths(len(block.txs), died)
+        deaths = _Deaths(block, died)
         kept = _Kept()
         while True:
-            hangs = False
+            hung = False
             try:
                 outcome = self._attempt(block, base, caller, kept, deaths)
             except ProcessLost:
@@ -94,12 +94,12 @@ class SequentialWorkerExecutor:
                     return outcome
                 assert self._process is not None
                 culprit = self._process.at() if not self._lost() else None
-                hangs = culprit is not None and self._process.hangs and not self._process.stopped()
+                hung = culprit is not None and self._process.hangs and not self._process.stopped()
             self._end()
             base.forget_dead_readers()
-            if hangs:
+            if hung:
                 assert culprit is not None
-                raise transaction_hangs(culprit, len(block.txs), ALONE_PATIENCE * self._limits.stall_seconds)
+                raise hangs(culprit, len(block.txs), block.hook, ALONE_PATIENCE * self._limits.stall_seconds)
             deaths.add(culprit)
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class SequentialWorkerExecutor:
         assert self._told is not None
         task = Task(
             self._told[1], base.store_stand, {**base.overlay_writes(), **kept.writes}, list(block.txs), block.context,
-            caller.on_receipt is not None, keep=deaths.any, done=kept.done,
+            caller.on_receipt is not None, keep=deaths.any, done=kept.done, hook=block.hook,
         )
         before = dict(kept.writes)
         process.begin(task)
@@ -298,8 +298,8 @@ class _Kept:
 class _Deaths:
     """Of the processes that were at one block; and when that is enough."""
 
-    def __init__(self, transactions: int, before: Mapping[int | None, int]) -> None:
-        self._transactions = transactions
+    def __init__(self, block: Block, before: Mapping[int | None, int]) -> None:
+        self._block = block
         self._before = before
         self._at: Counter[int] = Counter()
         self.total = 0
@@ -335,7 +335,7 @@ class _Deaths:
         elsewhere = self.total - deaths + sum(self._before.values()) - self._before.get(culprit, 0)
         if deaths < DEATHS_BEFORE_FAILURE + 2 * min(elsewhere, MOST_DEATHS_ELSEWHERE):
             return
-        where = f"transaction {culprit}" if culprit < self._transactions else "end_block"
+        where = named(culprit, len(self._block.txs), self._block.hook)
         others = f"; {elsewhere} ended elsewhere, so look also for what kills them" if elsewhere else ""
         raise VMFault(
             culprit,

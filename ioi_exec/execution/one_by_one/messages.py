@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ioi_storage import Stand, Writes
 
 from ioi_exec.block.context import BlockContext
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.receipt import Receipt
 
 
@@ -25,6 +26,7 @@ class Task:
     stream: bool
     keep: bool = False
     done: tuple[bytes, bytes] = b"", b""
+    hook: Hook = Hook.END_BLOCK
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Faulted:
-    """The block was stopped, by transaction `tx_index` (the number of transactions: by `end_block`). text: of the VMFault;
+    """The block was stopped, by transaction `tx_index` (the number of transactions: by its hook). text: of the VMFault;
     cause: the traceback of what was raised."""
 
     tx_index: int

@@ -65,7 +65,7 @@ def _serve(vm: LoadedVM, channel: socket.socket, page: mmap.mmap) -> None:
         else:
             answer = _answer(vm, message, waiting, readers, channel, page)
             if os.getpid() != home:
-                os._exit(1)  # as in _Watched: of `end_block`, or of a fault
+                os._exit(1)  # as in _Watched: of a hook, or of a fault
             send(channel, answer)
 
 
@@ -87,7 +87,7 @@ def _answer(
             if now != task.parent:
                 return Complaint(0, "stale", task.parent.moved_to(now))
             base = Committed(reader, task.overlay)
-            block = Block(task.txs, task.context)
+            block = Block(task.txs, task.context, hook=task.hook)
             outcome = executor.run(block, base, None if stream is None else stream.add)
         finally:
             reader.end()
@@ -106,7 +106,7 @@ def _answer(
 
 
 class _Watched(SequentialExecutor):
-    """Says what it is at: 0 nothing, i + 1 transaction i, the number of transactions + 1 `end_block`."""
+    """Says what it is at: 0 nothing, i + 1 transaction i, the number of transactions + 1 the hook."""
 
     def __init__(self, vm: LoadedVM, limits: Limits, beat: memoryview, keeper: _Keeper | None) -> None:
         super().__init__(vm, limits)
@@ -125,6 +125,10 @@ class _Watched(SequentialExecutor):
         if self._keeper is not None:
             self._keeper.add(receipt, plain)
         return receipt
+
+    def hook(self, block: Block, plain: Plain, receipts: Receipts) -> Receipt:
+        self._beat[0] = len(block.txs) + 1
+        return super().hook(block, plain, receipts)
 
 
 class _Keeper:

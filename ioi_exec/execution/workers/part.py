@@ -10,11 +10,12 @@ from ioi_shm import TASK_LEAVE, Arena, Cache, View, Worker
 
 from ioi_exec.block.context import BlockContext, TxContext
 from ioi_exec.block.decided import unpacked
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.faults import fault_trace
 from ioi_exec.execution.settings import StatedSettings
-from ioi_exec.execution.transaction import Abandoned, refused, run_end_block, settled
+from ioi_exec.execution.transaction import Abandoned, HookCall, refused, run_hook, settled
 from ioi_exec.execution.workers.control import Setup
 from ioi_exec.limits import Limits
 from ioi_exec.vm.interpreter import RECURSION_LIMIT
@@ -111,7 +112,7 @@ class PythonPart(Part):
 
     def __init__(self, setup: Setup, worker: Worker, arena: Arena, vm: LoadedVM) -> None:
         super().__init__(setup, worker, arena)
-        self._vm, self._chain_id = vm.instance, vm.chain_id
+        self._loaded, self._vm = vm, vm.instance
         self._ante = "ante" if vm.ante else None
         self._decode = vm.decoder()
         self._keys = getattr(self._vm, "keys", None)
@@ -128,7 +129,7 @@ class PythonPart(Part):
         """Raises what reading the committed state raised."""
         given = self._worker.context()
         context = BlockContext(
-            given["height"], given["time_ns"], given["proposer"], given["extra"], given["parent_root"], b"", self._chain_id,
+            given["height"], given["time_ns"], given["proposer"], given["extra"], given["parent_root"], b"", self._loaded.chain_id,
             *unpacked(given["decided"]),
         )
         fields = tuple(context.of_transaction(0))[:-1]
@@ -138,17 +139,18 @@ class PythonPart(Part):
         renewed, most = self._settings.renewed, self._limits.output_bytes
         turns = self._view.turns
         while turns(self._vm, self._ante, decode, hint, self._settle, renewed, TxContext, fields, most, RECURSION_LIMIT) != TASK_LEAVE:
-            self._end_block(context)
+            self._hook(context)
 
     def _settle(self, output: object, error: BaseException | None, refused: bool) -> None:
         """Publish an incarnation that failed, or returned what is not plainly bytes. refused: before `ante` had let it in."""
         self._finish(*settled(self._view, output, error, refused, self._limits))
 
-    def _end_block(self, context: BlockContext) -> None:
+    def _hook(self, context: BlockContext) -> None:
         view, worker = self._view, self._worker
-        ctx = context.of_end([worker.transaction(i) for i in range(self._arena.transactions)])
+        txs = [worker.transaction(i) for i in range(self._arena.transactions)]
         state = view.begin(self._arena.transactions)
-        self._finish(*run_end_block(view, state, self._vm, ctx, Receipts(*worker.receipts())))
+        call = HookCall(Hook(self._arena.hook), context, txs, Receipts(*worker.receipts()))
+        self._finish(*run_hook(view, state, self._loaded, call))
 
     def _finish(self, receipt: Receipt, fault: BaseException | None) -> None:
         """Publish what an incarnation came to; nothing if it was cut short."""

@@ -62,24 +62,27 @@ typedef struct {
 } BlockArguments;
 
 static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
-    static char *names[] = {"txs",    "workers", "spins",   "has_end_block", "keys",  "setup",
-                            "base",   "height",  "time_ns", "proposer",      "extra", "parent_root",
-                            "policy", "record",  "cached",  "decided",       NULL};
+    static char *names[] = {"txs",      "workers", "spins",       "hook",   "keys",   "setup",  "base",    "height", "time_ns",
+                            "proposer", "extra",   "parent_root", "policy", "record", "cached", "decided", NULL};
     PyObject *txs;
-    unsigned int workers, spins;
-    int has_end_block, no_estimates, by_version, no_solo, record, cached;
+    unsigned int workers, spins, hook;
+    int no_estimates, by_version, no_solo, record, cached;
     ioi_policy policy;
     unsigned long long keys, setup, height, time_ns;
     const char *base, *proposer, *extra, *parent_root, *decided = "";
     Py_ssize_t base_len, proposer_len, extra_len, parent_root_len, decided_len = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIpKKy#KKy#y#y#(IIppp)pp|y#", names, &txs, &workers, &spins, &has_end_block,
-                                     &keys, &setup, &base, &base_len, &height, &time_ns, &proposer, &proposer_len, &extra,
-                                     &extra_len, &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates,
-                                     &by_version, &no_solo, &record, &cached, &decided, &decided_len))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OIIIKKy#KKy#y#y#(IIppp)pp|y#", names, &txs, &workers, &spins, &hook, &keys,
+                                     &setup, &base, &base_len, &height, &time_ns, &proposer, &proposer_len, &extra, &extra_len,
+                                     &parent_root, &parent_root_len, &policy.window, &policy.run, &no_estimates, &by_version,
+                                     &no_solo, &record, &cached, &decided, &decided_len))
         return -1;
     policy.no_estimates = no_estimates;
     policy.by_version = by_version;
     policy.no_solo = no_solo;
+    if (hook > IOI_MIGRATE) {
+        PyErr_SetString(PyExc_ValueError, "there is no such hook: see ioi_hook in arena.h");
+        return -1;
+    }
     if (workers < 1 || workers > IOI_WORKERS_MAX) {
         PyErr_Format(PyExc_ValueError, "workers must be 1 to %d", IOI_WORKERS_MAX);
         return -1;
@@ -106,7 +109,7 @@ static int parse_block(PyObject *args, PyObject *kwargs, BlockArguments *out) {
         .n = (uint32_t)n,
         .workers = workers,
         .spins = spins,
-        .has_end_block = has_end_block,
+        .hook = (ioi_hook)hook,
         .policy = policy,
         .record = record,
         .cached = cached,
@@ -204,10 +207,10 @@ static PyObject *arena_reserve(ArenaObject *self, PyObject *argument) {
 static PyObject *arena_receipts(ArenaObject *self, PyObject *args) {
     unsigned int from, to;
     if (!PyArg_ParseTuple(args, "II:receipts", &from, &to)) return NULL;
-    /* end_block's "receipt" (index n) can be asked for once it exists: it says what its fault was, or what it came to. */
+    /* The hook's "receipt" (index n) can be asked for once it exists: it says what its fault was, or what it came to. */
     const ioi_block *block = &self->arena.shared->block;
     uint32_t n = block->n, state = a32_load(&self->arena.shared->sched.state);
-    bool ended = state == IOI_BLOCK_FAULT || (state == IOI_BLOCK_DONE && block->has_end_block);
+    bool ended = state == IOI_BLOCK_FAULT || (state == IOI_BLOCK_DONE && block->hook != IOI_NO_HOOK);
     uint32_t limit = ended ? n + 1 : a32_load(&self->arena.shared->sched.commit_idx);
     if (from > to || to > limit) {
         PyErr_SetString(PyExc_IndexError, "receipts are there for transactions below the watermark");
@@ -328,6 +331,7 @@ static PyObject *arena_get(ArenaObject *self, void *which) {
     case 'r': return PyLong_FromUnsignedLongLong(a64_load(&s->reserved));
     case 'l': return PyBool_FromLong(ioi_record_lost(&self->arena));
     case 'c': return PyBool_FromLong(s->block.cached);
+    case 'h': return PyLong_FromUnsignedLong(s->block.hook);
     case 'n': return PyLong_FromUnsignedLong(s->block.n);
     case 'k': return PyLong_FromUnsignedLong(s->block.workers);
     case 'i': return PyLong_FromUnsignedLongLong(s->block.setup);
@@ -361,6 +365,7 @@ static PyGetSetDef arena_getset[] = {
     {"record_lost", (getter)arena_get, NULL, "there was no room for some of the record: run the block again with more",
      (void *)'l'},
     {"transactions", (getter)arena_get, NULL, "transactions of the block", (void *)'n'},
+    {"hook", (getter)arena_get, NULL, "what the VM runs once more after the last transaction: arena.h", (void *)'h'},
     {"cached", (getter)arena_get, NULL, "whether the block reads the cache", (void *)'c'},
     {"workers", (getter)arena_get, NULL, "workers that take part in the block", (void *)'k'},
     {"setup", (getter)arena_get, NULL, "which VM and state the workers need", (void *)'i'},

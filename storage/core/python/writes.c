@@ -100,6 +100,48 @@ out:
     return result;
 }
 
+/* Which of two keys comes first, as memcmp says it. */
+static int before(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size) {
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+/* over(under): both, of which each key is in ascending order; of a key in both, this one's write. */
+static PyObject *writes_over(PyObject *self, PyObject *other) {
+    if (!Py_IS_TYPE(other, Py_TYPE(self))) {
+        PyErr_Format(PyExc_TypeError, "over takes Writes, not %.100s", Py_TYPE(other)->tp_name);
+        return NULL;
+    }
+    const struct writes top = writes_of(self), under = writes_of(other);
+    const struct writes_object *mine = (struct writes_object *)self, *theirs = (struct writes_object *)other;
+    PyObject *blob = bytes_of(NULL, (size_t)(PyBytes_GET_SIZE(mine->blob) + PyBytes_GET_SIZE(theirs->blob)));
+    PyObject *ends = bytes_of(NULL, (top.count + under.count) * 2 * sizeof(uint64_t)), *result = NULL;
+    if (blob == NULL || ends == NULL) goto out;
+    uint8_t *bytes = (uint8_t *)PyBytes_AS_STRING(blob);
+    uint64_t *first = (uint64_t *)(void *)PyBytes_AS_STRING(ends), *end = first, at = 0;
+    for (size_t i = 0, j = 0; i < top.count || j < under.count;) {
+        size_t a_size = 0, b_size = 0, size;
+        const uint8_t *a = i < top.count ? writes_key(&top, i, &a_size) : NULL;
+        const uint8_t *b = j < under.count ? writes_key(&under, j, &b_size) : NULL;
+        int order = a == NULL ? 1 : b == NULL ? -1 : before(a, a_size, b, b_size);
+        const uint8_t *value = order <= 0 ? writes_value(&top, i, &size) : writes_value(&under, j, &size);
+        if (order > 0) a = b, a_size = b_size;
+        memcpy(bytes + at, a, a_size);
+        *end++ = at += a_size;
+        if (value != NULL) memcpy(bytes + at, value, size), at += size;
+        *end++ = at | (value == NULL ? WRITES_DELETED : 0);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    if (_PyBytes_Resize(&blob, (Py_ssize_t)at) == 0 &&
+        _PyBytes_Resize(&ends, (Py_ssize_t)((end - first) * (ptrdiff_t)sizeof *end)) == 0)
+        result = made(Py_TYPE(self), blob, ends);
+out:
+    Py_XDECREF(blob);
+    Py_XDECREF(ends);
+    return result;
+}
+
 static Py_ssize_t writes_len(PyObject *self) { return (Py_ssize_t)writes_of(self).count; }
 
 static PyObject *writes_item(PyObject *self, Py_ssize_t i) {
@@ -179,6 +221,7 @@ static PyObject *writes_reduce(PyObject *object, PyObject *unused) {
 
 static PyMethodDef methods[] = {
     {"of", writes_from, METH_O | METH_CLASS, "of(pairs) -> them packed; what is packed already as it is."},
+    {"over", writes_over, METH_O, "over(under) -> both, which ascend by key; of a key in both this one's write."},
     {"__reduce__", writes_reduce, METH_NOARGS, "For pickle."},
     {NULL, NULL, 0, NULL},
 };

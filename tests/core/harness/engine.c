@@ -186,7 +186,7 @@ static bool lay_out(engine *e, const block_case *c) {
         .workers = c->n <= e->small_block ? 1 : e->workers,
         .policy = e->policy,
         .spins = e->spins,
-        .has_end_block = c->end_block,
+        .hook = c->end_block ? IOI_END_BLOCK : IOI_NO_HOOK,
         .record = e->record,
         .tx_bytes = c->ends[c->n],
         .keys = c->keys,

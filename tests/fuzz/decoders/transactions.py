@@ -14,7 +14,7 @@ from ioi_exec.block.context import BlockContext
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.execution.executor import Block
 from ioi_exec.execution.native import NativeSequentialExecutor
-from ioi_exec.execution.transaction import Abandoned, run_end_block, run_transaction
+from ioi_exec.execution.transaction import Abandoned, HookCall, run_hook, run_transaction
 from ioi_exec.vm.loading import LoadedVM, load_vm
 from ioi_exec.vm.payments import account_key, decode_transfer, encode_account, encode_transfer
 from ioi_exec.vm.payments_reference import PaymentsReference
@@ -64,7 +64,7 @@ def _python(vm: LoadedVM, block: Block, base: _Base) -> Did:
             plain.keep(True)
         receipts.append(receipt)
     if vm.end_block:
-        _, fault = run_end_block(plain, plain.begin(), vm.instance, block.context.of_end(block.txs), Receipts.of(receipts))
+        _, fault = run_hook(plain, plain.begin(), vm, HookCall(block.hook, block.context, block.txs, Receipts.of(receipts)))
         assert fault is None and plain.broken is None, fault
         plain.keep(True)
     return receipts, plain.batch()

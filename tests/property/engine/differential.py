@@ -17,6 +17,7 @@ from third_opinion import ThirdOpinion
 from ioi_exec import BlockHeader, Limits, Policy
 from ioi_exec.block.preparation import block_context
 from ioi_exec.execution.executor import Block, Outcome
+from ioi_exec.execution.hooks import run_block
 from ioi_exec.execution.parallel import ParallelExecutor
 from ioi_exec.execution.sequential import SequentialExecutor
 from ioi_exec.execution.workers.pool import Pool
@@ -68,7 +69,7 @@ class Compared:
         self._parallel: dict[int, ParallelExecutor] = {}
 
     def one_by_one(self, block: Block, base: CommittedState) -> Outcome:
-        return self._sequential.run(block, base, None)
+        return run_block(self._sequential, self.vm, block, base)
 
     def in_plain_python(self, block: Block, base: CommittedState) -> Outcome:
         return self._third.run(block, base)
@@ -76,7 +77,7 @@ class Compared:
     def on(self, workers: int, block: Block, base: CommittedState) -> Outcome:
         if workers not in self._parallel:
             self._parallel[workers] = ParallelExecutor(self.vm, self.limits, workers, False, self.pools.templates, self.pools[workers])
-        return self._parallel[workers].run(block, base, None)
+        return run_block(self._parallel[workers], self.vm, block, base)
 
     def close(self) -> None:
         """Before the state is closed. The pools live on."""

@@ -13,7 +13,7 @@ import time
 import zlib
 from typing import Any, Iterator
 
-from ioi_exec import Receipts, Revert, StateView, TxContext
+from ioi_exec import LimitExceeded, Receipts, Revert, StateView, TxContext
 
 Program = list[Any]
 
@@ -155,11 +155,11 @@ class Run:
 class ProgramVM:
     """keys: how many there are. decode, hints, ends: which of the optional methods it has; hints may be wrong.
     restless: it sleeps between steps, at random, so that transactions overlap in ways two cores alone would not give.
-    bulk: makes values so many times longer. asks: it has `gas_limit`."""
+    bulk: makes values so many times longer. asks: it has `gas_limit`. begin: programs of `begin_block`, one after another."""
 
     def __init__(
         self, keys: int = 20, decode: bool = False, hints: str = "", ends: bool = False, restless: bool = False, bulk: int = 1,
-        asks: bool = False,
+        asks: bool = False, begin: list[Program] | None = None,
     ) -> None:
         self.key_count = keys
         self.restless = restless
@@ -172,6 +172,9 @@ class ProgramVM:
             self.keys = self.hint
         if ends:
             self.end_block = self.end
+        if begin:
+            self.begin_programs = begin
+            self.begin_block = self.begin
         if asks:
             self.gas_limit = self.limit
 
@@ -200,6 +203,14 @@ class ProgramVM:
         run = Run(state, self.key_count, self.restless, self.bulk, ctx)
         run.steps(tx if self.parsed else self.parse(tx))
         return b"%x@%d" % (run.seen, ctx.tx_index) if run.seen % 5 else None
+
+    def begin(self, state: StateView, ctx: Any) -> None:
+        run = Run(state, self.key_count, self.restless, self.bulk, ctx)
+        run.do_attempt(self.begin_programs[ctx.height % len(self.begin_programs)])
+        try:
+            state.put(b"beg", b"%x" % run.seen)
+        except LimitExceeded:
+            pass
 
     def end(self, state: StateView, ctx: Any, receipts: Receipts) -> None:
         failed = sum(not receipt.ok for receipt in receipts)

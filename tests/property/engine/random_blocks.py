@@ -106,6 +106,12 @@ def random_state(rng: random.Random, keys: int) -> dict[bytes, bytes]:
     return {key(i): rng.choice((b"", b"base", b"base%d" % i, *FILLED)) for i in range(keys) if rng.random() < fullness}
 
 
+def random_begin(rng: random.Random, keys: int) -> list[Program] | None:
+    """What `begin_block` does, in a third of all states."""
+    author = Author(rng, keys, rng.choice(list(TEMPERS)))
+    return [author.program(rng.choice((1, 3, 6)), 0) for _ in range(3)] if rng.random() < 0.35 else None
+
+
 def random_gas(rng: random.Random) -> GasSchedule | None:
     """Half of the time none; else one that some transactions run out of, or none does."""
     if rng.random() < 0.5:

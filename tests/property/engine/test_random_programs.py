@@ -20,7 +20,7 @@ from differential import (
     rngs,
 )
 from program_vm import ProgramVM
-from random_blocks import random_block, random_gas, random_policy, random_state
+from random_blocks import random_begin, random_block, random_gas, random_policy, random_state
 from until import until
 
 from ioi_exec import Limits
@@ -61,7 +61,8 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, blocks: int, *
     keys = rng.choice((2, 3, 5, 20))
     limits = rng.choices((ROOMY, TIGHT, NARROW), (8, 2, 1))[0]
     limits = replace(limits, gas=random_gas(rng))
-    compared = Compared(loaded(ProgramVM, keys=keys, asks=rng.random() < 0.3, **vm, **rng.choice(VARIANTS)), limits, pools)
+    vm.update(begin=random_begin(rng, keys), asks=rng.random() < 0.3, **rng.choice(VARIANTS))
+    compared = Compared(loaded(ProgramVM, keys=keys, **vm), limits, pools)
     chain = Chain(random_state(rng, keys), rng.choice(CACHES))
     counts = rng.sample(WORKERS, 3)
     try:

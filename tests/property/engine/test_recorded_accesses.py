@@ -18,13 +18,13 @@ from differential import (
     rngs,
 )
 from program_vm import ProgramVM
-from random_blocks import random_block, random_state
-from third_opinion import Overlay, ThirdOpinion, WriteSet, within
+from random_blocks import random_begin, random_block, random_state
+from third_opinion import Below, Overlay, ThirdOpinion, WriteSet, within
 from until import until
 
 from ioi_exec import Limits, Record
 from ioi_exec.execution import parallel
-from ioi_exec.execution.executor import BaseState, Block, Outcome
+from ioi_exec.execution.executor import Block, Outcome
 from ioi_exec.execution.parallel import ParallelExecutor
 
 STATES = effort.amount("IOI_STATES", sample=6, many=60)
@@ -61,7 +61,7 @@ class TracingOverlay(Overlay):
 
     traced: TracingOverlay
 
-    def __init__(self, base: BaseState) -> None:
+    def __init__(self, base: Below) -> None:
         super().__init__(base)
         TracingOverlay.traced = self
         self.tx = 0
@@ -118,7 +118,7 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
     """How often a block had to run again."""
     keys = rng.choice((3, 8, 20))
     chain = Chain(random_state(rng, keys))
-    compared = Compared(loaded(ProgramVM, keys=keys, **vm_args), LIMITS, pools)
+    compared = Compared(loaded(ProgramVM, keys=keys, begin=random_begin(rng, keys), **vm_args), LIMITS, pools)
     traced = ThirdOpinion(compared.vm, LIMITS, TracingOverlay)
     retries = 0
     try:
@@ -133,6 +133,8 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
             assert difference(expected, found) is None, where
             record = recorded(found)
             assert accesses_of(record) == TracingOverlay.traced.accesses, where
+            begun = [] if traced.begun is None else [traced.begun]
+            assert [accesses_of(Record.of(*rows)) for rows in found.before] == [before.accesses for before in begun], where
             assert record.keys == sorted(set(record.keys)) and record.transactions == len(block.txs)
             retries += found.stats.retries
             if rng.random() < 0.7:

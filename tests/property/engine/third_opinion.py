@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any, Iterator, Mapping, NoReturn, Sized
+from typing import Any, Iterator, Mapping, NoReturn, Protocol, Sized
 from unittest.mock import patch
 
 from ioi_exec import (
@@ -21,7 +21,8 @@ from ioi_exec import (
     VMFault,
 )
 from ioi_exec.block import context
-from ioi_exec.execution.executor import BaseState, Block, Outcome
+from ioi_exec.block.hook import Hook
+from ioi_exec.execution.executor import Block, Outcome
 from ioi_exec.vm.loading import LoadedVM
 
 WriteSet = Mapping[bytes, bytes | None]
@@ -332,10 +333,17 @@ class Checkpoint(Once):
         self._before = None
 
 
+class Below(Protocol):
+    """What lies below a transaction."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]: ...
+
+
 class Overlay:
     """The state as the next transaction finds it: the writes of those so far, on top of the committed state."""
 
-    def __init__(self, base: BaseState) -> None:
+    def __init__(self, base: Below) -> None:
         self._base = base
         self.writes: dict[bytes, bytes | None] = {}
 
@@ -361,8 +369,9 @@ class ThirdOpinion:
         self._limits = limits
         self._overlay = overlay
 
-    def run(self, block: Block, base: BaseState) -> Outcome:
-        overlay = self._overlay(base)
+    def run(self, block: Block, base: Below) -> Outcome:
+        self.begun = self._begun(block, base)
+        overlay = self._overlay(base if self.begun is None else self.begun)
         receipts = []
         for index, tx in enumerate(block.txs):
             state = State(overlay, self._limits)
@@ -384,7 +393,22 @@ class ThirdOpinion:
                 raise VMFault(len(block.txs), "end_block") from error
             state._close()
             overlay.apply(state._writes)
-        return Outcome(sorted(overlay.writes.items()), packed)
+        begun = {} if self.begun is None else self.begun.writes
+        return Outcome(sorted({**begun, **overlay.writes}.items()), packed)
+
+    def _begun(self, block: Block, base: Below) -> Overlay | None:
+        """What `begin_block` leaves for the first transaction."""
+        if not self._vm.begin_block:
+            return None
+        overlay = self._overlay(base)
+        state = State(overlay, self._limits)
+        try:
+            self._vm.instance.begin_block(state, block.context.of_begin(Hook.BEGIN_BLOCK))
+        except Exception as error:
+            raise VMFault(-1, "begin_block") from error
+        state._close()
+        overlay.apply(state._writes)
+        return overlay
 
     def _receipt(self, tx: bytes, state: State, index: int, block: Block) -> Receipt:
         vm = self._vm.instance

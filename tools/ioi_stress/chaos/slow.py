@@ -41,6 +41,8 @@ def slowed(vm: Any, name: str, slow: Slow) -> Any:
         members["version"] = vm.version
     if getattr(vm, "keys", None) is not None:
         members["keys"] = lambda self, tx: vm.keys(tx[1]() if decode is not None else tx[0])
+    if getattr(vm, "begin_block", None) is not None:
+        members["begin_block"] = lambda self, state, ctx: vm.begin_block(state, ctx)
     if getattr(vm, "end_block", None) is not None:
         members["end_block"] = lambda self, state, ctx, receipts: vm.end_block(state, ctx, receipts)
     made = type(qualname.rpartition(".")[2], (), members)

@@ -36,8 +36,8 @@ def bounds(found: Explanation) -> Table:
             ),
             "Assumed: a transaction begins when all whose writes it reads have ended, and takes as long beside others as alone. Writing",
             "what another one wrote or read is no dependency, as older values are kept. Work and path are executing alone, for each",
-            f"transaction the least of {counted(len(found.recording.records), 'record')}; fetching committed values, validating, end_block "
-            "and commit are not counted.",
+            f"transaction the least of {counted(len(found.recording.records), 'record')}; fetching committed values, validating, "
+            "begin_block, end_block and commit are not counted.",
         ],
     )
 

@@ -14,7 +14,7 @@ from ioi_stress.vm.encoding import COST_MAX_NS
 
 
 def write_rwset(record: Record, work: Ints, stream: TextIO, number: int) -> None:
-    """In the format of `ioi_stress.workloads.rwset_file.FORMAT`: one block, end_block left out. A deletion becomes a
+    """In the format of `ioi_stress.workloads.rwset_file.FORMAT`: one block, begin_block and end_block left out. A deletion becomes a
     write. work: nanoseconds by transaction."""
     names = [text(key) for key in record.keys]
     costs = np.minimum(work, COST_MAX_NS).tolist()

@@ -88,3 +88,17 @@ def test_absent_is_not_empty() -> None:
 def test_nothing_is_made_of_bytes_that_are_no_writes(blob: bytes, ends: bytes) -> None:
     with pytest.raises(ValueError, match="ascending"):
         Writes(blob, ends)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_over_is_both_with_the_upper_ones_before_the_lower(seed: int) -> None:
+    rng = random.Random(seed)
+    top, under = ({rng.randbytes(rng.choice((1, 1, 2))): rng.choice((None, b"", b"v", b"longer")) for _ in range(rng.choice((0, 1, 9, 200)))} for _ in "ab")
+    over = Writes.of(sorted(top.items())).over(Writes.of(sorted(under.items())))
+    assert over == sorted({**under, **top}.items())
+    assert Writes(over.blob, over.ends) == over
+
+
+def test_over_takes_what_is_packed() -> None:
+    with pytest.raises(TypeError, match="over takes Writes, not list"):
+        Writes.of([]).over([])  # type: ignore[arg-type]

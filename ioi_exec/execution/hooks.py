@@ -36,8 +36,9 @@ def run_block(
     executor: Executor, vm: LoadedVM, block: Block, base: BaseState, on_receipt: OnReceipt | None = None,
     on_progress: OnProgress | None = None, proposer: Proposer | None = None, migrates: bool = False,
 ) -> Outcome:
-    """The whole of a block. proposer: which chooses its transactions. migrates: the VM takes over with it. Raises what the executor does; the index of a hook before the
-    transactions is INDEX."""
+    """The whole of a block. proposer: it chooses which of the transactions. migrates: the VM takes over with this block.
+
+    Raises what the executor does; the index of a hook before the transactions is INDEX."""
     before = []
     for hook in BEFORE:
         if vm.has(hook) and (migrates or hook is not Hook.MIGRATE):

@@ -72,7 +72,7 @@ def test_transactions_see_it_in_every_mode(make: Make) -> None:
     for height in (1, 2, 3):
         expected = alone.execute(TXS)
         assert all(receipt.ok for receipt in expected.receipts)
-        for options in ({}, {"sequential": True}, {"hints": [[b"put", b"other"]] * len(TXS)}):
+        for options in ({}, {"sequential": True}, {"propose": True}, {"hints": [[b"put", b"other"]] * len(TXS)}):
             result = machine.execute(TXS, **options)
             assert (result.state_root, result.receipts, result.writes) == (expected.state_root, expected.receipts, expected.writes)
             assert result.events == expected.events and result.updates == EndBlock(parameters={"height": height})

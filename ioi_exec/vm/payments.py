@@ -1,6 +1,7 @@
 """The formats of `payments`: agents paying providers. Integers are big endian everywhere.
 
 An account is a 32-byte address. Its state key is b"acct/" + address, its value balance (u128) + nonce (u64).
+Whoever is paid is credited with `state.add`: transfers to one account do not conflict.
 A transfer is 104 bytes: sender 32, recipient 32, amount u128, fee u64, nonce u64, expiry height u64 (0 = none).
 With `vm_args={"signed": true}` a signature of 64 bytes follows, of these 104 (vm/signatures.py), and the sender's address is its key.
 Fees go to the account of the block's proposer: a proposer of 32 bytes is one; for another, say CometBFT's of 20, the state key
@@ -20,6 +21,7 @@ from ioi_exec.vm.signatures import SIGNATURE_BYTES, is_signed, sign
 ADDRESS_BYTES = 32
 ACCOUNT_PREFIX = b"acct/"
 ACCOUNT_BYTES = 24
+BALANCE_BYTES = 16
 TRANSFER_BYTES = 104
 SIGNED_BYTES = TRANSFER_BYTES + SIGNATURE_BYTES
 PAYOUT_PREFIX = b"payout/"

@@ -7,6 +7,7 @@ from ioi_exec.block.receipt import Receipts
 from ioi_exec.vm.payments import (
     ACCOUNT_BYTES,
     ADDRESS_BYTES,
+    BALANCE_BYTES,
     MAX_U64,
     MAX_U128,
     PAYOUT_PREFIX,
@@ -53,12 +54,9 @@ class PaymentsReference:
         if tx.recipient == tx.sender:
             state.put(sender_key, encode_account(sender.balance - tx.fee, sender.nonce + 1))
             return
-        recipient_key = account_key(tx.recipient)
-        recipient = _account(state.get(recipient_key))
-        if recipient.balance + tx.amount > MAX_U128:
+        if not _credit(state, account_key(tx.recipient), tx.amount):
             raise Revert("overflow")
         state.put(sender_key, encode_account(sender.balance - tx.amount - tx.fee, sender.nonce + 1))
-        state.put(recipient_key, encode_account(recipient.balance + tx.amount, recipient.nonce))
 
     def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> None:
         """Credit the fees of the block at once, so that they never make transfers conflict. Else they are burned."""
@@ -72,6 +70,15 @@ class PaymentsReference:
         proposer = _account(state.get(key))
         if proposer.balance + fees <= MAX_U128:
             state.put(key, encode_account(proposer.balance + fees, proposer.nonce))
+
+
+def _credit(state: StateView, key: bytes, amount: int) -> bool:
+    """Add to a balance without reading it: whoever else pays the same account does not conflict. False: it would overflow."""
+    try:
+        return state.add(key, amount, width=BALANCE_BYTES, size=ACCOUNT_BYTES)
+    except ValueError:  # a value of another length
+        state.put(key, encode_account(amount))
+        return True
 
 
 def _account(value: bytes | None) -> Account:

@@ -228,7 +228,7 @@ static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_
     } else {
         s.word = ioi_mv_base(arena, entry);
     }
-    if (settled >= KNOW_EVERY && s.position < final && s.word) keep_known(alloc, entry, deep, final, s.word, s.added - above);
+    if (settled >= KNOW_EVERY && s.word) keep_known(alloc, entry, deep, final, s.word, s.added - above);
     return s;
 }
 

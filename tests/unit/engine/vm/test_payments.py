@@ -13,6 +13,7 @@ from ioi_exec import (
     ExecutionMachine,
     InputError,
     InputTypeError,
+    Policy,
     Receipt,
 )
 from ioi_exec.vm.payments import (
@@ -127,6 +128,19 @@ def test_success_writes_both_accounts_even_for_nothing(payments: Payments) -> No
         assert m.execute([encode_transfer(A, B, 0, nonce=0)]).writes == [
             (account_key(A), encode_account(0, 1)), (account_key(B), encode_account(0, 0)),
         ]
+
+
+@pytest.mark.parametrize("vm", ["payments", PaymentsReference])
+def test_who_pays_the_same_account_does_not_conflict(vm: Any, ioi_pools: Any) -> None:
+    """However much of it happens at once: nothing is executed again that was not told to wait."""
+    senders = [number.to_bytes(32, "big") for number in range(2000)]
+    genesis = {account_key(sender): encode_account(10) for sender in senders}
+    txs = [encode_transfer(sender, P, 3, nonce=0) for sender in senders]
+    policy = Policy.named("all-workers")
+    with ExecutionMachine.create(None, vm, genesis=genesis, workers=2, pin=False, executors=ioi_pools.executors()) as m:
+        result = m.execute(txs, policy=policy)
+        assert result.stats.workers == 2 and result.stats.aborts == 0 and result.stats.executions == len(txs)
+        assert all(receipt.ok for receipt in result.receipts) and dict(result.writes)[account_key(P)] == encode_account(6000)
 
 
 FEES = [encode_transfer(A, B, 1, fee=3, nonce=0), encode_transfer(A, B, 10**9, fee=50, nonce=1), encode_transfer(A, B, 1, fee=4, nonce=1)]

@@ -12,6 +12,7 @@ from ioi_exec.errors import InputError, InputTypeError
 MAX_INT64 = (1 << 63) - 1
 
 _SHOWN_MOST = 80  # characters of a value in a message
+_PATH_MOST = 4095  # bytes, of Linux
 
 
 def shown(value: object) -> str:
@@ -80,9 +81,11 @@ def path(name: str, value: object) -> str:
     if not isinstance(found, str):
         raise wrong_type(name, value, "a path as str: os.fsdecode makes one of bytes")
     try:
-        is_good = found != "" and b"\0" not in os.fsencode(found)
+        is_good = found != "" and b"\0" not in (encoded := os.fsencode(found))
     except UnicodeEncodeError:
         is_good = False
     if not is_good:
         raise InputError(f"{name} is {shown(found)}: give a path that is not empty, with no NUL and no half of a surrogate pair in it")
+    if len(encoded) > _PATH_MOST:
+        raise InputError(f"{name} is {shown(found)}: give a path of at most {_PATH_MOST:,} bytes")
     return found

@@ -53,7 +53,7 @@ class Limits:
 
     traceback_bytes: int | None = None
     """Most bytes of the traceback that the receipt of a failed transaction has, some 50 us each; 0: none. None: 8,192 at workers=0,
-    none with workers. For people: no result depends on it."""
+    of the first 100 in a block; none with workers. For people: no result depends on it."""
     gas: GasSchedule | None = None
     """What transactions cost, of the state: give it to `create(gas=...)`. None: they are not metered."""
 

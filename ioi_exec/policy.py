@@ -47,7 +47,7 @@ class Policy:
             if not isinstance(getattr(self, field), kinds):
                 raise InputTypeError(f"Policy.{field} is {type(getattr(self, field)).__name__}: give {kinds.__name__}")
         if self.validation not in ("value", "version"):
-            raise InputError(f'Policy.validation is {self.validation!r}: give "value" or "version"')
+            raise InputError(f'Policy.validation is {shown(self.validation)}: give "value" or "version"')
         self._check_number("window", 0, WINDOW_MAX, optional=True)
         self._check_number("run", 1, RUN_MAX, optional=True)
         self._check_number("small_block", 0, SMALL_BLOCK_MAX, optional=False)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from ioi_exec.cli.options import Commands, add_command, hex_value
 from ioi_exec.cli.receipts import show
-from ioi_exec.errors import InputError
+from ioi_exec.errors import Error, InputError
 from ioi_exec.files.strict_json import written
 from ioi_exec.machine import ExecutionMachine
 
 _EPILOG = """A line for each time that it is in a block; none: exit status 1. Blocks are looked in that were committed with
 --keep-receipts, and whose version was not pruned. The transaction itself is shown with --json."""
+
+
+class TransactionMissing(Error):
+    """No kept block has it."""
 
 
 def register(commands: Commands) -> None:
@@ -32,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
     for kept in found:
         show(kept.index, kept.receipt, options.json, height=written(kept.height), version=kept.version, tx=kept.tx.hex())
     if not found:
-        print(f"ioi-exec: no kept block has a transaction with the hash {options.hash.hex()}, or it was kept without receipts", file=sys.stderr)
-    return 0 if found else 1
+        raise TransactionMissing(f"no kept block has a transaction with the hash {options.hash.hex()}, or it was kept without receipts")
+    return 0

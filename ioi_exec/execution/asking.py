@@ -55,7 +55,7 @@ def _asked(
     plain: Plain, of_vm: Callable[..., Any], decode: Callable[[bytes], Any] | None, given: bytes, ctx: Any, limits: Limits, what: str
 ) -> Receipt:
     with StatedSettings():
-        receipt, fault = run_transaction(plain, plain.begin(), SimpleNamespace(execute=of_vm), decode, given, ctx, limits)
+        receipt, fault = run_transaction(plain, plain.begin(), SimpleNamespace(execute=of_vm), decode, given, ctx, limits, what=what)
     if plain.broken is not None:
         raise plain.broken
     if fault is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from ioi_exec.arguments import wrong_type
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ioi_exec.execution.workers.pool import Pool
     from ioi_exec.execution.workers.templates import Templates
 
-TRACEBACK_BYTES = 8192  # at workers=0, where a person looks
+TRACEBACKS = 100  # of a block at workers=0, where a person looks
 TEMPLATES_KEPT = 8  # of shared pools: VMs whose next machine finds its workers a few milliseconds away
 
 # ioi_exec.execution.parallel is imported where it is needed: sequential machines do without shared memory and its modules.
@@ -101,9 +100,7 @@ class OwnExecutors:
             return NativeSequentialExecutor(vm, limits)
         if workers == 0:
             check_caller()
-            if limits.traceback_bytes is None:
-                limits = replace(limits, traceback_bytes=TRACEBACK_BYTES)
-            return SequentialExecutor(vm, limits)
+            return SequentialExecutor(vm, limits, TRACEBACKS if limits.traceback_bytes is None else 0)
         if sequential:
             from ioi_exec.execution.one_by_one.executor import SequentialWorkerExecutor
 

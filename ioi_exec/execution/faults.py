@@ -169,12 +169,12 @@ def _says_of_its_bytes(args: Any) -> bool:
     return len(args) == 1 and type(args[0]) is str and args in _OF_ITS_BYTES
 
 
-def done_receipt(output: object, limits: Limits) -> Receipt:
-    """The receipt of a transaction that returned `output`: of a subclass of bytes, what it truly holds."""
+def done_receipt(output: object, limits: Limits, what: str = "execute") -> Receipt:
+    """The receipt of a transaction that returned `output`: of a subclass of bytes, what it truly holds. what: returned it."""
     if output is None:
         return DONE
     if not issubclass(type(output), bytes):
-        return _failed(TypeError, f"execute returned {str.__str__(_name_of(type(output)))}: return bytes or None")
+        return _failed(TypeError, f"{what} returned {str.__str__(_name_of(type(output)))}: return bytes or None")
     exact = exact_bytes(output)  # type: ignore[arg-type]
     if len(exact) > limits.output_bytes:
         return _failed(LimitExceeded, f"an output of {len(exact)} bytes: at most {limits.output_bytes} (Limits.output_bytes)")

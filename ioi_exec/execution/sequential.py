@@ -6,6 +6,7 @@ The stated settings (settings.py) are in force around the VM, and what the calle
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from time import perf_counter, perf_counter_ns
 from typing import Any
 
@@ -25,6 +26,8 @@ from ioi_exec.execution.transaction import Abandoned, HookCall, kept, run_hook, 
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
+TRACEBACK_BYTES = 8192
+
 
 class SequentialExecutor:
     """An Executor without processes, shared memory or speculation: a debugger steps right into the VM."""
@@ -32,9 +35,12 @@ class SequentialExecutor:
     worker_pids: tuple[int, ...] = ()
     arena_bytes = 0
 
-    def __init__(self, vm: LoadedVM, limits: Limits) -> None:
+    def __init__(self, vm: LoadedVM, limits: Limits, tracebacks: int = 0) -> None:
+        """tracebacks: so many failed transactions of a block get one, each of at most TRACEBACK_BYTES, whatever `limits` says."""
         self._vm = vm
         self._limits = limits
+        self._traced = replace(limits, traceback_bytes=TRACEBACK_BYTES)
+        self._tracebacks = self._left = tracebacks
         self._signals = SeenSignals()
         self._settings = settings = StatedSettings()
         of_vm: Any = vm.decoder()
@@ -48,6 +54,7 @@ class SequentialExecutor:
         self, block: Block, base: Readable, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
     ) -> Outcome:
         began = perf_counter()
+        self._left = self._tracebacks
         plain = Plain(self._limits.of_transaction(), base.get, base.scan, LimitExceeded, Abandoned)
         packed = PackedReceipts()
         each_ns = array("Q")
@@ -86,7 +93,8 @@ class SequentialExecutor:
         self._signals.raised = None
         try:
             self._signals.take()
-            receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, self._limits, self._vm.ante)
+            limits = self._traced if self._left else self._limits
+            receipt, fault = run_transaction(plain, plain.begin(), self._vm.instance, self._decode, tx, ctx, limits, self._vm.ante)
         finally:
             self._signals.wait = True
         if self._signals.raised is not None:
@@ -100,6 +108,8 @@ class SequentialExecutor:
                 raise transaction_fault(ctx.tx_index, fault) from fault
             finally:
                 del fault  # this frame is in its traceback
+        if self._left and receipt.traceback:
+            self._left -= 1
         receipt, keys = kept(plain, receipt)
         if keys:
             self.wrote(ctx.tx_index, keys)

@@ -43,9 +43,10 @@ def run_transaction(
     ctx: TxContext,
     limits: Limits,
     ante: bool = False,
+    what: str = "execute",
 ) -> tuple[Receipt, BaseException | None]:
     """Its receipt, and beside it the exception that is none and stops the block. decode: calls the VM's, if it has one. ante: the VM
-    has one. The state has ended before anything looks at what was returned or raised.
+    has one. what: the method that stands as `execute` in the VM. The state has ended before anything looks at what was returned or raised.
 
     Whether the back end is cut must be looked at afterwards: then this says nothing.
     """
@@ -62,7 +63,7 @@ def run_transaction(
         back.end()
         return _metered(back, _failed(error, limits, ante and not back.held), ante and not back.held)
     back.end()
-    return _metered(back, (done_receipt(output, limits), None), ante and not back.held)
+    return _metered(back, (done_receipt(output, limits, what), None), ante and not back.held)
 
 
 def kept(plain: Plain, receipt: Receipt) -> tuple[Receipt, list[bytes]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateInfo:
-    """limits: those that can decide a receipt. chain_id: "" if none. gas: what transactions cost, None: nothing. interpreter: what blocks were executed under, None if that does not matter or was not
+    """keeps_receipts: whether blocks are kept with their transactions and receipts, unless `open(receipts=...)` says otherwise. limits: those that can decide a receipt. chain_id: "" if none. gas: what transactions cost, None: nothing. interpreter: what blocks were executed under, None if that does not matter or was not
     recorded. oldest: the oldest version kept. header: of the last block, None at version 0.
     transactions_hash: of that block's transactions, 32 bytes; None at version 0, and of blocks from before it was recorded.
     Roots have 32 bytes. What follows `version` is of that version."""
@@ -29,6 +29,7 @@ class StateInfo:
     interpreter: Interpreter | None
     chain_id: str
     gas: GasSchedule | None
+    keeps_receipts: bool
     genesis_root: bytes
     oldest: int
     version: int
@@ -51,6 +52,7 @@ class StateInfo:
             identity.interpreter,
             identity.chain_id,
             identity.gas,
+            identity.receipts,
             genesis_root,
             oldest,
             row.version,

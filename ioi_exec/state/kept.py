@@ -40,6 +40,8 @@ def body_of(txs: list[bytes], receipts: Receipts) -> Body:
 
 def kept_block(layer: ioi_storage.State, row: ioi_storage.VersionRow) -> KeptBlock:
     """Raises VersionMissing where it was not kept, StateCorrupt where it is not the block that was committed."""
+    if row.version == 0:
+        raise VersionMissing("version 0 is the genesis, which is no block: it has no transactions and no receipts")
     body = layer.body(row)
     if body is None:
         raise VersionMissing(

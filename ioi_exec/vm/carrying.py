@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from collections import ChainMap
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
-from types import ModuleType
+from io import BytesIO
+from types import CodeType, ModuleType
 from typing import Any, Sequence
 
 from ioi_exec.errors import VMError
@@ -60,7 +62,7 @@ def carry(vm: LoadedVM) -> Carried:
     try:
         if register:
             cloudpickle.register_pickle_by_value(module)
-        inner: bytes = cloudpickle.dumps((vm.factory is None, vm.instance if vm.factory is None else vm.factory))
+        inner = _pickled((vm.factory is None, vm.instance if vm.factory is None else vm.factory))
     except Exception as error:
         raise VMError(
             f"the VM {vm.spec.name} cannot be sent to workers: {error}. Keep files, locks and connections out of it, or use workers=0"
@@ -70,6 +72,25 @@ def carry(vm: LoadedVM) -> Carried:
             cloudpickle.unregister_pickle_by_value(module)
     modules = {name: place for name, found in own_modules() if (place := _place(found)) is not None}
     return Carried(vm.spec, inner, vm.path, modules, code_of(owner), vm.chain_id, vm.from_version)
+
+
+def _pickled(value: object) -> bytes:
+    """By value, with code that knows its file, which cloudpickle leaves out: errors say it."""
+    import cloudpickle
+
+    plain = cloudpickle.Pickler.dispatch_table[CodeType]
+
+    def with_file(code: CodeType) -> tuple[Any, ...]:
+        make, args = plain(code)
+        file = "".join(code.co_filename)  # a string of its own: interned ones are written otherwise
+        return make, tuple(file if argument == "<dynamic-code>" else argument for argument in args)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table = ChainMap({CodeType: with_file}, cloudpickle.Pickler.dispatch_table)
+
+    written = BytesIO()
+    Pickler(written).dump(value)
+    return written.getvalue()
 
 
 def received(carried: Carried) -> LoadedVM:

@@ -189,7 +189,7 @@ def build(cls: type, args: Args) -> Any:
     try:
         return cls(**args) if isinstance(args, Mapping) else cls(*args)
     except Exception as error:
-        raise VMError(f"the VM {_name(cls)} cannot be built with the arguments {args!r}: {error}") from error
+        raise VMError(f"the VM {_name(cls)} cannot be built with the arguments {args!r:.200}: {error!s:.200}") from error
 
 
 def native_of(instance: Any) -> object | None:
@@ -234,7 +234,7 @@ def _imported(path: str) -> type:
     module_name, colon, qualname = path.partition(":")
     if not colon or not module_name or not qualname:
         known = ", ".join(sorted(BUILT_IN))
-        raise VMError(f"there is no VM named {path!r}: give one of ({known}), or an import path like 'package.module:Class'")
+        raise VMError(f"there is no VM named {path!r:.200}: give one of ({known}), or an import path like 'package.module:Class'")
     if "<locals>" in qualname or module_name == "__main__":
         raise VMError(f"the VM {path} cannot be imported by its name: pass the class or an instance as vm=")
     try:

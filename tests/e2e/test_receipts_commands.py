@@ -69,7 +69,8 @@ def test_a_transaction_by_its_hash(cli: Cli, state: Path) -> None:
     assert [(line["height"], line["index"], line["code"] == 0, line["tx"]) for line in found] == [(1, 0, True, tx.hex()), (2, 0, False, tx.hex())]
     assert cli("tx", "state", sha256(tx).hexdigest()).out.startswith("height 1  version 1  transaction 0  done\n")
     missing = cli("tx", "state", "00" * 32, "--json", status=1)
-    assert missing.out == "" and "no kept block" in missing.err
+    assert missing.out == "" and missing.error["exit"] == 1 and missing.error["error"].startswith("no kept block has a transaction")
+    assert cli("tx", "state", "00" * 32, status=1).err.startswith("ioi-exec: no kept block has a transaction with the hash 0000")
 
 
 def test_a_receipt_is_proven(cli: Cli, state: Path) -> None:
@@ -99,6 +100,8 @@ def test_run_keeps_them_where_it_is_told_to(cli: Cli, state: Path, tmp_path: Pat
     assert "has no receipts" in cli("receipts", "plain", "1", status=2).err
     cli("run", "plain", "-", "--workers=0", "--keep-receipts", stdin=transfer(1))
     assert len(cli("receipts", "plain", "2", "--json").objects) == 1
+    assert [cli("info", name, "--json").object["keeps_receipts"] for name in ("state", "plain")] == [True, False]
+    assert "version 0 is the genesis" in cli("receipts", "plain", "0", status=2).err
 
 
 @pytest.mark.parametrize(

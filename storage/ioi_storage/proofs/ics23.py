@@ -150,7 +150,7 @@ def _form(tree: str) -> _Form:
     try:
         return _FORMS[tree]
     except KeyError:
-        raise ValueError(f"tree {tree!r} has no proofs in the format ics23: {' and '.join(_FORMS)} have") from None
+        raise ValueError(f"tree {tree!r:.80} has no proofs in the format ics23: {' and '.join(_FORMS)} have") from None
 
 
 def _number(field: int, value: int) -> bytes:

@@ -147,7 +147,7 @@ def _place_of(tree: str):  # type: ignore[no-untyped-def]
         return lambda key: sha256(key).digest()
     if tree == "iavl":
         return lambda key: bytes(key)
-    raise ValueError(f"no tree is called {tree!r}: there are 'jellyfish' and 'iavl'")
+    raise ValueError(f"no tree is called {tree!r:.80}: there are 'jellyfish' and 'iavl'")
 
 
 # ---- reading a proof, and hashing it on the way ----

@@ -209,7 +209,7 @@ class _Message:
 
 def _proof_of(root: bytes, tree: str, proof: bytes) -> _Message:
     if tree not in _LENGTHS:
-        raise ValueError(f"no tree is called {tree!r}: there are 'jellyfish' and 'iavl'")
+        raise ValueError(f"no tree is called {tree!r:.80}: there are 'jellyfish' and 'iavl'")
     if len(octets("the root", root)) != 32:
         raise InvalidProof(f"a root has 32 bytes, not {len(root)}")
     return _Message(octets("the proof", proof))

@@ -147,4 +147,4 @@ def tree_named(name: str) -> Tree:
         return _trees[name]
     except KeyError:
         known = ", ".join(sorted(_trees))
-        raise UnknownTree(f"no tree is called {name!r}: this release knows {known}") from None
+        raise UnknownTree(f"no tree is called {name!r:.80}: this release knows {known}") from None

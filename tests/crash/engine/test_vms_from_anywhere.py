@@ -111,6 +111,23 @@ def test_a_class_of_the_main_script(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "40\n"), done.stderr
 
 
+FAILING = """
+from ioi_exec import ExecutionMachine
+
+class Fails:
+    def execute(self, tx, state, ctx):
+        raise ValueError("no")
+
+for workers in (0, 1):
+    with ExecutionMachine.create(None, Fails, workers=workers, pin=False) as machine:
+        print(machine.execute([b"x"]).receipts[0].error)
+"""
+
+
+def test_errors_of_a_class_of_the_main_script_say_its_file(tmp_path: Path) -> None:
+    assert run_script(tmp_path, FAILING).stdout.splitlines() == ["ValueError: no (script.py:6)"] * 2
+
+
 def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
     """Workers are fresh interpreters that do not run the script again."""
     done = run_script(tmp_path, MAIN.replace('if __name__ == "__main__":\n    main()', "main()"))

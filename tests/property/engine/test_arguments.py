@@ -283,6 +283,24 @@ def test_values(call: Callable[..., Any]) -> None:
     play_it()
 
 
+@pytest.mark.parametrize("huge", ["a" * 100_000, b"a" * 100_000, 10**5000, ["a" * 100_000], {"a" * 100_000: 1}], ids=["text", "bytes", "number", "list", "dict"])
+def test_an_error_repeats_no_more_than_a_little_of_what_it_was_given(huge: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = []
+    with made("jellyfish") as machine:
+        calls = [(getattr(machine, name), good) for name, good in MACHINE.items()]
+        calls += [(getattr(machine.at(2), name), good) for name, good in PAST.items()]
+        calls += [(ExecutionMachine.create, CREATE), (ExecutionMachine.open, OPEN), *VALUES.items()]
+        for call, good in calls:
+            for name in good:
+                try:
+                    answer(call, good | {name: huge})
+                except Error as error:
+                    if len(str(error)) > 500:
+                        long.append((call, name, str(error)[:200]))
+    assert not long
+
+
 @pytest.mark.parametrize("name", ["txs", "genesis", "workers", "header", "limits", "cross_check"])
 @pytest.mark.parametrize("wrong", [5, object(), [5], {"a": 1}, 10**5000, "a\0b"], ids=["number", "object", "list", "dict", "huge", "text"])
 def test_assert_serializable(name: str, wrong: object) -> None:

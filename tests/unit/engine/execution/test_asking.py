@@ -25,6 +25,8 @@ class Asked:
     def query(self, path: str, data: bytes, state: StateView) -> bytes | None:
         if path == "memory":
             raise MemoryError("none")
+        if path == "number":
+            return 5  # type: ignore[return-value]
         if path == "left":
             state.put(data, b"written by a query")
             return b"%s of %d" % (state.get(data) or b"none", len(list(state.scan())))
@@ -55,6 +57,7 @@ def test_a_query_reads_the_committed_state_and_writes_nothing() -> None:
         assert machine.get(b"ada") == b"2"
         failed = machine.query("nothing")
         assert failed.code == 2 and failed.error.startswith("LookupError: nothing (test_asking.py:")
+        assert machine.query("number").error == "TypeError: query returned int: return bytes or None"
         with pytest.raises(VMError, match="query was stopped: MemoryError: none"):
             machine.query("memory")
         with pytest.raises(InputTypeError):

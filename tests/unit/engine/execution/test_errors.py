@@ -110,6 +110,14 @@ def test_tracebacks(make: Make, workers: int, most: int | None) -> None:
             assert f'{HERE}", line {line_of("json", helped)}, in helped' in trace
 
 
+def test_of_a_block_in_which_all_fail_the_first_have_tracebacks(make: Make) -> None:
+    for limits, most in ((None, 100), (Limits(traceback_bytes=8192), 250)):
+        machine = make(Raiser, workers=0, limits=limits)
+        for _ in range(2):
+            receipts = machine.execute([b"key"] * 250).receipts
+            assert [bool(receipt.traceback) for receipt in receipts] == [True] * most + [False] * (250 - most)
+
+
 class Stops:
     def execute(self, tx: bytes, state: Any, ctx: Any) -> None:
         try:

@@ -9,6 +9,7 @@ from ioi_exec.cli import (
     check,
     diff,
     dump,
+    ethereum,
     get,
     info,
     init,
@@ -29,7 +30,7 @@ from ioi_exec.cli import (
 
 _EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""
-_COMMANDS = (init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback, node, serve)
+_COMMANDS = (init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback, node, serve, ethereum)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from hashlib import sha256
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any, Callable
@@ -24,6 +25,7 @@ A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get receipts tx prove verify check diff dump load snapshot restore prune rollback".split()
 NODE_COMMANDS = "init show-config".split()
+ETHEREUM_COMMANDS = "run".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
@@ -70,7 +72,7 @@ def block_files(tmp_path: Path) -> None:
 
 
 def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) -> None:
-    assert listed(ioi_exec.cli.main) == {*COMMANDS, "node", "serve"}  # which goes on until it is told to end: test_node_commands.py
+    assert listed(ioi_exec.cli.main) == {*COMMANDS, "node", "serve", "ethereum"}  # which goes on until it is told to end: test_node_commands.py
     root = ""
     tx = bytes.fromhex(A + B) + (1).to_bytes(16, "big") + bytes(24)
     for command in COMMANDS:
@@ -88,6 +90,16 @@ def test_node_examples(tmp_path: Path, block_files: None) -> None:
     for command in NODE_COMMANDS:
         for example in examples(ioi_exec.cli.main, "ioi-exec", "node", command):
             run_word_for_word(example, "ioi-exec", tmp_path)
+
+
+def test_ethereum_examples(tmp_path: Path) -> None:
+    assert listed(ioi_exec.cli.main, "ethereum") == set(ETHEREUM_COMMANDS)
+    shutil.copy(Path(__file__).parent / "ethereum" / "930196.json.xz", tmp_path / "block.json.xz")
+    for command in ETHEREUM_COMMANDS:
+        shown = examples(ioi_exec.cli.main, "ioi-exec", "ethereum", command)
+        if find_spec("ethereum") is not None:  # the extra, which Python 3.10 cannot have
+            for example in shown:
+                run_word_for_word(example, "ioi-exec", tmp_path)
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from time import perf_counter
 
 from ioi_exec._version import __version__
 from ioi_exec.block.header import BlockHeader
+from ioi_exec.block.proposal import Proposal as Taken
 from ioi_exec.block.receipt import Receipt
 from ioi_exec.block.result import BlockResult
 from ioi_exec.errors import (
@@ -26,6 +28,7 @@ from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node import queries
 from ioi_exec.node.app_hash import app_hash
 from ioi_exec.node.consensus import Consensus, changed_params
+from ioi_exec.node.headers import header_of, header_of_proposal
 from ioi_exec.node.logs import told
 from ioi_exec.node.messages import (
     Answer,
@@ -34,11 +37,10 @@ from ioi_exec.node.messages import (
     ConsensusParams,
     Info,
     InitChain,
-    Moment,
     Proposal,
     QueryRequest,
 )
-from ioi_exec.node.proposals import fitting
+from ioi_exec.node.proposals import TakenOut, size_in_block
 from ioi_exec.node.records import Records
 
 log = logging.getLogger("ioi_exec.node")
@@ -67,10 +69,16 @@ class Candidate:
 class Application:
     """One chain: a machine, and what its consensus is set to. May be called from any thread; calls about blocks come one by one."""
 
-    def __init__(self, machine: ExecutionMachine, records: Records, *, min_retain_blocks: int = 0) -> None:
+    def __init__(
+        self, machine: ExecutionMachine, records: Records, *, min_retain_blocks: int = 0, propose_seconds: float | None = None
+    ) -> None:
+        """propose_seconds: about how long a proposer executes; None: as long as it takes."""
         self._machine = machine
         self._records = records
         self._min_retain_blocks = min_retain_blocks
+        self._propose_seconds = propose_seconds
+        self._prepared: BlockResult | None = None
+        self._taken_out = TakenOut()
         self._lock = threading.RLock()  # the machine is used by one thread at a time
         self._candidates: dict[bytes, Candidate] = {}
         self._decided: Candidate | None = None
@@ -113,6 +121,8 @@ class Application:
     def check_tx(self, tx: bytes, again: bool = False) -> Receipt:
         """Whether a transaction may wait for a block. again: it was let in before, and a block has been committed since."""
         with self._lock:
+            if (why := self._taken_out.receipt(tx, again)) is not None:
+                return why
             if not self._machine.checks:
                 most = self._machine.limits.tx_bytes
                 return Receipt() if len(tx) <= most else _refused(f"the transaction has {len(tx)} bytes: at most {most}")
@@ -124,9 +134,23 @@ class Application:
                 return _refused(str(error))
 
     def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
-        """The transactions of a block to propose: from the front, as many as it may have."""
+        """The transactions of a block to propose: in their order, without those that fault or are not includable, as many as gas, bytes
+        and time allow. Where they cannot be executed here, none: a proposer that fails would stop its node."""
         with self._lock:
-            return fitting(proposal.txs, proposal.max_tx_bytes, self._machine.limits)
+            self._prepared = None
+            taken = Taken(max_bytes=max(proposal.max_tx_bytes, 0), size=size_in_block, seconds=self._propose_seconds)
+            try:
+                result = self._machine.execute(proposal.txs, header_of_proposal(proposal), propose=taken)
+            except MachineClosed:
+                raise
+            except Error as error:
+                told(log, "an empty block is proposed: none could be executed here", logging.ERROR, height=proposal.height, error=str(error))
+                return []
+            self._taken_out.add(proposal.txs, result.dropped)
+            for index, why in result.dropped.items():
+                told(log, "taken out", logging.WARNING, tx=sha256(proposal.txs[index]).digest(), kind=why.kind, why=why.text)
+            self._prepared = result
+            return result.txs
 
     def process_proposal(self, block: Block) -> bool:
         """Whether to vote for a block. It is executed, and found again by its hash when it is decided.
@@ -177,6 +201,7 @@ class Application:
             self._machine.commit(candidate.result)
             self._consensus = candidate.consensus
             self._candidates.clear()
+            self._prepared = None
             stats = candidate.result.stats
             told(
                 log, "committed", height=height, txs=candidate.result.transactions, failed=candidate.result.failed,
@@ -212,8 +237,8 @@ class Application:
         if block.height != (next_one := self._machine.info.height + 1):
             raise Refused(f"the block has height {block.height}, and the next one of this chain is {next_one}")
         try:
-            header = BlockHeader(block.height, (block.time or Moment()).ns, block.proposer_address, block.hash)
-            result = self._machine.execute(block.txs, header)
+            header = header_of(block)
+            result = self._as_prepared(block, header) or self._machine.execute(block.txs, header)
         except (VMError, VMMismatch):
             raise
         except (InputError, LimitExceeded) as error:
@@ -223,6 +248,13 @@ class Application:
         except InputError as error:
             raise Refused(str(error)) from error
         return Candidate(block, result, after, app_hash(result.state_root, after.encode()), changed_params(before, after))
+
+    def _as_prepared(self, block: Block, header: BlockHeader) -> BlockResult | None:
+        """What this node proposed itself, and executed for that: the same block but for its hash, which no VM sees."""
+        prepared = self._prepared
+        if prepared is None or prepared.header != replace(header, block_id=b"") or prepared.txs != list(block.txs):
+            return None
+        return replace(prepared, header=header)
 
     def _remember(self, candidate: Candidate) -> None:
         while len(self._candidates) >= CANDIDATES_MOST:

@@ -42,7 +42,10 @@ class Daemon:
                 raise InputError(f"{home.path}: its settings say the chain {config.chain.id!r}, and its state is of {self._info.chain_id!r}")
             records = Records(home.consensus)
             opened.callback(records.close)
-            self._application = Application(machine, records, min_retain_blocks=config.engine.min_retain_blocks)
+            propose_seconds = config.engine.propose_ms / 1000 or None
+            self._application = Application(
+                machine, records, min_retain_blocks=config.engine.min_retain_blocks, propose_seconds=propose_seconds
+            )
             address = address_of(config.abci.listen, home.path)
             self._server = Server(Abci(self._application), address, config.abci.message_bytes)
             opened.pop_all()

@@ -51,6 +51,7 @@ class Abci:
 class Engine:
     workers: int = -1
     keep: int = 0
+    propose_ms: int = 1000
     min_retain_blocks: int = 0
 
 
@@ -68,12 +69,13 @@ _WORDS = {
     "abci.message_bytes": "Bytes of one message, at most: above CometBFT's block.max_bytes.",
     "engine.workers": "Worker processes. -1: one per core; 0: in this process, one by one.",
     "engine.keep": "How many of the newest versions stay readable and provable. 0: all.",
+    "engine.propose_ms": "About how long a block that is proposed is executed before it is cut, below CometBFT's timeout_propose. 0: as long as it takes.",
     "engine.min_retain_blocks": "How many blocks CometBFT is told to keep; it may delete older ones. 0: all.",
     "log.format": '"text", or "json": one object a line.',
     "log.level": '"debug", "info", "warning" or "error".',
 }
 _CHOICES = {"log.format": ("text", "json"), "log.level": ("debug", "info", "warning", "error")}
-_LEAST = {"abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.min_retain_blocks": 0}
+_LEAST = {"abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.propose_ms": 0, "engine.min_retain_blocks": 0}
 
 
 @dataclass(frozen=True)

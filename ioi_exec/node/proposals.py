@@ -1,22 +1,44 @@
-"""What goes into a block that this node proposes."""
+"""What goes into a block that this node proposes, and what was taken out of one."""
 
 from __future__ import annotations
 
-from typing import Iterable
+from hashlib import sha256
+from typing import Mapping, Sequence
 
-from ioi_exec.limits import Limits
+from ioi_exec.block.proposal import Dropped
+from ioi_exec.block.receipt import Receipt
 from ioi_exec.node.wire import varint
 
+DROPPED_MOST = 10_000
+_CODE = 1  # where the VM has said none
 
-def fitting(txs: Iterable[bytes], most: int, limits: Limits) -> list[bytes]:
-    """From the front, as many as take at most so many bytes in a block as CometBFT counts them, each with its tag and length."""
-    chosen: list[bytes] = []
-    size = plain = 0
-    for tx in txs:
-        size += 1 + len(varint(len(tx))) + len(tx)
-        plain += len(tx)
-        if size > most or plain > limits.block_bytes or len(chosen) == limits.block_transactions:
-            break
-        if len(tx) <= limits.tx_bytes:
-            chosen.append(tx)
-    return chosen
+
+def size_in_block(tx: bytes) -> int:
+    """Bytes that it takes of CometBFT's max_tx_bytes: with its tag and length."""
+    return 1 + len(varint(len(tx))) + len(tx)
+
+
+class TakenOut:
+    """What a proposer took out of its blocks, for CheckTx, so that it does not wait for ever. The oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Dropped] = {}
+
+    def add(self, candidates: Sequence[bytes], dropped: Mapping[int, Dropped]) -> None:
+        for index, why in dropped.items():
+            self._found[sha256(candidates[index]).digest()] = why
+        while len(self._found) > DROPPED_MOST:
+            del self._found[next(iter(self._found))]
+
+    def receipt(self, tx: bytes, again: bool) -> Receipt | None:
+        """Why the transaction has to go; None: nothing is known against it. What `ante` refused goes once, and may be sent anew; what no block
+        can hold, or what stopped one, stays out."""
+        if not self._found:
+            return None
+        digest = sha256(tx).digest()
+        why = self._found.get(digest)
+        if why is None or why.kind == "refused" and not again:
+            return None
+        if why.kind == "refused":
+            del self._found[digest]
+        return Receipt(why.code or _CODE, error=why.text)

@@ -1,4 +1,5 @@
-"""Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, by Go) and `jmt` (the Rust crate, by cargo).
+"""Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, by Go) and `jmt` (the Rust crate, by cargo); and
+`cometbft`, the node whose application the engine is.
 
 Their sources and pinned versions lie beside this file. What is built is kept in the user's cache directory under a hash
 of all that went into it, so that it is built once.
@@ -36,6 +37,8 @@ class Program(NamedTuple):
     environment: dict[str, str]
 
 
+COMETBFT = "github.com/cometbft/cometbft/cmd/cometbft"
+
 PROGRAMS = {
     "iavl": Program(
         "go",
@@ -44,6 +47,15 @@ PROGRAMS = {
         ("list", "-mod=readonly", "-deps", "."),
         lambda out: ("build", "-mod=readonly", "-buildvcs=false", "-o", str(out / "iavl"), "."),
         "iavl",
+        {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"},
+    ),
+    "cometbft": Program(
+        "go",
+        (Path("/usr/local/go/bin"),),
+        "version",
+        ("list", "-mod=readonly", "-deps", COMETBFT),
+        lambda out: ("build", "-mod=readonly", "-buildvcs=false", "-o", str(out / "cometbft"), COMETBFT),
+        "cometbft",
         {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"},
     ),
     "jmt": Program(

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from ioi_exec import EndBlock, Revert, ValidatorUpdate
 
 
 class Words:
-    """Transactions are "key=value"; "fail" fails; "power HEX N" and "set NAME N" are for the consensus."""
+    """Transactions are "key=value"; "fail" fails, "refused" and "fault" cannot be in a block; "power HEX N" and "set NAME N" are for the consensus."""
+
+    def ante(self, tx: bytes, state: Any, ctx: Any) -> None:
+        if tx == b"refused":
+            raise Revert("not in a block", code=6)
 
     def check(self, tx: bytes, state: Any, ctx: Any) -> None:
         if tx == b"bad":
             raise Revert("a bad word", code=7)
-        if state.get(b"seen " + tx) is not None:
+        seen = b"seen " + sha256(tx).digest()
+        if state.get(seen) is not None:
             raise Revert("it waits already", code=8)
-        state.put(b"seen " + tx, b"1")
+        state.put(seen, b"1")
 
     def execute(self, tx: bytes, state: Any, ctx: Any) -> bytes:
         if tx == b"fail":
             raise Revert("as it was told", code=9)
+        if tx == b"fault":
+            raise MemoryError("too large for this machine")
+        if tx == b"votes":
+            return repr((ctx.votes, ctx.misbehaviour)).encode()
         key, _, value = tx.partition(b"=")
         state.put(key, value or b"1")
         ctx.emit("word", key=key, size=len(value))

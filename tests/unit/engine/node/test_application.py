@@ -11,11 +11,23 @@ import pytest
 from abci_client import CHAIN, PARAMS, VALIDATOR, block, genesis
 from node_chains import Chain, Make
 
-from ioi_exec import InputError, MachineClosed, StateError, VMFault
+from ioi_exec import InputError, MachineClosed, ResourceError, StateError, VMFault
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node.application import CANDIDATES_MOST, Application, Refused
-from ioi_exec.node.messages import Proposal, PublicKey, ValidatorPower, VersionParams
+from ioi_exec.node.messages import (
+    LastCommit,
+    Misbehavior,
+    Moment,
+    Proposal,
+    PublicKey,
+    Validator,
+    ValidatorPower,
+    VersionParams,
+    Vote,
+)
 from ioi_exec.node.records import Records
+
+EVIDENCE = Misbehavior(1, Validator(b"m" * 20, 5), 1, Moment(7, 1), 11)
 
 
 def executions(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -167,8 +179,60 @@ def test_a_proposal_is_filled_from_the_front(chain: Chain) -> None:
     taken = [3 + 2, 200 + 3, 3 + 2]  # each with its tag and length
     for count in range(4):
         for spare in (0, 1):
-            proposal = Proposal(sum(taken[:count]) + spare, txs)
+            proposal = Proposal(sum(taken[:count]) + spare, txs, height=1)
             assert chain.application.prepare_proposal(proposal) == list(txs[:count])
+
+
+def test_what_cannot_be_in_a_block_is_taken_out(chain: Chain, caplog: pytest.LogCaptureFixture) -> None:
+    check, large = chain.application.check_tx, b"x" * 5000
+    waiting = (b"a=1", b"refused", b"fail", b"fault", large, b"b=2")
+    assert all(check(tx).ok for tx in waiting)
+    assert chain.application.prepare_proposal(Proposal(1000, waiting, height=1)) == [b"a=1", b"fail", b"b=2"]
+    assert caplog.text.count("taken out") == 3
+    chain.decide(b"a=1", b"fail", b"b=2")
+    assert [check(tx, again=True).code for tx in (b"refused", b"fault", large)] == [6, 1, 1]
+    assert check(b"refused").ok  # it may be sent anew
+    assert [check(tx).code for tx in (b"fault", large)] == [1, 1]  # these may not
+
+
+def test_a_proposer_executes_once(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = executions(chain, monkeypatch)
+    of_one = block(1, b"a=1", b"votes")
+    proposal = Proposal(1000, of_one.txs, None, (), 1, of_one.time, of_one.next_validators_hash, of_one.proposer_address)
+    assert chain.application.prepare_proposal(proposal) == list(of_one.txs)
+    assert chain.application.process_proposal(of_one)
+    done = chain.application.finalize_block(of_one)
+    chain.application.commit()
+    assert seen == [1] and done.result.header.block_id == of_one.hash
+    assert chain.machine.info.header is not None and chain.machine.info.header.block_id == of_one.hash
+    for other in (block(2, b"a=2"), replace(block(2, b"a=3"), time=of_one.time), replace(block(2, b"a=3"), misbehavior=(EVIDENCE,))):
+        assert chain.application.prepare_proposal(Proposal(1000, (b"a=3",), None, (), 2, block(2).time, bytes(32), b"p" * 20)) == [b"a=3"]
+        assert chain.application.process_proposal(other)
+    assert seen == [1] + [2] * 6
+
+
+def test_a_proposer_that_cannot_execute_proposes_nothing(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise ResourceError("memory ran out")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ExecutionMachine, "execute", failing)
+        assert chain.application.prepare_proposal(Proposal(1000, (b"a=1",), height=1)) == []
+    assert chain.application.prepare_proposal(Proposal(1000, (b"a=1",), height=1)) == [b"a=1"]
+
+
+def test_votes_and_evidence_reach_the_vm(chain: Chain) -> None:
+    votes = LastCommit(0, (Vote(Validator(b"a" * 20, 5), 2), Vote(Validator(b"b" * 20, 6), 1)))
+    told = replace(block(1, b"votes"), last_commit=votes, misbehavior=(EVIDENCE,))
+    output = chain.application.finalize_block(told).result.receipts[0].output.decode()
+    assert "flag='commit'" in output and "power=6, flag='absent'" in output and "kind='duplicate_vote'" in output and "time_ns=7000000001" in output
+    for wrong in (
+        replace(told, last_commit=LastCommit(0, (Vote(Validator(b"a" * 20, 5), 0),))),
+        replace(told, last_commit=LastCommit(0, (Vote(Validator(b"a" * 20, -5), 2),))),
+        replace(told, misbehavior=(replace(EVIDENCE, type=3),)), replace(told, misbehavior=(replace(EVIDENCE, validator=None),)),
+        replace(told, time=Moment(-1)),
+    ):
+        assert not chain.application.process_proposal(wrong)
 
 
 def test_changes_of_the_consensus_are_in_the_app_hash(chain: Chain) -> None:

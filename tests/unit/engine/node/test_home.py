@@ -10,7 +10,7 @@ import pytest
 from ioi_exec import InputError, StateExists, StateMissing
 from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, begin, finish
 
-CONFIG = Config(Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 7), Log("json", "debug"))
+CONFIG = Config(Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 300, 7), Log("json", "debug"))
 
 
 def read(text: str, **environment: str) -> Config:

@@ -99,7 +99,7 @@ def test_a_chain(make: Any, address: Any) -> None:
         assert node.ask(CHECK_TX, CheckTx(b"b=1"), TxResult).code == 0
         bad = node.ask(CHECK_TX, CheckTx(b"bad"), TxResult)
         assert (bad.code, bad.log, bad.codespace) == (7, "a bad word", "ioi-exec")
-        txs = node.ask(PREPARE, Proposal(1000, (b"b=1", b"fail")), Proposed).txs
+        txs = node.ask(PREPARE, Proposal(1000, (b"b=1", b"fail"), height=1), Proposed).txs
         decided = block(1, *txs)
         assert node.ask(PROCESS, decided, Verdict) == Verdict(1)
         assert node.ask(PROCESS, block(9), Verdict) == Verdict(2)

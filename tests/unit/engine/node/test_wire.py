@@ -1,6 +1,6 @@
 """The codec of ABCI's messages, against the library of protobuf, and against what a CometBFT 0.38 sent.
 
-IOI_NODE_MESSAGES random messages of each kind."""
+IOI_WIRE_MESSAGES random messages of each kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ioi_exec.node.wire import Malformed, decode, encode, varint, varint_at
 
 RECORDED = [json.loads(line) for line in (Path(__file__).parent / "recorded.jsonl").read_text().splitlines()]
 KINDS = {name: kind for name, kind in vars(messages).items() if is_dataclass(kind) and name != "Nothing"}
-MESSAGES = effort.amount("IOI_NODE_MESSAGES", sample=6, many=200)
+MESSAGES = effort.amount("IOI_WIRE_MESSAGES", sample=6, many=200)
 NUMBERS = [0, 1, 127, 128, 300, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1]
 SIGNED = {"int64": 64, "int32": 32}
 UNSIGNED = {"uint64": 64, "uint32": 32}

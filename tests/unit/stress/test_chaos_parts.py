@@ -9,7 +9,7 @@ import sys
 from multiprocessing import Pipe
 from pathlib import Path
 from random import Random
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -65,15 +65,17 @@ def test_plans_that_make_no_sense(options: dict[str, object]) -> None:
         ChaosPlan(**options)  # type: ignore[arg-type]
 
 
-def test_a_timeline_keeps_the_order() -> None:
+def test_a_timeline_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("ioi_stress.chaos.timeline.monotonic", lambda: now[0])
     timeline, done = Timeline(), []
     timeline.after(0.02, lambda: done.append("second"))
     timeline.after(0.0, lambda: done.append("first"))
     timeline.after(60, lambda: timeline.after(60, lambda: done.append("last")))
     assert timeline.next_in(5) == 0
     timeline.do_what_is_due()
-    assert done == ["first"] and 0 < timeline.next_in(5) <= 0.02
-    sleep(0.03)
+    assert done == ["first"] and timeline.next_in(5) == 0.02
+    now[0] = 0.03
     timeline.do_what_is_due()
     assert done == ["first", "second"] and timeline.next_in(5) == 5
     timeline.do_all()
@@ -243,15 +245,21 @@ def test_without_a_fault_or_a_block_there_is_nothing_to_judge() -> None:
         assert report.exit_status == 1
 
 
-def test_processes_that_outlive_their_engine_are_found_and_ended() -> None:
-    homes = Orphanage(seconds=0.3)
+def test_processes_that_outlive_their_engine_are_found_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]  # a clock that a look at the time advances by 0.1 s
+
+    def monotonic() -> float:
+        now[0] += 0.1
+        return now[0]
+
+    monkeypatch.setattr("ioi_stress.chaos.orphanage.monotonic", monotonic)
+    homes = Orphanage(seconds=1.0)
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={**os.environ, MARK: "some"})
     homes.add("some")
     homes.add("other")
-    began = monotonic()
     assert homes.overdue(wait=False) == []
     (found,) = homes.overdue(wait=True)
-    assert 0.3 <= monotonic() - began < 60 and str(sleeper.pid) in found
+    assert 1.0 <= now[0] < 2.0 and str(sleeper.pid) in found
     assert sleeper.wait(60) == -9 and homes.overdue(wait=True) == []
     assert sleeper.stdin is not None
     sleeper.stdin.close()

@@ -36,7 +36,7 @@ SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checko
 HARNESS = HERE / "harness"
 SIMULATION = HERE.parents[1] / "tools" / "ioi_stress" / "simulation" / "core"
 
-UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "scheduler", "view", "receipts", "seal", "sequential", "cache", "native")]
+UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "scheduler", "view", "receipts", "seal", "sequential", "cache", "native", "gas")]
 COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c", "recorded.c"]
 FLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-D_GNU_SOURCE", "-pthread"]
 ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]

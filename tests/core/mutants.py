@@ -6,7 +6,7 @@ A mutant is one replacement in one file. It is caught when `unit`, `simulate` or
 sanitizer sees) ends with a failure or not at all within the time. Those of `state` as VMs in Python have it, and of what makes
 receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages. Those
 of what is read across blocks are by `cache`: test_cached_values.py beside it, likewise; those of `ante` and of events by `ante`:
-test_ante_and_events.py.
+test_ante_and_events.py, and by `either`: test_either_language.py, where VMs in C have them, and of gas.
 One that nobody catches means that a test is missing.
 
 pitfalls.py says which of them stand for which known mistake.
@@ -47,6 +47,7 @@ TSAN = ("threads-tsan",)
 CALLS = ("calls",)
 CACHE = ("cache",)
 ANTE = ("ante",)
+EITHER = ("either",)
 
 MUTANTS = [
     # ---- what a transaction pays, and tells
@@ -56,6 +57,26 @@ MUTANTS = [
     Mutant("what-failed-is-kept", "python/view.c", "if (code) state_fall_back(&self->back);", "", ANTE),
     Mutant("held-is-refused", "python/turns.c", "turns->ante != Py_None && !turns->view->back.held", "turns->ante != Py_None", ANTE),
     Mutant("ante-takes-a-checkpoint", "python/checkpoint.c", "state->depth - back->held >=", "state->depth >=", ANTE),
+    Mutant("native-events-outlive-an-undo", "sequential.c", "            seq->events.len = u->before.len;\n", "", EITHER),
+    Mutant("native-events-of-the-last-transaction", "sequential.c", "seq->events.len = seq->tail.len = 0;", "seq->tail.len = 0;", EITHER),
+    Mutant("native-events-of-what-failed", "view.c", "if (s->floor && outcome->code) undo_to(s, s->held);", "if (s->floor && outcome->code) { uint32_t l = (uint32_t)s->events.len; undo_to(s, s->held); s->events.len = l; }", EITHER),
+    Mutant("native-pays-nothing", "view.c", "    v->kept = true;\n", "", EITHER),
+    Mutant("native-keeps-what-failed", "view.c", "if (s->floor && outcome->code) undo_to(s, s->held);", "", EITHER),
+    Mutant("one-by-one-native-pays-nothing", "sequential.c", "!stopped && seq->floor ? seq->held : 0", "0", EITHER),
+    Mutant("native-ante-is-undone-later", "view.c", " || depth < s->floor", "", EITHER),
+    Mutant("one-by-one-native-ante-is-undone-later", "sequential.c", " || depth < seq->floor", "", EITHER),
+    Mutant("native-ante-takes-a-checkpoint", "view.c", "s->marks - (s->floor != 0) >= v->limits", "s->marks >= v->limits", EITHER),
+    Mutant("native-is-let-in-anyway", "transaction.c", "result == IOI_STOP || outcome->code ||", "result == IOI_STOP ||", EITHER),
+    Mutant("native-refusals-are-failures", "native.c", "if (refused && !native->is_fault)", "if (false)", EITHER),
+    # ---- gas
+    Mutant("gas-comes-back", "gas.h", "if (m->out || amount > m->limit - m->used)", "if (amount > m->limit - m->used)", ("unit",)),
+    Mutant("native-swallows-the-end-of-its-gas", "gas.c", "if (m->meter.out) *outcome", "if (m->meter.out && outcome->code) *outcome", EITHER),
+    Mutant("native-ante-swallows-the-end-of-its-gas", "transaction.c", " || (metered && metered->meter.out)", "", EITHER),
+    Mutant("swallowed-in-python", "ioi_exec/execution/transaction.py", "if out else came_to", "if out and not came_to[0].ok else came_to", EITHER),
+    Mutant("what-fails-is-free", "gas.c", "outcome->gas_used = m->meter.used;", "outcome->gas_used = outcome->code ? 0 : m->meter.used;", EITHER),
+    Mutant("events-are-free", "gas.c", "return take(s, ioi_gas_event(gas_of(s), size)) ?", "return take(s, 0 * size) ?", ("unit", "either")),
+    Mutant("gas-of-waits", "view.c", "if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile", "if (seen == IOI_SEEN_NOTHING) v->limits.gas.get++;\n    if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile", EITHER),
+    Mutant("gas-left-over", "python/state.c", "    back->meter.gas = NULL;\n", "", ("either", "calls")),
     # ---- validation and finality
     Mutant("skip-final-validation", "scheduler.c", "if (w->fresh != h && !validate(w, h)) {", "if (false) {", quick=True),
     Mutant("fresh-always", "scheduler.c", "w->fresh = at_watermark ? which : IOI_NO_TX;", "w->fresh = which;"),
@@ -248,9 +269,9 @@ MUTANTS = [
     Mutant("undone-keys-still-weigh", "python/plain.c", "self->own_bytes -= (uint64_t)PyBytes_GET_SIZE(change.key);", "", CALLS),
     Mutant("undone-to-the-beginning", "python/plain.c", "if (undo) unwind(self, (size_t)mark, true);", "if (undo) unwind(self, 0, true);", CALLS),
     Mutant("kept-although-undone", "python/plain.c", "if (undo) unwind(self, (size_t)mark, true);", "", CALLS),
-    Mutant("own-writes-turn-round", "python/view.c", "if (own && s->below.key && s->reverse) order = -order;", "", CALLS, quick=True),
+    Mutant("own-writes-turn-round", "scan.c", "if (own && below && s->reverse) order = -order;", "", CALLS, quick=True),
     Mutant("own-writes-are-not-read", "python/view.c", "ioi_view_get(self->view, key, &at, &len)", "ioi_view_get_below(self->view, key, &at, &len)", CALLS),
-    Mutant("own-writes-anywhere", "python/view.c", "if (!entry || !in_range(s, entry)) continue;", "if (!entry) continue;", CALLS),
+    Mutant("own-writes-anywhere", "scan.c", "if (!entry || !in_range(s, entry)) continue;", "if (!entry) continue;", CALLS),
     # ---- what an outcome becomes
     Mutant("names-by-their-metaclass", "ioi_exec/execution/faults.py", "name = str.__str__(_name_of(type(error)))", "name = str.__str__(type(error).__name__)", CALLS),
     Mutant("codes-as-they-say", "ioi_exec/execution/faults.py", "code=int.__index__(code)", "code=int(code)", CALLS),
@@ -289,6 +310,7 @@ COMMANDS = {
 PYTHON_TESTS = {
     "calls": ("property/engine/test_ways_of_calling.py", "-k", "calls or kept"),
     "cache": ("property/engine/test_cached_values.py",),
+    "either": ("property/engine/test_either_language.py",),
     "ante": ("unit/engine/execution/test_ante_and_events.py", "-k", "random or stays"),
 }
 

@@ -46,7 +46,7 @@ typedef struct {
      * not seen. It looks at nothing before `next` asks, and then at no more than it needs. NULL as -1 above. */
     BackScan *(*scan)(BackObject *, PyObject *low, PyObject *high, bool reverse);
     int (*next)(BackObject *, BackScan *, PyObject **key, PyObject **value); /* 1, or 0 at the end */
-    void (*scan_free)(BackScan *);                                           /* also after its transaction */
+    void (*scan_free)(BackScan *);
 } BackEnd;
 
 /* The head of a back end's object. */

@@ -1,7 +1,7 @@
 /* ioi_shm.View: the back end in a worker, over the multi-version memory. Waits where it meets an ESTIMATE. */
 #include "view_object.h"
 
-#include "../ordered.h"
+#include "../scan.h"
 
 enum { HINT_MAX = 1024 }; /* bytes of a key: no store takes longer ones */
 
@@ -45,6 +45,7 @@ static int resolve(ViewObject *self) {
         return running ? 0 : cut_short(self);
     }
     case IOI_STOP_FULL: return out_of_room(self);
+    case IOI_STOP_UNREADABLE: self->unreadable = false; return -1; /* with what the walk raised */
     default: return cut_short(self);
     }
 }
@@ -131,75 +132,15 @@ static void view_close(BackObject *back, uint64_t mark, bool undo) {
     ioi_view_close(view, mark, undo);
 }
 
-/* ---- scans: own writes as of the call over the block's and the base's, each key pinned as it is met --------------- */
-
-typedef struct {
-    PyObject *key, *value; /* key NULL: none */
-} Pair;
+/* ---- scans ------------------------------------------------------------------------------------------------------ */
 
 struct BackScan {
-    uint32_t range; /* of the view: how far was looked */
-    bool reverse, begun;
-    bool taken; /* `below` was given out: the next one is read when it is asked for */
-    bool met;   /* `at` is a key that was met, and not a bound */
-    PyObject *low, *high, *at;
-    PyObject *iterator; /* of the base; NULL at its end */
-    Pair base, below;   /* what comes next of the base; of the base and the block */
-    Pair *own;          /* in the order of the scan; value NULL: deleted */
-    size_t own_count, own_at;
+    ioi_view *view;
+    ioi_scan *scan;
 };
 
-static void drop(Pair *pair) {
-    Py_CLEAR(pair->key);
-    Py_CLEAR(pair->value);
-}
-
-static int order_of(const uint8_t *a, size_t a_len, PyObject *b) {
-    return ioi_key_compare(a, (uint32_t)a_len, (const uint8_t *)PyBytes_AS_STRING(b), (uint32_t)PyBytes_GET_SIZE(b));
-}
-
-static int compare(PyObject *a, PyObject *b) {
-    return order_of((const uint8_t *)PyBytes_AS_STRING(a), (size_t)PyBytes_GET_SIZE(a), b);
-}
-
-static bool in_range(const BackScan *s, const ioi_entry *e) {
-    return (!s->low || order_of(e->key, e->key_len, s->low) >= 0) && (!s->high || order_of(e->key, e->key_len, s->high) < 0);
-}
-
-static int ascending(const void *a, const void *b) { return compare(((const Pair *)a)->key, ((const Pair *)b)->key); }
-static int descending(const void *a, const void *b) { return compare(((const Pair *)b)->key, ((const Pair *)a)->key); }
-
-/* This transaction's writes in the range, as they stand. -1 without memory. */
-static int take_own(ViewObject *self, BackScan *s) {
-    const ioi_entry *entry;
-    const uint8_t *value;
-    size_t len, room = 0;
-    for (uint32_t i = 0; ioi_view_own(self->view, i, &entry, &value, &len); i++) {
-        if (!entry || !in_range(s, entry)) continue;
-        if (s->own_count == room) {
-            room = room ? 2 * room : 8;
-            Pair *grown = PyMem_Realloc(s->own, room * sizeof *grown);
-            if (!grown) return PyErr_NoMemory(), -1;
-            s->own = grown;
-        }
-        Pair *pair = &s->own[s->own_count++];
-        pair->key = PyBytes_FromStringAndSize((const char *)entry->key, entry->key_len);
-        pair->value = value ? PyBytes_FromStringAndSize((const char *)value, (Py_ssize_t)len) : NULL;
-        if (!pair->key || (value && !pair->value)) return -1;
-    }
-    if (s->own_count) qsort(s->own, s->own_count, sizeof *s->own, s->reverse ? descending : ascending);
-    return 0;
-}
-
 static void view_scan_free(BackScan *s) {
-    for (size_t i = 0; i < s->own_count; i++) drop(&s->own[i]);
-    PyMem_Free(s->own);
-    drop(&s->base);
-    drop(&s->below);
-    Py_XDECREF(s->low);
-    Py_XDECREF(s->high);
-    Py_XDECREF(s->at);
-    Py_XDECREF(s->iterator);
+    ioi_scan_end(s->view, s->scan);
     PyMem_Free(s);
 }
 
@@ -207,126 +148,28 @@ static BackScan *view_scan(BackObject *back, PyObject *low, PyObject *high, bool
     ViewObject *self = (ViewObject *)back;
     BackScan *s = PyMem_Calloc(1, sizeof *s);
     if (!s) return (BackScan *)PyErr_NoMemory();
-    s->reverse = reverse;
-    s->low = Py_XNewRef(low);
-    s->high = Py_XNewRef(high);
-    s->at = Py_XNewRef(reverse ? high : low);
+    s->view = self->view;
     const uint8_t *l = low ? (const uint8_t *)PyBytes_AS_STRING(low) : NULL;
     const uint8_t *h = high ? (const uint8_t *)PyBytes_AS_STRING(high) : NULL;
     size_t l_len = low ? (size_t)PyBytes_GET_SIZE(low) : 0, h_len = high ? (size_t)PyBytes_GET_SIZE(high) : 0;
-    int r;
-    while ((r = ioi_view_range_open(self->view, l, l_len, h, h_len, reverse, &s->range)) == IOI_STOP)
-        if (resolve(self) < 0) break;
-    if (r != IOI_STOP && take_own(self, s) == 0) return s;
-    view_scan_free(s);
-    return NULL;
-}
-
-static int next_of_base(BackScan *s) {
-    drop(&s->base);
-    int there = s->iterator ? base_next(s->iterator, &s->base.key, &s->base.value) : 0;
-    if (there <= 0) Py_CLEAR(s->iterator);
-    return there < 0 ? -1 : 0;
-}
-
-/* The next key of the block in the range, or NULL. */
-static const ioi_entry *next_written(ViewObject *self, const BackScan *s) {
-    const uint8_t *at = s->at ? (const uint8_t *)PyBytes_AS_STRING(s->at) : NULL;
-    uint32_t len = s->at ? (uint32_t)PyBytes_GET_SIZE(s->at) : 0;
-    const ioi_arena *arena = self->worker->arena;
-    const ioi_entry *e = s->reverse ? ioi_ordered_backward(arena, at, len) : ioi_ordered_forward(arena, at, len, s->met);
-    return e && in_range(s, e) ? e : NULL;
-}
-
-/* What stands below this transaction; `base` is the committed value, which the scan knows (NULL: none). 1, 0 or -1. */
-static int pinned(ViewObject *self, PyObject *bytes, PyObject *base, PyObject **value) {
-    ioi_key key;
-    const uint8_t *at;
-    size_t len;
-    int r;
-    if (known_key(self, bytes, &key) < 0 || as_bytes(base ? base : Py_None, true, "a committed value", &at, &len) < 0) return -1;
-    if (!ioi_mv_set_base(&self->worker->alloc, ioi_at(self->worker->arena, key), at, (uint32_t)len)) return out_of_room(self);
-    while ((r = ioi_view_get_below(self->view, key, &at, &len)) == IOI_STOP)
-        if (resolve(self) < 0) return -1;
-    return as_value(r, at, len, value);
-}
-
-/* The next key at or after `s->at`, of the base or the block, and its committed value as far as the base has told it. */
-static int meet(ViewObject *self, BackScan *s, Pair *met) {
-    const ioi_entry *written = next_written(self, s);
-    *met = (Pair){NULL, NULL};
-    if (!written && !s->base.key) return 0;
-    int order = !s->base.key ? -1 : !written ? 1 : order_of(written->key, written->key_len, s->base.key);
-    if (written && s->base.key && s->reverse) order = -order;
-    if (order < 0) {
-        met->key = PyBytes_FromStringAndSize((const char *)written->key, written->key_len);
-        return met->key ? 1 : -1;
-    }
-    *met = s->base; /* the block may have written it too */
-    s->base = (Pair){NULL, NULL};
-    return next_of_base(s) < 0 ? -1 : 1;
-}
-
-/* The next pair below this transaction goes to `below`. A key is resolved first and only then counted as reached: should
- * it have to wait there, nothing is claimed about it. */
-static int next_below(ViewObject *self, BackScan *s) {
-    drop(&s->below);
-    for (;;) {
-        Pair met;
-        PyObject *value = NULL;
-        int there = meet(self, s, &met);
-        if (there == 0) {
-            ioi_view_range_reached(self->view, s->range, NULL, 0);
-            return 0;
+    while (ioi_scan_open(s->view, l, l_len, h, h_len, reverse, &s->scan) == IOI_STOP)
+        if (resolve(self) < 0) {
+            PyMem_Free(s);
+            return NULL;
         }
-        if (there > 0) there = pinned(self, met.key, met.value, &value);
-        Py_XDECREF(met.value);
-        if (there < 0) {
-            Py_XDECREF(met.key);
-            return -1;
-        }
-        ioi_view_range_reached(self->view, s->range, (const uint8_t *)PyBytes_AS_STRING(met.key),
-                               (size_t)PyBytes_GET_SIZE(met.key));
-        Py_XSETREF(s->at, Py_NewRef(met.key));
-        s->met = true;
-        if (there) {
-            s->below = (Pair){met.key, value};
-            return 0;
-        }
-        Py_DECREF(met.key);
-    }
-}
-
-static int begin_scan(ViewObject *self, BackScan *s) {
-    s->begun = true;
-    s->iterator = base_range(&self->back, s->low, s->high, s->reverse);
-    return s->iterator && next_of_base(s) == 0 ? next_below(self, s) : -1;
+    return s;
 }
 
 static int view_next(BackObject *back, BackScan *s, PyObject **key, PyObject **value) {
     ViewObject *self = (ViewObject *)back;
-    if (!s->begun && begin_scan(self, s) < 0) return -1;
-    if (s->taken && next_below(self, s) < 0) return -1;
-    s->taken = false;
-    for (;;) {
-        const Pair *own = s->own_at < s->own_count ? &s->own[s->own_at] : NULL;
-        if (!own && !s->below.key) return 0;
-        int order = !own ? 1 : !s->below.key ? -1 : compare(own->key, s->below.key);
-        if (own && s->below.key && s->reverse) order = -order;
-        if (order > 0) {
-            *key = Py_NewRef(s->below.key);
-            *value = Py_NewRef(s->below.value);
-            s->taken = true;
-            return 1;
-        }
-        if (order == 0 && next_below(self, s) < 0) return -1;
-        s->own_at++;
-        if (own->value) {
-            *key = Py_NewRef(own->key);
-            *value = Py_NewRef(own->value);
-            return 1;
-        }
-    }
+    ioi_pair pair;
+    int r;
+    while ((r = ioi_scan_next(s->view, s->scan, &pair)) == IOI_STOP)
+        if (resolve(self) < 0) return -1;
+    if (r != IOI_OK) return 0;
+    *key = PyBytes_FromStringAndSize((const char *)pair.key, (Py_ssize_t)pair.key_len);
+    *value = PyBytes_FromStringAndSize((const char *)pair.value, (Py_ssize_t)pair.len);
+    return *key && *value ? 1 : -1;
 }
 
 static const BackEnd view_end = {view_get,  view_exists, view_write, view_add,  view_emit,
@@ -347,6 +190,8 @@ static PyObject *view_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
         Py_DECREF((PyObject *)self);
         return NULL;
     }
+    walks_init(&self->walks, range, &self->unreadable);
+    self->view->ranges = &self->walks.ranges;
     self->view->limits = self->back.limits;
     self->view->limits.checkpoint_depth = UINT32_MAX; /* the front counts them, and opens one more to hold */
     return (PyObject *)self;

@@ -9,6 +9,8 @@ typedef struct {
     PyObject *owner; /* the Worker */
     ioi_worker *worker;
     ioi_view *view;
+    Walks walks;         /* over the committed state, of its scans */
+    bool unreadable;     /* one of them raised something */
     uint64_t fetch_from; /* while recording: when `hint` said what is missing */
 } ViewObject;
 

@@ -51,6 +51,7 @@ void test_mvmemory(void);
 void test_scheduler(void);
 void test_view(void);
 void test_native(void);
+void test_gas(void);
 void test_receipts(void);
 void test_seal(void);
 void test_sequential(void);

@@ -12,10 +12,12 @@ enum { KEYS = 5, STEP = 3, HEAD = 2, VALUE = 4, FAILED = 5, EXCEPTION = 2, REFUS
 typedef struct run {
     ioi_state *state;
     const ioi_ctx *ctx;
-    const uint8_t *at, *end;
+    const uint8_t *at;
     uint32_t seen;
     uint32_t code; /* not 0: the program fails */
     int depth;     /* of checkpoints that will be closed */
+    bool held;     /* it is what follows an ante */
+    const char *error;
 } run;
 
 static void observe(run *r, const void *bytes, size_t len) {
@@ -29,9 +31,14 @@ static int key_of(run *r, uint8_t a, ioi_key *key) {
     return r->state->key(r->state, bytes, sizeof bytes, key);
 }
 
+static void fails(run *r, uint32_t code, const char *error) {
+    r->code = code;
+    r->error = error;
+}
+
 /* What an operation said, where it may be a limit. */
 static int limited(run *r, int result) {
-    if (result == IOI_LIMIT) r->code = EXCEPTION;
+    if (result == IOI_LIMIT) fails(r, EXCEPTION, "LimitExceeded");
     return result == IOI_STOP ? IOI_STOP : IOI_OK;
 }
 
@@ -74,6 +81,18 @@ static int do_scan(run *r, uint8_t a, uint8_t b) {
     if (result == IOI_STOP) return result;
     r->state->end(r->state, scan);
     return IOI_OK;
+}
+
+static int do_add(run *r, uint8_t a, uint8_t b) {
+    ioi_key key;
+    size_t found;
+    ioi_addition by = {
+        .field = {1, 2, 4}, .negative = a >> 7, .delta = r->seen % 7, .minimum = b % 5, .maximum = b % 3 ? 65535 : 9};
+    if (key_of(r, a, &key)) return IOI_STOP;
+    int result = r->state->add(r->state, key, &by, &found);
+    if (result == IOI_LENGTH) fails(r, EXCEPTION, "ValueError");
+    else if (result != IOI_LIMIT) observe(r, result == IOI_OK ? "added" : "refused", result == IOI_OK ? 5 : 7);
+    return limited(r, result);
 }
 
 static int do_emit(run *r, uint8_t a, uint8_t b) {
@@ -145,7 +164,7 @@ static int step(run *r, const uint8_t *end) {
     uint64_t mark;
     int result;
     r->at += STEP;
-    switch (what % 13) {
+    switch (what % 15) {
     case 0: return do_get(r, a);
     case 1:
         if (key_of(r, a, &key) || (result = r->state->exists(r->state, key)) == IOI_STOP) return IOI_STOP;
@@ -159,10 +178,12 @@ static int step(run *r, const uint8_t *end) {
     case 7: return do_left(r);
     case 8: return do_checkpoint(r, end, a, b);
     case 9:
-        if (r->seen % 4 == b % 4u) r->code = FAILED;
+        if (r->seen % 4 == b % 4u) fails(r, FAILED, "failed");
         return IOI_OK;
     case 10: return do_context(r, a);
     case 11: return do_swallow(r, end, a);
+    case 12: return do_add(r, a, b);
+    case 13: return r->held ? r->state->close(r->state, 0, 1) : IOI_OK; /* what its ante may have opened: that is over */
     default: return !r->depth && b % 2 ? limited(r, r->state->mark(r->state, &mark)) : IOI_OK; /* and never closed */
     }
 }
@@ -179,28 +200,27 @@ static const uint8_t *begin_of_execute(const uint8_t *tx, size_t len) {
 }
 
 static int play(const uint8_t *from, const uint8_t *to, ioi_state *state, const ioi_ctx *ctx, uint32_t exception,
-                ioi_outcome *outcome, run *r) {
+                ioi_outcome *outcome, run *r, bool held) {
     to -= (to - from) % STEP;
-    *r = (run){state, ctx, from, to, 7, 0, 0};
+    *r = (run){.state = state, .ctx = ctx, .at = from, .seen = 7, .held = held};
     int result = steps(r, to);
     outcome->code = r->code == EXCEPTION ? exception : r->code;
-    outcome->error = r->code == EXCEPTION ? "LimitExceeded" : r->code ? "failed" : NULL;
-    outcome->error_len = outcome->error ? strlen(outcome->error) : 0;
+    outcome->error = r->code ? r->error : NULL;
+    outcome->error_len = r->code ? strlen(r->error) : 0;
     return result;
 }
 
 static int ante(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
     (void)vm;
     run r;
-    return len < HEAD ? IOI_OK : play(tx + HEAD, begin_of_execute(tx, len), state, ctx, REFUSED, outcome, &r);
+    return len < HEAD ? IOI_OK : play(tx + HEAD, begin_of_execute(tx, len), state, ctx, REFUSED, outcome, &r, false);
 }
 
 static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
-    (void)vm;
     static __thread char output[64];
     run r;
     if (len < HEAD) return IOI_OK;
-    int result = play(begin_of_execute(tx, len), tx + len, state, ctx, EXCEPTION, outcome, &r);
+    int result = play(begin_of_execute(tx, len), tx + len, state, ctx, EXCEPTION, outcome, &r, vm->ante != NULL);
     if (r.seen % 5 == 0) return result;
     outcome->output = (uint8_t *)output;
     outcome->output_len = (size_t)snprintf(output, sizeof output, "%x@%llu", r.seen, (unsigned long long)ctx->tx_index);

@@ -40,7 +40,7 @@ class Run:
             what, a, b = self.program[self.at : self.at + STEP]
             self.at += STEP
             (self.get, self.exists, self.put, self.delete, self.scan, self.emit, self.charge, self.left, self.checkpoint,
-             self.fail, self.context, self.swallow, self.never_closed)[what % 13](a, b, end)  # fmt: skip
+             self.fail, self.context, self.swallow, self.add, self.nothing, self.never_closed)[what % 15](a, b, end)  # fmt: skip
 
     def get(self, a: int, b: int, end: int) -> None:
         value = self.state.get(key_of(a))
@@ -119,6 +119,14 @@ class Run:
         self.at = to
         self.observe(b"swallowed")
 
+    def add(self, a: int, b: int, end: int) -> None:
+        delta = self.seen % 7 * (-1 if a >> 7 else 1)
+        done = self.state.add(key_of(a), delta, width=2, offset=1, size=4, minimum=b % 5, maximum=None if b % 3 else 9)
+        self.observe(b"added" if done else b"refused")
+
+    def nothing(self, a: int, b: int, end: int) -> None:
+        """In C it closes a checkpoint of its ante, which does nothing."""
+
     def never_closed(self, a: int, b: int, end: int) -> None:
         if not self.depth and b % 2:
             self.state.checkpoint().__enter__()
@@ -178,11 +186,11 @@ def library() -> Path:
 
 def either_block(rng: random.Random) -> list[bytes]:
     size = rng.choice((2, 3, 5, 8, 12, 20, 40))
-    weights = [8, 3, 8, 3, 4, 6, 2, 1, 6, 2, 1, 1, 1]
+    weights = [8, 3, 8, 3, 4, 6, 2, 1, 6, 2, 1, 1, 6, 1, 1]
 
     def transaction() -> bytes:
         ante, rest = rng.choice((0, 1, 3)), rng.choice((1, 2, 3, 5, 8, 13))
-        steps = rng.choices(range(13), weights, k=ante + rest)
+        steps = rng.choices(range(15), weights, k=ante + rest)
         made = bytes((ante, rng.choice((0, 1, 6, 15, 15, 40, 255))))
         return made + b"".join(bytes((step, rng.randrange(256), rng.randrange(256))) for step in steps) if rng.random() < 0.97 else b"?"
 

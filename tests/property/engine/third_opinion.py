@@ -474,15 +474,18 @@ def merged(
     top: Iterator[tuple[bytes, bytes | None]], below: Iterator[tuple[bytes, bytes]], reverse: bool
 ) -> Iterator[tuple[bytes, bytes]]:
     """Two layers in key order as one: `top` hides `below`, its None hides the key. Reads neither further than asked."""
-    upper, lower = next(top, None), next(below, None)
-    while upper is not None or lower is not None:
+    upper, lower, ahead = next(top, None), None, True
+    while True:
+        if ahead:
+            lower = next(below, None)
+        if upper is None and lower is None:
+            return
         if upper is None or (lower is not None and lower[0] != upper[0] and (lower[0] > upper[0]) == reverse):
             assert lower is not None
             yield lower
-            lower = next(below, None)
+            ahead = True
             continue
-        if lower is not None and lower[0] == upper[0]:
-            lower = next(below, None)
+        ahead = lower is not None and lower[0] == upper[0]
         key, value = upper
         if value is not None:
             yield key, value

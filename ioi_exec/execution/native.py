@@ -9,6 +9,7 @@ from time import perf_counter
 from ioi_shm import run_sequential
 from ioi_storage import Writes
 
+from ioi_exec.block.hook import Hook
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import AloneProgress, OnProgress
 from ioi_exec.block.receipt import DONE, Receipts
@@ -61,7 +62,7 @@ class NativeSequentialExecutor:
                 extra=context.extra,
                 parent_root=context.parent_root,
                 chain_id=context.chain_id.encode(),
-                hook=self._vm.end_block,
+                hook=block.hook if self._vm.has(block.hook) else Hook.NONE,
                 report=None if on_progress is None else report,
                 cache=None if lookup is None else lookup.cache,
                 range=base.scan,

@@ -234,10 +234,12 @@ static int execute(ioi_native *native, const ioi_ctx *ctx, ioi_outcome *outcome)
     return result;
 }
 
-static int end_block(ioi_native *native, const ioi_ctx *ctx, ioi_outcome *outcome) {
+static int run_hook(ioi_native *native, ioi_ctx *ctx, ioi_outcome *outcome) {
     ioi_worker *w = native->worker;
+    ioi_hook hook = (ioi_hook)w->arena->shared->block.hook;
     block_results results = {{w->n, result_code, result_transaction, result_output, result_gas_used}, w};
-    return native->vm->end_block(native->vm, &native->view->state, ctx, &results.results, outcome);
+    ctx->tx_index = ioi_vm_hook_index(hook, w->n);
+    return ioi_vm_hook(native->vm, hook, &native->view->state, ctx, &results.results, outcome);
 }
 
 static int call_vm(ioi_native *native, ioi_outcome *outcome) {
@@ -246,7 +248,7 @@ static int call_vm(ioi_native *native, ioi_outcome *outcome) {
     native->is_fault = false;
     ioi_view_begin(native->view, native->tx);
     tell_likely(native);
-    int result = native->task == IOI_TASK_END_BLOCK ? end_block(native, &ctx, outcome) : execute(native, &ctx, outcome);
+    int result = native->task == IOI_TASK_END_BLOCK ? run_hook(native, &ctx, outcome) : execute(native, &ctx, outcome);
     ioi_forked_end();
     ioi_scans_end(native->view);
     return result;

@@ -409,27 +409,13 @@ bool ioi_seq_refuse(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *ou
     return execute(seq, tx, len, false, outcome);
 }
 
-/* end_block, or begin_block. */
-static bool run_hook(ioi_seq *seq, int result, ioi_outcome *outcome) {
-    bool done = settle(seq, result, outcome) && !seq->starved;
-    outcome->output_len = 0;
-    return done;
-}
-
-static void start_hook(ioi_seq *seq, ioi_outcome *outcome) {
+bool ioi_seq_hook(ioi_seq *seq, ioi_hook hook, const ioi_results *results, ioi_outcome *outcome) {
     start(seq);
     memset(outcome, 0, sizeof *outcome);
-    seq->ctx.tx_index = seq->tx_index;
-}
-
-bool ioi_seq_begin_block(ioi_seq *seq, ioi_outcome *outcome) {
-    start_hook(seq, outcome);
-    return run_hook(seq, seq->vm->begin_block(seq->vm, &seq->state, &seq->ctx, outcome), outcome);
-}
-
-bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome) {
-    start_hook(seq, outcome);
-    return run_hook(seq, seq->vm->end_block(seq->vm, &seq->state, &seq->ctx, results, outcome), outcome);
+    seq->ctx.tx_index = ioi_vm_hook_index(hook, seq->tx_index);
+    bool done = settle(seq, ioi_vm_hook(seq->vm, hook, &seq->state, &seq->ctx, results, outcome), outcome) && !seq->starved;
+    outcome->output_len = 0;
+    return done;
 }
 
 const uint8_t *ioi_seq_tail(const ioi_seq *seq, size_t *len) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "arena.h"
 #include "base_range.h"
 #include "write_limits.h"
 
@@ -41,9 +42,8 @@ bool ioi_seq_execute(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *o
 /* The next transaction fails without being executed: *outcome says why. Likewise. */
 bool ioi_seq_refuse(ioi_seq *seq, const uint8_t *tx, size_t len, ioi_outcome *outcome);
 
-/* The same for begin_block, before them, and for end_block, over the transactions executed. */
-bool ioi_seq_begin_block(ioi_seq *seq, ioi_outcome *outcome);
-bool ioi_seq_end_block(ioi_seq *seq, const ioi_results *results, ioi_outcome *outcome);
+/* The same for a hook of the block: end_block over the transactions executed, or begin_block, where there are none. */
+bool ioi_seq_hook(ioi_seq *seq, ioi_hook hook, const ioi_results *results, ioi_outcome *outcome);
 
 /* The tail of the receipt of what was executed last (block.h), until something else is. */
 const uint8_t *ioi_seq_tail(const ioi_seq *seq, size_t *len);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "../ioi_shm/include/ioi_vm.h"
+#include "arena.h"
 
 #define IOI_VM_ABI_OLDEST 1u
 
@@ -29,6 +30,17 @@ static inline uint64_t ioi_vm_gas_limit(const ioi_vm *vm, const uint8_t *tx, siz
 
 static inline bool ioi_vm_has_ante(const ioi_vm *vm) { return ioi_vm_third(vm) && vm->ante; }
 static inline bool ioi_vm_has_begin_block(const ioi_vm *vm) { return ioi_vm_third(vm) && vm->begin_block; }
+
+/* What tx_index of a hook's context is. Those of hooks before the transactions are none that a transaction could have. */
+static inline uint64_t ioi_vm_hook_index(ioi_hook hook, uint64_t transactions) {
+    return hook == IOI_END_BLOCK ? transactions : UINT64_MAX - (uint64_t)hook + 1;
+}
+
+static inline int ioi_vm_hook(const ioi_vm *vm, ioi_hook hook, ioi_state *state, const ioi_ctx *ctx, const ioi_results *results,
+                              ioi_outcome *outcome) {
+    assert(hook == IOI_END_BLOCK || hook == IOI_BEGIN_BLOCK);
+    return hook == IOI_END_BLOCK ? vm->end_block(vm, state, ctx, results, outcome) : vm->begin_block(vm, state, ctx, outcome);
+}
 
 static inline void *ioi_vm_memory_new(const ioi_vm *vm) {
     return ioi_vm_second(vm) && vm->memory_new ? vm->memory_new(vm) : NULL;

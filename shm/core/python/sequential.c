@@ -5,9 +5,6 @@
 #include "../spans.h"
 #include "../wait.h"
 
-/* Which hooks there are: as ioi_exec/block numbers them. */
-enum { END_BLOCK = 1, BEGIN_BLOCK = 2 };
-
 typedef struct {
     ioi_bytes receipts;
     uint64_t *ends;
@@ -261,11 +258,10 @@ static int execute_all(Running *r, size_t n) {
 }
 
 /* The receipt of the block's hook, packed; NULL with an exception. */
-static PyObject *run_hook(Running *r, size_t n, unsigned int hook) {
+static PyObject *run_hook(Running *r, size_t n, ioi_hook hook) {
     SequentialResults results = {
         {n, sequential_code, sequential_tx, sequential_output, sequential_gas_used}, r->txs, r->codes, &r->packed};
-    while (hook &&
-           !(hook == BEGIN_BLOCK ? ioi_seq_begin_block(r->seq, &r->hook) : ioi_seq_end_block(r->seq, &results.results, &r->hook)))
+    while (hook && !ioi_seq_hook(r->seq, hook, &results.results, &r->hook))
         if (bring_stopped(&r->bringing) < 0) return NULL;
     ioi_bytes receipt = {0};
     PyObject *packed = !hook || pack_outcome(&receipt, r->seq, &r->hook) == 0 ? receipts_bytes(&receipt) : NULL;
@@ -273,8 +269,8 @@ static PyObject *run_hook(Running *r, size_t n, unsigned int hook) {
     return packed;
 }
 
-/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, the hook's receipt or b"", ns of executing, ns of each). hook:
- * 0, none; END_BLOCK; BEGIN_BLOCK. */
+/* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, the hook's receipt or b"", ns of executing, ns of each).
+ * hook: as arena.h numbers them; the VM has it. */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
     static char *names[] = {"vm",          "txs",      "limits", "fetch",  "height", "time_ns", "proposer", "extra",
                             "parent_root", "chain_id", "hook",   "report", "cache",  "range",   "check",    NULL};
@@ -304,6 +300,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
                    .chain_id_len = (size_t)chain_id_len,
                    .random = context_random};
     size_t n = (size_t)PySequence_Fast_GET_SIZE(r.txs);
+    assert(hook <= IOI_BEGIN_BLOCK);
     PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
     PyObject *each = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
     PyObject *result = NULL, *writes = NULL, *blob = NULL, *end = NULL;
@@ -323,7 +320,7 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
     uint64_t from_ns = ioi_now_ns();
     r.times = (Times){(uint64_t *)(void *)PyBytes_AS_STRING(each), from_ns, 0, true, from_ns};
     r.bringing.times = &r.times;
-    if (execute_all(&r, n) < 0 || !(end = run_hook(&r, n, hook))) goto out;
+    if (execute_all(&r, n) < 0 || !(end = run_hook(&r, n, (ioi_hook)hook))) goto out;
     uint64_t ns = ioi_now_ns() - from_ns;
     if ((writes = sequential_writes(r.seq)) && (blob = receipts_bytes(&r.packed.receipts)))
         result = Py_BuildValue("OOOOKO", writes, blob, ends, end, (unsigned long long)ns, each);

@@ -100,7 +100,7 @@ struct ioi_state {
 
 /* What does not apply has no bytes. */
 typedef struct ioi_ctx {
-    uint64_t height, time_ns, tx_index; /* of end_block: the number of transactions */
+    uint64_t height, time_ns, tx_index; /* of end_block: the number of transactions; of begin_block: none */
     const uint8_t *proposer, *extra, *parent_root;
     size_t proposer_len, extra_len, parent_root_len;
     /* ---- from ABI 2 on -------------------------------------------------------------------------------------------- */

@@ -69,7 +69,8 @@ bool reference_check(engine *e, const block_case *c) {
         const uint8_t *bytes = block_case_tx(c, tx, &len);
         ioi_results results = {.n = c->n, .code = oracle_code};
         ioi_outcome out;
-        while (!(tx < c->n ? ioi_seq_execute(seq, bytes, len, &out) : ioi_seq_end_block(seq, &results, &out))) bring(&r, seq);
+        while (!(tx < c->n ? ioi_seq_execute(seq, bytes, len, &out) : ioi_seq_hook(seq, IOI_END_BLOCK, &results, &out)))
+            bring(&r, seq);
         const program_outcome *x = &c->outcomes[tx];
         if (out.code != x->code || out.output_len != x->output_len || memcmp(out.output, x->output, x->output_len) != 0)
             engine_fail(e, "sequential.c: receipt %u: code %u, expected %u", tx, out.code, x->code);

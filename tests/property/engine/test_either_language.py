@@ -13,6 +13,7 @@ from either_vm import EitherInC, EitherVM, either_block
 from random_blocks import random_policy
 
 from ioi_exec import GasSchedule, Limits
+from ioi_exec.execution.hooks import run_block
 from ioi_exec.execution.native import NativeSequentialExecutor
 
 BLOCKS = effort.amount("IOI_EITHER_BLOCKS", sample=128, many=800)
@@ -48,7 +49,7 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools) -> None:
             block = chain.block(either_block(rng))
             block = replace(block, context=block.context._replace(chain_id=chain_id))
             expected = in_python.one_by_one(block, chain.base)
-            found = {"in C, one by one": one_by_one.run(block, chain.base, None)}
+            found = {"in C, one by one": run_block(one_by_one, native, block, chain.base)}
             for workers in rng.sample(WORKERS, 2):
                 found[f"in C, {workers} workers"] = in_c.on(workers, block, chain.base)
             if rng.random() < 0.2:

@@ -7,9 +7,10 @@
 #include "wait.h"
 
 enum {
-    RUN_NS = 4000,       /* a run should cost about this much: then the shared counter is noise */
-    RUN_FIRST = 4,       /* before anything was measured */
-    EARLY_NS = 2000,     /* transactions cheaper than this are not validated before the watermark reaches them */
+    RUN_NS = 4000,   /* a run should cost about this much: then the shared counter is noise */
+    RUN_FIRST = 4,   /* before anything was measured */
+    EARLY_NS = 2000, /* transactions cheaper than this are not validated before the watermark reaches them */
+    NOTE_NS = 20000, /* what dearer ones read is noted before they do, two lines that move; cheaper ones are validated instead */
     OVERTAKE_NS = 10000, /* dearer than this, validation may pass unexecuted ones: checks are cheap beside them */
     OVERTAKE_MANY = 8, /* workers: from so many on cheaper ones too, for what is found late is run again by one while all wait */
     VALIDATION_BATCH = 8,
@@ -63,7 +64,7 @@ void ioi_worker_enter(ioi_worker *w) {
     w->spins = block->spins;
     w->run_next = w->run_end = 0;
     w->owned = w->fresh = IOI_NO_TX;
-    w->token = false;
+    w->token = w->noting = false;
     w->span.count = 0;
     w->log = NULL;
     w->waited_ns = 0;
@@ -187,28 +188,36 @@ static bool validate(ioi_worker *w, uint32_t tx) {
 
 static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s);
 
-/* What `inc` of `tx` wrote stands there since now, or does not stand any more: look at those above that may have read it and are
- * executed. The first that fails is this worker's; the others are suspected, for whoever looks next. So are all where this worker runs
- * alone: it executes at the watermark only, for it must wait for nobody. Who is being executed looks at itself in the end. Between the
- * change and this look lies an exchange of tx's status (finish, abort); between a reader's note of what it read and its look at what
- * stands, one of its own: so one of the two finds it. Only ever a help: the watermark validates. */
+/* What `inc` of `tx` wrote stands there since now, or does not stand any more: look at those above that may have read it. Of those that
+ * are executed the first that fails is this worker's; the others are suspected, for whoever looks next. So are all where this worker
+ * runs alone: it executes at the watermark only, for it must wait for nobody. Who is being executed is suspected too, if what it reads
+ * is noted already, and looks at itself in the end.
+ *
+ * Between the change and this look lies an exchange of tx's status (finish, abort); between a reader's note and its look at what
+ * stands, an exchange too (ioi_will_read), or its own status's (finish): so one of the two finds it. Likewise a suspicion is raised before
+ * the look at whether that execution has ended, and looked for after it has. Only ever a help: the watermark validates. */
 static void look_above(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
     ioi_sched *sched = w->sched;
     if (w->policy.by_version) {
         a32_min(&sched->validation_idx, tx + 1);
         return;
     }
-    uint64_t written = ioi_keys_written(inc);
+    const ioi_keys written = ioi_keys_written(inc);
     uint32_t limit = a32_load(&sched->execution_idx);
     if (limit > w->n) limit = w->n;
     for (uint32_t at = tx + 1; at < limit; at++) {
-        if (!(a64_load_sc(&w->readers[at]) & written)) continue;
-        uint32_t s = a32_load(&w->status[at]);
+        a64 *reader = &w->readers[at];
+        if (!ioi_keys_meet(&written, a64_load_sc(reader))) continue;
+        uint32_t s = a32_load_sc(&w->status[at]);
+        if (ioi_status_state(s) == IOI_EXECUTING) {
+            a64_or(reader, IOI_SUSPECT);
+            s = a32_load_sc(&w->status[at]);
+        }
         if (ioi_status_state(s) != IOI_EXECUTED) continue;
         if (w->owned == IOI_NO_TX && !w->token) {
             if (!validate(w, at)) abort_incarnation(w, at, s);
         } else {
-            a64_or(&w->readers[at], IOI_SUSPECT);
+            a64_or(reader, IOI_SUSPECT);
             a32_min(&sched->validation_idx, at);
         }
     }
@@ -382,11 +391,15 @@ static void advance_watermark(ioi_worker *w) {
 
 /* ---- early validation ---------------------------------------------------------------------------------------- */
 
+static bool suspected(const ioi_worker *w, uint32_t tx) {
+    return (a64_load(&w->readers[tx]) & IOI_SUSPECT) && ioi_status_state(a32_load(&w->status[tx])) == IOI_EXECUTED;
+}
+
 /* Those that were left to whoever looks next: one after another, until one of them fails. */
 static bool validate_suspects(ioi_worker *w, uint32_t from, uint32_t limit) {
     ioi_sched *sched = w->sched;
     uint32_t watermark = a32_load(&sched->commit_idx), at = from > watermark ? from : watermark;
-    while (at < limit && !(a64_load(&w->readers[at]) & IOI_SUSPECT)) at++;
+    while (at < limit && !suspected(w, at)) at++;
     if (!a32_cas(&sched->validation_idx, &from, at < limit ? at + 1 : NONE_SUSPECT) || at >= limit) return false;
     a64_and(&w->readers[at], ~IOI_SUSPECT);
     uint32_t s = a32_load(&w->status[at]);
@@ -500,6 +513,7 @@ static __attribute__((noinline)) void open_span(ioi_worker *w, uint32_t tx) {
 static ioi_task execute(ioi_worker *w, uint32_t *tx, uint32_t which, bool at_watermark) {
     *tx = which;
     w->fresh = at_watermark ? which : IOI_NO_TX;
+    w->noting = w->readers && !at_watermark && w->cost_ns >= NOTE_NS;
     a32_store_relaxed(&w->slot->current_tx, which + 1);
     count(&w->slot->executions, 1);
     if (w->span.count == 0) open_span(w, which);
@@ -586,6 +600,17 @@ ioi_task ioi_next(ioi_worker *w, uint32_t *tx) {
     return task;
 }
 
+/* Whether what was just executed may have read what has changed since. */
+static bool doubtful(const ioi_worker *w, uint32_t tx) {
+    /* Not at the watermark: this worker validates it there next. */
+    if (w->fresh == tx || tx <= a32_load(&w->sched->commit_idx)) return false;
+    if (!w->noting) return true;
+    a64 *reader = &w->readers[tx];
+    if (!w->noted || !(a64_load_sc(reader) & IOI_SUSPECT)) return false;
+    a64_and(reader, ~IOI_SUSPECT);
+    return true;
+}
+
 void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new) {
     ioi_touched(inc, sizeof *inc + inc->reads_count * sizeof *inc->reads, true);
     a32_store(&w->incarnations[tx], ioi_ref_of(w->arena, inc));
@@ -593,8 +618,8 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     assert(ioi_status_state(executing) == IOI_EXECUTING && ioi_status_incarnation(executing) == inc->incarnation);
     /* Before anybody can see and abort it. */
     if (ioi_recording(w) && !ioi_recorder_executed(&w->recorder, true)) ioi_stop_block(w->arena, IOI_BLOCK_FULL);
-    /* Before the exchange, after which this worker looks at what stands: look_above. */
-    if (w->readers && early(w)) a64_store(&w->readers[tx], ioi_keys_read(w->arena, inc));
+    if (w->noting) assert(!(ioi_keys_read(w->arena, inc) & ~w->noted) && "all that was read was noted before");
+    else if (w->readers && early(w)) a64_store(&w->readers[tx], ioi_keys_read(w->arena, inc));
     /* An exchange: before this worker looks at the token or goes idle, everybody can see the transaction is done. */
     uint32_t before = a32_xchg(&w->status[tx], inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED);
     if (before & IOI_WAITED) ioi_futex_wake(&w->status[tx], UINT32_MAX);
@@ -607,8 +632,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
         a32_min(&w->sched->validation_idx, tx);
         return;
     }
-    /* Not at the watermark: this worker validates it there next. */
-    if (w->fresh != tx && w->owned == IOI_NO_TX && tx > a32_load(&w->sched->commit_idx)) {
+    if (doubtful(w, tx)) {
         uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
         if (a32_load(&w->status[tx]) == s && !validate(w, tx) && abort_incarnation(w, tx, s)) return;
     }

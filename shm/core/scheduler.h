@@ -31,6 +31,7 @@
 #ifndef IOI_SCHEDULER_H
 #define IOI_SCHEDULER_H
 
+#include "readers.h"
 #include "recorder.h"
 #include "spans.h"
 
@@ -69,6 +70,8 @@ typedef struct ioi_worker {
     uint32_t owned;             /* aborted by us and EXECUTING in our name, or IOI_NO_TX */
     uint32_t fresh;             /* started with all lower ones final: valid without looking */
     bool token;                 /* kept while running solo, and at the end */
+    bool noting;                /* what the execution in hand reads is noted, for those that change it */
+    uint64_t noted;             /* what was */
     bool recording;             /* what this worker does goes to `recorder` */
     uint64_t cost_ns;           /* running mean of one execution; kept across blocks, speed depends on it alone */
     uint64_t solo_ns;           /* one step of the watermark, the last time this worker ran solo; kept likewise */
@@ -114,6 +117,15 @@ void ioi_untimed(ioi_worker *w, uint64_t since_ns);
 
 /* Suspend until the aborted transaction `tx` has run again. False if the block stopped instead. */
 bool ioi_wait_for(ioi_worker *w, uint32_t tx);
+
+/* Where `noting`: the transaction in hand is about to look at what stands of these keys (readers.h). */
+static inline void ioi_will_read(ioi_worker *w, uint32_t tx, uint64_t keys) {
+    if (!(keys & ~w->noted)) return;
+    a64 *word = &w->readers[tx];
+    if (w->noted) a64_or(word, keys);
+    else a64_xchg(word, keys); /* in place of what an incarnation before has read */
+    w->noted |= keys;
+}
 
 /* Stop the block (DONE, FULL, FAULT, ABANDONED) and wake everybody; the first to stop it says why. */
 void ioi_stop_block(ioi_arena *arena, ioi_block_state state);

@@ -223,6 +223,7 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     v->stop = IOI_STOP_NONE;
     v->missing = NULL;
     v->likely_left = 0;
+    v->worker->noted = 0;
     v->operations = 0;
     v->next_check = CHECK_EVERY;
     if (++s->generation == 0) { /* wrapped: old marks could look new */
@@ -346,6 +347,10 @@ static int in_the_way(ioi_view *v, ioi_entry *entry, ioi_seen seen, uint64_t wor
     return stop(v, IOI_STOP_ESTIMATE);
 }
 
+static void will_read(ioi_view *v, const ioi_entry *entry) {
+    if (v->worker->noting) ioi_will_read(v->worker, v->tx, ioi_key_bits(ioi_ref_of(v->worker->arena, entry)));
+}
+
 static ioi_seen see(ioi_view *v, ioi_entry *entry, bool presence, uint64_t *word, uint32_t *writer) {
     ioi_seen seen = ioi_mv_read(&v->worker->alloc, entry, v->position, word, writer);
     if (presence || seen == IOI_SEEN_NOTHING || !ioi_word_added(*word)) return seen;
@@ -370,6 +375,7 @@ static int read_below(ioi_view *v, uint64_t key, bool presence, uint64_t *word) 
         return IOI_OK;
     }
     uint32_t writer;
+    will_read(v, entry);
     ioi_seen seen = see(v, entry, presence, word, &writer);
     if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile somebody may have written it */
         seen = see(v, entry, presence, word, &writer);
@@ -538,6 +544,7 @@ static int meet_counter(ioi_view *v, known *k, ioi_entry *entry, uint32_t size) 
     learned l = {.entry = entry, .low = 0, .high = ~(ioi_u128)0};
     uint64_t word;
     uint32_t writer, len;
+    will_read(v, entry);
     ioi_seen seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
     if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))
         seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
@@ -662,6 +669,7 @@ int ioi_view_range_open(ioi_view *v, const uint8_t *low, size_t low_len, const u
     if (!ioi_ordered_switch_on(&v->worker->alloc)) return stop(v, IOI_STOP_FULL);
     ioi_bounds all = {low, high, low ? (uint32_t)low_len : IOI_UNBOUNDED, high ? (uint32_t)high_len : IOI_UNBOUNDED, false};
     if (!own_values(v, &all)) return IOI_STOP;
+    if (v->worker->noting) ioi_will_read(v->worker, v->tx, IOI_ANY_KEY);
     s->ranges = grown(s->ranges, &s->ranges_capacity, s->ranges_count + 1, sizeof *s->ranges);
     *range = s->ranges_count++;
     s->ranges[*range] = (open_range){

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ioi_exec.gas import GasSchedule
     from ioi_exec.limits import Limits
     from ioi_exec.machine import ExecutionMachine
+    from ioi_exec.machine.pending import Pending
     from ioi_exec.policy import Policy
     from ioi_exec.state.info import StateInfo
     from ioi_exec.state.past import PastState
@@ -64,6 +65,7 @@ _HOMES = {
     "gas": "GasSchedule",
     "limits": "Limits",
     "machine": "ExecutionMachine",
+    "machine.pending": "Pending",
     "state.past": "PastState",
     "block.per_tx": "PER_TX",
     "policy": "Policy",
@@ -102,6 +104,7 @@ __all__ = [
     "MachineClosed",
     "Misbehaviour",
     "PastState",
+    "Pending",
     "Policy",
     "Progress",
     "Proposal",

@@ -95,7 +95,7 @@ class MachineClosed(Error):
 
 
 class MachineBusy(Error):
-    """The machine is in use by another thread, or was called again from inside `execute`."""
+    """The machine is in use by another thread, or was called again from inside `execute`. Reads are never refused so, but in a sandbox."""
 
 
 class StaleResult(Error):

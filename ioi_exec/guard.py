@@ -28,7 +28,8 @@ class Guard:
         """For reads of the committed state, which `on_receipt` may do in the middle of `execute`."""
         return _Call(self, what, inside=True)
 
-    def _check(self, what: str) -> None:
+    def check(self, what: str) -> None:
+        """For what any thread may do at any time. Raises MachineBusy in another process, MachineClosed."""
         if self._pid != process.pid:
             raise MachineBusy(f"{what}: the machine belongs to the process that opened it; open one here after the fork")
         if self.closed:
@@ -56,7 +57,7 @@ class _Call(_thread.RLock):  # type: ignore[misc]  # final in typeshed, not in C
 
     def __enter__(self) -> bool:  # type: ignore[override]
         guard = self._guard
-        guard._check(self._what)
+        guard.check(self._what)
         try:
             self.acquire()
             with guard._lock:
@@ -67,7 +68,7 @@ class _Call(_thread.RLock):  # type: ignore[misc]  # final in typeshed, not in C
                     raise self._busy("while another thread uses it")
                 elif not self._inside:
                     raise self._busy("from inside another call")
-            guard._check(self._what)  # it may have been closed meanwhile
+            guard.check(self._what)  # it may have been closed meanwhile
         except BaseException:
             if self._is_owned():
                 self.release()

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 from ioi_shm import Plain
+from ioi_storage import Stand
 
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.receipt import Receipt
 from ioi_exec.errors import LimitExceeded, VMError
 from ioi_exec.execution.executor import Readable
 from ioi_exec.execution.faults import fault_trace
-from ioi_exec.execution.settings import StatedSettings
+from ioi_exec.execution.settings import HERE, StatedSettings
 from ioi_exec.execution.transaction import Abandoned, kept, run_transaction
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
 
 
-class Pending:
-    """A committed state, and on top of it what the transactions wrote that were let in since. stand: which that is."""
+class _Below:
+    """A committed state, however it is read this time."""
 
-    def __init__(self, vm: LoadedVM, limits: Limits, base: Readable, context: BlockContext, stand: object) -> None:
+    now: Readable
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.now.get(key)
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        return self.now.scan(start, end, reverse)
+
+
+class Checks:
+    """On top of a committed state what the transactions wrote that were let in since. stand: which state that is. For one thread at a
+    time."""
+
+    def __init__(self, vm: LoadedVM, limits: Limits, context: BlockContext, stand: Stand) -> None:
         self._vm, self._limits, self._context = vm, limits, context
-        self._plain = _plain(limits, base)
+        self._below = _Below()
+        self._plain = _plain(limits, self._below)
         self._count = 0
         self.stand = stand
 
-    def check(self, tx: bytes) -> Receipt:
-        """What `check`, or `ante` where there is none, came to; what it wrote is pending if it raised nothing. Raises VMError, and what
-        reading the state raises."""
+    def check(self, tx: bytes, base: Readable) -> Receipt:
+        """What `check`, or `ante` where there is none, came to; what it wrote is pending if it raised nothing. base: reads the state.
+        Raises VMError, and what reading the state raises."""
+        self._below.now = base
         vm = self._vm.instance
         of_vm = vm.check if self._vm.check else vm.ante
         receipt = _asked(self._plain, of_vm, self._vm.decoder(), tx, self._context.of_transaction(self._count), self._limits, "check")
@@ -39,7 +55,7 @@ class Pending:
 
 
 def query(vm: LoadedVM, limits: Limits, base: Readable, path: str, data: bytes) -> Receipt:
-    """What `query` came to: its answer is the output. Raises as `Pending.check`."""
+    """What `query` came to: its answer is the output. Raises as `Checks.check`."""
 
     def answer(given: bytes, state: Any, _: Any) -> Any:
         return vm.instance.query(path, given, state)
@@ -54,7 +70,7 @@ def _plain(limits: Limits, base: Readable) -> Plain:
 def _asked(
     plain: Plain, of_vm: Callable[..., Any], decode: Callable[[bytes], Any] | None, given: bytes, ctx: Any, limits: Limits, what: str
 ) -> Receipt:
-    with StatedSettings():
+    with HERE, StatedSettings():
         receipt, fault = run_transaction(plain, plain.begin(), SimpleNamespace(execute=of_vm), decode, given, ctx, limits, what=what)
     if plain.broken is not None:
         raise plain.broken

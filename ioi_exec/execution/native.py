@@ -16,7 +16,7 @@ from ioi_exec.block.receipt import DONE, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import hook_failed, transaction_fault
-from ioi_exec.execution.settings import StatedSettings
+from ioi_exec.execution.settings import HERE, StatedSettings
 from ioi_exec.execution.transaction import refused
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
@@ -50,7 +50,8 @@ class NativeSequentialExecutor:
             with settings.away() if self._verify is not None else nullcontext():
                 progress.at(executed)
 
-        with settings if self._verify is not None else nullcontext():
+        alone, stated = (HERE, settings) if self._verify is not None else (nullcontext(), nullcontext())
+        with alone, stated:
             writes, blob, ends, packed_end, busy_ns, each_ns = run_sequential(
                 self._vm.native,
                 block.txs,

@@ -20,7 +20,7 @@ from ioi_exec.block.result import Stats
 from ioi_exec.errors import LimitExceeded
 from ioi_exec.execution.executor import Block, OnReceipt, Outcome, Readable
 from ioi_exec.execution.faults import hook_fault, transaction_fault
-from ioi_exec.execution.settings import StatedSettings
+from ioi_exec.execution.settings import HERE, StatedSettings
 from ioi_exec.execution.signals import SeenSignals
 from ioi_exec.execution.transaction import Abandoned, HookCall, kept, run_hook, run_transaction
 from ioi_exec.limits import Limits
@@ -59,7 +59,7 @@ class SequentialExecutor:
         packed = PackedReceipts()
         each_ns = array("Q")
         progress = AloneProgress(on_progress, len(block.txs))
-        with self._signals as signals, self._settings as settings:
+        with HERE, self._signals as signals, self._settings as settings:
             for tx_index, tx in enumerate(block.txs):
                 started = perf_counter_ns()
                 receipt = self.transaction(tx, plain, block.context.of_transaction(tx_index))

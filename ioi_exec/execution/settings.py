@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from types import TracebackType
@@ -47,6 +48,12 @@ def interpreter_environment(hash_seed: int = HASH_SEED) -> dict[str, str]:
     """The environment a worker's interpreter is started in: this process's but for what changes how Python executes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in _KEPT}
     return {**dict.fromkeys(_ONE_THREAD, "1"), **kept, "PYTHONHASHSEED": str(hash_seed)}
+
+
+HERE = threading.RLock()
+"""Held while a VM in Python executes in a process that has other threads: settings are of the process. By a `with` of its own, around
+that of the settings: a signal handler may raise anywhere in Python."""
+os.register_at_fork(after_in_child=HERE._at_fork_reinit)  # type: ignore[attr-defined]  # as logging does
 
 
 class StatedSettings:
@@ -90,11 +97,13 @@ class StatedSettings:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """`with settings.away():` what was there before is, for a callback."""
+        """`with settings.away():` what was there before is, for a callback. HERE is held, and let go of meanwhile."""
         self.__exit__(None, None, None)
+        HERE.release()
         try:
             yield
         finally:
+            HERE.acquire()
             self.__enter__()
 
     def __exit__(

@@ -107,6 +107,8 @@ class Blocks(Reading):
             with storage_errors():
                 view.enter_context(store.pinned())  # what is read here is of one moment, whoever writes beside
                 stand, committed = store.stand, store.latest.height
+                if self._store.read_only and (on_receipt or on_progress):  # and what they read is of the same one
+                    view.enter_context(self._pinned_at(stand))
             if record and (sequential or self._workers == 0):
                 raise InputError(
                     "record: only what worker processes do can be recorded: execute without sequential, on a machine with "
@@ -164,15 +166,23 @@ class Blocks(Reading):
             if store is self._store and self._store.read_only:
                 raise ReadOnly("the machine was opened read-only: open it without read_only to commit, or use a sandbox")
             with storage_errors():
-                version = store.commit(
-                    result.staged,
-                    receipts_root=result.receipts_root,
-                    height=result.height,
-                    header=result.header.encode(hash_of(result.txs)),
-                    transactions=result.transactions,
-                    failed=result.failed,
-                    body=body_of(result.txs, result.receipts) if self._receipts else None,
-                )
+                pendings = list(self._pendings) if store is self._store else []
+                for pending in pendings:
+                    pending.committing(result.txs)
+                try:
+                    version = store.commit(
+                        result.staged,
+                        receipts_root=result.receipts_root,
+                        height=result.height,
+                        header=result.header.encode(hash_of(result.txs)),
+                        transactions=result.transactions,
+                        failed=result.failed,
+                        body=body_of(result.txs, result.receipts) if self._receipts else None,
+                    )
+                except BaseException:
+                    for pending in pendings:
+                        pending.called_off(result.txs)
+                    raise
                 if store is self._store:
                     self._cache.committed(result.staged.parent, store.stand, result.staged.changes)
                 return version

@@ -26,6 +26,7 @@ from ioi_exec.execution.executors import Executors, checked_executors
 from ioi_exec.gas import GasSchedule
 from ioi_exec.limits import Limits
 from ioi_exec.machine.blocks import Blocks
+from ioi_exec.machine.reading import row_of
 from ioi_exec.policy import Policy
 from ioi_exec.state.base import storage_errors
 from ioi_exec.state.given import remember, vm_given_for
@@ -44,7 +45,7 @@ from ioi_exec.vm.payments import check_genesis
 
 
 class ExecutionMachine(Blocks):
-    """Executes blocks on a state and commits them. One thread at a time; close it, or use `with`.
+    """Executes blocks on a state and commits them, in one thread at a time; others may read it meanwhile. Close it, or use `with`.
 
     `execute` stages a block: nothing is durable before `commit`. Several blocks may be staged on the same state;
     when one is committed the others can no longer be. Every error is an ioi_exec.Error and leaves the committed
@@ -199,7 +200,7 @@ class ExecutionMachine(Blocks):
         if not isinstance(version, int) or isinstance(version, bool):
             version = arguments.integer("rollback: the version", version, 0)
         with self._changing("rollback") as store, storage_errors():
-            store.rollback(self._row_of(version).version)
+            store.rollback(row_of(store, version).version)
 
     @contextmanager
     def _changing(self, what: str) -> Iterator[ioi_storage.Store]:

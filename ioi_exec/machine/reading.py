@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Iterator
+from weakref import WeakSet
 
 import ioi_storage
 from ioi_storage import RangeProof
@@ -19,12 +21,14 @@ from ioi_exec.block.receipt import Receipt
 from ioi_exec.block.receipt_proof import ReceiptProof, prove_receipt
 from ioi_exec.errors import (
     InputError,
+    StaleResult,
     VersionMissing,
     VMError,
 )
 from ioi_exec.execution import asking
 from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
+from ioi_exec.machine.pending import Pending
 from ioi_exec.state.base import CommittedState, storage_errors
 from ioi_exec.state.given import vm_given_for
 from ioi_exec.state.heights import row_at_height
@@ -45,7 +49,8 @@ from ioi_exec.vm.loading import LoadedVM
 
 
 class Reading:
-    """Reads the committed versions, and asks the VM what it knows of the newest."""
+    """Reads the committed versions, and asks the VM what it knows of the newest: from any thread, whatever another one does meanwhile.
+    Each call sees one committed version as a whole. While a sandbox is open all calls are for one thread."""
 
     def __init__(
         self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, accept_interpreter: bool
@@ -58,41 +63,47 @@ class Reading:
         self._limits = limits
         self._accept_interpreter = accept_interpreter
         self._guard = Guard()
-        self._pending: asking.Pending | None = None
+        self._pins = _Pins()
+        self._loading = threading.RLock()
+        self._checking = threading.Lock()
+        self._checks: asking.Checks | None = None
+        self._pendings: WeakSet[Pending] = WeakSet()
 
     @property
     def version(self) -> int:
         """Committed blocks since genesis."""
-        with self._guard.reading("version"), storage_errors():
-            return self._layers[-1].version
+        with self._moment("version") as layer:
+            return layer.version
 
     @property
     def oldest(self) -> int:
         """The oldest version that can still be read."""
-        with self._guard.reading("oldest"), storage_errors():
-            return self._layers[-1].oldest
+        with self._moment("oldest") as layer:
+            return layer.oldest
 
     @property
     def root(self) -> bytes:
         """The state root of the current version, 32 bytes."""
-        with self._guard.reading("root"), storage_errors():
-            return self._layers[-1].root
+        with self._moment("root") as layer:
+            return layer.root
 
     @property
     def info(self) -> StateInfo:
         """What is remembered about the state and its current version."""
-        with self._guard.reading("info"), self.pinned():
-            return self._info_of(self._layers[-1].latest)
+        with self._moment("info") as layer:
+            return self._info_of(layer, layer.latest)
 
     def get(self, key: bytes, version: Version | None = None) -> bytes | None:
         """The committed value, now or at an earlier version; None if absent. Raises VersionMissing."""
         arguments.octets("get: the key", key)
-        with self._guard.reading("get"), storage_errors():
-            if version is None:
-                return self._layers[-1].get(key) if 0 < len(key) <= ioi_storage.key_limit else None
-            with self._layers[-1].pinned():
-                row = self._row_of(version)
-                return self._layers[-1].get(key, row) if 0 < len(key) <= ioi_storage.key_limit else None
+        possible = 0 < len(key) <= ioi_storage.key_limit
+        if version is None and not self._layered and self._pins.now is None:
+            self._guard.check("get")
+            with storage_errors():
+                return self._store.get_beside(key) if possible else None
+        with self._moment("get") as layer:
+            row = None if version is None else row_of(layer, version)
+            return layer.get(key, row) if possible else None
 
     def scan(
         self,
@@ -106,13 +117,17 @@ class Reading:
     ) -> Iterator[tuple[bytes, bytes]]:
         """The committed (key, value) pairs in key order, `end` exclusive; the same rules as in a VM.
 
-        version: None is the newest; on Jellyfish, which sorts by the hashes of keys, an earlier one is an InputError."""
+        version: None is the newest; on Jellyfish, which sorts by the hashes of keys, an earlier one is an InputError. A state on disk is
+        read on in the version that it had, and its pages are kept until the scan ends or is let go of (at most 256 at a time:
+        ResourceError); one in memory, or in a sandbox, raises StaleResult once it has moved on."""
         start, end, limit = *key_range(start, end, prefix), scan_limit(limit)
         arguments.flag("scan: reverse", reverse)
-        with self._guard.reading("scan"), self.pinned():
-            row = None if version is None else self._row_of(version)
-            items = self._layers[-1].scan(start, end, reverse=reverse, limit=limit, version=row)
-        return _scanning(items)
+        with self._moment("scan") as layer:
+            row = None if version is None else row_of(layer, version)
+            if self._layered or self._pins.now is not None:
+                return _scanning(layer.scan(start, end, reverse=reverse, limit=limit, version=row))
+        with storage_errors():
+            return _scanning(self._store.scan_beside(start, end, reverse=reverse, limit=limit, version=row))
 
     def prove(self, *keys: bytes, version: Version | None = None) -> bytes:
         """The proof of what every one of `keys` is in a version (None: the newest), its value or absent.
@@ -149,44 +164,86 @@ class Reading:
 
     @contextmanager
     def _proving(self, version: Version | None) -> Iterator[tuple[ioi_storage.State, ioi_storage.VersionRow | None]]:
-        with self._guard.reading("prove"), self.pinned():
-            row = None if version is None else self._row_of(version)
+        with self._moment("prove") as layer:
+            row = None if version is None else row_of(layer, version)
             try:
-                yield self._layers[-1], row
+                yield layer, row
             except ValueError as error:
                 raise InputError(f"prove: {error}") from None
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
-        """`with machine.pinned():` all that is read inside is of one moment, whatever a live engine beside commits, prunes or
-        rolls back meanwhile. Only a machine that was opened read-only needs it. Scans begun inside end inside."""
-        with self._guard.reading("pinned"):
-            layer = self._layers[-1]
-        with storage_errors(), layer.pinned():
+        """`with machine.pinned():` all that this thread reads inside is of one moment, whatever is committed, pruned or rolled back
+        meanwhile, here or by a live engine beside. Scans begun inside end inside. A state in memory, or in a sandbox, is not pinned."""
+        if self._store.path is None or self._layered:
+            with self._guard.reading("pinned"):
+                top = self._layers[-1]
+            with storage_errors(), top.pinned():
+                yield
+        elif self._pins.now is not None:
             yield
+        else:
+            with self._moment("pinned") as layer:
+                assert isinstance(layer, ioi_storage.Moment)
+                try:
+                    self._pins.now = layer
+                    yield
+                finally:
+                    self._pins.now = None
+                    layer.end()
+
+    @contextmanager
+    def _pinned_at(self, stand: ioi_storage.Stand) -> Iterator[None]:
+        """As `pinned`. Raises StaleResult unless it is of this stand."""
+        with self.pinned():
+            with self._moment("pinned") as layer:
+                if layer.stand != stand:
+                    raise StaleResult(f"{stand.moved_to(layer.stand)}: execute the block again")
+            yield
+
+    @property
+    def _layered(self) -> bool:
+        return len(self._layers) > 1
+
+    @contextmanager
+    def _moment(self, what: str) -> Iterator[ioi_storage.State]:
+        """One committed version, the newest or the one that this thread has pinned."""
+        with storage_errors():
+            if self._layered:
+                with self._guard.reading(what):
+                    layer = self._layers[-1]
+                    with layer.pinned():
+                        yield layer
+                return
+            self._guard.check(what)
+            if self._pins.now is not None:
+                yield self._pins.now
+                return
+            with self._store.moment() as moment:
+                yield moment
 
     def at(self, version: int) -> PastState:
         """A read-only view of a committed version. Raises VersionMissing."""
-        with self._guard.reading("at"), self.pinned():
-            return PastState(self, self._row_of(version))
+        with self._moment("at") as layer:
+            return PastState(self, row_of(layer, version))
 
     def at_height(self, height: int) -> PastState:
         """A read-only view of the version that the block of this height made. Raises VersionMissing."""
         height = arguments.integer("at_height: the height", height, 0)
-        with self._guard.reading("at_height"), self.pinned():
-            return PastState(self, row_at_height(self._layers[-1], height))
+        with self._moment("at_height") as layer:
+            return PastState(self, row_at_height(layer, height))
 
     def receipts(self, version: Version | None = None) -> KeptBlock:
         """The transactions and receipts of a version (None: the newest), if it was committed with them. Raises VersionMissing."""
-        with self._guard.reading("receipts"), self.pinned():
-            return kept_block(self._layers[-1], self._layers[-1].latest if version is None else self._row_of(version))
+        with self._moment("receipts") as layer:
+            return kept_block(layer, layer.latest if version is None else row_of(layer, version))
 
     def transaction(self, digest: bytes) -> list[KeptTransaction]:
         """The transaction with this SHA-256, once for every time that it is in a kept block with receipts, the oldest first."""
         if len(arguments.octets("transaction: the hash", digest)) != 32:
             raise InputError(f"transaction: the hash has {len(digest)} bytes: give the SHA-256 of a transaction, which has 32")
-        with self._guard.reading("transaction"), self.pinned():
-            return kept_transactions(self._layers[-1], digest)
+        with self._moment("transaction") as layer:
+            return kept_transactions(layer, digest)
 
     def prove_receipt(self, version: Version, index: int) -> ReceiptProof:
         """The proof that the receipt of transaction `index` is in the block of a version, for `ioi_exec.verify_receipt` and the
@@ -198,57 +255,59 @@ class Reading:
 
     def info_at(self, version: Version) -> StateInfo:
         """`info` as it was at a version. Raises VersionMissing."""
-        with self._guard.reading("info_at"), self.pinned():
-            return self._info_of(self._row_of(version))
+        with self._moment("info_at") as layer:
+            return self._info_of(layer, row_of(layer, version))
 
-    def _info_of(self, row: ioi_storage.VersionRow) -> StateInfo:
-        return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, self._layers[-1].oldest, row)
-
-    def _row_of(self, version: Version) -> ioi_storage.VersionRow:
-        """What is recorded of a version, in the view that is pinned. Raises InputTypeError, VersionMissing."""
-        layer = self._layers[-1]
-        number = version.version if isinstance(version, ioi_storage.VersionRow) else version
-        if not isinstance(number, int) or isinstance(number, bool):
-            number = version = arguments.integer("the version", number, 0)
-        if not 0 <= number <= layer.version:
-            raise VersionMissing(
-                f"there is no version {arguments.shown(number)}: the state has versions {layer.oldest} to {layer.version}"
-            )
-        return layer.found(version)
+    def _info_of(self, layer: ioi_storage.State, row: ioi_storage.VersionRow) -> StateInfo:
+        return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, layer.oldest, row)
 
     def query(self, path: str, data: bytes = b"") -> Receipt:
         """What the VM's `query(path, data, state)` says of the newest committed state, in this process: its answer is the receipt's
-        output, or why there is none its error. What it writes is gone. Raises VMError if the VM has no such method."""
+        output, or why there is none its error. What it writes is gone. With workers=0 it waits for a block that is executed meanwhile, and a
+        state in memory is not committed to until it is through. Raises VMError if the VM has no such method."""
         arguments.text("query: the path", path)
         arguments.octets("query: the data", data)
-        with self._guard.reading("query"), self.pinned():
-            vm = self._asked_vm("query")
-            return asking.query(vm, self._limits, CommittedState(self._layers), path, data)
+        vm = self._asked_vm("query")
+        with self._moment("query") as layer:
+            return asking.query(vm, self._limits, CommittedState((layer,)), path, data)
 
     def check(self, tx: bytes) -> Receipt:
         """Whether a transaction may wait for a block: what the VM's `check(tx, state, ctx)`, or `ante` if there is none, says of it in this
         process, on the newest committed state and what the transactions before it wrote that were let in since. Nothing of it is kept
-        beyond the next commit. Raises VMError if the VM has neither."""
+        beyond the next commit: check those again that still wait. It takes turns with other checks, and waits as `query` does.
+        Raises VMError if the VM has neither."""
         arguments.octets("check: the transaction", tx)
-        with self._guard.alone("check"), self.pinned():
-            vm = self._asked_vm("check")
-            stand = self._layers[-1].stand
-            pending = self._pending
-            if pending is None or pending.stand != (stand, len(self._layers)):
-                header = BlockHeader(height=self._layers[-1].latest.height + 1)
-                context = block_context(header, stand.root, self._identity.chain_id)
-                base = CommittedState(tuple(self._layers))
-                pending = self._pending = asking.Pending(vm, self._limits, base, context, (stand, len(self._layers)))
-            return pending.check(checked_transactions([tx], self._limits)[0])
+        self._asked_vm("check")
+        with self._checking, self._moment("check") as layer:
+            self._checks, receipt = self._checked(self._checks, layer, tx)
+            return receipt
+
+    def _checked(self, checks: asking.Checks | None, layer: ioi_storage.State, tx: bytes) -> tuple[asking.Checks, Receipt]:
+        """What is said of it over those that were let in before, if that was on the same state, else over the state alone."""
+        tx = checked_transactions([tx], self._limits)[0]
+        stand = layer.stand
+        if checks is None or checks.stand != stand:
+            context = block_context(BlockHeader(height=layer.latest.height + 1), stand.root, self._identity.chain_id)
+            checks = asking.Checks(self._asked_vm("check"), self._limits, context, stand)
+        return checks, checks.check(tx, CommittedState((layer,)))
+
+    def pending(self, most: int = 100_000) -> Pending:
+        """Transactions that wait for a block: remembers those that it let in, and checks them again after each commit. most: of them at a
+        time. Raises VMError if the VM has neither `check` nor `ante`, InputError."""
+        most = arguments.integer("pending: most", most, 1)
+        self._asked_vm("check")
+        pending = Pending(self, most)
+        self._pendings.add(pending)
+        return pending
 
     @property
     def checks(self) -> bool:
         """Whether `check` can be asked: the VM has a method `check`, or `ante`. Raises VMError where the VM is not to be had."""
-        with self._guard.reading("checks"):
-            vm = self._loaded_vm()
-            return vm.check or vm.ante
+        vm = self._loaded_vm()
+        return vm.check or vm.ante
 
     def _asked_vm(self, what: str) -> LoadedVM:
+        self._guard.check(what)
         vm = self._loaded_vm()
         if not (vm.query if what == "query" else self.checks):
             wanted = "query(path, data, state)" if what == "query" else "check(tx, state, ctx), nor ante(tx, state, ctx)"
@@ -268,19 +327,38 @@ class Reading:
 
     @property
     def read_only(self) -> bool:
-        with self._guard.reading("read_only"):
-            return self._store.read_only
+        self._guard.check("read_only")
+        return self._store.read_only
 
     @property
     def closed(self) -> bool:
         return self._guard.closed
 
     def _loaded_vm(self) -> LoadedVM:
-        if self._vm is None:
-            loaded = replace(vm_given_for(self._store.path, self._identity.vm), chain_id=self._identity.chain_id)
-            self._identity = accepted(self._store, self._identity, loaded, self._accept_interpreter)
-            self._vm = loaded
-        return self._vm
+        with self._loading:
+            if self._vm is None:
+                loaded = replace(vm_given_for(self._store.path, self._identity.vm), chain_id=self._identity.chain_id)
+                self._identity = accepted(self._store, self._identity, loaded, self._accept_interpreter)
+                self._vm = loaded
+            return self._vm
+
+
+class _Pins(threading.local):
+    """now: what the thread has pinned."""
+
+    now: ioi_storage.Moment | None = None
+
+
+def row_of(layer: ioi_storage.State, version: Version) -> ioi_storage.VersionRow:
+    """What is recorded of a version. Raises InputTypeError, VersionMissing."""
+    number = version.version if isinstance(version, ioi_storage.VersionRow) else version
+    if not isinstance(number, int) or isinstance(number, bool):
+        number = version = arguments.integer("the version", number, 0)
+    if not 0 <= number <= layer.version:
+        raise VersionMissing(
+            f"there is no version {arguments.shown(number)}: the state has versions {layer.oldest} to {layer.version}"
+        )
+    return layer.found(version)
 
 
 def _scanning(items: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from .history.diff import Change
     from .latest.reader import Reader
+    from .moment import Moment
     from .moving.chunks import CHUNK_BYTES as chunk_bytes
     from .moving.chunks import CHUNK_LIMIT as chunk_limit
     from .moving.chunks import Chunk
@@ -70,6 +71,7 @@ _HOMES = {
     "StateMissing StorageClosed StorageError StorageIOError TooManyReaders UnknownTree UnorderedTree Unprovable VersionMissing",
     "history.diff": "Change",
     "latest.reader": "Reader",
+    "moment": "Moment",
     "moving.chunks": "Chunk",
     "moving.manifest": "Manifest",
     "moving.restore": "Restore",
@@ -105,6 +107,7 @@ __all__ = [
     "Iavl",
     "Jellyfish",
     "Manifest",
+    "Moment",
     "OverlayStore",
     "RangeProof",
     "Reader",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import lmdb
@@ -21,8 +22,10 @@ from .errors import DiskFull, StaleStage, StorageIOError
 from .history import prune, rollback
 from .latest.keeper import Keeper
 from .latest.lag import room
+from .latest.moments import Moments, Seen
 from .latest.snapshot import RowReader, Snapshot
 from .latest.view import View
+from .moment import Moment
 from .moving.chunks import CHUNK_BYTES, Chunk
 from .moving.genesis import genesis_writer, no_garbage_collection
 from .moving.loading import loader
@@ -35,9 +38,11 @@ from .trees.keys import check_number
 from .trees.seam import tree_named
 from .trees.staged import Staged
 
+TURN = 256  # pairs that a scan of a state in memory reads at a time
+
 
 class Store(State):
-    """An open state. Made by `create` or `open`; a context manager. For one thread at a time, in one process.
+    """An open state. Made by `create` or `open`; a context manager. For one thread at a time, in one process; what is called beside for any.
 
     keep: how many of the newest versions are kept, from the next commit on; None: all. Older ones are pruned beside it.
     path: absolute, None in memory. tree: its name. meta: what `create` was given. genesis_root: 32 bytes."""
@@ -51,6 +56,7 @@ class Store(State):
         self._pid = handle.pid
         self._view = View(handle)
         self._keeper = Keeper(handle, self._view)
+        self._moments = Moments(handle)
         try:
             creation = self._view.look(Snapshot.creation)
             self._tree = tree_named(creation.tree)
@@ -200,6 +206,70 @@ class Store(State):
         """A state on top of this one that leaves it untouched."""
         return OverlayStore(self)
 
+    # ---- beside other threads ----
+
+    @contextmanager
+    def moment(self) -> Iterator[Moment]:
+        """`with store.moment() as moment:` the newest version, which stays what it is, for any thread beside the one that uses the store.
+
+        A state in memory is not written to until it is left. RollbackUnfinished, TooManyReaders."""
+        with self._moments.turn:
+            seen = self._moments.take()
+            try:
+                yield Moment(seen, self._moments, self._tree, self._lineage)
+            finally:
+                self._moments.give(seen)
+
+    def get_beside(self, key: bytes) -> bytes | None:
+        """`get` of the newest version, for any thread: as `moment` has it, in a third of the time."""
+        with self._moments.turn:
+            seen = self._moments.take()
+            try:
+                return seen.value(key)
+            finally:
+                self._moments.give(seen)
+
+    def scan_beside(
+        self,
+        start: bytes | None = None,
+        end: bytes | None = None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+        version: Version | None = None,
+    ) -> Pairs:
+        """As `scan`, for any thread. On disk it goes on in the version that it began with, whatever is committed meanwhile, and keeps its
+        pages; in memory StaleStage."""
+        if self.path is None:
+            with self.moment() as moment:
+                moment.scan(start, end, limit=0, version=version)  # raises what it has to at once
+                return islice(self._scan_in_turns(start, end, reverse, version, moment.stand), limit)
+        seen = self._moments.take()  # whatever becomes of the scan, nobody else holds it
+        moment = Moment(seen, self._moments, self._tree, self._lineage)
+        return self._scanning(seen, moment.scan(start, end, reverse=reverse, limit=limit, version=version))
+
+    def _scanning(self, seen: Seen, pairs: Pairs) -> Pairs:
+        try:
+            yield from pairs
+        finally:
+            self._moments.give(seen)
+
+    def _scan_in_turns(self, start: bytes | None, end: bytes | None, reverse: bool, version: Version | None, first: Stand) -> Pairs:
+        while True:
+            with self.moment() as moment:
+                if moment.stand != first:
+                    raise StaleStage(f"{first.moved_to(moment.stand)}: scan again")
+                batch = list(moment.scan(start, end, reverse=reverse, limit=TURN, version=version))
+                number = self._moments.number
+            for pair in batch:
+                yield pair
+                self._check()
+                if self._moments.number != number:
+                    raise StaleStage(f"the state moved from version {first.version} during a scan: scan again")
+            if len(batch) < TURN:
+                return
+            start, end = (start, batch[-1][0]) if reverse else (batch[-1][0] + b"\0", end)
+
     # ---- moving ----
 
     def snapshot(self, version: Version | None = None, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
@@ -235,6 +305,7 @@ class Store(State):
             try:
                 commit.write(begin, self._handle.tables, staged, row, rows, oldest, check)
                 self._view.committed(row, staged.changes)
+                self._moments.committed(row.version, staged.changes)
             except StaleStage:
                 self.close()  # what is remembered here is of another state
                 raise
@@ -307,6 +378,7 @@ class Store(State):
             return
         self._lineage, self._memory = object(), self._tree.memory()
         self._view.forget()
+        self._moments.forget()
         rollback.finish(self._view, self._tree, version)
 
     def settle(self) -> None:

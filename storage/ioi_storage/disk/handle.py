@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from weakref import WeakMethod
 
@@ -34,6 +35,8 @@ class Handle:
         self.is_open = True
         self._looked = time.monotonic()
         self._before_closing: list[WeakMethod[Callable[[], object]]] = []
+        self._around_writing: list[tuple[WeakMethod[Callable[[], object]], WeakMethod[Callable[[], object]]]] = []
+        self.turn = threading.RLock() if place.path is None else None  # in memory: of whoever reads beside, or writes
         self._files = files  # the directory and the lock, or the memory; closed with it
         try:
             self.tables: Tables = open_tables(env, create=False, create_later=not read_only)
@@ -70,16 +73,17 @@ class Handle:
                 "open a Reader in the child"
             )
 
-    def check_namespace(self) -> None:
+    def check_namespace(self, *, close: bool = True) -> None:
         """For readers, before a new look, about once a second: StateInUse, and it is closed, if a writer has come in another PID
-        namespace since. Idle, it would keep from that one the process number that both may have."""
+        namespace since. Idle, it would keep from that one the process number that both may have. close: False in other threads."""
         if self.read_only and self.path is not None and time.monotonic() - self._looked > _NAMESPACE_SECONDS:
             self._looked = time.monotonic()
             assert self.place.fd is not None
             try:
                 namespace.refuse_foreign(os.path.join(by_descriptor(self.place.fd), WRITER), self.path)
             except StateInUse:
-                self.close()
+                if close:
+                    self.close()
                 raise
 
     def check_writable(self, to: str) -> None:
@@ -89,9 +93,25 @@ class Handle:
             raise StorageError(f"{called(self.path)} is open read-only: open it for writing to {to}")
         self.place.check_named()
 
-    def begin(self) -> AbstractContextManager[lmdb.Transaction[bytes]]:
+    def around_writing(self, before: Callable[[], object], after: Callable[[], object]) -> None:
+        """Methods to be called around each write transaction, held as above."""
+        self._around_writing.append((WeakMethod(before), WeakMethod(after)))
+
+    @contextmanager
+    def begin(self) -> Iterator[lmdb.Transaction[bytes]]:
         """A write transaction, which leaving commits."""
-        return self.env.begin(write=True)
+        with nullcontext() if self.turn is None else self.turn:
+            around = [(before(), after()) for before, after in self._around_writing]
+            for before, _ in around:
+                if before is not None:
+                    before()
+            try:
+                with self.env.begin(write=True) as txn:
+                    yield txn
+            finally:
+                for _, after in around:
+                    if after is not None:
+                        after()
 
     @contextmanager
     def begin_growing(self, lag: int = 0) -> Iterator[lmdb.Transaction[bytes]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..disk import marks
 from .lag import Changes, Lag
 from .snapshot import Snapshot
@@ -15,8 +17,10 @@ class Follower:
         self._rollbacks: int | None = None  # mark `rollbacks` when it was begun
         self._transaction: int | None = None  # number of the last one that the snapshot fitted last sees
 
-    def fit(self, snapshot: Snapshot) -> Lag:
-        """The writes of the versions above the mark of this snapshot, up to the newest in it: these, and no others."""
+    def fit(self, snapshot: Snapshot, known: Mapping[int, Changes] = {}) -> Lag:
+        """The writes of the versions above the mark of this snapshot, up to the newest in it: these, and no others.
+
+        known: those of some versions, which need not be read."""
         if self._lag is not None and self._transaction == snapshot.id:
             return self._lag
         flat, latest, rollbacks = snapshot.needed_mark(marks.FLAT), snapshot.latest(), snapshot.mark(marks.ROLLBACKS)
@@ -27,7 +31,7 @@ class Follower:
             lag = Lag(flat)
         lag.forget(flat)
         for version in range(lag.newest + 1, latest.version + 1):
-            lag.add(version, snapshot.changes(version))
+            lag.add(version, known[version] if version in known else snapshot.changes(version))
         assert (lag.flat, lag.newest) == (flat, max(flat, latest.version)), "a lag fits the snapshot it is read with"
         self._lag, self._rollbacks, self._transaction = lag, rollbacks, snapshot.id
         return lag

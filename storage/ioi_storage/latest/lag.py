@@ -31,6 +31,23 @@ def room(changes: Changes) -> int:
     return size * 3 // 2 + 50 * len(changes)
 
 
+class Newest:
+    """Newest writes by key, which stay as they are; None is a delete."""
+
+    def __init__(self, values: Mapping[bytes, bytes | None]) -> None:
+        self.values = values
+        self._sorted: list[bytes] | None = None
+
+    def between(self, start: bytes | None, end: bytes | None, reverse: bool) -> list[bytes]:
+        """The keys with start <= key < end, in the order asked for."""
+        if self._sorted is None:
+            self._sorted = sorted(self.values)
+        low = bisect_left(self._sorted, start or b"")
+        high = len(self._sorted) if end is None else bisect_left(self._sorted, end)
+        keys = self._sorted[low:high]
+        return keys[::-1] if reverse else keys
+
+
 class Lag:
     """Newest writes by key; None is a delete. `newest`: the highest version in it, or that of the flat table."""
 
@@ -40,8 +57,7 @@ class Lag:
         self._values: dict[bytes, bytes | None] = {}
         self._rooms: list[int] = []  # of each of them
         self._merged = 0  # how many of _changes are in _values
-        self._shared = False
-        self._sorted: list[bytes] | None = None
+        self._shared: Newest | None = None  # of _values, if somebody has them
         self.writes = 0  # of all versions, those to one key counted each
 
     @property
@@ -71,11 +87,11 @@ class Lag:
     def values(self) -> Mapping[bytes, bytes | None]:
         """Merged when first asked for: a commit does not wait for it, and what is forgotten before costs nothing."""
         if self._merged < len(self._changes):
-            if self._shared:
-                self._values, self._shared = dict(self._values), False
+            if self._shared is not None:
+                self._values, self._shared = dict(self._values), None
             for changes in self._changes[self._merged :]:
                 self._values.update(changes)
-            self._merged, self._sorted = len(self._changes), None
+            self._merged = len(self._changes)
         return self._values
 
     def add(self, version: int, changes: Changes) -> None:
@@ -84,11 +100,12 @@ class Lag:
         self._rooms.append(room(changes))
         self.writes += len(changes)
 
-    def share(self) -> Mapping[bytes, bytes | None]:
-        """The values as they are now, which stay as they are."""
+    def share(self) -> Newest:
+        """The values as they are now."""
         values = self.values
-        self._shared = True
-        return values
+        if self._shared is None:
+            self._shared = Newest(values)
+        return self._shared
 
     def forget(self, flat: int) -> None:
         """Drop the versions that a snapshot with this mark holds in its flat table."""
@@ -97,17 +114,7 @@ class Lag:
         self._changes, self._rooms = self._changes[flat - self.flat :], self._rooms[flat - self.flat :]
         self.flat = flat
         self.writes = sum(map(len, self._changes))
-        self._values, self._merged, self._shared, self._sorted = {}, 0, False, None
-
-    def between(self, start: bytes | None, end: bytes | None, reverse: bool) -> list[bytes]:
-        """The keys with start <= key < end, in the order asked for."""
-        values = self.values
-        if self._sorted is None:
-            self._sorted = sorted(values)
-        low = bisect_left(self._sorted, start or b"")
-        high = len(self._sorted) if end is None else bisect_left(self._sorted, end)
-        keys = self._sorted[low:high]
-        return keys[::-1] if reverse else keys
+        self._values, self._merged, self._shared = {}, 0, None
 
 
 def merged(

@@ -107,10 +107,10 @@ class Reader:
     def _pairs(
         self, snapshot: Snapshot, start: bytes | None, end: bytes | None, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        lag = self._lag
-        keys = lag.between(start, end, reverse)
+        newest = self._lag.share()
+        keys = newest.between(start, end, reverse)
         with translated("scanning"):
-            yield from merged(lag.values, keys, snapshot.scan(start, end, reverse), reverse)
+            yield from merged(newest.values, keys, snapshot.scan(start, end, reverse), reverse)
 
     def _now(self) -> Snapshot:
         if self._snapshot is None:

@@ -187,8 +187,9 @@ class View:
                 if stand is not None and (now := self._stand_of(snapshot)) != stand:
                     raise StaleStage(f"{stand.moved_to(now)}: scan again")
                 lag = self._fit(snapshot)
-                keys = lag.between(start, end, reverse)
-                for pair in merged(lag.share(), keys, snapshot.scan(start, end, reverse), reverse):
+                newest = lag.share()
+                keys = newest.between(start, end, reverse)
+                for pair in merged(newest.values, keys, snapshot.scan(start, end, reverse), reverse):
                     yield pair
                     check()
                     if self._latest is not latest and not self.handle.read_only:

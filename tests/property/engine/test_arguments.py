@@ -79,7 +79,7 @@ anything = strategies.one_of(
 # A good call of each. What is not here is found by `test_every_call_is_known`.
 MACHINE: dict[str, dict[str, Any]] = {
     "at": {"version": 0}, "receipts": {"version": 0}, "transaction": {"digest": bytes(32)}, "prove_receipt": {"version": 1, "index": 0}, "at_height": {"height": 0}, "commit": {"result": None}, "get": {"key": b"a", "version": 0}, "info_at": {"version": 0},
-    "check": {"tx": b"x"}, "query": {"path": "x", "data": b""},
+    "check": {"tx": b"x"}, "pending": {"most": 5}, "query": {"path": "x", "data": b""},
     "execute": {
         "txs": [b"x"], "header": BlockHeader(), "on_receipt": None, "sequential": False, "policy": None, "record": False, "on_progress": None,
         "hints": None, "propose": True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from ioi_exec.cli.options import (
 )
 from ioi_exec.cli.streams import input_file
 from ioi_exec.errors import Diverged, InputError
+from ioi_exec.ethereum import check_installed
 
 if TYPE_CHECKING:
     from ioi_exec.ethereum.running import Ran, Runner
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--compare executes one by one and with workers: leave out --sequential and --workers 0")
     if options.files.count("-") > 1:
         raise InputError("standard input (-) was given twice: it is one block")
-    _find_specification()
+    check_installed()
     from ioi_exec.ethereum.running import Runner
     from ioi_exec.files.ethereum import read_ethereum
 
@@ -77,11 +77,6 @@ def run(options: argparse.Namespace) -> int:
             status = status or (0 if shown["equal"] else _DIVERGED)
             (print_json if options.json else _print)(shown)
     return status
-
-
-def _find_specification() -> None:
-    if find_spec("ethereum") is None:
-        raise InputError("the specification of Ethereum is not installed: pip install 'ioi-exec[ethereum]', under Python 3.11 or newer")
 
 
 def _compared(runner: Runner, file: EthereumFile) -> dict[str, Any]:

@@ -7,16 +7,15 @@ from typing import Any
 
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import Diverged, VMFault
+from ioi_exec.ethereum import VM
 from ioi_exec.ethereum.touched import not_given
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.files.ethereum import EthereumFile, GivenReceipt
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
-from ioi_exec.vm.ethereum import LIMITS, Ethereum, genesis, header
+from ioi_exec.vm.ethereum import LIMITS, genesis, header
 from ioi_exec.vm.ethereum.receipts import Outcome, totals
 from ioi_exec.vm.ethereum.vm import REQUESTS, decoded, why_invalid
-
-VM = f"{Ethereum.__module__}:{Ethereum.__qualname__}"
 
 
 @dataclass(frozen=True)

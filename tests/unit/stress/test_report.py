@@ -318,7 +318,7 @@ def chosen(command: list[str]) -> tuple[Any, Plan]:
     return workload, plan_of(workload, **chosen_options(options))
 
 
-@pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in ("replay", "rwset", "own")])
+@pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in ("replay", "rwset", "own", "ethereum")])
 def test_the_command_of_a_page_makes_the_same_again(name: str) -> None:
     workload = make(name, block_size=12, seed=77, cost="sleep")
     plan = Plan(

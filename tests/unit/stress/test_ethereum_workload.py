@@ -1,0 +1,35 @@
+"""A block of Ethereum as a workload of ioi-stress."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ethereum", reason="pip install 'ioi-exec[ethereum]'")
+
+import ioi_stress
+from ioi_exec import InputError
+from ioi_stress.workloads import make
+
+MAINNET = Path(__file__).parents[2] / "e2e" / "ethereum" / "930196.json.xz"
+
+
+def test_it_is_the_files_block_on_its_pre_state() -> None:
+    workload = make("ethereum", file=str(MAINNET))
+    assert workload.parameters == {"file": str(MAINNET), "sha256": hashlib.sha256(MAINNET.read_bytes()).hexdigest()}
+    (block,) = workload.blocks()
+    assert len(block.txs) == 18 and block.header is not None and block.header.height == 930196
+    assert len([key for key in workload.genesis() if key[:1] == b"a"]) == 21
+
+
+def test_what_is_explained_is_verified() -> None:
+    found = ioi_stress.explain("ethereum", file=str(MAINNET), workers=2, pin=False, repeat=1).to_json(3)
+    assert found["transactions"] == 18
+
+
+def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(MAINNET.read_bytes()[:-9])
+    with pytest.raises(InputError, match="it was cut"):
+        make("ethereum", file=str(tmp_path / "a"))

@@ -1,0 +1,61 @@
+"""A block of Ethereum mainnet on its pre-state: a file as `ioi-exec ethereum run` takes it, which also compares it with its header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
+from typing import Any, ClassVar, Iterator, Mapping
+
+from ioi_exec.cli.streams import input_file
+from ioi_exec.ethereum import VM, check_installed
+from ioi_stress.workload import Block
+from ioi_stress.workloads.parameters import TEXT, check_fields, parameter, values_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ethereum:
+    """The file is read, and refused, when it is made; what it held is part of `parameters`. Needs `ioi-exec[ethereum]`."""
+
+    name: ClassVar[str] = "ethereum"
+    summary: ClassVar[str] = "a block of Ethereum mainnet on its pre-state, by the official specification"
+    example: ClassVar[str] = "ethereum block.json.xz"
+    details: ClassVar[str] = ""
+
+    file: str = parameter(
+        kind=TEXT, metavar="FILE", positional=True, help="a block with its pre-state, as ioi-exec ethereum run takes it; - is standard input"
+    )
+    _state: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
+    _block: Block = field(init=False, repr=False, compare=False)
+    _digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_installed()
+        from ioi_exec.files.ethereum import FILE_BYTES, read_ethereum
+        from ioi_exec.vm.ethereum import genesis, header
+
+        with input_file(self.file) as (stream, name):
+            content = stream.read(FILE_BYTES + 1)  # beyond which it is refused
+        read = read_ethereum(BytesIO(content), name)
+        object.__setattr__(self, "_state", dict(genesis(read.prestate)))
+        object.__setattr__(self, "_block", Block(read.transactions, header(read.block)))
+        object.__setattr__(self, "_digest", sha256(content).hexdigest())
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return {**values_of(self), "sha256": self._digest}
+
+    @property
+    def vm(self) -> str:
+        return VM
+
+    @property
+    def vm_args(self) -> None:
+        return None
+
+    def genesis(self) -> Mapping[bytes, bytes]:
+        return self._state
+
+    def blocks(self) -> Iterator[Block]:
+        yield self._block

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Hashable, Iterator
 
 from ioi_shm import Plain
-from ioi_storage import Stand
 
 from ioi_exec.block.context import BlockContext
 from ioi_exec.block.receipt import Receipt
@@ -35,7 +34,7 @@ class Checks:
     """On top of a committed state what the transactions wrote that were let in since. stand: which state that is. For one thread at a
     time."""
 
-    def __init__(self, vm: LoadedVM, limits: Limits, context: BlockContext, stand: Stand) -> None:
+    def __init__(self, vm: LoadedVM, limits: Limits, context: BlockContext, stand: Hashable) -> None:
         self._vm, self._limits, self._context = vm, limits, context
         self._below = _Below()
         self._plain = _plain(limits, self._below)

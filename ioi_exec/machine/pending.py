@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
-from typing import Iterator, Protocol, Sequence
+from typing import Hashable, Iterator, Protocol, Sequence
 
 import ioi_storage
 
@@ -20,6 +20,8 @@ class Asked(Protocol):
     """A machine."""
 
     def _moment(self, what: str) -> AbstractContextManager[ioi_storage.State]: ...
+
+    def _stand(self, layer: ioi_storage.State) -> Hashable: ...
 
     def _checked(
         self, checks: asking.Checks | None, layer: ioi_storage.State, tx: bytes
@@ -93,7 +95,7 @@ class Pending:
 
     def _renew(self, layer: ioi_storage.State) -> None:
         checks = self._checks
-        if checks is not None and checks.stand == layer.stand:
+        if checks is not None and checks.stand == self._machine._stand(layer):
             return
         while self._committed:
             self._forget(self._committed.pop(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Iterator
+from typing import Hashable, Iterator
 from weakref import WeakSet
 
 import ioi_storage
@@ -285,11 +285,13 @@ class Reading:
     def _checked(self, checks: asking.Checks | None, layer: ioi_storage.State, tx: bytes) -> tuple[asking.Checks, Receipt]:
         """What is said of it over those that were let in before, if that was on the same state, else over the state alone."""
         tx = checked_transactions([tx], self._limits)[0]
-        stand = layer.stand
-        if checks is None or checks.stand != stand:
-            context = block_context(BlockHeader(height=layer.latest.height + 1), stand.root, self._identity.chain_id)
-            checks = asking.Checks(self._asked_vm("check"), self._limits, context, stand)
+        if checks is None or checks.stand != self._stand(layer):
+            context = block_context(BlockHeader(height=layer.latest.height + 1), layer.root, self._identity.chain_id)
+            checks = asking.Checks(self._asked_vm("check"), self._limits, context, self._stand(layer))
         return checks, checks.check(tx, CommittedState((layer,)))
+
+    def _stand(self, layer: ioi_storage.State) -> Hashable:
+        return layer.stand, len(self._layers)  # a sandbox that has just been opened begins anew
 
     def pending(self, most: int = 100_000) -> Pending:
         """Transactions that wait for a block: remembers those that it let in, and checks them again after each commit. most: of them at a

@@ -40,13 +40,13 @@ from ioi_exec.node.messages import (
     Proposal,
     QueryRequest,
 )
+from ioi_exec.node.pool import Pool
 from ioi_exec.node.proposals import TakenOut, size_in_block
 from ioi_exec.node.records import Records
 
 log = logging.getLogger("ioi_exec.node")
 
 CANDIDATES_MOST = 8  # of one height: a round that fails leaves one behind
-_REFUSED = 1  # the code of CheckTx for what the VM was not even asked about
 
 
 class Refused(Error):
@@ -79,6 +79,7 @@ class Application:
         self._propose_seconds = propose_seconds
         self._prepared: BlockResult | None = None
         self._taken_out = TakenOut()
+        self._pool = Pool(machine, self._taken_out)
         self._lock = threading.RLock()  # the machine is used by one thread at a time
         self._candidates: dict[bytes, Candidate] = {}
         self._decided: Candidate | None = None
@@ -121,17 +122,7 @@ class Application:
     def check_tx(self, tx: bytes, again: bool = False) -> Receipt:
         """Whether a transaction may wait for a block. again: it was let in before, and a block has been committed since."""
         with self._lock:
-            if (why := self._taken_out.receipt(tx, again)) is not None:
-                return why
-            if not self._machine.checks:
-                most = self._machine.limits.tx_bytes
-                return Receipt() if len(tx) <= most else _refused(f"the transaction has {len(tx)} bytes: at most {most}")
-            try:
-                return self._machine.check(tx)
-            except MachineClosed:
-                raise
-            except Error as error:
-                return _refused(str(error))
+            return self._pool.check(tx, again)
 
     def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
         """The transactions of a block to propose: in their order, without those that fault or are not includable, as many as gas, bytes
@@ -199,6 +190,7 @@ class Application:
             if candidate.consensus is not self._consensus or (self._records.newest() or 0) >= height:
                 self._records.put(height, candidate.consensus)
             self._machine.commit(candidate.result)
+            self._pool.committed(candidate.result.txs)
             self._consensus = candidate.consensus
             self._candidates.clear()
             self._prepared = None
@@ -287,7 +279,3 @@ class Application:
                 f"{told_by} is not the genesis that this home was made from: leave it out, or make the home anew with "
                 "node init --genesis and what is in it"
             )
-
-
-def _refused(why: str) -> Receipt:
-    return Receipt(_REFUSED, error=why)

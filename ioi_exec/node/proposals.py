@@ -10,7 +10,7 @@ from ioi_exec.block.receipt import Receipt
 from ioi_exec.node.wire import varint
 
 DROPPED_MOST = 10_000
-_CODE = 1  # where the VM has said none
+CODE = 1  # of a receipt for what the VM has said none of
 
 
 def size_in_block(tx: bytes) -> int:
@@ -41,4 +41,4 @@ class TakenOut:
             return None
         if why.kind == "refused":
             del self._found[digest]
-        return Receipt(why.code or _CODE, error=why.text)
+        return Receipt(why.code or CODE, error=why.text)

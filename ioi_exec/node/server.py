@@ -29,6 +29,7 @@ CONNECTIONS_MOST = 16  # a node has four
 _READ = 1 << 16
 _WRITE = 1 << 18  # bytes of answers that wait, at most, before they are written
 _LENGTH_BYTES = 10
+_PATIENCE = 1.0  # seconds of silence of a node that was told of a failure, and ought to end
 
 Address = Union[Path, tuple[str, int]]
 
@@ -194,7 +195,15 @@ class _Connection:
             said = failure(f"{type(error).__name__}: {error}")
             with suppress(OSError):
                 self._peer.sendall(b"".join((*before, varint(len(said)), said)))
+                self._hear_out()
             raise
+
+    def _hear_out(self) -> None:
+        """What was sent reaches the peer though it is still sending: a socket that is closed over what it has not read may lose both."""
+        self._peer.shutdown(socket.SHUT_WR)
+        self._peer.settimeout(_PATIENCE)
+        while self._peer.recv(_READ):
+            pass
 
 
 def _message_at(came: bytearray, at: int, most: int) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ struct ioi_view {
     ioi_limit limit;                 /* which one the last IOI_LIMIT was */
     ioi_entry *const *likely;        /* keys it will likely ask for, in this order: found without looking them up */
     uint32_t likely_left;            /* how many of them, from there on */
-    struct ioi_view_store *store;    /* read set, write buffer, ranges: view.c */
+    struct ioi_view_store *store;    /* read set, write buffer, ranges: view_inside.h */
     /* Bring the base of a key that is read (ioi_mv_fetched), on the spot; NULL, or false: the operation stops, IOI_STOP_BASE. */
     bool (*bring)(ioi_view *view, ioi_entry *entry);
     void *bringing;                /* whose that is */

@@ -51,7 +51,7 @@ EITHER = ("either",)
 
 MUTANTS = [
     # ---- what a transaction pays, and tells
-    Mutant("events-outlive-an-undo", "view.c", "s->events.len = u->before.len;", "", ANTE),
+    Mutant("events-outlive-an-undo", "view_write.c", "s->events.len = u->before.len;", "", ANTE),
     Mutant("events-of-the-last-transaction", "view.c", "s->tail.len = s->events.len = 0;", "s->tail.len = 0;", ANTE),
     Mutant("what-was-paid-is-undone", "python/view.c", "self->view->kept = self->back.held;", "self->view->kept = false;", ANTE),
     Mutant("what-failed-is-kept", "python/view.c", "if (code) state_fall_back(&self->back);", "", ANTE),
@@ -59,13 +59,13 @@ MUTANTS = [
     Mutant("ante-takes-a-checkpoint", "python/checkpoint.c", "state->depth - back->held >=", "state->depth >=", ANTE),
     Mutant("native-events-outlive-an-undo", "sequential.c", "            seq->events.len = u->before.len;\n", "", EITHER),
     Mutant("native-events-of-the-last-transaction", "sequential.c", "seq->events.len = seq->tail.len = 0;", "seq->tail.len = 0;", EITHER),
-    Mutant("native-events-of-what-failed", "view.c", "if (s->floor && outcome->code) undo_to(s, s->held);", "if (s->floor && outcome->code) { uint32_t l = (uint32_t)s->events.len; undo_to(s, s->held); s->events.len = l; }", EITHER),
-    Mutant("native-pays-nothing", "view.c", "    v->kept = true;\n", "", EITHER),
-    Mutant("native-keeps-what-failed", "view.c", "if (s->floor && outcome->code) undo_to(s, s->held);", "", EITHER),
+    Mutant("native-events-of-what-failed", "view_finish.c", "if (s->floor && outcome->code) ioi_view_undo(s, s->held);", "if (s->floor && outcome->code) { uint32_t l = (uint32_t)s->events.len; ioi_view_undo(s, s->held); s->events.len = l; }", EITHER),
+    Mutant("native-pays-nothing", "view_write.c", "    v->kept = true;\n", "", EITHER),
+    Mutant("native-keeps-what-failed", "view_finish.c", "if (s->floor && outcome->code) ioi_view_undo(s, s->held);", "", EITHER),
     Mutant("one-by-one-native-pays-nothing", "sequential.c", "!stopped && seq->floor ? seq->held : 0", "0", EITHER),
-    Mutant("native-ante-is-undone-later", "view.c", " || depth < s->floor", "", EITHER),
+    Mutant("native-ante-is-undone-later", "view_write.c", " || depth < s->floor", "", EITHER),
     Mutant("one-by-one-native-ante-is-undone-later", "sequential.c", " || depth < seq->floor", "", EITHER),
-    Mutant("native-ante-takes-a-checkpoint", "view.c", "s->marks - (s->floor != 0) >= v->limits", "s->marks >= v->limits", EITHER),
+    Mutant("native-ante-takes-a-checkpoint", "view_write.c", "s->marks - (s->floor != 0) >= v->limits", "s->marks >= v->limits", EITHER),
     Mutant("native-is-let-in-anyway", "transaction.c", "result == IOI_STOP || outcome->code ||", "result == IOI_STOP ||", EITHER),
     Mutant("native-refusals-are-failures", "native.c", "if (refused && !native->is_fault)", "if (false)", EITHER),
     # ---- gas
@@ -93,7 +93,7 @@ MUTANTS = [
     Mutant("every-read-is-presence", "mvmemory.c", "(read->entry & IOI_PRESENCE) ||", "true ||"),
     Mutant("presence-keeps-presence", "view.c", "s->reads[k->read].entry &= ~IOI_PRESENCE;", ""),
     Mutant("absence-is-no-value", "mvmemory.c", "if (ioi_word_present(now) != ioi_word_present(then)) return false;", ""),
-    Mutant("failed-transactions-write", "view.c", "bool failed = fault || (outcome->code != 0 && !v->kept);", "bool failed = fault;"),
+    Mutant("failed-transactions-write", "view_finish.c", "bool failed = fault || (outcome->code != 0 && !v->kept);", "bool failed = fault;"),
     Mutant("faults-are-receipts", "scheduler.c", "if (ioi_incarnation_receipt(w->arena, ioi_finished(w, h))->fault) {", "if (false) {"),
     # ---- aborting and publishing
     Mutant("no-estimates", "scheduler.c", "if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));", "", quick=True),
@@ -134,8 +134,8 @@ MUTANTS = [
     Mutant("adds-hide-phantoms", "mvmemory.c", "if (!ioi_read_learned(alloc->arena, &inc->reads[i])) set_add", "set_add"),
     Mutant("one-add-learns-for-all", "counter.h", "base - (now - from) > *low) *low", "true) *low"),
     Mutant("refused-adds-learn-nothing", "counter.h", "base + (from - now) - 1 < *high) *high = base + (from - now) - 1;", "false) *high = 0;"),
-    Mutant("a-read-forgets-what-adds-learned", "view.c", "ioi_learned learned = halves(l);", "if (lookup(s, ioi_offset(arena, l->entry))->read != NONE) continue;\n        ioi_learned learned = halves(l);"),
-    Mutant("scans-miss-what-is-added", "view.c", "if (!own_values(v, &all)) return IOI_STOP;", ""),
+    Mutant("a-read-forgets-what-adds-learned", "view_finish.c", "ioi_learned learned = halves(l);", "if (lookup(s, ioi_offset(arena, l->entry))->read != NONE) continue;\n        ioi_learned learned = halves(l);"),
+    Mutant("scans-miss-what-is-added", "view_ranges.c", "if (!own_values(v, &all)) return IOI_STOP;", ""),
     Mutant("presence-keeps-the-add", "view.c", "if (!ioi_word_added(*word)) return IOI_OK; /*", "return IOI_OK; /*"),
     # ---- what is noted of each transaction
     Mutant("waits-take-the-room-of-their-execution", "scheduler.c", "reserve_span(w); /* that room was its execution's */", "", patience=2),
@@ -200,16 +200,16 @@ MUTANTS = [
     Mutant("records-at-any-unit", "mvmemory.h", "enum { IOI_RECORD_ALIGN = 2 * IOI_UNIT };", "enum { IOI_RECORD_ALIGN = IOI_UNIT };"),
     Mutant("entries-at-any-unit", "index.h", "enum { IOI_ENTRY_ALIGN = 2 * IOI_UNIT };", "enum { IOI_ENTRY_ALIGN = IOI_UNIT };"),
     Mutant("absent-is-not-noted", "mvmemory.c", ".deleted = state == IOI_DELETED,", ".deleted = 0,"),
-    Mutant("success-forgets-its-scans", "view.c", "if (!v->store->ranges_count && !fault", "if (!fault"),
-    Mutant("success-forgets-its-gas", "view.c", "&& !outcome->gas_used &&", "&&", ("unit",)),
-    Mutant("success-forgets-its-output", "view.c", "!outcome->output_len && ", ""),
+    Mutant("success-forgets-its-scans", "view_finish.c", "if (!v->store->ranges_count && !fault", "if (!fault"),
+    Mutant("success-forgets-its-gas", "view_finish.c", "&& !outcome->gas_used &&", "&&", ("unit",)),
+    Mutant("success-forgets-its-output", "view_finish.c", "!outcome->output_len && ", ""),
     Mutant("larger-than-links-reach", "arena.c", " || size > IOI_ARENA_MAX)", ")", ("unit",)),
     # ---- hinted keys
     Mutant("likely-by-length", "view.c", "if (next->key_len == len && memcmp(next->key, bytes, len) == 0) {", "if (next->key_len == len) {", quick=True),
     Mutant("likely-of-the-block-before", "native.c", "native->hinted_from = native->hinted_to = 0;", "", ("unit",)),
     # ---- ranges
     Mutant("phantoms-pass", "mvmemory.c", "if (version && (by_version || ioi_word_present(now) || (now & IOI_ESTIMATE))) {", "if (false) {"),
-    Mutant("range-not-recorded", "view.c", "stored = &out[more->ranges_count++];", "stored = &out[0];"),
+    Mutant("range-not-recorded", "view_finish.c", "stored = &out[more->ranges_count++];", "stored = &out[0];"),
     Mutant("gaps-not-pinned", "view.c", "if (k->read == NONE && s->ranges_count && in_scanned_range(s, entry)) {", "if (false && in_scanned_range(s, entry)) {"),
     Mutant("reads-not-pinned", "view.c", "if (k->read != NONE) {\n        *word", "if (k->read != NONE && false) {\n        *word"),
     Mutant("only-the-first-writer-links", "mvmemory.c", "if (!ioi_ordered_written(alloc, entry)) return false;", "if (made == IOI_MADE_FIRST && !ioi_ordered_written(alloc, entry)) return false;"),

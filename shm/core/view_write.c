@@ -1,0 +1,229 @@
+#include "events.h"
+#include "view_inside.h"
+
+uint8_t *ioi_view_room(struct ioi_view_store *s, size_t len, uint32_t had, uint32_t *capacity) {
+    size_t size = len > 2 * (size_t)had ? len : 2 * (size_t)had;
+    if (size > UINT32_MAX) size = UINT32_MAX;
+    if (size == 0) size = 1; /* an empty value has an address too: NULL is a deletion */
+    if (!s->blocks || s->blocks->size - s->blocks->used < size) {
+        size_t block = size > 16384 ? size : 16384;
+        bytes_block *made = malloc(sizeof *made + block);
+        assert(made);
+        *made = (bytes_block){s->blocks, 0, block};
+        s->blocks = made;
+    }
+    uint8_t *at = s->blocks->bytes + s->blocks->used;
+    s->blocks->used += size;
+    *capacity = (uint32_t)size;
+    return at;
+}
+
+static int over(ioi_view *v, ioi_limit limit) {
+    v->limit = limit;
+    return IOI_LIMIT;
+}
+
+static uint64_t weight(const own_write *w) { return w->standing ? (uint64_t)w->entry->key_len + w->len : 0; }
+
+/* Limits of a key and of its value. */
+static bool may_write(ioi_view *v, const ioi_entry *entry, size_t len) {
+    if (entry->key_len == 0 || entry->key_len > v->limits.key_bytes) return over(v, IOI_LIMIT_KEY_BYTES) == IOI_OK;
+    return len <= v->limits.value_bytes || over(v, IOI_LIMIT_VALUE_BYTES) == IOI_OK;
+}
+
+/* The buffered write of a key, to be replaced by one of a value of `len` bytes: what is put back if that is undone is noted. NULL:
+ * a limit is exceeded. */
+static own_write *next_write(ioi_view *v, ioi_key key, size_t len) {
+    struct ioi_view_store *s = v->store;
+    ioi_entry *entry = ioi_at(v->worker->arena, key);
+    if (!may_write(v, entry, len)) return NULL;
+    known *k = know(s, key);
+    own_write before = {.entry = entry};
+    if (k->write != NONE) before = s->writes[k->write];
+    uint64_t bytes = s->write_bytes - weight(&before) + entry->key_len + len;
+    uint32_t standing = s->standing + !before.standing;
+    if (standing > v->limits.tx_keys) return over(v, IOI_LIMIT_TX_KEYS), NULL;
+    if (bytes > v->limits.tx_write_bytes) return over(v, IOI_LIMIT_TX_WRITE_BYTES), NULL;
+
+    if (k->write == NONE) {
+        s->writes = grown(s->writes, &s->writes_capacity, s->writes_count + 1, sizeof *s->writes);
+        k->write = s->writes_count++;
+        s->writes[k->write] = before;
+    }
+    if (s->marks) {
+        s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
+        s->undos[s->undos_count++] = (undo){k->write, before};
+    }
+    s->standing = standing;
+    s->write_bytes = bytes;
+    return &s->writes[k->write];
+}
+
+int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
+    struct ioi_view_store *s = v->store;
+    own_write *w = next_write(v, key, len);
+    if (!w) return IOI_LIMIT;
+    own_write after = {.entry = w->entry, .room = w->room, .len = (uint32_t)len, .capacity = w->capacity, .standing = true};
+    if (value && (!after.room || s->marks || len > after.capacity)) /* a checkpoint may have to put the old bytes back */
+        after.room = ioi_view_room(s, len, s->marks ? 0 : after.capacity, &after.capacity);
+    if (value) { /* memmove: it may be the very value that `get` handed out */
+        if (len) memmove(after.room, value, len);
+        after.bytes = after.room;
+    }
+    *w = after;
+    return IOI_OK;
+}
+
+/* ---- counters ------------------------------------------------------------------------------------------------ */
+
+/* As anybody could, by reading and writing. */
+static int add_to_value(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found) {
+    const uint8_t *before;
+    int r = ioi_view_get(v, key, &before, found);
+    if (r == IOI_STOP) return r;
+    bool there = r == IOI_OK;
+    if (!there) *found = a->field.size;
+    if (*found != a->field.size) return IOI_LENGTH;
+    ioi_u128 counter = there ? ioi_counter_get(before, &a->field) : 0;
+    if (!ioi_counter_add(a, &counter)) return IOI_REFUSED;
+    uint32_t capacity;
+    uint8_t *after = ioi_view_room(v->store, a->field.size, 0, &capacity);
+    if (there) memcpy(after, before, a->field.size);
+    else memset(after, 0, a->field.size);
+    ioi_counter_put(after, &a->field, counter);
+    return ioi_view_put(v, key, after, a->field.size);
+}
+
+/* Must the value be read, or is it known, so that reading it costs nothing? */
+static bool reads_to_add(const struct ioi_view_store *s, const known *k, const ioi_entry *entry) {
+    bool written = k->write != NONE && s->writes[k->write].standing;
+    if (written && !s->writes[k->write].adding) return true;
+    if (k->read != NONE && !(s->reads[k->read].entry & IOI_PRESENCE)) return true;
+    return k->learned == NONE && k->read == NONE && s->ranges_count && in_scanned_range(s, entry);
+}
+
+/* Meet the counter of a key for the first time. IOI_LENGTH where there is none. */
+static int meet_counter(ioi_view *v, known *k, ioi_entry *entry, uint32_t size) {
+    struct ioi_view_store *s = v->store;
+    ioi_alloc *alloc = &v->worker->alloc;
+    learned l = {.entry = entry, .low = 0, .high = ~(ioi_u128)0};
+    uint64_t word;
+    uint32_t writer, len;
+    will_read(v, entry);
+    ioi_seen seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
+    if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))
+        seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
+    if (seen != IOI_SEEN_VERSION) return ioi_view_in_the_way(v, entry, seen, word, writer);
+    if (len != size) return IOI_LENGTH;
+    s->learned = grown(s->learned, &s->learned_capacity, s->learned_count + 1, sizeof *s->learned);
+    k->learned = s->learned_count;
+    s->learned[s->learned_count++] = l;
+    return IOI_OK;
+}
+
+int ioi_view_add(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found) {
+    struct ioi_view_store *s = v->store;
+    ioi_entry *entry = ioi_at(v->worker->arena, key);
+    bool full = false;
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
+    if (!may_write(v, entry, a->field.size)) return IOI_LIMIT;
+    if (!ioi_field_is_one(&a->field)) return over(v, IOI_LIMIT_VALUE_BYTES);
+    known *k = know(s, key);
+    if (reads_to_add(s, k, entry) || !ioi_mv_counter(&v->worker->alloc, entry, &a->field, &full))
+        return full ? stop(v, IOI_STOP_FULL) : add_to_value(v, key, a, found);
+    int r = k->learned == NONE ? meet_counter(v, k, entry, a->field.size) : IOI_OK;
+    if (r == IOI_STOP) return r;
+    if (r == IOI_LENGTH) return add_to_value(v, key, a, found); /* which length it has is what was learned */
+    learned *l = &s->learned[k->learned];
+    const own_write *before = own(s, key);
+    ioi_u128 delta = before ? before->delta : 0;
+    if (!ioi_counter_learn(a, l->base, l->base + delta, &l->low, &l->high)) return IOI_REFUSED;
+    own_write *w = next_write(v, key, a->field.size);
+    if (!w) return IOI_LIMIT;
+    *w = (own_write){.entry = entry,
+                     .room = w->room,
+                     .len = a->field.size,
+                     .capacity = w->capacity,
+                     .standing = true,
+                     .adding = true,
+                     .delta = a->negative ? delta - a->delta : delta + a->delta};
+    return IOI_OK;
+}
+
+int ioi_view_mark(ioi_view *v, uint64_t *mark) {
+    struct ioi_view_store *s = v->store;
+    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
+    if (s->marks - (s->floor != 0) >= v->limits.checkpoint_depth) return over(v, IOI_LIMIT_CHECKPOINT_DEPTH);
+    *mark = (uint64_t)s->marks << 32 | s->undos_count;
+    s->marks++;
+    return IOI_OK;
+}
+
+bool ioi_view_innermost(const ioi_view *v, uint64_t mark) { return (mark >> 32) + 1 == v->store->marks; }
+
+void ioi_view_undo(struct ioi_view_store *s, uint32_t count) {
+    while (s->undos_count > count) {
+        const undo *u = &s->undos[--s->undos_count];
+        if (u->write == NONE) {
+            s->events.len = u->before.len;
+            continue;
+        }
+        own_write *w = &s->writes[u->write];
+        s->write_bytes = s->write_bytes - weight(w) + weight(&u->before);
+        s->standing = s->standing - w->standing + u->before.standing;
+        *w = u->before;
+    }
+}
+
+int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
+    struct ioi_view_store *s = v->store;
+    uint32_t depth = (uint32_t)(mark >> 32), to = (uint32_t)mark;
+    if (depth >= s->marks || depth < s->floor) return IOI_OK; /* closed with one around it, or never to be */
+    s->marks = depth;
+    if (undo_writes) ioi_view_undo(s, to);
+    if (depth == 0) s->undos_count = 0;
+    return IOI_OK;
+}
+
+void ioi_view_hold(ioi_view *v) {
+    struct ioi_view_store *s = v->store;
+    s->floor = ++s->marks; /* from here on what is replaced is noted */
+    s->held = s->undos_count;
+    v->kept = true;
+}
+
+bool ioi_view_own(const ioi_view *v, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len) {
+    const struct ioi_view_store *s = v->store;
+    if (i >= s->writes_count) return false;
+    *entry = s->writes[i].standing ? s->writes[i].entry : NULL;
+    *value = s->writes[i].bytes;
+    *len = s->writes[i].len;
+    return true;
+}
+
+/* ---- events -------------------------------------------------------------------------------------------------- */
+
+/* Is there room for so many bytes? Then what was there is noted, to be put back. */
+static bool begin_event(struct ioi_view_store *s, size_t len) {
+    if (len > IOI_EVENTS_BYTES - s->events.len) return false;
+    if (s->marks) {
+        s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
+        s->undos[s->undos_count++] = (undo){NONE, {.len = (uint32_t)s->events.len}};
+    }
+    return true;
+}
+
+int ioi_view_emit(ioi_view *v, const uint8_t *bytes, size_t len) {
+    if (!begin_event(v->store, len)) return IOI_LIMIT;
+    bool room = ioi_bytes_add(&v->store->events, bytes, len);
+    assert(room);
+    return IOI_OK;
+}
+
+int ioi_view_emit_native(ioi_view *v, const char *name, const ioi_attribute *attributes, size_t count) {
+    size_t len = ioi_event_size(name, attributes, count);
+    if (!len || !begin_event(v->store, len)) return IOI_LIMIT;
+    bool room = ioi_event_pack(&v->store->events, name, attributes, count);
+    assert(room);
+    return IOI_OK;
+}

@@ -67,7 +67,7 @@ class Candidate:
 
 
 class Application:
-    """One chain: a machine, and what its consensus is set to. May be called from any thread; calls about blocks come one by one."""
+    """One chain: a machine, and what its consensus is set to. May be called from any thread: calls about blocks take turns, and no other waits for them."""
 
     def __init__(
         self, machine: ExecutionMachine, records: Records, *, min_retain_blocks: int = 0, propose_seconds: float | None = None
@@ -80,7 +80,7 @@ class Application:
         self._prepared: BlockResult | None = None
         self._taken_out = TakenOut()
         self._pool = Pool(machine, self._taken_out)
-        self._lock = threading.RLock()  # the machine is used by one thread at a time
+        self._lock = threading.RLock()  # of blocks; what only reads, and what checks, waits for none
         self._candidates: dict[bytes, Candidate] = {}
         self._decided: Candidate | None = None
         self._edge = threading.Condition()
@@ -88,12 +88,12 @@ class Application:
 
     def info(self) -> Info:
         """Height 0 until the first block is committed: then CometBFT begins the chain, also where it did before."""
-        with self._lock:
-            info = self._machine.info
-            version = self._consensus.app_version if self._consensus is not None else 0
-            if info.version == 0:
-                return Info(info.vm.name, __version__, version)
-            return Info(info.vm.name, __version__, version, info.height, self._app_hash())
+        info = self._machine.info
+        consensus = self._records.at(info.height)
+        version = consensus.app_version if consensus is not None else 0
+        if info.version == 0 or consensus is None:
+            return Info(info.vm.name, __version__, version)
+        return Info(info.vm.name, __version__, version, info.height, app_hash(info.state_root, consensus.encode()))
 
     def init_chain(self, request: InitChain) -> ChainBegun:
         """Raises InputError where the chain that begins is not the one that `node init` prepared."""
@@ -121,8 +121,7 @@ class Application:
 
     def check_tx(self, tx: bytes, again: bool = False) -> Receipt:
         """Whether a transaction may wait for a block. again: it was let in before, and a block has been committed since."""
-        with self._lock:
-            return self._pool.check(tx, again)
+        return self._pool.check(tx, again)
 
     def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
         """The transactions of a block to propose: in their order, without those that fault or are not includable, as many as gas, bytes
@@ -190,7 +189,7 @@ class Application:
             if candidate.consensus is not self._consensus or (self._records.newest() or 0) >= height:
                 self._records.put(height, candidate.consensus)
             self._machine.commit(candidate.result)
-            self._pool.committed(candidate.result.txs)
+            self._pool.committed()
             self._consensus = candidate.consensus
             self._candidates.clear()
             self._prepared = None
@@ -207,8 +206,7 @@ class Application:
 
     def query(self, request: QueryRequest) -> Answer:
         """What is asked of the state, or of the VM; what cannot be answered has a code and says why."""
-        with self._lock:
-            return queries.answer(self._machine, self._records, request)
+        return queries.answer(self._machine, self._records, request)
 
     def wait_for_edge(self, seconds: float) -> bool:
         """Until no block is decided and not committed; at most so long."""

@@ -9,7 +9,7 @@ Height 0 is the newest, with `prove` the one before it: the app hash of a height
 
 from __future__ import annotations
 
-from ioi_exec.errors import Error, InputError, VersionMissing
+from ioi_exec.errors import Error, InputError, MachineClosed, VersionMissing
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node.app_hash import NODE, OP_OF_TREE, STATE, prove_entry
 from ioi_exec.node.messages import Answer, ProofOp, ProofOps, QueryRequest
@@ -23,11 +23,14 @@ _NOT_ANSWERED = 1
 def answer(machine: ExecutionMachine, records: Records, request: QueryRequest) -> Answer:
     """Raises nothing that an asker could be the cause of: that is an answer with a code."""
     try:
-        if request.path == KEY:
-            return _of_key(machine, records, request)
-        if request.path == CONSENSUS:
-            return _of_consensus(machine, records, request)
-        return _of_vm(machine, request)
+        with machine.pinned():
+            if request.path == KEY:
+                return _of_key(machine, records, request)
+            if request.path == CONSENSUS:
+                return _of_consensus(machine, records, request)
+            return _of_vm(machine, request)
+    except MachineClosed:
+        raise
     except Error as error:
         return Answer(_NOT_ANSWERED, str(error), key=request.data, codespace=CODESPACE)
 

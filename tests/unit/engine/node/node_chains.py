@@ -18,7 +18,7 @@ class Chain:
 
     def __init__(self, path: Path | None, **options: Any) -> None:
         settings = {"vm": Words, "chain_id": CHAIN, "genesis": {b"a": b"0"}, **options}
-        self.machine = ExecutionMachine.create(path, workers=0, **settings)
+        self.machine = ExecutionMachine.create(path, **{"workers": 0, **settings})
         self.records = Records(None if path is None else path.parent / "consensus.db")
         self.application = Application(self.machine, self.records)
 

@@ -5,6 +5,7 @@
     forks.py      the rules, from Frontier to the newest that the package has, and which of them a block is of
     block.py      what a block says of itself: the `extra` of its header
     receipts.py   what a transaction leaves behind, and the receipts, bloom and root that come of it
+    limits.py     what the engine's must be
     vm.py         the VM: a block's beginning, its transactions, its end
 
     machine = ExecutionMachine.create(path, "ioi_exec.vm.ethereum:Ethereum", genesis=dict(genesis(prestate)), limits=LIMITS)

@@ -103,7 +103,7 @@ class Below:
     def pay(self) -> None:
         """The fees, whoever the beneficiary is."""
         fees, self.paid = int(self.paid.balance), None
-        if fees >> 8 * keys.FEES_BYTES or not self.state.add(keys.FEES, fees, width=keys.FEES_BYTES):
+        if not self.state.add(keys.FEES, fees, width=keys.FEES_BYTES):
             # More than the counter holds, and than there is on mainnet: at once, and so depending on what stands there.
             before = self.account(self.beneficiary) or self.fork.state.EMPTY_ACCOUNT
             self.write_account(self.beneficiary, self.fork.state.Account(before.nonce, before.balance + U256(fees), before.code))

@@ -11,17 +11,18 @@ import pytest
 pytest.importorskip("ethereum", reason="pip install 'ioi-exec[ethereum]'")
 pytest.importorskip("coincurve")
 
-from evm_blocks import Judged, Made, World, as_file, encoded, judge, receipts_of
+from evm_blocks import Judged, Made, World, address_of, as_file, encoded, judge, receipts_of, signed
 
 from ioi_exec import BlockResult, ExecutionMachine
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.files.ethereum import EthereumFile, _file, parse
 from ioi_exec.vm.ethereum import LIMITS, genesis, header
-from ioi_exec.vm.ethereum.forks import forks
+from ioi_exec.vm.ethereum.forks import fork_named, forks
+from ioi_exec.vm.ethereum.keys import Account
 from ioi_exec.vm.ethereum.receipts import Outcome, totals
 from ioi_exec.vm.ethereum.vm import REQUESTS, decoded
 
-SEEDS = effort.seeds("IOI_ETHEREUM_SEEDS", sample=3, many=12)
+SEEDS = effort.seeds("IOI_ETHEREUM_SEEDS", sample=2, many=10)
 WORKERS = (0, 2)
 
 pytestmark = pytest.mark.sampled
@@ -72,3 +73,20 @@ def test_as_the_specification_by_itself(seed: int, pools: SharedPools) -> None:
         file = _file(parse(encoded(as_file(made, judged, **given))))
         for workers in WORKERS:
             check(made, judged, file, executed(file, workers, pools))
+
+
+@pytest.mark.parametrize("name", ["frontier", "berlin", "osaka"])
+def test_fees_beyond_what_their_counter_holds(name: str, pools: SharedPools) -> None:
+    """Which is 16 bytes: there is not so much ether, but a made state may say so. Before such a fee, after it, and twice."""
+    world = World(fork_named(name), 0)
+    made = world.made()
+    for key in world.senders:
+        made.prestate[address_of(key)] = Account(balance=1 << 200)
+    made.transactions = [
+        signed(made.fork, key, 0, {"nonce": 0, "gasPrice": price, "gas": 400_000, "to": world.contracts[1], "value": 1, "input": b""})
+        for key, price in zip(world.senders, (10**9, 1 << 120, 10**9, 1 << 120, 10**9), strict=True)
+    ]
+    judged = judge(made)
+    file = _file(parse(encoded(as_file(made, judged))))
+    for workers in WORKERS:
+        check(made, judged, file, executed(file, workers, pools))

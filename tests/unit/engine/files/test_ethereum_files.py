@@ -99,14 +99,15 @@ def test_a_file_that_is_not_what_it_says(how: str, words: str, made: dict[str, A
     assert words in refused(encoded(broken(made, how)))
 
 
-def test_bytes_that_are_no_file(made: dict[str, Any]) -> None:
+def test_bytes_that_are_no_file(made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_exec.files.ethereum.FILE_BYTES", 1 << 20)  # a bomb of 256 MiB takes as long as it is large
     whole = encoded(made)
     packed = lzma.compress(whole)
     for data, words in (
         (b"", "not JSON"), (whole[:-9], "not JSON"), (packed[:-40], "it was cut"), (packed[:200] + b"\0" * 9 + packed[209:], "cannot be decompressed"),
         (gzip.compress(whole)[:-4], "it was cut"), (gzip.compress(whole) + b"x", "something after"), (b'{"block":' * 99_999, "nested too deeply"),
-        (lzma.compress(bytes(257 << 20), preset=0), "more than 256 MiB"), (gzip.compress(bytes(257 << 20), 1), "more than 256 MiB"),
-        (b'{"block": ' + b"9" * 9999 + b"}", "too long"),
+        (lzma.compress(bytes(3 << 20), preset=0), "more than 1 MiB"), (gzip.compress(bytes(3 << 20), 1), "more than 1 MiB"),
+        (b" " * (2 << 20), "more than 1 MiB"), (b'{"block": ' + b"9" * 9999 + b"}", "too long"),
     ):
         assert words in refused(data)
 

@@ -19,7 +19,7 @@ from ioi_exec import InputError
 from ioi_exec.files.ethereum import read_ethereum
 from ioi_exec.vm.ethereum.forks import forks
 
-CHANGES = effort.amount("IOI_ETHEREUM_CHANGES", sample=400, many=5_000)
+CHANGES = effort.amount("IOI_ETHEREUM_CHANGES", sample=250, many=2_500)
 JUNK = [
     None, True, 0, -1, 1, 10**30, "", "0x", "0x0", "0x1", "0X0", "0x00", "zz", "1", "9" * 79, "0x" + "f" * 64, "0x" + "f" * 65, "0x" + "ab" * 20,
     "0x" + "ab" * 32, "0x" + "ab" * 33, "\ud800", "é", [], [[]], {}, {"": ""}, [None], {"0x0": "0x0"}, ["0x" + "ab" * 20],

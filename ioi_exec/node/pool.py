@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ioi_exec.block.receipt import Receipt
+from ioi_exec.block.receipt import DONE, Receipt
 from ioi_exec.errors import Error, MachineClosed
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node.proposals import CODE, TakenOut
@@ -28,7 +28,7 @@ class Pool:
             why = self._taken_out.receipt(tx, again)
             if self._pending is None:
                 most = self._machine.limits.tx_bytes
-                return why or (Receipt() if len(tx) <= most else Receipt(CODE, error=f"the transaction has {len(tx)} bytes: at most {most}"))
+                return why or (DONE if len(tx) <= most else Receipt(CODE, error=f"the transaction has {len(tx)} bytes: at most {most}"))
             if why is not None:
                 self._pending.remove(tx)
                 return why

@@ -29,7 +29,7 @@ from abci_client import (
 )
 from node_chains import Chain
 
-from ioi_exec import Error, InputError
+from ioi_exec import Error, InputError, Receipt
 from ioi_exec.node import server as server_module
 from ioi_exec.node.abci import Abci
 from ioi_exec.node.messages import (
@@ -52,7 +52,7 @@ from ioi_exec.node.messages import (
     VoteExtension,
 )
 from ioi_exec.node.server import Server, address_of
-from ioi_exec.node.wire import decode, delimited, encode, varint
+from ioi_exec.node.wire import Malformed, decode, delimited, encode, varint
 
 MOST = 1 << 20
 
@@ -137,6 +137,26 @@ def test_requests_may_be_sent_ahead(chain: Chain, tmp_path: Path) -> None:
             node.socket.sendall(bytes([byte]))
         assert node.read() == (FLUSH + 1, b"")
         node.close()
+
+
+def test_a_check_is_read_as_every_message(monkeypatch: pytest.MonkeyPatch, chain: Chain) -> None:
+    """Though the forms that nodes write are read on the spot."""
+    rng, checked = random.Random(8), []
+    monkeypatch.setattr(chain.application, "check_tx", lambda tx, again: checked.append((tx, again)) or Receipt())
+    abci = Abci(chain.application)
+    for _ in range(2000):
+        parts = [encode(CheckTx(rng.randbytes(rng.choice((0, 1, 5, 200))))), encode(CheckTx(type=1)), encode(CheckTx(type_v1=1)), b"\x98\6\5"]
+        body = b"".join(rng.sample(parts, rng.randrange(3)))
+        body = body[: rng.choice((len(body), len(body), rng.randrange(len(body) + 1)))] + rng.choice((b"", b"", b"\x0a\x7f", b"\x10\1"))
+        checked.clear()
+        try:
+            expected = decode(CheckTx, body)
+        except Malformed:
+            with pytest.raises(Malformed):
+                abci.answer(CHECK_TX, body)
+            continue
+        assert abci.answer(CHECK_TX, body) == delimited(CHECK_TX + 1, b"")
+        assert checked == [(expected.tx, expected.again)]
 
 
 def test_connections_know_nothing_of_each_other(chain: Chain, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -175,12 +175,13 @@ class Reading:
     def pinned(self) -> Iterator[None]:
         """`with machine.pinned():` all that this thread reads inside is of one moment, whatever is committed, pruned or rolled back
         meanwhile, here or by a live engine beside. Scans begun inside end inside. A state in memory, or in a sandbox, is not pinned."""
-        if self._store.path is None or self._layered:
+        if self._layered:
             with self._guard.reading("pinned"):
                 top = self._layers[-1]
             with storage_errors(), top.pinned():
                 yield
-        elif self._pins.now is not None:
+        elif self._store.path is None or self._pins.now is not None:
+            self._guard.check("pinned")
             yield
         else:
             with self._moment("pinned") as layer:

@@ -18,7 +18,7 @@ from ioi_exec import BlockResult, ExecutionMachine, GasSchedule, LimitExceeded, 
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.execution.proposing import ROUNDS
 
-BLOCKS = effort.amount("IOI_PROPOSED_BLOCKS", sample=40, many=400)
+BLOCKS = effort.amount("IOI_PROPOSED_BLOCKS", sample=40, many=80)
 BLOCKS_PER_STATE = 5
 WORKERS = (0, 1, 2, 4)
 LIMITS = Limits(key_bytes=32, value_bytes=2600)

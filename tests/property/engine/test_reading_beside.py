@@ -141,9 +141,10 @@ class Chain:
         assert all(place.tx == kept.txs[0] for place in self.machine.transaction(sha256(kept.txs[0]).digest()))
         return kept.version
 
-    def by_pinned(self) -> int | None:
-        if self.machine._store.path is None:
-            return None
+    def by_pinned(self) -> int:
+        if self.machine._store.path is None:  # where nothing is pinned
+            with self.machine.pinned():
+                return self.machine.version
         with self.machine.pinned():
             version, root, value = self.machine.version, self.machine.root, self.machine.get(KEYS[0])
             assert self.values[root] == value and {found for _, found in self.machine.scan(prefix=b"k")} == {value}

@@ -75,6 +75,7 @@ MUTANTS = [
     Mutant("swallowed-in-python", "ioi_exec/execution/transaction.py", "if out else came_to", "if out and not came_to[0].ok else came_to", EITHER),
     Mutant("what-fails-is-free", "gas.c", "outcome->gas_used = m->meter.used;", "outcome->gas_used = outcome->code ? 0 : m->meter.used;", EITHER),
     Mutant("events-are-free", "gas.c", "return take(s, ioi_gas_event(gas_of(s), size)) ?", "return take(s, 0 * size) ?", ("unit", "either")),
+    Mutant("gas-of-incarnations-cut-short", "transaction.c", "    ioi_metered_begin(&m, below->state, below->key_len, below->gas);\n", "    static _Thread_local uint64_t before;\n    ioi_metered_begin(&m, below->state, below->key_len, below->gas);\n    if (ctx->tx_index == before >> 32) m.meter.used += (uint32_t)before;\n    before = ctx->tx_index << 32 | 1;\n", ("simulate", "threads")),
     Mutant("gas-of-waits", "view.c", "if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile", "if (seen == IOI_SEEN_NOTHING) v->limits.gas.get++;\n    if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile", EITHER),
     Mutant("gas-left-over", "python/state.c", "    back->meter.gas = NULL;\n", "", ("either", "calls")),
     # ---- validation and finality

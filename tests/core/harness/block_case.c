@@ -71,6 +71,14 @@ block_case *block_case_new(uint64_t seed, const case_sizes *sizes) {
         c->has_overlay[k] = rng_chance(rng, overlays);
         if (c->has_overlay[k]) c->overlay[k] = random_value(rng, 60);
     }
+    uint64_t costs = mix64(seed); /* apart: other cases stay what they were */
+    if (!c->faults && rng_chance(&costs, 30)) {
+        ioi_gas *g = &c->limits.gas;
+        uint64_t *cost[] = {&g->flat, &g->get, &g->put, &g->remove, &g->scan, &g->read_byte, &g->written_byte};
+        for (size_t i = 0; i < sizeof cost / sizeof *cost; i++) *cost[i] = rng_below(&costs, 4) * (1 + rng_below(&costs, 10));
+        g->on = true;
+        g->most = 40 + rng_below(&costs, rng_chance(&costs, 50) ? 400 : 1 << 20);
+    }
     program_profile profile = profile_random(rng, c->keys, c->scans, c->faults);
     c->txs = malloc((size_t)(c->n + 1) * PROGRAM_BYTES_MAX + 1);
     c->ends = malloc((c->n + 1) * sizeof *c->ends);

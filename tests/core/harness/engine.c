@@ -36,18 +36,26 @@ static int finish(state_world *x, int status, ioi_outcome *outcome) {
     return status;
 }
 
-static state_world *world_of(engine *e, ioi_state *state) {
-    ioi_view *view = (ioi_view *)state;
+/* What goes on inside operations is not metered here: the front of VMs in Python does that, above them. */
+static bool resumes(const engine *e, uint32_t id) { return (e->resume_mask >> id & 1) && !e->c->limits.gas.on; }
+
+/* view: what is behind the state, which may be metered. */
+static state_world *world_of(engine *e, ioi_state *state, ioi_view *view) {
     state_world *x = &e->worlds[view->worker->id];
-    state_world_init(x, e, e->c, state, view, e->resume_mask >> view->worker->id & 1);
+    state_world_init(x, e, e->c, state, view, resumes(e, view->worker->id));
     if (e->forced_cost) view->worker->cost_ns = e->forced_cost;
     return x;
+}
+
+static uint64_t vm_gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
+    (void)vm;
+    return program_gas_limit(tx, len);
 }
 
 static int vm_execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx,
                       ioi_outcome *outcome) {
     engine *e = ((const test_vm *)vm)->engine;
-    state_world *x = world_of(e, state);
+    state_world *x = world_of(e, state, (ioi_view *)(e->c->limits.gas.on ? ((ioi_metered *)state)->inner : state));
     if (ctx->height != e->c->seed) engine_fail(e, "the context is another block's");
     return finish(x, program_run(tx, len, ctx->tx_index, e->c->keys, &x->world, &x->outcome), outcome);
 }
@@ -55,7 +63,7 @@ static int vm_execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state
 static int vm_end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, const ioi_results *results,
                         ioi_outcome *outcome) {
     engine *e = ((const test_vm *)vm)->engine;
-    state_world *x = world_of(e, state);
+    state_world *x = world_of(e, state, (ioi_view *)state);
     uint64_t salt = block_case_salt(e->c, (uint32_t)ctx->tx_index, result_code, &results);
     size_t len;
     const uint8_t *tx = block_case_tx(e->c, e->c->n, &len);
@@ -109,7 +117,7 @@ static void play_resuming(engine *e, ioi_worker *w, ioi_view *view) {
         if (task == IOI_TASK_LEAVE) return;
         do {
             ioi_view_begin(view, tx);
-            state_world *x = world_of(e, &view->state);
+            state_world *x = world_of(e, &view->state, view);
             uint64_t salt = block_case_salt(e->c, tx, finished_code, w);
             size_t len;
             const uint8_t *bytes = block_case_tx(e->c, tx, &len);
@@ -140,7 +148,7 @@ void engine_worker(engine *e, uint32_t id) {
         case_walks_init(&walks, e->c, false);
         ioi_worker_enter(&w);
         if (e->forced_cost) w.cost_ns = e->forced_cost;
-        if (e->resume_mask >> id & 1) play_resuming(e, &w, view);
+        if (resumes(e, id)) play_resuming(e, &w, view);
         else play_native(e, &native);
         ioi_worker_leave(&w);
         ioi_block_depart(&arena);
@@ -164,7 +172,13 @@ void engine_init(engine *e, uint8_t *base, uint64_t size, uint64_t room, const u
     ASAN_UNPOISON_MEMORY_REGION(base, size);
     ioi_arena_init(&e->arena, base, size, reserved, hash_seed);
     reserve(e, reserved);
-    e->vm = (test_vm){{.abi = IOI_VM_ABI, .version = 1, .name = "programs", .execute = vm_execute, .end_block = vm_end_block}, e};
+    e->vm = (test_vm){{.abi = IOI_VM_ABI,
+                       .version = 1,
+                       .name = "programs",
+                       .execute = vm_execute,
+                       .end_block = vm_end_block,
+                       .gas_limit = vm_gas_limit},
+                      e};
 }
 
 ioi_policy policy_random(uint64_t *rng) {

@@ -17,6 +17,8 @@ typedef struct oracle {
     slot now[KEYS_MAX];
     slot saved[ORACLE_MARKS_MAX][KEYS_MAX];
     uint32_t depth;
+    bool metered, out;
+    uint64_t limit, used; /* of gas */
     uint8_t **pieces;
     size_t pieces_count;
 } oracle;
@@ -29,15 +31,32 @@ static const uint8_t *keep(oracle *o, const uint8_t *bytes, size_t len) {
     return o->pieces[o->pieces_count++] = copy;
 }
 
+/* What an operation costs; false: there is not so much left, and never again. */
+static bool pay(world *w, uint64_t amount) {
+    oracle *o = (oracle *)w;
+    if (!o->metered) return true;
+    if (!o->out && o->used + amount <= o->limit) o->used += amount;
+    else o->out = true;
+    return !o->out;
+}
+
+static const ioi_gas *gas_of(world *w) { return &((oracle *)w)->c->limits.gas; }
+static uint64_t key_len(world *w, uint32_t key) { return ((oracle *)w)->c->key_len[key]; }
+static int charge(world *w, uint64_t amount) { return pay(w, amount) ? IOI_OK : IOI_STOP; }
+
 static int get(world *w, uint32_t key, const uint8_t **value, size_t *len) {
     const slot *s = &((oracle *)w)->now[key];
+    if (!pay(w, gas_of(w)->get) || (s->present && !pay(w, gas_of(w)->read_byte * s->len))) return IOI_STOP;
     if (!s->present) return IOI_ABSENT;
     *value = s->bytes;
     *len = s->len;
     return IOI_OK;
 }
 
-static int exists(world *w, uint32_t key) { return ((oracle *)w)->now[key].present ? IOI_OK : IOI_ABSENT; }
+static int exists(world *w, uint32_t key) {
+    if (!pay(w, gas_of(w)->get)) return IOI_STOP;
+    return ((oracle *)w)->now[key].present ? IOI_OK : IOI_ABSENT;
+}
 
 static int store(oracle *o, uint32_t key, bool present, const uint8_t *value, size_t len) {
     const ioi_limits *limits = &o->c->limits;
@@ -54,12 +73,23 @@ static int store(oracle *o, uint32_t key, bool present, const uint8_t *value, si
     return IOI_OK;
 }
 
-static int put(world *w, uint32_t key, const uint8_t *value, size_t len) { return store((oracle *)w, key, true, value, len); }
-static int remove_key(world *w, uint32_t key) { return store((oracle *)w, key, false, NULL, 0); }
+static int put(world *w, uint32_t key, const uint8_t *value, size_t len) {
+    if (!pay(w, gas_of(w)->put + gas_of(w)->written_byte * (key_len(w, key) + len))) return IOI_STOP;
+    return store((oracle *)w, key, true, value, len);
+}
+
+static int remove_key(world *w, uint32_t key) {
+    if (!pay(w, gas_of(w)->remove + gas_of(w)->written_byte * key_len(w, key))) return IOI_STOP;
+    return store((oracle *)w, key, false, NULL, 0);
+}
 
 static int add(world *w, uint32_t key, const ioi_addition *a, size_t *found) {
     oracle *o = (oracle *)w;
     const slot *s = &o->now[key];
+    uint64_t size = a->field.size;
+    if (!pay(w,
+             gas_of(w)->get + gas_of(w)->put + gas_of(w)->read_byte * size + gas_of(w)->written_byte * (key_len(w, key) + size)))
+        return IOI_STOP;
     if (o->c->key_len[key] > o->c->limits.key_bytes || a->field.size > o->c->limits.value_bytes) return IOI_LIMIT;
     if (s->present && (*found = s->len) != a->field.size) return IOI_LENGTH;
     uint8_t value[16] = {0}; /* programs add to no larger ones */
@@ -77,6 +107,7 @@ static int add(world *w, uint32_t key, const ioi_addition *a, size_t *found) {
 
 static int mark(world *w, uint64_t *mark) {
     oracle *o = (oracle *)w;
+    if (o->out) return IOI_STOP;
     if (o->depth >= o->c->limits.checkpoint_depth) return IOI_LIMIT;
     memcpy(o->saved[o->depth], o->now, sizeof o->now);
     *mark = o->depth++;
@@ -85,6 +116,7 @@ static int mark(world *w, uint64_t *mark) {
 
 static int close_mark(world *w, uint64_t mark, int undo) {
     oracle *o = (oracle *)w;
+    if (o->out) return IOI_STOP;
     if (undo) memcpy(o->now, o->saved[mark], sizeof o->now);
     o->depth = (uint32_t)mark;
     return IOI_OK;
@@ -92,6 +124,7 @@ static int close_mark(world *w, uint64_t mark, int undo) {
 
 static int scan(world *w, const key_bounds *b, scan_visit *visit, void *context, bool *complete) {
     oracle *o = (oracle *)w;
+    if (o->out) return IOI_STOP;
     slot frozen[KEYS_MAX]; /* own writes as of the call; what lies below does not change anyway */
     memcpy(frozen, o->now, sizeof frozen);
     uint32_t met = 0;
@@ -99,10 +132,12 @@ static int scan(world *w, const key_bounds *b, scan_visit *visit, void *context,
     for (uint32_t i = 0; i < o->c->keys; i++) {
         uint32_t key = b->reverse ? o->c->keys - 1 - i : i;
         if (!within(b, key) || !frozen[key].present) continue;
+        if (!pay(w, gas_of(w)->scan) || !pay(w, gas_of(w)->read_byte * (key_len(w, key) + frozen[key].len))) return IOI_STOP;
         int status = visit(context, key, frozen[key].bytes, frozen[key].len);
         if (status != IOI_OK) return status;
         if (b->limit && ++met == b->limit) return IOI_OK;
     }
+    if (!pay(w, gas_of(w)->scan)) return IOI_STOP; /* to learn that there is no more */
     *complete = true;
     return IOI_OK;
 }
@@ -123,7 +158,18 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
     size_t len;
     const uint8_t *bytes = block_case_tx(c, tx, &len);
     program_outcome *out = &c->outcomes[tx];
-    program_run(bytes, len, block_case_salt(c, tx, code_of, c), c->keys, &o->world, out);
+    uint64_t asked = program_gas_limit(bytes, len);
+    o->metered = c->limits.gas.on && tx < c->n;
+    o->out = false;
+    o->used = 0;
+    o->limit = asked < c->limits.gas.most ? asked : c->limits.gas.most;
+    memset(out, 0, sizeof *out);
+    if (pay(&o->world, c->limits.gas.flat)) program_run(bytes, len, block_case_salt(c, tx, code_of, c), c->keys, &o->world, out);
+    if (o->out) {
+        *out = (program_outcome){.code = 11, .error = "out of gas", .error_len = 10};
+        o->used = o->limit;
+    }
+    if (o->metered) out->gas_wanted = o->limit, out->gas_used = o->used;
     if (out->code) out->output_len = 0;
     if (out->output_len > c->limits.output_bytes) {
         out->code = 2;
@@ -140,7 +186,7 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
 
 void oracle_run(block_case *c) {
     oracle *o = calloc(1, sizeof *o);
-    o->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, NULL, opacity};
+    o->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, NULL, charge, opacity};
     o->c = c;
     for (uint32_t k = 0; k < c->keys; k++) {
         const case_value *v = c->has_overlay[k] ? &c->overlay[k] : &c->base[k];

@@ -142,6 +142,11 @@ static int scan(run *r, const op *o) {
     return IOI_OK;
 }
 
+uint64_t program_gas_limit(const uint8_t *bytes, size_t len) {
+    uint64_t h = hash_bytes(bytes, len);
+    return h & 3 ? UINT64_MAX : (h >> 2) % 1000;
+}
+
 int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, world *w, program_outcome *out) {
     run r = {.world = w, .acc = mix64(salt), .keys = keys};
     uint64_t marks[MARKS_MAX];
@@ -198,6 +203,7 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
         case OP_ADD: status = add_to(&r, &o, key); break;
         case OP_SPIN:
             if (w->spin) w->spin(w, o.imm);
+            status = w->charge(w, o.imm);
             break;
         }
         if (status == IOI_STOP) return IOI_STOP;

@@ -43,7 +43,7 @@ typedef enum op_code {
     OP_FAIL,  /* end with a code if (acc & mask) == 0 */
     OP_FAULT, /* a machine fault if (acc & mask) == 0 */
     OP_SCAN,
-    OP_SPIN, /* take longer, by `imm` turns */
+    OP_SPIN, /* take longer, by `imm` turns, and pay for it */
     OP_ADD,
 } op_code;
 
@@ -92,6 +92,7 @@ struct world { /* results as in ioi_vm.h; keys by rank */
     /* Visit in order until the limit; *complete unless the limit ended it. IOI_STOP from `visit` is passed on. */
     int (*scan)(world *, const key_bounds *, scan_visit *, void *context, bool *complete);
     void (*spin)(world *, uint32_t turns); /* may be NULL */
+    int (*charge)(world *, uint64_t amount);
     void (*opacity)(world *, const char *what, uint32_t key);
 };
 
@@ -104,6 +105,9 @@ typedef struct program_outcome {
     char error[24];
     size_t error_len;
 } program_outcome;
+
+/* The gas that a program asks for. */
+uint64_t program_gas_limit(const uint8_t *bytes, size_t len);
 
 /* IOI_OK with *out filled, or IOI_STOP as soon as the world says so. `salt` starts the accumulator. */
 int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, world *w, program_outcome *out);

@@ -33,6 +33,11 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
     return run((reference *)vm, tx, len, ctx->tx_index, state, out);
 }
 
+static uint64_t gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
+    (void)vm;
+    return program_gas_limit(tx, len);
+}
+
 static int end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, const ioi_results *results, ioi_outcome *out) {
     (void)results;
     reference *r = (reference *)vm;
@@ -54,10 +59,15 @@ static void bring(const reference *r, ioi_seq *seq) {
 
 bool reference_check(engine *e, const block_case *c) {
     if (c->faults || c->faulted) return false;
-    reference r = {
-        .vm = {{.abi = IOI_VM_ABI, .version = 1, .name = "programs", .execute = execute, .end_block = end_block}, NULL},
-        .engine = e,
-        .c = c};
+    reference r = {.vm = {{.abi = IOI_VM_ABI,
+                           .version = 1,
+                           .name = "programs",
+                           .execute = execute,
+                           .end_block = end_block,
+                           .gas_limit = gas_limit},
+                          NULL},
+                   .engine = e,
+                   .c = c};
     const ioi_limits *l = &c->limits;
     ioi_ctx ctx = {.height = c->seed};
     ioi_seq *seq = ioi_seq_new(&r.vm.vm, l, &ctx);
@@ -72,7 +82,8 @@ bool reference_check(engine *e, const block_case *c) {
         while (!(tx < c->n ? ioi_seq_execute(seq, bytes, len, &out) : ioi_seq_hook(seq, IOI_END_BLOCK, &results, &out)))
             bring(&r, seq);
         const program_outcome *x = &c->outcomes[tx];
-        if (out.code != x->code || out.output_len != x->output_len || memcmp(out.output, x->output, x->output_len) != 0)
+        if (out.code != x->code || out.output_len != x->output_len || (tx < c->n && out.gas_used != x->gas_used) ||
+            memcmp(out.output, x->output, x->output_len) != 0)
             engine_fail(e, "sequential.c: receipt %u: code %u, expected %u", tx, out.code, x->code);
     }
     ioi_seq_sort_writes(seq);

@@ -185,13 +185,18 @@ static void spin(world *w, uint32_t turns) {
     if (x->engine && x->engine->spin) x->engine->spin(x->engine, turns);
 }
 
+static int charge(world *w, uint64_t amount) {
+    state_world *x = (state_world *)w;
+    return x->state->charge(x->state, amount);
+}
+
 static void opacity(world *w, const char *what, uint32_t key) {
     state_world *x = (state_world *)w;
     engine_fail(x->engine, "opacity: %s of key %u shows something else than before", what, key);
 }
 
 void state_world_init(state_world *x, engine *e, const block_case *c, ioi_state *state, ioi_view *view, bool resume) {
-    x->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, spin, opacity};
+    x->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, spin, charge, opacity};
     x->state = state;
     x->view = view;
     x->engine = e;

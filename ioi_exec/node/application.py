@@ -67,7 +67,8 @@ class Candidate:
 
 
 class Application:
-    """One chain: a machine, and what its consensus is set to. May be called from any thread: calls about blocks take turns, and no other waits for them."""
+    """One chain: a machine, and what its consensus is set to. May be called from any thread: calls about blocks take turns, and no other
+    waits for them."""
 
     def __init__(
         self, machine: ExecutionMachine, records: Records, *, min_retain_blocks: int = 0, propose_seconds: float | None = None
@@ -260,7 +261,7 @@ class Application:
         found = self._records.at(info.height)
         if found is None and info.version > 0:
             raise StateError(
-                f"the state is at height {info.height}, and what the consensus was set to there is not recorded: state and {'consensus.db'} "
+                f"the state is at height {info.height}, and what the consensus was set to there is not recorded: state and consensus.db "
                 "belong together; restore both"
             )
         if found is not None and found.chain_id != info.chain_id:

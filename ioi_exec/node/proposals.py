@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from hashlib import sha256
 from typing import Mapping, Sequence
 
@@ -19,16 +20,18 @@ def size_in_block(tx: bytes) -> int:
 
 
 class TakenOut:
-    """What a proposer took out of its blocks, for CheckTx, so that it does not wait for ever. The oldest are forgotten."""
+    """What a proposer took out of its blocks, for CheckTx, so that it does not wait for ever. The oldest are forgotten. For any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._found: dict[bytes, Dropped] = {}
 
     def add(self, candidates: Sequence[bytes], dropped: Mapping[int, Dropped]) -> None:
-        for index, why in dropped.items():
-            self._found[sha256(candidates[index]).digest()] = why
-        while len(self._found) > DROPPED_MOST:
-            del self._found[next(iter(self._found))]
+        with self._lock:
+            for index, why in dropped.items():
+                self._found[sha256(candidates[index]).digest()] = why
+            while len(self._found) > DROPPED_MOST:
+                del self._found[next(iter(self._found))]
 
     def receipt(self, tx: bytes, again: bool) -> Receipt | None:
         """Why the transaction has to go; None: nothing is known against it. What `ante` refused goes once, and may be sent anew; what no block
@@ -36,9 +39,10 @@ class TakenOut:
         if not self._found:
             return None
         digest = sha256(tx).digest()
-        why = self._found.get(digest)
-        if why is None or why.kind == "refused" and not again:
-            return None
-        if why.kind == "refused":
-            del self._found[digest]
+        with self._lock:
+            why = self._found.get(digest)
+            if why is None or why.kind == "refused" and not again:
+                return None
+            if why.kind == "refused":
+                del self._found[digest]
         return Receipt(why.code or CODE, error=why.text)

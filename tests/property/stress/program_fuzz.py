@@ -6,7 +6,7 @@ import random
 from typing import Iterator
 
 from ioi_stress.vm import encoding
-from ioi_stress.vm.encoding import DELETE, READ, Malformed, Operations
+from ioi_stress.vm.encoding import ADD, DELETE, READ, Malformed, Operations
 from ioi_stress.workloads import make
 
 COST_MAX_NS = 20_000
@@ -19,6 +19,7 @@ def random_transactions(seed: int, count: int) -> list[bytes]:
     sizes = {"value_bytes": rng.choice((0, 32, 300, 1 << 19))}
     workload = make("mixed", vm="python", block_size=count, accounts=rng.choice((3, 30)), cost_us=1, seed=seed, **sizes)
     programs = list(next(iter(workload.blocks())).txs)
+    programs = [tx[:9] + _add(rng) + tx[9:] + _add(rng) if rng.random() < 0.5 else tx for tx in programs]
     made = [_mutated(rng, tx, programs) if rng.random() < 0.67 else tx for tx in programs]
     return [tx for tx in made if _cost(_operations(tx)) <= COST_MAX_NS]
 
@@ -30,7 +31,13 @@ def scans(tx: bytes) -> bool:
 
 def named_keys(tx: bytes) -> int:
     """How many operations name their key outright."""
-    return sum(READ <= each.code <= DELETE and each.key.numbers == 0 for each in _all(_operations(tx)))
+    return sum((READ <= each.code <= DELETE or each.code == ADD) and each.key.numbers == 0 for each in _all(_operations(tx)))
+
+
+def _add(rng: random.Random) -> bytes:
+    """To a counter that others add to, or to what programs read and write."""
+    key = encoding.key(b"account/%08d" % rng.randrange(3) if rng.random() < 0.3 else b"n%d" % rng.randrange(2))
+    return encoding.add(key, rng.choice((1, 1, 2, 16, 32)), rng.choice((-1, 1, 0, 100, -255, encoding.DELTA_MAX)))
 
 
 def _mutated(rng: random.Random, tx: bytes, others: list[bytes]) -> bytes:

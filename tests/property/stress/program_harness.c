@@ -103,6 +103,23 @@ static int op_remove(ioi_state *state, ioi_key key) {
     return stops(w) ? IOI_STOP : change_to(w, key, NULL, 0);
 }
 
+static int op_add(ioi_state *state, ioi_key key, const ioi_addition *a, size_t *found) {
+    world *w = (world *)state;
+    const cell *c = &w->cells[key];
+    ioi_u128 n = 0;
+    if (stops(w)) return IOI_STOP;
+    if (a->field.size > VALUE_MAX) return IOI_LIMIT;
+    if (c->value && (*found = c->len) != a->field.size) return IOI_LENGTH;
+    for (uint32_t i = 0; c->value && i < a->field.width; i++) n = n << 8 | c->value[a->field.offset + i];
+    if (a->negative ? n < a->delta : a->maximum - n < a->delta) return IOI_REFUSED;
+    n = a->negative ? n - a->delta : n + a->delta;
+    uint8_t *value = calloc(1, a->field.size);
+    assert(value && a->minimum == 0);
+    if (c->value) memcpy(value, c->value, a->field.size);
+    for (uint32_t i = a->field.width; i-- > 0; n >>= 8) value[a->field.offset + i] = (uint8_t)n;
+    return change_to(w, key, value, a->field.size);
+}
+
 static void undo_to(world *w, size_t count) {
     while (w->changes_count > count) {
         change *u = &w->changes[--w->changes_count];
@@ -155,7 +172,7 @@ static void execute(world *w, const uint8_t *tx, size_t len) {
 }
 
 int main(void) {
-    world w = {.state = {op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close}, .random = 1};
+    world w = {.state = {op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close, .add = op_add}, .random = 1};
     w.cells = malloc(KEYS_MAX * sizeof *w.cells);
     assert(w.cells);
     uint32_t len;

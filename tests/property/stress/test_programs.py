@@ -70,6 +70,15 @@ def made(name: str, vm: str, **parameters: Any) -> Workload:
     return make(name, vm=vm, block_size=150, accounts=300, seed=SEED, **parameters)
 
 
+@pytest.mark.parametrize(("name", "vm"), [(name, vm) for name in ("hot", "market") for vm in ("native", "python")])
+def test_payments_that_are_added_on_any_number_of_workers(name: str, vm: str, ioi_pools: SharedPools) -> None:
+    workload = made(name, vm, credit="add")
+    (block,) = workload.blocks()
+    assert_serializable(workload.vm, workload.genesis(), block.txs, workers=WORKERS, pools=ioi_pools)
+    if vm == "native":
+        assert outcome(NativeProgram, workload.genesis(), block.txs) == outcome(Program, workload.genesis(), block.txs)
+
+
 @pytest.mark.parametrize(("name", "vm"), every_workload())
 def test_every_workload_on_any_number_of_workers(name: str, vm: str, ioi_pools: SharedPools) -> None:
     workload = made(name, vm)

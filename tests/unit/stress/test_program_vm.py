@@ -14,6 +14,7 @@ from ioi_stress.vm.encoding import (
     NUMBER_MAX,
     SIZE_MAX,
     Malformed,
+    add,
     decode,
     delete,
     exists,
@@ -86,6 +87,34 @@ def test_deletions(vm: type) -> None:
     receipts, writes, txs = run(vm, delete(A) + delete(C) + read(A), read(A))
     assert [receipt.output for receipt in receipts] == [observed(txs[0], b"\x00"), observed(txs[1], b"\x00")]
     assert writes == {b"a": None, b"c": None}
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 17, 40])
+def test_adds_go_into_the_digest_as_done_or_not(vm: type, size: int) -> None:
+    width = min(size, 16)
+    receipts, writes, txs = run(vm, add(C, size, 3) + add(C, size, -4) + add(C, size, -1), add(C, size, 5) + read(C), add(C, size, -8))
+    counted = (7).to_bytes(width, "big") + bytes(size - width)
+    assert [receipt.output for receipt in receipts] == [
+        observed(txs[0], b"\x07", b"\x06", b"\x07"), observed(txs[1], b"\x07", b"\x01" + counted), observed(txs[2], b"\x06"),
+    ]
+    assert writes == {b"c": counted}
+
+
+def test_an_add_to_a_value_of_another_length_fails(vm: type) -> None:
+    receipts, writes, _ = run(vm, add(A, 2, 1), add(A, 1, 2**63 - 1), add(A, 1, 1))
+    assert [(receipt.code, receipt.error) for receipt in receipts] == [(4, "another length"), (0, ""), (0, "")]
+    assert writes == {b"a": b"2"}
+
+
+@pytest.mark.parametrize("size, delta", [(0, 1), (SIZE_MAX + 1, 1), (1, 2**63), (1, -(2**63))])
+def test_an_add_that_does_not_fit(vm: type, size: int, delta: int) -> None:
+    with pytest.raises(InputError, match="programs add"):
+        add(A, size, delta)
+    tx = transaction(0, b"\x0b" + A + size.to_bytes(4, "big") + (delta % 2**64).to_bytes(8, "big"))
+    receipts, _, _ = run(vm, tx[9:])
+    assert receipts[0].error == "malformed"
+    with pytest.raises(Malformed):
+        decode(tx)
 
 
 def test_computed_keys(vm: type) -> None:

@@ -142,6 +142,15 @@ def test_pairs_share_nothing(vm: str) -> None:
             assert len(set(used)) == 400
 
 
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_added_or_written_it_is_the_same_payments(name: str) -> None:
+    for added, written in zip(make(name, credit="add", **SMALL).blocks(), make(name, **SMALL).blocks()):
+        for tx, other in zip(added.txs, written.txs):
+            found = encoding.decode(tx)
+            assert [each.code for each in found if each.code != encoding.BURN] == [encoding.READ, encoding.WRITE, encoding.ADD]
+            assert (found[0].key.name, found[-1].key.name) == tuple(touched(other))
+
+
 @pytest.mark.parametrize("vm", ["native", "payments"])
 @pytest.mark.parametrize(("receivers", "share"), [(1, 0.5), (3, 0.8), (2, 0.0), (5, 1.0)])
 def test_hot_accounts_get_their_share(vm: str, receivers: int, share: float) -> None:
@@ -281,6 +290,9 @@ def test_value_sizes() -> None:
         ("zipf", {"cost": "wait"}, "cost is 'wait': give one of burn, sleep"),
         ("zipf", {"failure_rate": 1.1}, "failure_rate is 1.1: give a number from 0 to 1"),
         ("zipf", {"vm": "payments", "cost_us": 5}, "payments takes what it takes"),
+        ("market", {"vm": "payments", "credit": "add"}, "market: credit is for programs that write values"),
+        ("hot", {"value_bytes": 0, "credit": "add"}, "hot: credit is for programs that write values"),
+        ("hot", {"credit": "get"}, "credit is 'get': give one of write, add"),
         ("scan-heavy", {"vm": "native"}, "vm is 'native': give one of python"),
         ("pairs", {"accounts": 100}, "pairs: 100 accounts: 10000 disjoint pairs need 20000"),
         ("hot", {"accounts": 10, "receivers": 9}, "hot: 10 accounts: 9 hot ones and at least 2 others"),

@@ -49,7 +49,7 @@ static bool scan(program_bytes *rest) {
 
 bool program_next(program_bytes *rest, program_op *op) {
     uint8_t code;
-    uint64_t length;
+    uint64_t length, delta;
     if (!byte(rest, &code)) return false;
     op->code = (program_code)code;
     switch (op->code) {
@@ -57,6 +57,11 @@ bool program_next(program_bytes *rest, program_op *op) {
     case PROGRAM_EXISTS:
     case PROGRAM_DELETE: return key(rest, &op->key);
     case PROGRAM_WRITE: return key(rest, &op->key) && number(rest, 4, SIZE_MAX_BYTES, &op->number);
+    case PROGRAM_ADD:
+        if (!key(rest, &op->key) || !number(rest, 4, SIZE_MAX_BYTES, &op->number) || !number(rest, 8, UINT64_MAX, &delta))
+            return false;
+        op->delta = (int64_t)delta;
+        return op->number > 0 && op->delta != INT64_MIN;
     case PROGRAM_SCAN: return scan(rest);
     case PROGRAM_BURN:
     case PROGRAM_SLEEP: return number(rest, 8, COST_MAX_NS, &op->number);

@@ -23,6 +23,7 @@ typedef enum program_code {
     PROGRAM_REVERT,
     PROGRAM_BURN,
     PROGRAM_SLEEP,
+    PROGRAM_ADD,
 } program_code;
 
 typedef struct program_bytes {
@@ -39,6 +40,7 @@ typedef struct program_op {
     program_code code;
     program_key key;
     uint64_t number; /* size, nanoseconds, or the code of a REVERT */
+    int64_t delta;
     uint8_t mask, bits;
     program_bytes body;
 } program_op;

@@ -8,11 +8,11 @@
 #include "parse.h"
 #include "sha256.h"
 
-enum { MALFORMED = 1, LIMIT_EXCEEDED = 2, NO_SCAN = 3 };
-enum { TAG_ABSENT, TAG_VALUE, TAG_NOT_THERE, TAG_THERE };
+enum { MALFORMED = 1, LIMIT_EXCEEDED = 2, NO_SCAN = 3, ANOTHER_LENGTH = 4 };
+enum { TAG_ABSENT, TAG_VALUE, TAG_NOT_THERE, TAG_THERE, TAG_REFUSED = 6, TAG_ADDED };
 enum { ON_STACK = 1024 };
 
-/* IOI_OK, IOI_LIMIT and IOI_STOP are those of ioi_vm.h. */
+/* IOI_OK, IOI_LIMIT, IOI_LENGTH and IOI_STOP are those of ioi_vm.h. */
 enum { REVERTED = 100 };
 
 typedef struct run {
@@ -78,6 +78,16 @@ static int write_key(run *run, ioi_key key, size_t size) {
     return r;
 }
 
+static int add_to(run *run, ioi_key key, uint64_t size, int64_t delta) {
+    uint32_t width = size < 16 ? (uint32_t)size : 16;
+    ioi_addition a = {.field = {0, width, (uint32_t)size}, .negative = delta < 0, .maximum = ~(ioi_u128)0 >> (8 * (16 - width))};
+    a.delta = (ioi_u128)(delta < 0 ? -delta : delta);
+    size_t found;
+    int r = run->state->add(run->state, key, &a, &found);
+    if (r == IOI_OK || r == IOI_REFUSED) observe(run, r == IOI_OK ? TAG_ADDED : TAG_REFUSED, NULL, 0);
+    return r == IOI_REFUSED ? IOI_OK : r;
+}
+
 static bool holds(const run *run, const program_op *op) { return (run->digest[SHA256_SIZE - 1] & op->mask) == op->bits; }
 
 static int execute_all(run *run, program_bytes rest);
@@ -98,10 +108,12 @@ static int execute_one(run *run, const program_op *op) {
     case PROGRAM_EXISTS:
     case PROGRAM_WRITE:
     case PROGRAM_DELETE:
+    case PROGRAM_ADD:
         if ((r = open_key(run, &op->key, &key)) != IOI_OK) return r;
         if (op->code == PROGRAM_READ) return read_key(run, key);
         if (op->code == PROGRAM_EXISTS) return look_for_key(run, key);
         if (op->code == PROGRAM_WRITE) return write_key(run, key, (size_t)op->number);
+        if (op->code == PROGRAM_ADD) return add_to(run, key, op->number, op->delta);
         return run->state->remove(run->state, key);
     case PROGRAM_WHEN: return holds(run, op) ? execute_all(run, op->body) : IOI_OK;
     case PROGRAM_UNDO: return undo(run, op);
@@ -151,6 +163,7 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
         outcome->output_len = sizeof output;
         return IOI_OK;
     case IOI_LIMIT: return fail(outcome, LIMIT_EXCEEDED, "LimitExceeded");
+    case IOI_LENGTH: return fail(outcome, ANOTHER_LENGTH, "another length");
     case REVERTED: return fail(outcome, run.code, "reverted");
     default: return IOI_STOP;
     }
@@ -160,7 +173,7 @@ static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
 static void name_keys(program_bytes rest, void (*emit)(void *, const uint8_t *, size_t), void *context) {
     program_op op;
     while (rest.at < rest.end && program_next(&rest, &op)) {
-        bool touches = op.code >= PROGRAM_READ && op.code <= PROGRAM_DELETE;
+        bool touches = (op.code >= PROGRAM_READ && op.code <= PROGRAM_DELETE) || op.code == PROGRAM_ADD;
         if (touches && op.key.numbers == 0) emit(context, op.key.name, op.key.length);
         if (op.code == PROGRAM_WHEN || op.code == PROGRAM_UNDO) name_keys(op.body, emit, context);
     }

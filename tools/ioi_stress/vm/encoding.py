@@ -13,6 +13,8 @@
       REVERT     mask u8, bits u8, code u8 (not 0): the transaction fails with this code if the condition holds
       BURN       nanoseconds u64                   computes for so long
       SLEEP      nanoseconds u64                   waits for so long
+      ADD        key, size u32, delta i64          adds to the counter in the first bytes, at most 16, of a value of `size`. Whether it did
+                 goes into the digest; a value of another length fails the transaction, with code 4
     key          0x00, length u8 (not 0), bytes
                  0x01, length u8, bytes, n u32: the bytes, then (first eight bytes of the digest) mod n in eight digits
 
@@ -22,6 +24,7 @@ The digest is 32 bytes: at first SHA-256(transaction); after each observation SH
 
     0x00 absent | 0x01 value | 0x02 does not exist | 0x03 exists
     0x04 key length u16, key, value: a pair of a scan | 0x05 the end of a scan
+    0x06 not added, for it would be below 0 or more than it can hold | 0x07 added
 
 It is the output of a transaction that succeeds: one wrong read shows in everything that follows.
 """
@@ -33,12 +36,15 @@ from typing import NamedTuple, TypeAlias
 from ioi_exec import InputError
 
 VERSION = 1
-READ, EXISTS, WRITE, DELETE, SCAN, WHEN, UNDO, REVERT, BURN, SLEEP = range(1, 11)
+READ, EXISTS, WRITE, DELETE, SCAN, WHEN, UNDO, REVERT, BURN, SLEEP, ADD = range(1, 12)
 REVERSE, START, END, PREFIX = 1, 2, 4, 8
 """The flags of a scan."""
 
 SIZE_MAX = 1 << 24
 """Bytes of a value: more than any `Limits.value_bytes` of use, little enough to be made before it is refused."""
+COUNTER_WIDTH_MAX = 16
+"""Bytes of a counter."""
+DELTA_MAX = (1 << 63) - 1
 NUMBER_MAX = 100_000_000
 """Numbers in computed keys have eight digits."""
 COST_MAX_NS = 10**9 * 600
@@ -60,6 +66,7 @@ class Operation(NamedTuple):
     key: Key = Key(b"")
     number: int = 0
     """size, limit, nanoseconds, or the code of a REVERT"""
+    delta: int = 0
     mask: int = 0
     bits: int = 0
     flags: int = 0
@@ -105,6 +112,13 @@ def write(operand: bytes, size: int) -> bytes:
     if not 0 <= size <= SIZE_MAX:
         raise InputError(f"a value of {size} bytes: programs write at most {SIZE_MAX}")
     return b"\x03" + operand + size.to_bytes(4, "big")
+
+
+def add(operand: bytes, size: int, delta: int) -> bytes:
+    """size: bytes of the value, the counter and what follows it. Raises InputError for a value that is too large, or a delta."""
+    if not 1 <= size <= SIZE_MAX or not -DELTA_MAX <= delta <= DELTA_MAX:
+        raise InputError(f"{delta} in a value of {size} bytes: programs add at most {DELTA_MAX}, to values of 1 to {SIZE_MAX}")
+    return b"\x0b" + operand + size.to_bytes(4, "big") + delta.to_bytes(8, "big", signed=True)
 
 
 def delete(operand: bytes) -> bytes:
@@ -170,6 +184,13 @@ def _operation(tx: bytes, at: int, end: int, depth: int) -> tuple[Operation, int
             return Operation(code, operand), at
         size, at = _number(tx, at, end, 4, SIZE_MAX)
         return Operation(code, operand, size), at
+    if code == ADD:
+        operand, at = _key(tx, at, end)
+        size, at = _number(tx, at, end, 4, SIZE_MAX)
+        delta, at = _number(tx, at, end, 8, (1 << 64) - 1)
+        if size == 0 or delta == 1 << 63:
+            raise Malformed
+        return Operation(code, operand, size, delta - (delta >> 63 << 64)), at
     if code == BURN or code == SLEEP:
         nanoseconds, at = _number(tx, at, end, 8, COST_MAX_NS)
         return Operation(code, number=nanoseconds), at

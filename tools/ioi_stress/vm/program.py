@@ -7,7 +7,9 @@ from hashlib import sha256
 from ioi_exec import Revert, StateView, TxContext
 from ioi_stress.vm import cost
 from ioi_stress.vm.encoding import (
+    ADD,
     BURN,
+    COUNTER_WIDTH_MAX,
     DELETE,
     EXISTS,
     PREFIX,
@@ -70,6 +72,8 @@ class _Run:
             elif code == WRITE:
                 size = operation.number
                 state.put(self._key(operation.key), (self.digest * (size // 32 + 1))[:size])
+            elif code == ADD:
+                self._add(operation)
             elif code == BURN:
                 cost.burn(operation.number)
             elif code == SLEEP:
@@ -88,6 +92,16 @@ class _Run:
                     self.execute(operation.body)
             elif code == UNDO:
                 self._undo(operation)
+
+    def _add(self, operation: Operation) -> None:
+        size = operation.number
+        try:
+            added = self._state.add(
+                self._key(operation.key), operation.delta, width=min(size, COUNTER_WIDTH_MAX), size=size
+            )
+        except ValueError:
+            raise Revert("another length", 4) from None
+        self._observe(b"\x07" if added else b"\x06")
 
     def _undo(self, operation: Operation) -> None:
         try:
@@ -128,7 +142,7 @@ class _Run:
 def _name_keys(operations: Operations, found: list[bytes]) -> None:
     """The keys that are named outright and read, those behind a condition too."""
     for operation in operations:
-        if operation.code in (READ, EXISTS) and operation.key.numbers == 0:
+        if operation.code in (READ, EXISTS, ADD) and operation.key.numbers == 0:
             found.append(operation.key.name)
         elif operation.body:
             _name_keys(operation.body, found)

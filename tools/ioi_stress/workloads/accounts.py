@@ -1,6 +1,6 @@
 """Workloads in which one account pays another: who pays whom is the subclass's, how it is written down is here.
 
-On the Program VM a payment reads both accounts, takes its time, and writes both; on `payments` it is a transfer, with
+On the Program VM a payment reads both accounts, takes its time, and writes both, or adds to the recipient's; on `payments` it is a transfer, with
 the right nonce and a balance that suffices. One that fails pays more than anybody has, or reverts at its end."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ioi_exec.vm.signatures import library, public_key
 from ioi_stress.vm import encoding
 from ioi_stress.workloads.base import ACCOUNTS_MAX, FailingWorkload, runs_on_parameter
 from ioi_stress.workloads.draws import Draws
-from ioi_stress.workloads.parameters import parameter
+from ioi_stress.workloads.parameters import TEXT, parameter
 
 AMOUNT_MAX = 1000
 
@@ -33,6 +33,10 @@ class AccountWorkload(FailingWorkload):
 
     runs_on: str = runs_on_parameter("native", "python", "payments", "signed")
     accounts: int | None = parameter(10_000, least=2, most=ACCOUNTS_MAX, help="accounts")
+    credit: str = parameter(
+        "write", kind=TEXT, metavar="HOW", choices=("write", "add"),
+        help="how programs credit the recipient: write: read and written; add: added to, which conflicts with no other add",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,6 +49,9 @@ class AccountWorkload(FailingWorkload):
             raise self._wrong(
                 "cost_us is for programs, and payments takes what it takes: leave it out, or give vm native or python"
             )
+
+        if self.credit == "add" and (self.vm == "payments" or self.value_bytes == 0):
+            raise self._wrong("credit is for programs that write values: payments adds in any case")
 
     @abstractmethod
     def _transfers(self, block: int, fails: list[bool], draws: Draws) -> Iterable[tuple[int, int]]:
@@ -90,8 +97,12 @@ class AccountWorkload(FailingWorkload):
         txs = []
         for i, (sender, recipient) in enumerate(transfers):
             source, target = key(label(sender)), key(label(recipient))
-            reads = [encoding.read(source), encoding.read(target)]
-            writes = [encoding.write(source, size), encoding.write(target, size)]
+            reads, writes = [encoding.read(source)], [encoding.write(source, size)]
+            if self.credit == "add":
+                writes.append(encoding.add(target, size, 1))
+            else:
+                reads.append(encoding.read(target))
+                writes.append(encoding.write(target, size))
             txs.append(self._transaction(first + i, reads, writes, fails[i]))
         return txs
 

@@ -7,7 +7,7 @@ import argparse
 from ioi_exec.cli.options import Commands, add_command, find_own_code, print_fields, print_json, vm_may_print
 from ioi_exec.vm.loading import BUILT_IN
 
-_EPILOG = """Prints where it listens, for the proxy_app of CometBFT 0.38 or newer, and goes on until SIGTERM, SIGINT or SIGHUP, which
+_EPILOG = """Prints where it listens, for the proxy_app of CometBFT 0.38, and goes on until SIGTERM, SIGINT or SIGHUP, which
 it obeys when the block at hand is committed (status 0). What it says while it runs goes to standard error; with --json as JSON lines.
 
 A node ends with its application, and may stay as a zombie that only SIGKILL ends: supervise both, and start this one first."""

@@ -1,4 +1,4 @@
-"""ABCI 2.0 as CometBFT 0.38 and later speak it: a Request's bytes in, a Response's out."""
+"""ABCI 2.0 as CometBFT 0.38 speaks it: a Request's bytes in, a Response's out."""
 
 from __future__ import annotations
 

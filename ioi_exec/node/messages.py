@@ -1,6 +1,6 @@
 """The messages of ABCI 2.0 as `tendermint.abci` and `tendermint.types` of CometBFT 0.38 have them, as far as they are used here.
 
-Version 1 of the protocol has the same numbers, but for the type of a CheckTx.
+Version 1.0 of CometBFT has other fields in some of them (a ValidatorUpdate, say).
 """
 
 from __future__ import annotations
@@ -184,15 +184,14 @@ class QueryRequest:
 
 @dataclass(frozen=True)
 class CheckTx:
-    """type: 1 is a recheck. Version 1 of the protocol has it in field 3, with the same 1."""
+    """type: 1 is a recheck."""
 
     tx: bytes = octets(1)
     type: int = int32(2)
-    type_v1: int = int32(3)
 
     @property
     def again(self) -> bool:
-        return self.type == 1 or self.type_v1 == 1
+        return self.type == 1
 
 
 @dataclass(frozen=True)

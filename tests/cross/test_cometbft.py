@@ -1,6 +1,6 @@
 """The engine under a real CometBFT: blocks, proofs, crashes at every point of a block, replay, rollback.
 
-IOI_COMETBFT is another node's binary in the place of the pinned one (0.40, 1.0); IOI_COMETBFT_KILLS rounds of the table of crashes.
+IOI_COMETBFT is another node's binary in the place of the pinned one; IOI_COMETBFT_KILLS rounds of the table of crashes.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Echo: string message = 1
 InfoRequest: string version = 1; uint64 block_version = 2; uint64 p2p_version = 3; string abci_version = 4
 InitChain: Moment time = 1; string chain_id = 2; ConsensusParams consensus_params = 3; repeated ValidatorPower validators = 4; bytes app_state_bytes = 5; int64 initial_height = 6
 QueryRequest: bytes data = 1; string path = 2; int64 height = 3; bool prove = 4
-CheckTx: bytes tx = 1; int32 type = 2; int32 type_v1 = 3
+CheckTx: bytes tx = 1; int32 type = 2
 Snapshot: uint64 height = 1; uint32 format = 2; uint32 chunks = 3; bytes hash = 4; bytes metadata = 5
 OfferSnapshot: Snapshot snapshot = 1; bytes app_hash = 2
 LoadSnapshotChunk: uint64 height = 1; uint32 format = 2; uint32 chunk = 3

@@ -78,6 +78,8 @@ def test_the_version_of_the_genesis_is_the_applications(make: Make) -> None:
         ({"chain_id": "another"}, "'another'.*'test-chain'"),
         ({"initial_height": 7}, "initial height 7"),
         ({"validators": ()}, "no validators"),
+        ({"validators": (VALIDATOR, ValidatorPower(None, 5))}, "version 1.0"),
+        ({"validators": (ValidatorPower(PublicKey(), 5),)}, "no key of"),
         ({"app_state_bytes": b'{"state": {"61": "31"}}'}, "is not the genesis"),
         ({"app_state_bytes": b'{"accounts": {}}'}, "app_state of CometBFT's genesis: "),
         ({"app_state_bytes": b"["}, "app_state of CometBFT's genesis: "),

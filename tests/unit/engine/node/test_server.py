@@ -145,7 +145,7 @@ def test_a_check_is_read_as_every_message(monkeypatch: pytest.MonkeyPatch, chain
     monkeypatch.setattr(chain.application, "check_tx", lambda tx, again: checked.append((tx, again)) or Receipt())
     abci = Abci(chain.application)
     for _ in range(2000):
-        parts = [encode(CheckTx(rng.randbytes(rng.choice((0, 1, 5, 200))))), encode(CheckTx(type=1)), encode(CheckTx(type_v1=1)), b"\x98\6\5"]
+        parts = [encode(CheckTx(rng.randbytes(rng.choice((0, 1, 5, 200))))), encode(CheckTx(type=1)), encode(CheckTx(type=2)), b"\x98\6\5"]
         body = b"".join(rng.sample(parts, rng.randrange(3)))
         body = body[: rng.choice((len(body), len(body), rng.randrange(len(body) + 1)))] + rng.choice((b"", b"", b"\x0a\x7f", b"\x10\1"))
         checked.clear()

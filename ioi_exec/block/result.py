@@ -104,6 +104,8 @@ class BlockResult:
     end: Receipt = field(default=DONE, repr=False)
     included: Sequence[int] = field(default=(), repr=False)
     dropped: Mapping[int, Dropped] = field(default_factory=dict, repr=False)
+    upgrade: object = field(default=None, repr=False)
+    """The last one that the state knew of at its height."""
 
     @cached_property
     def record(self) -> Record | None:

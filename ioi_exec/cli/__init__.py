@@ -10,6 +10,7 @@ from ioi_exec.cli import (
     diff,
     dump,
     ethereum,
+    export,
     get,
     info,
     init,
@@ -25,12 +26,16 @@ from ioi_exec.cli import (
     serve,
     snapshot,
     tx,
+    upgrade,
     verify,
 )
 
 _EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or input, 3 state in use, 4 disk or memory,
 5 results diverged from what was expected, 6 state corrupt"""
-_COMMANDS = (init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, snapshot, restore, prune, rollback, node, serve, ethereum)
+_COMMANDS = (
+    init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, export, snapshot, restore, prune, rollback, upgrade, node, serve,
+    ethereum,
+)
 
 
 def parser() -> argparse.ArgumentParser:

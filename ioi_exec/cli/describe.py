@@ -10,6 +10,7 @@ from ioi_exec.files.block import decided_object
 from ioi_exec.files.gas import gas_object
 from ioi_exec.files.strict_json import written
 from ioi_exec.state.info import StateInfo
+from ioi_exec.vm.upgrades import Upgrade
 
 ERRORS_MOST = 10
 
@@ -32,6 +33,8 @@ def described(info: StateInfo) -> dict[str, Any]:
         "vm": info.vm.name,
         "vm_args": info.vm.args,
         "vm_version": info.vm.version,
+        "vms": {str(each.height): str(each.vm) for each in info.vms} if len(info.vms) > 1 else None,
+        "upgrade": None if info.upgrade is None else upgrade_object(info.upgrade),
         "tree": info.tree,
         "genesis_root": info.genesis_root.hex(),
         "initial_height": written(info.initial_height),
@@ -41,6 +44,11 @@ def described(info: StateInfo) -> dict[str, Any]:
         "keeps_receipts": info.keeps_receipts,
         "gas": None if info.gas is None else gas_object(info.gas),
     }
+
+
+def upgrade_object(upgrade: Upgrade) -> dict[str, Any]:
+    vm = upgrade.vm
+    return {"height": written(upgrade.height), "vm": vm.name, "vm_args": vm.args, "vm_version": vm.version}
 
 
 def block_line(result: BlockResult, source: str, committed: bool, started: int) -> str:

@@ -31,7 +31,10 @@ def run(options: argparse.Namespace) -> int:
     with opened_store(options, read_only=True) as store:
         row = store.latest if options.version is None else store.version_row(options.version)
         identity = Identity.from_meta(store.meta)
-        head = DumpHead(store.tree, row.version, row.root, row.height, row.keys, identity.vm, identity.limits, identity.chain_id, identity.gas)
+        head = DumpHead(
+            store.tree, row.version, row.root, row.height, row.keys, identity.vm_at(row.height), identity.limits, identity.chain_id,
+            identity.gas, identity.pending(row.height),
+        )
         shown = Progress("keys", options, streaming=options.output is None)
         with output_file(options.output) as out, shown as progress, storage_errors():
             out.write(head.line() + "\n")

@@ -65,7 +65,10 @@ def run(options: argparse.Namespace) -> int:
                 ioi_storage.Store.load(
                     options.state,
                     tree=tree,
-                    meta=Identity(vm, initial_height, limits.consensus(), Interpreter.here(loaded), head.chain_id, gas=head.gas).to_meta(),
+                    meta=Identity(
+                        vm, initial_height, limits.consensus(), Interpreter.here(loaded), head.chain_id, gas=head.gas,
+                        upgrades=tuple(each for each in head.upgrades if each.height >= initial_height),
+                    ).to_meta(),
                     pairs=_checked(reader, limits, vm, progress),
                     height=initial_height - 1,
                     root=root,

@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
                 _offer_all(restore, options.directory, progress)
             with Progress("keys", options) as progress:
                 restore.finish(progress)
-    note(options.state, Identity.from_meta(manifest.creation.meta).vm)
+    identity = Identity.from_meta(manifest.creation.meta)
+    note(options.state, identity.vm_at(manifest.row.height), upgrade=identity.index_at(manifest.row.height) > 0)
     with ExecutionMachine.open(options.state, read_only=True, workers=0) as machine:
         shown = {"state": options.state, **described(machine.info)}
     (print_json if options.json else print_fields)(shown)
@@ -73,13 +74,14 @@ def _manifest(options: argparse.Namespace) -> Manifest:
     try:
         manifest = Manifest.decode(_read(path, manifest_limit))
         identity = Identity.from_meta(manifest.creation.meta)
-        vm = vm_of_new_state(options, identity.vm, "the snapshot").spec
         row = manifest.row
+        index = identity.index_at(row.height)
+        vm = vm_of_new_state(options, identity.vms[index].vm, "the snapshot").spec
         if row.version and BlockHeader.decode(row.header).height != row.height:
             raise InputError("its height is not the one in its block header")
     except (StorageError, StateError) as error:
         raise InputError(f"{path}: {error}") from None
-    return replace(manifest, creation=manifest.creation._replace(meta=replace(identity, vm=vm).to_meta()))
+    return replace(manifest, creation=manifest.creation._replace(meta=identity.changed(index, replace(identity.vms[index], vm=vm)).to_meta()))
 
 
 def _offer_all(restore: Restore, directory: str, progress: Progress) -> None:

@@ -28,6 +28,7 @@ from ioi_exec.files import BlockFile, read_block, read_blocks
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.policy import Policy
 from ioi_exec.state.given import is_noted_here, note
+from ioi_exec.vm.loading import VMSpec
 
 _EPILOG = """Files are executed one after another: when one is refused, those before it stay committed. A line that cannot be
 read as a transaction refuses its whole file before anything of it executes.
@@ -122,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
         )
     with machine:
         if options.vm is not None:
-            note(options.state, replace(machine.info.vm, args=vm_args or {}))
+            note(options.state, VMSpec(options.vm, vm_args or {}, ""), upgrade=len(machine.info.vms) > 1)
         with machine.sandbox() if options.dry_run else nullcontext():
             _run_blocks(machine, expected, options)
     return 0

@@ -63,10 +63,14 @@ class OwnExecutors:
         self._templates: Templates | None = None
         self._made: dict[tuple[int, bool], Executor] = {}  # by workers, and whether one by one
         self._checked: dict[tuple[int, bool], Executor] = {}  # the same, cross-checked
+        self._vm: LoadedVM | None = None  # which they execute
 
     def get(
         self, vm: LoadedVM, limits: Limits, workers: int, pin: bool, *, sequential: bool = False, cross_check: bool = False
     ) -> Executor:
+        if vm is not self._vm:  # another one has taken over
+            self._end()
+            self._vm = vm
         if sequential and vm.native is not None:
             workers = 0
         key = workers, sequential and workers > 0
@@ -88,10 +92,13 @@ class OwnExecutors:
     def arena_bytes(self) -> int:
         return sum(executor.arena_bytes for executor in list(self._made.values()))
 
-    def release(self) -> None:
+    def _end(self) -> None:
         while self._made:
             self._made.popitem()[1].close()
         self._checked.clear()
+
+    def release(self) -> None:
+        self._end()
         if self._templates is not None:
             self._templates.close()
 

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Iterator
 
 from ioi_exec.arguments import MAX_INT64
@@ -28,17 +28,19 @@ from ioi_exec.files.strict_json import (
 from ioi_exec.gas import GasSchedule
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.loading import VMSpec
+from ioi_exec.vm.upgrades import Upgrade, said_upgrades
 
 _FORMAT = 1
 _FIELDS = ("ioi_dump", "tree", "version", "root", "height", "keys", "vm", "limits")
-_OPTIONAL = ("chain_id", "gas")
+_OPTIONAL = ("chain_id", "gas", "upgrades")
 _HEAD_BYTES = 1 << 20
 _LINE_EXTRA_BYTES = 1024  # what a line has beside its two values: names, spaces
 
 
 @dataclass(frozen=True)
 class DumpHead:
-    """What a dump says of its state. root: 32 bytes. limits: those that can decide a receipt."""
+    """What a dump says of its state. root: 32 bytes. vm: that made the version. limits: those that can decide a receipt.
+    upgrades: those that were pending."""
 
     tree: str
     version: int
@@ -49,6 +51,7 @@ class DumpHead:
     limits: dict[str, int]
     chain_id: str = ""
     gas: GasSchedule | None = None
+    upgrades: tuple[Upgrade, ...] = ()
 
     def line(self) -> str:
         return json.dumps(
@@ -63,6 +66,7 @@ class DumpHead:
                 "limits": {name: written(limit) for name, limit in self.limits.items()},
                 **({"chain_id": self.chain_id} if self.chain_id else {}),
                 **({} if self.gas is None else {"gas": gas_object(self.gas)}),
+                **({"upgrades": [replace(each, interpreter=None).to_json() for each in self.upgrades]} if self.upgrades else {}),
             }
         )
 
@@ -121,6 +125,10 @@ def _head(value: dict[str, Any]) -> DumpHead:
     except (InputError, InputTypeError) as error:
         raise Malformed(str(error)) from None
     gas = gas_schedule(value["gas"]) if "gas" in value else None
+    try:
+        upgrades = said_upgrades(value.get("upgrades", []))
+    except (ValueError, InputError, InputTypeError, LookupError, TypeError) as error:
+        raise Malformed(f"upgrades: {error}") from None
     if not isinstance(value["tree"], str):
         raise Malformed("tree must be text")
     limits = json_object(value["limits"], "limits")
@@ -135,4 +143,5 @@ def _head(value: dict[str, Any]) -> DumpHead:
         {name: number(limits[name], name, MAX_INT64) for name in CONSENSUS_LIMITS},
         chain_id,
         gas,
+        upgrades,
     )

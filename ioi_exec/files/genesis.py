@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, Iterator
+import json
+from typing import Any, BinaryIO, Callable, Iterator
 
 from ioi_exec.errors import InputError
 from ioi_exec.files.strict_json import (
@@ -13,13 +14,18 @@ from ioi_exec.files.strict_json import (
     json_object,
     number,
     parse,
+    written,
 )
 from ioi_exec.files.whole import read_whole
 from ioi_exec.vm.payments import (
+    ACCOUNT_BYTES,
+    ACCOUNT_PREFIX,
     ADDRESS_BYTES,
     MAX_U64,
     MAX_U128,
+    PAYOUT_PREFIX,
     account_key,
+    decode_account,
     encode_account,
     payout_entry,
 )
@@ -81,3 +87,49 @@ def _state(entries: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
 
 
 _PAIRS = {"accounts": _accounts, "payouts": _payouts, "state": _state}
+
+
+Pairs = Iterator[tuple[bytes, bytes]]
+
+
+def genesis_text(pairs: Callable[[], Pairs], *, accounts: bool) -> Iterator[str]:
+    """A genesis of these pairs, about one piece of text for each. accounts: of `payments`, in its own form if all of them fit that.
+
+    pairs: all of them anew each time that it is called; none is kept."""
+    kinds = ["state"]
+    if accounts and all(_shown_account(*pair) or _shown_payout(*pair) for pair in pairs()):
+        kinds = ["accounts", "payouts"]
+    yield "{"
+    for kind in kinds:
+        yield f'{"" if kind is kinds[0] else ", "}"{kind}": {{'
+        before = "\n"
+        for pair in pairs():
+            if entry := _SHOWN[kind](*pair):
+                yield f"{before}{entry}"
+                before = ",\n"
+        yield "}"
+    yield "}\n"
+
+
+def _shown_account(key: bytes, value: bytes) -> str | None:
+    if not key.startswith(ACCOUNT_PREFIX) or (len(key), len(value)) != (len(ACCOUNT_PREFIX) + ADDRESS_BYTES, ACCOUNT_BYTES):
+        return None
+    account = decode_account(value)
+    entry = {"balance": written(account.balance), "nonce": written(account.nonce)}
+    return f'"{key[len(ACCOUNT_PREFIX):].hex()}": {json.dumps(entry)}'
+
+
+def _shown_payout(key: bytes, value: bytes) -> str | None:
+    proposer = key[len(PAYOUT_PREFIX) :]
+    try:
+        fits = payout_entry(proposer, value) == (key, value)
+    except InputError:
+        return None
+    return f'"{proposer.hex()}": "{value.hex()}"' if fits else None
+
+
+def _shown_pair(key: bytes, value: bytes) -> str:
+    return f'"{key.hex()}": "{value.hex()}"'
+
+
+_SHOWN: dict[str, Callable[[bytes, bytes], str | None]] = {"accounts": _shown_account, "payouts": _shown_payout, "state": _shown_pair}

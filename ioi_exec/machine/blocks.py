@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from time import perf_counter
 from typing import Iterable, Mapping, Sequence
 
@@ -47,12 +48,12 @@ class Blocks(Reading):
     """Executes blocks on the committed state, and commits them."""
 
     def __init__(
-        self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, workers: int, pin: bool,
+        self, store: ioi_storage.Store, identity: Identity, vms: dict[int, LoadedVM], limits: Limits, workers: int, pin: bool,
         executors: Executors, policy: Policy, accept_interpreter: bool = False,
         cross_check: bool = False, receipts: bool = False,
     ) -> None:
         """Use `create` or `open`."""
-        super().__init__(store, identity, vm, limits, accept_interpreter)
+        super().__init__(store, identity, vms, limits, accept_interpreter)
         self._workers = workers
         self._pin = pin
         self._executors = executors
@@ -107,6 +108,7 @@ class Blocks(Reading):
             with storage_errors():
                 view.enter_context(store.pinned())  # what is read here is of one moment, whoever writes beside
                 stand, committed = store.stand, store.latest.height
+                self._store.look_at_meta()
                 if self._store.read_only and (on_receipt or on_progress):  # and what they read is of the same one
                     view.enter_context(self._pinned_at(stand))
             if record and (sequential or self._workers == 0):
@@ -118,7 +120,13 @@ class Blocks(Reading):
             header = decided_header(header, committed, first=stand.version == 0)
             context = block_context(header, stand.root, self._identity.chain_id)
             block = Block(listed, context, checked_policy(policy, self._policy), record, checked_hints(hints))
-            vm = self._loaded_vm()
+            assert header.height is not None
+            self._known()
+            vm, identity = self._loaded_vm(header.height), self._identity
+            before = identity.index_at(committed)
+            migrates = before != identity.index_at(header.height)
+            if migrates and vm.from_version != identity.vms[before].vm.version:  # the first block left out heights
+                vm = replace(vm, from_version=identity.vms[before].vm.version)
             executor = self._executors.get(
                 vm, self._limits, self._workers, self._pin, sequential=sequential, cross_check=self._cross_check
             )
@@ -127,7 +135,7 @@ class Blocks(Reading):
             included: Sequence[int] = range(len(listed))
             dropped: Mapping[int, Dropped] = {}
             proposer = None if proposal is None else Proposer(listed, proposal, self._limits)
-            outcome = run_block(executor, vm, block, base, on_receipt, on_progress, proposer)
+            outcome = run_block(executor, vm, block, base, on_receipt, on_progress, proposer, migrates)
             if proposer is not None:
                 outcome.stats.seconds["propose"] = proposer.earlier_seconds
                 included, dropped = proposer.included, proposer.dropped
@@ -153,6 +161,7 @@ class Blocks(Reading):
             return BlockResult(
                 staged.version, header, staged.root, receipts_root, outcome.receipts, outcome.receipts.failed,
                 listed, writes, outcome.stats, outcome.measured, store, staged, outcome.record, outcome.before, outcome.end, included, dropped,
+                identity.last_upgrade(header.height),
             )
 
     def commit(self, result: BlockResult) -> int:
@@ -165,6 +174,8 @@ class Blocks(Reading):
                 raise StaleResult("the result was staged by another machine or in another sandbox: execute the block here")
             if store is self._store and self._store.read_only:
                 raise ReadOnly("the machine was opened read-only: open it without read_only to commit, or use a sandbox")
+            if result.upgrade != self._known().last_upgrade(result.height):
+                raise StaleResult(f"another VM was decided for height {result.height} since the block was executed: execute it again")
             with storage_errors():
                 pendings = list(self._pendings) if store is self._store else []
                 for pending in pendings:

@@ -29,14 +29,16 @@ from ioi_exec.machine.blocks import Blocks
 from ioi_exec.machine.reading import row_of
 from ioi_exec.policy import Policy
 from ioi_exec.state.base import storage_errors
-from ioi_exec.state.given import remember, vm_given_for
+from ioi_exec.state.given import remember
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.opening import (
     StatePath,
     accepted,
     checked_keep,
     checked_policy,
+    checked_upgrade,
     checked_workers,
+    of_state,
     reopened,
 )
 from ioi_exec.vm.interpreter import Interpreter
@@ -119,7 +121,7 @@ class ExecutionMachine(Blocks):
         if store.path is not None:
             remember(store.path, loaded.spec)
         store.keep = keep
-        return cls(store, identity, loaded, limits, workers, pin, executors, policy, cross_check=cross_check, receipts=receipts)
+        return cls(store, identity, {0: loaded}, limits, workers, pin, executors, policy, cross_check=cross_check, receipts=receipts)
 
     @classmethod
     def open(
@@ -163,25 +165,54 @@ class ExecutionMachine(Blocks):
         try:
             identity = Identity.from_meta(store.meta)
             limits = checked_limits(limits.of_state(identity.limits, identity.gas))
-            loaded = None
+            vms = {}
+            with storage_errors():
+                height = store.latest.height + 1
             if vm is not None:
-                loaded = replace(load_vm(vm, vm_args), chain_id=identity.chain_id)
-                identity.vm.check_same(loaded.spec)
+                loaded = load_vm(vm, vm_args)
+                index = identity.index_of(loaded.spec, height)
+                vms[index] = of_state(loaded, identity, index)
+                identity = accepted(store, identity, index, vms[index], accept_interpreter)
                 remember(path, loaded.spec)
             elif vm_args is not None:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
-            elif not read_only:
-                loaded = replace(vm_given_for(store.path, identity.vm), chain_id=identity.chain_id)
-            if loaded is not None:
-                identity = accepted(store, identity, loaded, accept_interpreter)
             store.keep = keep
-            return cls(
-                store, identity, loaded, limits, workers, pin, executors, policy, accept_interpreter, cross_check,
+            machine = cls(
+                store, identity, vms, limits, workers, pin, executors, policy, accept_interpreter, cross_check,
                 identity.receipts if receipts is None else receipts,
             )
+            if not read_only:
+                machine._loaded_vm(height)
+            return machine
         except BaseException:
             store.close()
             raise
+
+    def upgrade(self, vm: str | type | object, *, at_height: int, vm_args: Args | None = None, accept_vm: bool = False) -> None:
+        """Let another VM take over with the block of this height, which must not be committed yet; durable on return. An upgrade that
+        is pending is replaced. That block begins with `migrate(state, ctx, from_version)` of the new VM, if it has it.
+
+        vm, vm_args: as for `create`. accept_vm: also one that has the name, arguments and version of the VM before it. After a rollback to
+        below its height an upgrade is pending again. Raises InputError, VMError, ReadOnly, ResourceError."""
+        at_height = arguments.integer("upgrade: at_height", at_height, 1, arguments.MAX_INT64)
+        arguments.flag("upgrade: accept_vm", accept_vm)
+        loaded = load_vm(vm, vm_args)
+        with self._changing("upgrade") as store, storage_errors():
+            committed = store.latest.height
+            identity = checked_upgrade(self._known(), loaded, at_height, committed, accept_vm)
+            store.set_meta(identity.to_meta())
+            index = len(identity.upgrades)
+            self._vms[index] = of_state(loaded, self._known(), index)
+            if store.path is not None:
+                remember(store.path, loaded.spec)
+
+    def cancel_upgrade(self) -> None:
+        """Forget the upgrade that is pending; durable on return. Raises InputError if there is none, ReadOnly, ResourceError."""
+        with self._changing("cancel_upgrade") as store, storage_errors():
+            identity, committed = self._known(), store.latest.height
+            if not identity.pending(committed):
+                raise InputError(f"cancel_upgrade: no upgrade is pending at height {committed}")
+            store.set_meta(identity.upgraded(None, committed).to_meta())
 
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
         """Keep the newest `keep` versions, delete what only older ones needed, and return how many rows went.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Hashable, Iterator
 from weakref import WeakSet
 
@@ -24,6 +23,7 @@ from ioi_exec.errors import (
     StaleResult,
     VersionMissing,
     VMError,
+    VMMismatch,
 )
 from ioi_exec.execution import asking
 from ioi_exec.guard import Guard
@@ -40,12 +40,11 @@ from ioi_exec.state.kept import (
     kept_block,
     kept_transactions,
 )
-from ioi_exec.state.opening import (
-    accepted,
-)
+from ioi_exec.state.opening import accepted, of_state
 from ioi_exec.state.past import PastState, Version
 from ioi_exec.state.ranges import key_range, scan_limit
 from ioi_exec.vm.loading import LoadedVM
+from ioi_exec.vm.upgrades import Upgrade
 
 
 class Reading:
@@ -53,13 +52,14 @@ class Reading:
     Each call sees one committed version as a whole. While a sandbox is open all calls are for one thread."""
 
     def __init__(
-        self, store: ioi_storage.Store, identity: Identity, vm: LoadedVM | None, limits: Limits, accept_interpreter: bool
+        self, store: ioi_storage.Store, identity: Identity, vms: dict[int, LoadedVM], limits: Limits, accept_interpreter: bool
     ) -> None:
         self._store = store
         # The store, and on top of it the overlay of each sandbox that is open.
         self._layers: list[ioi_storage.Store | ioi_storage.OverlayStore] = [store]
         self._identity = identity
-        self._vm = vm
+        self._meta = store.meta  # which that is what it says
+        self._vms = vms  # by their index in identity.vms, as far as they were needed
         self._limits = limits
         self._accept_interpreter = accept_interpreter
         self._guard = Guard()
@@ -260,7 +260,7 @@ class Reading:
             return self._info_of(layer, row_of(layer, version))
 
     def _info_of(self, layer: ioi_storage.State, row: ioi_storage.VersionRow) -> StateInfo:
-        return StateInfo.of(self._store.tree, self._store.genesis_root, self._identity, layer.oldest, row)
+        return StateInfo.of(self._store.tree, self._store.genesis_root, self._known(layer), layer.oldest, row)
 
     def query(self, path: str, data: bytes = b"") -> Receipt:
         """What the VM's `query(path, data, state)` says of the newest committed state, in this process: its answer is the receipt's
@@ -268,8 +268,9 @@ class Reading:
         state in memory is not committed to until it is through. Raises VMError if the VM has no such method."""
         arguments.text("query: the path", path)
         arguments.octets("query: the data", data)
-        vm = self._asked_vm("query")
+        self._asked_vm("query")  # loaded before anybody has to wait
         with self._moment("query") as layer:
+            vm = self._asked_vm("query", layer.latest.height)
             return asking.query(vm, self._limits, CommittedState((layer,)), path, data)
 
     def check(self, tx: bytes) -> Receipt:
@@ -288,7 +289,7 @@ class Reading:
         tx = checked_transactions([tx], self._limits)[0]
         if checks is None or checks.stand != self._stand(layer):
             context = block_context(BlockHeader(height=layer.latest.height + 1), layer.root, self._identity.chain_id)
-            checks = asking.Checks(self._asked_vm("check"), self._limits, context, self._stand(layer))
+            checks = asking.Checks(self._asked_vm("check", layer.latest.height), self._limits, context, self._stand(layer))
         return checks, checks.check(tx, CommittedState((layer,)))
 
     def _stand(self, layer: ioi_storage.State) -> Hashable:
@@ -309,10 +310,10 @@ class Reading:
         vm = self._loaded_vm()
         return vm.check or vm.ante
 
-    def _asked_vm(self, what: str) -> LoadedVM:
+    def _asked_vm(self, what: str, height: int | None = None) -> LoadedVM:
         self._guard.check(what)
-        vm = self._loaded_vm()
-        if not (vm.query if what == "query" else self.checks):
+        vm = self._loaded_vm(height)
+        if not (vm.query if what == "query" else vm.check or vm.ante):
             wanted = "query(path, data, state)" if what == "query" else "check(tx, state, ctx), nor ante(tx, state, ctx)"
             raise VMError(f"{what}: the VM {vm.spec.name} has no method {wanted}")
         return vm
@@ -337,13 +338,43 @@ class Reading:
     def closed(self) -> bool:
         return self._guard.closed
 
-    def _loaded_vm(self) -> LoadedVM:
+    def _known(self, layer: ioi_storage.State | None = None) -> Identity:
+        """What the state says of itself, in this moment if it is one: another process may have recorded an upgrade."""
+        meta = layer.meta if isinstance(layer, ioi_storage.Moment) and self._store.read_only else self._store.meta
         with self._loading:
-            if self._vm is None:
-                loaded = replace(vm_given_for(self._store.path, self._identity.vm), chain_id=self._identity.chain_id)
-                self._identity = accepted(self._store, self._identity, loaded, self._accept_interpreter)
-                self._vm = loaded
-            return self._vm
+            if meta != self._meta:
+                self._meta, self._identity = meta, Identity.from_meta(meta)
+                vms = self._identity.vms
+                self._vms = {index: vm for index, vm in self._vms.items() if index < len(vms) and vms[index].vm.is_same(vm.spec)}
+            return self._identity
+
+    def _loaded_vm(self, height: int | None = None) -> LoadedVM:
+        """The VM of the block of this height; None: the one that made the newest version. Raises VMError, VMMismatch."""
+        if height is None:
+            with self._moment("the VM") as layer:
+                self._known(layer)
+                height = layer.latest.height
+        with self._loading:
+            index = self._identity.index_at(height)
+            if index not in self._vms:
+                loaded = self._given(self._identity.vms[index], index)
+                self._identity = accepted(self._store, self._identity, index, loaded, self._accept_interpreter)
+                if not self._store.read_only:
+                    self._meta = self._store.meta
+                self._vms[index] = loaded
+            return self._vms[index]
+
+    def _given(self, upgrade: Upgrade, index: int) -> LoadedVM:
+        try:
+            given = vm_given_for(self._store.path, upgrade.vm, [each.vm for each in self._identity.vms])
+        except (VMError, VMMismatch) as error:
+            if index == 0:
+                raise
+            raise type(error)(
+                f"from height {upgrade.height} on the state's VM is {upgrade.vm}, and it is not to be had here: {error}. Nothing was "
+                "executed; go on from the same height once it is there"
+            ) from error
+        return of_state(given, self._identity, index)
 
 
 class _Pins(threading.local):

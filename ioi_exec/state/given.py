@@ -23,7 +23,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Iterable
 
 from ioi_exec.errors import VMError
 from ioi_exec.vm.loading import LoadedVM, VMSpec, import_origin, load_vm
@@ -31,7 +31,8 @@ from ioi_exec.vm.loading import LoadedVM, VMSpec, import_origin, load_vm
 log = logging.getLogger("ioi_exec")
 
 _NOTE_BYTES = 1 << 20
-_remembered: dict[str, _Given] = {}
+_remembered: dict[str, dict[str, _Given]] = {}
+"""By path and VM, the last one given last."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,16 @@ class _Given:
 
 def remember(path: str | os.PathLike[str], vm: VMSpec) -> None:
     """For `open` of this path later in this process."""
-    _remembered[os.path.realpath(path)] = _Given(vm, None)
+    of_path = _remembered.setdefault(os.path.realpath(path), {})
+    of_path.pop(_key(vm), None)
+    of_path[_key(vm)] = _Given(vm, None)
 
 
-def note(path: str | os.PathLike[str], vm: VMSpec) -> None:
+def note(path: str | os.PathLike[str], vm: VMSpec, *, upgrade: bool = False) -> None:
     """For every later command of this user; of a VM that is built in there is no note, and none from before is left. Where it
-    cannot be written a warning says so, and nothing else is lost."""
+    cannot be written a warning says so, and nothing else is lost. upgrade: to a VM beside the one that there is a note of."""
     final = os.path.realpath(path)
-    file = _note_file(final)
+    file = _note_file(final, vm if upgrade else None)
     if vm.built_in or vm.args is None:
         with suppress(OSError):
             os.unlink(file)
@@ -72,17 +75,25 @@ def note(path: str | os.PathLike[str], vm: VMSpec) -> None:
 def is_noted_here(path: str | os.PathLike[str]) -> bool:
     """Whether the state at this path has a VM of this user's own, so far as commands were told, that lies in the working
     directory. For any other one that directory has nothing, and may have been downloaded."""
-    noted = _noted(os.path.realpath(path))
-    return noted is not None and noted.origin is not None and noted.origin.startswith(os.path.join(os.getcwd(), ""))
+    final = os.path.realpath(path)
+    first = _note_file(final)
+    try:
+        beside = [name for name in os.listdir(os.path.dirname(first)) if name.startswith(os.path.basename(first)[:-5])]
+    except OSError:
+        return False
+    found = [_read_note(os.path.join(os.path.dirname(first), name), final) for name in beside if name.endswith(".json")]
+    here = os.path.join(os.getcwd(), "")
+    return any(noted is not None and noted.origin is not None and noted.origin.startswith(here) for noted in found)
 
 
-def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:
+def vm_given_for(path: str | None, said: VMSpec, beside: Iterable[VMSpec] = ()) -> LoadedVM:
     """The VM of a state that says it belongs to `said`, imported because the operator gave it for the state at this path.
+    beside: others that the state has at other heights, which may have been given too.
 
     Raises VMError if nobody gave one; VMMismatch if another one was given."""
     if said.built_in:
         return _checked(load_vm(said.name, said.args), said)
-    given = None if path is None else _remembered.get(path) or _noted(path)
+    given = None if path is None else _given(path, said, {_key(vm) for vm in beside})
     if given is None and said.args is None or given is not None and given.vm.args is None:
         raise VMError(f"the state was created with an instance of {said.name}: pass an equal one as vm=")
     if given is None:
@@ -103,25 +114,43 @@ def vm_given_for(path: str | None, said: VMSpec) -> LoadedVM:
     return _checked(load_vm(given.vm.name, given.vm.args), said)
 
 
+def _given(path: str, said: VMSpec, beside: set[str]) -> _Given | None:
+    """What was given for this path: the VM that is asked for, if that was, else another one, but none of `beside`."""
+    told = [*reversed(_remembered.get(path, {}).values())]
+    told += [noted for noted in (_noted(path, said), _noted(path)) if noted is not None]
+    others = (given for given in told if _key(given.vm) not in beside)
+    return next((given for given in told if _key(given.vm) == _key(said)), next(others, None))
+
+
+def _key(vm: VMSpec) -> str:
+    return f"{vm.name} {json.dumps(vm.args or None, sort_keys=True)}"
+
+
 def _checked(loaded: LoadedVM, said: VMSpec) -> LoadedVM:
     said.check_same(loaded.spec)
     return loaded
 
 
-def _note_file(path: str) -> str:
+def _note_file(path: str, vm: VMSpec | None = None) -> str:
+    """vm: of its own file, beside the state's first."""
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):  # as that specification has it
         home = os.path.expanduser("~")
         if not os.path.isabs(home):  # then any directory one works in could have brought notes along
             home = pwd.getpwuid(os.geteuid()).pw_dir
         base = os.path.join(home, ".local", "state")
-    return os.path.join(base, "ioi-exec", "vms", sha256(os.fsencode(path)).hexdigest() + ".json")
+    beside = "" if vm is None else "-" + sha256(_key(vm).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return os.path.join(base, "ioi-exec", "vms", sha256(os.fsencode(path)).hexdigest() + beside + ".json")
 
 
-def _noted(path: str) -> _Given | None:
-    """The note about the state at this path; one that this user alone could not have written, or that is damaged, is none."""
+def _noted(path: str, vm: VMSpec | None = None) -> _Given | None:
+    """The note about the state at this path; vm: of its upgrade to this one."""
+    return _read_note(_note_file(path, vm), path)
+
+
+def _read_note(name: str, path: str) -> _Given | None:
+    """What it says of the state at `path`; one that this user alone could not have written, or that is damaged, is none."""
     try:
-        name = _note_file(path)
         with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Mapping
 
 from ioi_exec.arguments import flag
 from ioi_exec.block.preparation import checked_chain_id, checked_initial_height, checked_limits
-from ioi_exec.errors import InputTypeError, StateError
+from ioi_exec.errors import InputError, InputTypeError, StateError, VMMismatch
 from ioi_exec.gas import GasSchedule
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
+from ioi_exec.vm.upgrades import Upgrade, said_upgrades
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Identity:
-    """vm: which virtual machine. initial_height: of the first block. limits: those that can decide a receipt.
+    """vm: which virtual machine it was created with. initial_height: of the first block. limits: those that can decide a receipt.
     interpreter: what its VM executes under; None: it is in C, or the state was made before this was recorded.
     chain_id: of the chain it is a state of, which transactions may be signed for; "" if none.
-    receipts: whether blocks are kept with their transactions and receipts. gas: what transactions cost, if they do."""
+    receipts: whether blocks are kept with their transactions and receipts. gas: what transactions cost, if they do.
+    upgrades: VMs that took over since, or will, by height."""
 
     vm: VMSpec
     initial_height: int
@@ -30,6 +33,58 @@ class Identity:
     chain_id: str = ""
     receipts: bool = False
     gas: GasSchedule | None = None
+    upgrades: tuple[Upgrade, ...] = ()
+
+    @property
+    def vms(self) -> tuple[Upgrade, ...]:
+        """All of them by height, the first one with them."""
+        return (Upgrade(self.initial_height, self.vm, self.interpreter), *self.upgrades)
+
+    def index_at(self, height: int) -> int:
+        """Which of `vms` executes the block of this height; a version belongs to the one that made it, genesis to the first."""
+        return sum(each.height <= height for each in self.upgrades)
+
+    def vm_at(self, height: int) -> VMSpec:
+        return self.vms[self.index_at(height)].vm
+
+    def last_upgrade(self, height: int) -> tuple[int, VMSpec] | None:
+        """What has taken over by this height, and where; None: nothing has."""
+        index = self.index_at(height)
+        return (self.upgrades[index - 1].height, self.upgrades[index - 1].vm) if index else None
+
+    def pending(self, committed: int) -> tuple[Upgrade, ...]:
+        """Those that take over beyond this height."""
+        return tuple(each for each in self.upgrades if each.height > committed)
+
+    def upgraded(self, upgrade: Upgrade | None, committed: int) -> Identity:
+        """With this one in the place of all that are pending."""
+        past = tuple(each for each in self.upgrades if each.height <= committed)
+        return replace(self, upgrades=past if upgrade is None else (*past, upgrade))
+
+    def changed(self, index: int, upgrade: Upgrade) -> Identity:
+        """With another description of one of `vms`."""
+        if index == 0:
+            return replace(self, vm=upgrade.vm, interpreter=upgrade.interpreter)
+        return replace(self, upgrades=(*self.upgrades[: index - 1], upgrade, *self.upgrades[index:]))
+
+    def index_of(self, vm: VMSpec, height: int) -> int:
+        """Which of `vms`, the one of the block of this height or a later one, the operator means. Raises VMMismatch."""
+        now = self.index_at(height)
+        try:
+            self.vms[now].vm.check_same(vm)
+            return now
+        except VMMismatch as error:
+            for index, each in enumerate(self.vms[now + 1 :], now + 1):
+                with suppress(VMMismatch):
+                    each.vm.check_same(vm)
+                    return index
+            if not self.upgrades:
+                raise
+            told = "; ".join(map(str, self.upgrades))
+            raise VMMismatch(
+                f"the block of height {height} belongs to the VM {self.vms[now].vm}, not to {vm}: open the state with that one. It was "
+                f"created with {self.vm} and upgrades to {told}"
+            ) from error
 
     def to_meta(self) -> dict[str, Any]:
         return {
@@ -41,6 +96,7 @@ class Identity:
             **({"chain_id": self.chain_id} if self.chain_id else {}),
             **({"receipts": True} if self.receipts else {}),
             **({} if self.gas is None else {"gas": self.gas.to_json()}),
+            **({"upgrades": [each.to_json() for each in self.upgrades]} if self.upgrades else {}),
         }
 
     @classmethod
@@ -58,8 +114,9 @@ class Identity:
             interpreter = Interpreter.said(meta["interpreter"]) if "interpreter" in meta else None
             gas = GasSchedule.said(meta["gas"]) if "gas" in meta else None
             receipts = flag("receipts", meta.get("receipts", False))
-            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), receipts, gas)
-        except (ValueError, InputTypeError) as error:
+            upgrades = said_upgrades(meta.get("upgrades", []))
+            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), receipts, gas, upgrades)
+        except (ValueError, InputTypeError, InputError) as error:
             raise StateError(f"the state was not made by ioi-exec: {error}") from error
         except (LookupError, TypeError) as error:
             raise StateError(f"the state was not made by ioi-exec: its description lacks {error}") from error

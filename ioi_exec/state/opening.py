@@ -11,11 +11,12 @@ from ioi_shm import WORKERS_MAX
 
 from ioi_exec.arguments import integer
 from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputTypeError, StateExists, VMMismatch
+from ioi_exec.errors import InputError, InputTypeError, StateExists, VMMismatch
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import LoadedVM
+from ioi_exec.vm.upgrades import Upgrade
 
 StatePath = str | os.PathLike[str]
 
@@ -39,6 +40,8 @@ def reopened(
             raise StateExists(f"{path} holds a state with another tree, initial height or limits: create one elsewhere")
         if there.gas != identity.gas:
             raise StateExists(f"{path} holds a state with another schedule of gas: create one elsewhere")
+        if there.upgrades:
+            raise StateExists(f"{path} holds a state that upgrades to {there.upgrades[0]}: open it, or create one elsewhere")
         if there.chain_id != identity.chain_id:
             raise StateExists(f"{path} holds a state of the chain {there.chain_id!r}, not {identity.chain_id!r}: create one elsewhere")
         if any(ours != theirs for ours, theirs in zip_longest(items, store.scan())):
@@ -49,10 +52,10 @@ def reopened(
         raise
 
 
-def accepted(store: ioi_storage.Store, identity: Identity, vm: LoadedVM, accept: bool) -> Identity:
-    """The identity, if the VM executes here under what the state recorded, or the operator accepts what there is here, which is then
+def accepted(store: ioi_storage.Store, identity: Identity, index: int, vm: LoadedVM, accept: bool) -> Identity:
+    """The identity, if the VM, one of its `vms`, executes here under what the state recorded, or the operator accepts what there is here, which is then
     recorded in its place. Raises VMMismatch."""
-    recorded, here = identity.interpreter, Interpreter.here(vm)
+    recorded, here = identity.vms[index].interpreter, Interpreter.here(vm)
     if recorded is None or here is None or recorded == here:
         return identity
     if not accept:
@@ -60,9 +63,28 @@ def accepted(store: ioi_storage.Store, identity: Identity, vm: LoadedVM, accept:
             f"the state's blocks were executed under {recorded}, and this is {here}: results may differ. Use what is recorded, or "
             "accept what is here on every node at one height (--accept-interpreter, accept_interpreter=True)"
         )
-    identity = replace(identity, interpreter=here)
+    identity = identity.changed(index, replace(identity.vms[index], interpreter=here))
     if not store.read_only:
         store.set_meta(identity.to_meta())
+    return identity
+
+
+def of_state(vm: LoadedVM, identity: Identity, index: int) -> LoadedVM:
+    """A VM as one of the state's `vms`: it knows the chain, and from which VM it takes over."""
+    before = identity.vms[index - 1].vm.version if index else ""
+    return replace(vm, chain_id=identity.chain_id, from_version=before)
+
+
+def checked_upgrade(identity: Identity, vm: LoadedVM, height: int, committed: int, accept: bool) -> Identity:
+    """The identity with this upgrade in the place of what is pending. Raises InputError, VMError."""
+    if height <= committed:
+        raise InputError(f"upgrade: height {height} is committed, the state is at {committed}: give a later one")
+    identity = identity.upgraded(Upgrade(height, vm.spec, Interpreter.here(vm)), committed)
+    if identity.vms[-2].vm == vm.spec and not accept:
+        raise InputError(
+            f"upgrade: {vm.spec} is the VM that the state has already: give the new one another version, or say that it is another "
+            "one all the same (--accept-vm, accept_vm=True)"
+        )
     return identity
 
 

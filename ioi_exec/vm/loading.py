@@ -78,17 +78,20 @@ class VMSpec:
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "args": self.args, "version": self.version}
 
+    def is_same(self, other: VMSpec) -> bool:
+        same_args = self.args is None or other.args is None or self.args == other.args or not self.args and not other.args
+        return self.name == other.name and self.version == other.version and same_args
+
     def check_same(self, other: VMSpec) -> None:
         """Raises VMMismatch unless a state of this VM can be used with `other`."""
-        self._check(other, self.version == other.version)
+        self._check(other, other)
 
     def check_same_but_version(self, other: VMSpec) -> None:
         """The same where the version will only be known once `other` is loaded."""
-        self._check(other, True)
+        self._check(replace(other, version=self.version), other)
 
-    def _check(self, other: VMSpec, same_version: bool) -> None:
-        same_args = self.args is None or other.args is None or self.args == other.args or not self.args and not other.args
-        if self.name != other.name or not same_version or not same_args:
+    def _check(self, compared: VMSpec, other: VMSpec) -> None:
+        if not self.is_same(compared):
             raise VMMismatch(
                 f"the state belongs to the VM {self}, not to {other}: open it with the VM it was created with, "
                 "or create another state"

@@ -90,6 +90,8 @@ class VM(Protocol[T]):
             What a reader asks: `machine.query`.
         def keys(self, tx: T) -> Iterable[bytes]
             Keys the transaction will likely touch: a hint, wrong ones are harmless.
+        def migrate(self, state: StateView, ctx: BeginContext, from_version: str) -> None
+            Once, in the block that this VM takes over with (`machine.upgrade`), before `begin_block`, and as that.
         def begin_block(self, state: StateView, ctx: BeginContext) -> None
             Once before the first transaction; its writes are part of the block, and lie under all transactions. If it raises, the block fails.
         def end_block(self, state: StateView, ctx: EndContext, receipts: Receipts) -> EndBlock | None

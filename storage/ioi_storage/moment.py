@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .disk import bodies, marks
 from .disk.rows import VersionRow
 from .errors import StorageError
 from .latest.moments import Moments, Seen
-from .latest.snapshot import RowReader
+from .latest.snapshot import RowReader, Snapshot
 from .stand import Stand
 from .state import Pairs, State, Version
 from .trees.keys import check_number
@@ -33,6 +33,11 @@ class Moment(State):
     @property
     def stand(self) -> Stand:
         return self._seen.stand
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """As of `Store.meta`."""
+        return self._seen.read(Snapshot.creation).meta
 
     @property
     def oldest(self) -> int:

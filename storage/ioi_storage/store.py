@@ -315,14 +315,22 @@ class Store(State):
         self._keeper.committed(row.version, len(staged.stale), oldest, 0 if body is None else len(body.txs))
         return row.version
 
+    def look_at_meta(self) -> None:
+        """Have `meta` as whoever writes to the state described it last."""
+        if self.read_only:
+            self.meta = self._view.look(Snapshot.creation).meta
+
     def set_meta(self, meta: dict[str, Any]) -> None:
         """Remember this in the place of what `create` was given as meta; durable on return. DiskFull, StorageIOError."""
         self._handle.check_writable("describe it anew")
         key, row = encode_creation(Creation(self.tree, self.genesis_root, meta))
         self._view.drop()
-        with self._handle.writing("describing"), self._handle.begin() as txn:
-            txn.put(key, row, db=self._handle.tables["creation"])
-        self.meta = meta
+        try:
+            with self._handle.writing("describing"), self._handle.begin() as txn:
+                txn.put(key, row, db=self._handle.tables["creation"])
+        finally:  # Ctrl-C during a sync comes after it
+            self._view.drop()
+            self.meta = self._view.look(Snapshot.creation).meta
 
     def _check_unmoved(self, parent: Stand, txn: lmdb.Transaction[bytes]) -> None:
         inside = Snapshot(self._handle.env, self._handle.tables, txn)

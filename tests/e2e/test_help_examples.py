@@ -24,7 +24,7 @@ from ioi_stress.workloads import WORKLOADS
 MAINNET = Path(__file__).parent / "ethereum" / "930196.json.xz"
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
-COMMANDS = "init run info get receipts tx prove verify check diff dump load snapshot restore prune rollback".split()
+COMMANDS = "init run info get receipts tx prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
 NODE_COMMANDS = "init show-config".split()
 ETHEREUM_COMMANDS = "run".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import effort
 import judge
@@ -88,9 +89,9 @@ def ioi_exec(*arguments: object, cwd: Path, fault: str | None = None) -> subproc
     return done
 
 
-def contents(path: Path) -> tuple[int, bytes, dict[bytes, bytes]]:
+def contents(path: Path) -> tuple[int, bytes, dict[bytes, bytes], dict[str, Any]]:
     with Store.open(path) as store:
-        return store.version, store.root, dict(store.scan())
+        return store.version, store.root, dict(store.scan()), store.meta
 
 
 @pytest.fixture(scope="module", params=TREES)
@@ -117,6 +118,7 @@ COMMANDS = {
     "rollback": ["rollback", "state", "2", "--yes"],
     "restore": ["restore", "new", "chunks"],
     "load": ["load", "new", "dump"],
+    "upgrade": ["upgrade", "state", "--vm", "payments", "--vm-args", '{"signed": true}', "--height", "6"],
 }
 
 
@@ -143,6 +145,63 @@ def test_a_command(made: Path, tmp_path: Path, command: str) -> None:
             ioi_exec(*arguments, cwd=work)
         assert contents(work / path) in ((before, after) if done.returncode else (after,)), (n, done)
         assert check(work / path, deep=True).findings == []
+
+
+CHAIN = """
+class One:
+    version = 1
+
+    def execute(self, tx, state, ctx):
+        state.put(b"one/" + tx, tx)
+
+class Two:
+    version = 2
+
+    def migrate(self, state, ctx, from_version):
+        for key, value in state.scan(prefix=b"one/"):
+            state.delete(key)
+            state.put(b"two/" + key[4:], value)
+
+    def begin_block(self, state, ctx):
+        state.put(b"begun", b"%d" % ctx.height)
+
+    def execute(self, tx, state, ctx):
+        state.put(b"two/" + tx, tx)
+"""
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("tree", TREES)
+def test_a_block_that_another_vm_takes_over_with(tmp_path: Path, tree: str) -> None:
+    """It is there with all that the new VM moved, or the old one's state is there, and the same command goes on."""
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "chain.py").write_text(CHAIN)
+    (made / "genesis").write_text(json.dumps({"state": {(b"one/%d" % number).hex(): "00" for number in range(40)}}))
+    (made / "block").write_text("".join(json.dumps({"tx": (b"tx%d" % number).hex()}) + "\n" for number in range(40)))
+    ioi_exec("init", "state", "--genesis", "genesis", "--vm", "chain:One", "--tree", tree, cwd=made)
+    ioi_exec("run", "state", "block", "--workers", 0, cwd=made)
+    ioi_exec("upgrade", "state", "--vm", "chain:Two", "--height", 2, cwd=made)
+    arguments = ["run", "state", "block", "--again", "--workers", "0", "--vm", "chain:Two"]
+
+    def fresh() -> Path:
+        shutil.rmtree(tmp_path / "work", ignore_errors=True)
+        shutil.copytree(made, tmp_path / "work")
+        return tmp_path / "work"
+
+    work = fresh()
+    before = contents(work / "state")
+    ioi_exec(*arguments, cwd=work)
+    after = contents(work / "state")
+    assert before[2].keys() == {b"one/%d" % number for number in range(40)} | {b"one/tx%d" % number for number in range(40)}
+    assert after[2].keys() == {b"two/" + key[4:] for key in before[2]} | {b"begun"}
+    for work, n, done in killed(arguments, fresh):
+        found = contents(work / "state")
+        assert found in ((before, after) if done.returncode else (after,)), (n, done)
+        if found == before:
+            ioi_exec(*arguments, cwd=work)
+            assert contents(work / "state") == after
+        assert check(work / "state", deep=True).findings == []
 
 
 @pytest.mark.sampled

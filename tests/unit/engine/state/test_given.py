@@ -62,7 +62,7 @@ def test_what_was_given_for_one_state_is_not_for_another(tmp_path: Path, monkeyp
 def test_another_state_in_the_same_place_is_compared(tmp_path: Path) -> None:
     ExecutionMachine.create(tmp_path / "s", Put, workers=0).close()
     (tmp_path / "s").rename(tmp_path / "away")
-    given_before = dict(given._remembered)
+    given_before = {path: dict(found) for path, found in given._remembered.items()}
     ExecutionMachine.create(tmp_path / "s", Put, vm_args={"value": "theirs"}, workers=0).close()
     given._remembered.update(given_before)
     with pytest.raises(VMMismatch):

@@ -17,6 +17,7 @@ import random
 import shlex
 import shutil
 import signal
+import sys
 import tempfile
 from typing import Any, Iterator
 
@@ -27,6 +28,8 @@ from ioi_exec.execution.choosing import Choice
 
 # Started in the background, a shell's child ignores Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
 
 # Commands note which VM a state was given: not among the notes of whoever runs the tests.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ioi-notes-")
@@ -69,6 +72,10 @@ def _chosen() -> list[str]:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     return f"long run, chosen by {' '.join(_chosen())}" if effort.long else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    sys.setrecursionlimit(_RECURSION_LIMIT)  # the specification of Ethereum raises it for whoever imports it, and what nests deeply ends the process
 
 
 @pytest.hookimpl(trylast=True)

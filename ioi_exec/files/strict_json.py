@@ -10,6 +10,10 @@ import json
 import re
 from typing import Any, Collection, Mapping
 
+from ioi_shm import call_apart
+
+from ioi_exec.vm.interpreter import RECURSION_LIMIT
+
 MAX_EXACT = 1 << 53
 
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,77})")
@@ -20,17 +24,16 @@ class Malformed(Exception):
     """Why something cannot be read."""
 
 
+def _loaded(text: str, floats: bool) -> Any:
+    return json.loads(text, object_pairs_hook=_object, parse_float=float if floats else _no_float, parse_constant=_no_constant)
+
+
 def parse(text: bytes, *, floats: bool = False) -> Any:
     """The value of a JSON text in UTF-8. floats: whether numbers may have a fraction."""
     if text.startswith(b"\xef\xbb\xbf"):
         raise Malformed("it begins with a byte order mark: save it as UTF-8 without one")
     try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_float=float if floats else _no_float,
-            parse_constant=_no_constant,
-        )
+        return call_apart(RECURSION_LIMIT, _loaded, text.decode("utf-8"), floats)  # whatever limit others have set: a high one ends the process
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
         what = error.msg.removesuffix(" at")  # "Unterminated string starting at"

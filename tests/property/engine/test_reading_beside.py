@@ -107,7 +107,7 @@ class Chain:
                     if before % 2 == 0 and self.era == before:
                         raise
                     continue
-                if before != era or self.era != era:
+                if before % 2 or before != era or self.era != era:  # while it is rolled back it may be read before and after
                     newest, era = -1, before
                 elif version is not None:
                     assert version >= newest, f"version {version} after {newest}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -112,6 +113,17 @@ RUBBISH: list[tuple[str | bytes, str]] = [
     ('{"header": {"block_id": "%s"}}' % ("00" * 65), "at most 64"), ('{"header": {"extra": "%s"}}' % ("00" * 65_537), "at most 65536"),
     ('{"header": {"extra": null}}', "hex"), ('{"header": {"height": 1, "height": 1}}', "twice"),
 ]
+
+
+def test_deep_json_is_refused_whatever_the_limit_of_recursion() -> None:
+    """What a program imports may raise it so far that the process ends."""
+    before = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(100_000)
+        with pytest.raises(InputError, match="nested too deeply"):
+            block(b"[" * 200_000)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize("rubbish, says", RUBBISH, ids=[f"{i}-{says}" for i, (_, says) in enumerate(RUBBISH)])

@@ -11,7 +11,7 @@ from ioi_shm import WORKERS_MAX
 
 from ioi_exec.arguments import integer
 from ioi_exec.cores import available_cores
-from ioi_exec.errors import InputError, InputTypeError, StateExists, VMMismatch
+from ioi_exec.errors import InputError, InputTypeError, StateExists, VMError, VMMismatch
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.identity import Identity
 from ioi_exec.vm.interpreter import Interpreter
@@ -79,6 +79,8 @@ def checked_upgrade(identity: Identity, vm: LoadedVM, height: int, committed: in
     """The identity with this upgrade in the place of what is pending. Raises InputError, VMError."""
     if height <= committed:
         raise InputError(f"upgrade: height {height} is committed, the state is at {committed}: give a later one")
+    if vm.native is not None and hasattr(vm.instance, "migrate"):
+        raise VMError(f"upgrade: {vm.spec} is in C, and its method migrate would never be called: let a VM in Python migrate one block earlier")
     identity = identity.upgraded(Upgrade(height, vm.spec, Interpreter.here(vm)), committed)
     if identity.vms[-2].vm == vm.spec and not accept:
         raise InputError(

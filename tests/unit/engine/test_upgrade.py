@@ -23,6 +23,7 @@ from ioi_exec import (
 )
 from ioi_exec.state import given
 from ioi_exec.state.identity import Identity
+from ioi_exec.vm.payments_native import Payments
 
 Make = Callable[..., ExecutionMachine]
 TXS = [b"k%d" % i for i in range(12)]
@@ -165,6 +166,17 @@ def test_the_version_decides(make: Make) -> None:
     assert machine.info.upgrade is not None and machine.info.upgrade.height == 7
     with pytest.raises(VMError):
         machine.upgrade(object(), at_height=7)
+
+
+def test_a_vm_in_c_migrates_nothing(make: Make) -> None:
+    class Moving(Payments):
+        def migrate(self, state: Any, ctx: Any, from_version: str) -> None: ...
+
+    machine = make(One)
+    with pytest.raises(VMError, match="is in C, and its method migrate would never be called"):
+        machine.upgrade(Moving, at_height=1)
+    machine.upgrade("payments", at_height=1)
+    assert block(machine, b"x").receipts[0].error == "malformed"
 
 
 def test_a_state_says_what_it_upgrades_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,10 +102,10 @@ class Handle:
         """A write transaction, which leaving commits."""
         with nullcontext() if self.turn is None else self.turn:
             around = [(before(), after()) for before, after in self._around_writing]
-            for before, _ in around:
-                if before is not None:
-                    before()
             try:
+                for before, _ in around:
+                    if before is not None:
+                        before()
                 with self.env.begin(write=True) as txn:
                     yield txn
             finally:

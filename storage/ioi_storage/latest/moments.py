@@ -104,11 +104,12 @@ class Moments:
         self._all: WeakSet[Seen] = WeakSet()
         self._idle: list[Seen] = []
         self._number = 0
+        self._writing = 0  # write transactions that have begun: their versions may be there already
         self._unused = 0  # commits since one was taken
         self._known: dict[int, Changes] = {}  # versions that were committed here and that the follower has not met
         self._closed = False
         handle.before_closing(self.close)
-        handle.around_writing(self.drop, self.moved)
+        handle.around_writing(self.writes, self.moved)
 
     def take(self) -> Seen:
         """A snapshot of the newest version, for one thread, within `turn`; give it back.
@@ -142,14 +143,20 @@ class Moments:
 
     def give(self, seen: Seen) -> None:
         with self._lock:
-            # A reader cannot know when there is something newer.
-            if seen.is_open and seen.number == self._number and len(self._idle) < IDLE and not self._closed and not self.handle.read_only:
+            # Nobody knows when there is something newer while it is being written, and a reader never does.
+            if seen.is_open and not self._writing and seen.number == self._number and len(self._idle) < IDLE and not self._closed and not self.handle.read_only:
                 self._idle.append(seen)
                 return
         seen.close()
 
+    def writes(self) -> None:
+        """Something will be written."""
+        with self._lock:
+            self._writing += 1
+        self.drop()
+
     def drop(self) -> None:
-        """Before something is written: those that nobody uses would keep pages, and in memory be of no use."""
+        """Those that nobody uses would keep pages, and in memory be of no use."""
         with self._lock:
             idle, self._idle = self._idle, []
             if self.handle.turn is not None:  # whoever may have one was interrupted, for it is our turn
@@ -161,6 +168,7 @@ class Moments:
         """Something was written: from now on nothing older is taken."""
         with self._lock:
             self._number += 1
+            self._writing = max(0, self._writing - 1)
         self.drop()
 
     @property

@@ -95,3 +95,20 @@ def test_no_room_in_the_table_of_readers(store: Store, monkeypatch: pytest.Monke
     assert dict(store.scan()) == model
     model = commit(store)
     assert dict(store.scan()) == model
+
+
+def test_what_was_read_before_a_version_is_not_read_from_after_it(tmp_path: Path) -> None:
+    """A write transaction may be through, and not yet known to be: what others have read meanwhile must not come again."""
+    with Store.create(tmp_path / "state", tree="iavl", meta={}, genesis=[(key, b"0") for key in KEYS]) as store:
+        moments = store._moments
+        before, idle = moments.take(), moments.take()
+        moments.give(idle)
+        with store._handle.begin():
+            moments.give(before)
+            meanwhile = moments.take()
+            assert meanwhile not in (before, idle)
+            moments.give(meanwhile)
+            assert not before.is_open and not idle.is_open and not meanwhile.is_open
+        again = moments.take()
+        moments.give(again)
+        assert again.is_open and moments.take() is again, "nothing is written any more"

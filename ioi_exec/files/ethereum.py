@@ -11,6 +11,9 @@ withdrawals make its roots, and that each transaction was sent by whom it says.
 
 from __future__ import annotations
 
+import ioi_exec.vm.ethereum  # noqa: F401
+
+# isort: split
 import inspect
 import re
 from dataclasses import dataclass

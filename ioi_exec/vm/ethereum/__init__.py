@@ -1,5 +1,6 @@
 """Ethereum as a VM: the official specification, over the engine's state. Needs `pip install 'ioi-exec[ethereum]'` (Python 3.11).
 
+    specification.py  the specification, which is imported before anything of it
     keys.py       what stands under which key
     state.py      the state as the specification has it, read as it is needed and written at the end of a transaction
     forks.py      the rules, from Frontier to the newest that the package has, and which of them a block is of
@@ -14,6 +15,9 @@
 Nothing of it is imported unless it is asked for.
 """
 
+import ioi_exec.vm.ethereum.specification  # noqa: F401
+
+# isort: split
 from ioi_exec.vm.ethereum.block import Block, header
 from ioi_exec.vm.ethereum.keys import genesis
 from ioi_exec.vm.ethereum.limits import LIMITS

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import pkgutil
-import sys
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any
 
+import ethereum.forks
 from ethereum_types.numeric import U256, Uint
-
-_limit = sys.getrecursionlimit()
-import ethereum.forks  # noqa: E402
-
-sys.setrecursionlimit(_limit)  # which the specification raises for the whole process; the VM's calls have one of their own
 
 CHAIN_ID = 1
 _CODES_REMEMBERED = 256

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -114,3 +116,16 @@ def test_forks_are_those_of_mainnet() -> None:
         (12_965_000, 0, "london"), (15_537_394, 1_663_224_179, "paris"), (17_034_870, 1_681_338_455, "shanghai"), (19_426_587, 1_710_338_135, "cancun"),
     ):
         assert fork_of(number, timestamp).name == name
+
+
+def test_importing_leaves_the_limit_of_recursion_alone() -> None:
+    asked = """
+import sys
+before = sys.getrecursionlimit()
+import ioi_exec.files.ethereum
+from ioi_exec.vm.ethereum.forks import forks
+assert [fork.rules for fork in forks()]
+assert sys.getrecursionlimit() == before, sys.getrecursionlimit()
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from abci_client import CHAIN, PARAMS, VALIDATOR, block, genesis
 from node_chains import Chain, Make
+from node_vms import Words
 
 from ioi_exec import InputError, MachineClosed, ResourceError, StateError, VMFault
 from ioi_exec.machine import ExecutionMachine
@@ -252,7 +253,7 @@ def test_it_goes_on_where_it_was(make: Make, tmp_path: Path) -> None:
     chain = make(tmp_path / "state").begin()
     done = chain.decide(b"power %s 5" % (b"w" * 32).hex().encode())
     chain.application.close()
-    with ExecutionMachine.open(tmp_path / "state", vm=type(chain.machine._vm.instance), workers=0) as machine:  # type: ignore[union-attr]
+    with ExecutionMachine.open(tmp_path / "state", vm=Words, workers=0) as machine:
         again = Application(machine, Records(tmp_path / "consensus.db"))
         assert again.info().last_block_app_hash == done.app_hash
         again.close()

@@ -62,10 +62,20 @@ READ = np.dtype(
         ("tx", "<u4"),
         ("key", "<u4"),  # index into `keys`
         ("writer", "<i4"),  # the TxIndex whose write was read, by the final incarnation; -1: the committed state
+        # It only added to the key's counter. `writer` is whom the add needs: with the counter as that one left it, it goes the same way.
+        # That is who put or deleted the key last, or -1, the committed state, if nobody did; another add only where a bound is near.
+        ("added", "?"),
     ]
 )
 
-WRITE = np.dtype([("tx", "<u4"), ("key", "<u4"), ("deleted", "?")])
+WRITE = np.dtype(
+    [
+        ("tx", "<u4"),
+        ("key", "<u4"),
+        ("deleted", "?"),
+        ("added", "?"),  # to the counter, without knowing it: who reads it needs this write and those below, down to one that is no add
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +84,8 @@ class Record:
     record of the run that counted.
 
     events: EVENT array, by start, the longer first. reads, writes: READ and WRITE arrays, of the final incarnation of each
-    transaction, end_block included, by tx and then key; the same however the block was scheduled. A scan reads those keys of its
+    transaction, end_block included, by tx and then key; the same however the block was scheduled, but that where transactions
+    add at several places of one value, who comes first has the counter and the others read and write. An add that was refused is a read. A scan reads those keys of its
     range, as far as it looked, that were in the state or that a transaction below wrote, deleted ones included. What a hook before
     the transactions wrote is, like the committed state, no transaction's.
     before: the same of each such hook (`migrate`, `begin_block`), as its transaction 0.

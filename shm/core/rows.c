@@ -8,6 +8,21 @@
 
 enum { NO_KEY = UINT32_MAX, NO_WRITER = -1 };
 
+/* A key's counter after some transaction wrote it. */
+typedef struct count {
+    ioi_u128 counter;
+    int32_t writer;
+    bool there; /* false: the value is of another length, or not known */
+} count;
+
+/* The counts that an add may depend on. */
+typedef struct tally {
+    bool is;   /* somebody added to the key */
+    count put; /* where it was last put or deleted; else the base, which is known: who adds on top of it asks for it */
+    count met; /* the last that an add needed */
+    count now;
+} tally;
+
 /* Entries to numbers, in order of their coming: open addressing, never more than half full. */
 typedef struct numbering {
     uint64_t *entries; /* 0 = free */
@@ -22,6 +37,7 @@ typedef struct taking {
     numbering keys;
     ioi_rows writers; /* int32_t by number: who wrote the key last, of the transactions passed */
     ioi_rows readers; /* uint32_t by number: the last that read it, + 1 */
+    ioi_rows tallies; /* by number */
     ioi_alloc alloc;  /* nothing is allocated */
     uint32_t tx;
     bool failed; /* no memory */
@@ -75,6 +91,25 @@ static bool rehash(taking *t, uint64_t capacity) {
     return true;
 }
 
+/* A record as a count of its key. */
+static count count_of(const taking *t, const ioi_entry *e, uint64_t word, int32_t writer) {
+    ioi_field f = ioi_mv_field(t->arena, e);
+    if (!ioi_word_present(word)) return (count){0, writer, word != 0};
+    const ioi_record *record = ioi_word_record(t->arena, word);
+    if (record->len != f.size) return (count){0, writer, false};
+    return (count){ioi_counter_get(record->bytes, &f), writer, true};
+}
+
+static tally tally_of(taking *t, ioi_entry *e) {
+    const ioi_deep *deep = ioi_deep_of(t->arena, e);
+    if (!deep || !a64_load(&deep->field)) return (tally){0};
+    uint64_t word;
+    if (!ioi_versions_below(&t->alloc, e, 1, &word)) word = ioi_mv_base(t->arena, e);
+    if (word & IOI_CACHED && !t->arena->cache) word = 0;
+    count base = count_of(t, e, word, NO_WRITER);
+    return (tally){true, base, base, base};
+}
+
 /* The number of an entry, a new one if need be; NO_KEY when there is no memory. */
 static uint32_t number_of(taking *t, uint64_t entry) {
     numbering *keys = &t->keys;
@@ -85,7 +120,9 @@ static uint32_t number_of(taking *t, uint64_t entry) {
     const ioi_entry **found = another(t, &keys->found);
     int32_t *writer = another(t, &t->writers);
     uint32_t *reader = another(t, &t->readers);
-    if (!found || !writer || !reader) return NO_KEY;
+    tally *counts = another(t, &t->tallies);
+    if (!found || !writer || !reader || !counts) return NO_KEY;
+    *counts = tally_of(t, ioi_at(t->arena, entry));
     *found = ioi_at(t->arena, entry);
     *writer = NO_WRITER;
     *reader = 0;
@@ -104,9 +141,38 @@ static bool written(taking *t, uint64_t entry) {
 
 /* ---- accesses ------------------------------------------------------------------------------------------------ */
 
-static void take_read(taking *t, uint32_t number) {
+static void take_read(taking *t, uint32_t number, int32_t writer, bool added) {
     ioi_read_row *row = another(t, &t->out->reads);
-    if (row) *row = (ioi_read_row){t->tx, number, *writer_of(t, number)};
+    if (row) *row = (ioi_read_row){t->tx, number, writer, added};
+    *reader_of(t, number) = t->tx + 1;
+}
+
+static bool stands(const count *c, const ioi_learned *l) {
+    ioi_u128 low = (ioi_u128)l->low[1] << 64 | l->low[0], high = (ioi_u128)l->high[1] << 64 | l->high[0];
+    return c->there && c->counter >= low && c->counter <= high;
+}
+
+/* Whose write an add needs: what was last put or is committed, if that is enough; else what another add needed; else all. */
+static int32_t needed(taking *t, uint32_t number, const ioi_learned *l) {
+    tally *c = (tally *)t->tallies.bytes + number;
+    assert(c->is && (!c->now.there || stands(&c->now, l)));
+    if (stands(&c->put, l)) return c->put.writer;
+    if (c->met.writer < c->put.writer || !stands(&c->met, l)) c->met = c->now;
+    return c->met.writer;
+}
+
+static void tell(taking *t, uint32_t number, const ioi_entry *e, uint64_t word) {
+    tally *c = (tally *)t->tallies.bytes + number;
+    *writer_of(t, number) = (int32_t)t->tx;
+    if (!c->is) return;
+    if (!ioi_word_added(word)) {
+        c->now = c->put = count_of(t, e, word, (int32_t)t->tx);
+        return;
+    }
+    ioi_u128 added;
+    memcpy(&added, ioi_word_record(t->arena, word)->bytes, sizeof added);
+    c->now.counter += added;
+    c->now.writer = (int32_t)t->tx;
 }
 
 static bool scanned(const taking *t, const ioi_incarnation *inc, const ioi_entry *e) {
@@ -125,41 +191,49 @@ static bool take_scanned(const void *context, uint64_t entry) {
     if (!written(t, entry)) return true;
     uint32_t number = number_of(t, entry);
     if (number == NO_KEY || *reader_of(t, number) == t->tx + 1) return true;
-    *reader_of(t, number) = t->tx + 1;
-    take_read(t, number);
+    take_read(t, number, *writer_of(t, number), false);
     return true;
 }
 
-static void take_accesses(taking *t, const ioi_incarnation *inc) {
+/* What it read as values or presences; or else what adds learned. */
+static void take_reads(taking *t, const ioi_incarnation *inc, bool of_adds) {
     ioi_arena *arena = t->arena;
     for (uint32_t i = 0; i < inc->reads_count && !t->failed; i++) {
         uint64_t entry = ioi_read_entry(&inc->reads[i]);
         /* The cache is not mapped here; what was read in it is the base. */
         uint64_t word = (uint64_t)inc->reads[i].record * IOI_UNIT;
         bool learned = !(word & IOI_CACHED) && ioi_read_learned(arena, &inc->reads[i]);
+        if (learned != of_adds) continue;
+        const ioi_record *record = learned ? ioi_word_record(arena, word) : NULL;
         if (learned || word & IOI_CACHED) word = a64_load(&((const ioi_entry *)ioi_at(arena, entry))->base);
         else word = ioi_seen_word(arena, inc->reads[i].record);
         if (!ioi_word_present(word) && !written(t, entry) && scanned(t, inc, ioi_at(arena, entry))) continue;
         uint32_t number = number_of(t, entry);
         if (number == NO_KEY) return;
-        if (learned && *reader_of(t, number) == t->tx + 1) continue; /* it asked for the presence too */
-        *reader_of(t, number) = t->tx + 1;
-        take_read(t, number);
+        if (!learned) take_read(t, number, *writer_of(t, number), false);
+        else if (*reader_of(t, number) != t->tx + 1) /* else it looked at the value, or its presence, too */
+            take_read(t, number, needed(t, number, (const ioi_learned *)(record + 1)), true);
     }
+}
+
+static void take_accesses(taking *t, const ioi_incarnation *inc) {
+    ioi_arena *arena = t->arena;
+    take_reads(t, inc, false);
     const ioi_more *more = ioi_incarnation_more(arena, inc);
     const ioi_range *ranges = more->ranges_count ? ioi_deref(arena, more->ranges) : NULL;
     for (uint32_t i = 0; i < more->ranges_count && !t->failed; i++) {
         ioi_bounds bounds = ioi_range_bounds(arena, &ranges[i]);
         ioi_mv_range_stands(&t->alloc, &bounds, 0, false, take_scanned, &t, NULL);
     }
+    take_reads(t, inc, true);
     const ioi_write *writes = ioi_incarnation_writes(inc);
     for (uint32_t i = 0; i < inc->writes_count && !t->failed; i++) {
         uint32_t number = number_of(t, (uint64_t)writes[i].entry * IOI_UNIT);
         ioi_write_row *row = number == NO_KEY ? NULL : another(t, &t->out->writes);
         if (!row) return;
         uint64_t word = a64_load(&((ioi_version *)ioi_deref(arena, writes[i].version))->cell);
-        *row = (ioi_write_row){t->tx, number, !ioi_word_present(word)};
-        *writer_of(t, number) = (int32_t)t->tx;
+        *row = (ioi_write_row){t->tx, number, !ioi_word_present(word), ioi_word_added(word)};
+        tell(t, number, ioi_deref(arena, writes[i].entry), word);
     }
 }
 
@@ -249,7 +323,8 @@ bool ioi_record_take(ioi_arena *arena, ioi_taken *out) {
                 .out = out,
                 .keys.found.size = sizeof(ioi_entry *),
                 .writers.size = sizeof(int32_t),
-                .readers.size = sizeof(uint32_t)};
+                .readers.size = sizeof(uint32_t),
+                .tallies.size = sizeof(tally)};
     ioi_alloc_init(&t.alloc, arena);
     const a32 *incarnations = ioi_at(arena, block->incarnations);
     if (rehash(&t, 1024))
@@ -262,6 +337,7 @@ bool ioi_record_take(ioi_arena *arena, ioi_taken *out) {
     free(t.keys.found.bytes);
     free(t.writers.bytes);
     free(t.readers.bytes);
+    free(t.tallies.bytes);
     return taken;
 }
 

@@ -6,8 +6,10 @@
  * block builds on or that a lower transaction wrote, deleted ones included; other absent keys that a scan met or that lie
  * in a scanned range are left out, for which of them a scan meets depends on the schedule.
  *
- * An add is a read and a write there, though what was added below it seldom matters to it; a read of what adds have made names the
- * highest of them.
+ * An add to a counter is a read and a write that say so. What it read is within which bounds the counter was: `writer` is one whose
+ * write makes it so, the last put or delete (none: the committed state, -1) if that is enough, else an add. A read whose writer
+ * added needs all that was added up to there, down to the last put or delete. Which adds are some at all depends on the schedule
+ * in one case: where transactions add at several places of one value, who came first has the counter (mvmemory.h).
  *
  * Rows are as NumPy takes them (ioi_exec/block/record.py): little endian, unaligned, in order of `tx` and then key (events: by
  * worker, in order of their ends). Keys are numbered in byte order, those that some row names.
@@ -29,11 +31,12 @@ typedef struct __attribute__((packed)) ioi_event_row {
 typedef struct __attribute__((packed)) ioi_read_row {
     uint32_t tx, key;
     int32_t writer; /* TxIndex, -1 = the state the block builds on */
+    uint8_t added;  /* it only added to the key */
 } ioi_read_row;
 
 typedef struct __attribute__((packed)) ioi_write_row {
     uint32_t tx, key;
-    uint8_t deleted;
+    uint8_t deleted, added;
 } ioi_write_row;
 
 /* Rows of one kind, on the heap. */

@@ -91,19 +91,28 @@ static uint64_t fold(uint64_t sum, const ioi_taken *t, uint32_t key, uint64_t wh
     return mix64(sum * 31 + what) ^ hash_bytes(t->keys[key]->key, t->keys[key]->key_len);
 }
 
+/* Which adds are reads and writes depends on the schedule where programs add at several places of a value: here all are. */
 static uint64_t checksum(engine *e, const ioi_taken *t) {
     uint64_t sum = 1;
+    int32_t *last = malloc((t->keys_count + 1) * sizeof *last); /* who wrote each key last */
+    for (uint32_t i = 0; i < t->keys_count; i++) last[i] = -1;
     for (uint32_t i = 1; i < t->keys_count; i++)
         if (ioi_entry_compare(&t->keys[i - 1], &t->keys[i]) >= 0) engine_fail(e, "the record's keys are not ascending");
     const ioi_read_row *reads = (const ioi_read_row *)t->reads.bytes;
+    const ioi_write_row *writes = (const ioi_write_row *)t->writes.bytes;
+    uint64_t passed = 0;
     for (uint64_t i = 0; i < t->reads.count; i++) {
         const ioi_read_row *row = &reads[i];
         if (i && (row->tx < row[-1].tx || (row->tx == row[-1].tx && row->key <= row[-1].key)))
             engine_fail(e, "reads are not in order");
         if (row->writer >= (int32_t)row->tx) engine_fail(e, "transaction %u read what %d wrote", row->tx, row->writer);
-        sum = fold(sum, t, row->key, (uint64_t)row->tx << 32 | (uint32_t)row->writer);
+        for (; passed < t->writes.count && writes[passed].tx < row->tx; passed++)
+            last[writes[passed].key] = (int32_t)writes[passed].tx;
+        if (row->added ? row->writer > last[row->key] : row->writer != last[row->key])
+            engine_fail(e, "transaction %u read what %d wrote, %d being the last", row->tx, row->writer, last[row->key]);
+        sum = fold(sum, t, row->key, (uint64_t)row->tx << 32 | (uint32_t)last[row->key]);
     }
-    const ioi_write_row *writes = (const ioi_write_row *)t->writes.bytes;
+    free(last);
     for (uint64_t i = 0; i < t->writes.count; i++) {
         const ioi_write_row *row = &writes[i];
         if (i && (row->tx < row[-1].tx || (row->tx == row[-1].tx && row->key <= row[-1].key)))

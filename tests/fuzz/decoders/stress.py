@@ -36,15 +36,16 @@ def check_rwset(data: bytes) -> None:
         lines.append(json.dumps({"block": 0}))
         for each in block:
             cost = {} if each.cost_ns is None else {"cost_ns": each.cost_ns}
-            lines.append(json.dumps({"reads": each.reads, "writes": each.writes, **cost}))
+            lines.append(json.dumps({"reads": each.reads, "writes": each.writes, "adds": each.adds, **cost}))
     again = read_rwset("\n".join(lines).encode(), "file")
-    plain = [[(each.reads, each.writes, each.cost_ns) for each in block] for block in blocks]
-    assert [[(each.reads, each.writes, each.cost_ns) for each in block] for block in again] == plain
+    plain = [[(each.reads, each.writes, each.adds, each.cost_ns) for each in block] for block in blocks]
+    assert [[(each.reads, each.writes, each.adds, each.cost_ns) for each in block] for block in again] == plain
 
 
 def rwsets() -> Iterator[bytes]:
     yield b'{"block": 17}\n{"reads": ["alice", "bob"], "writes": ["bob"], "cost_ns": 12000}\n\n{"block": "x"}\n{"reads": []}\n'
     yield b"block,tx,access,key,cost_ns\n17,0xab,read,alice,12000\n17,0xab,write,bob,\n18,1,,,\n18,2,R,\"a\"\"b\n\",5\n"
+    yield b'{"adds": ["fees"]}\n'
     yield b"\xef\xbb\xbftx,access,key\r\n1,w,x\r\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import random
+from collections import Counter
 from typing import Any, Iterator
 
 import effort
@@ -19,7 +20,7 @@ from differential import (
 )
 from program_vm import ProgramVM
 from random_blocks import random_begin, random_block, random_state
-from third_opinion import Below, Overlay, ThirdOpinion, WriteSet, within
+from third_opinion import Addition, Below, Overlay, ThirdOpinion, WriteSet, within
 from until import until
 
 from ioi_exec import Limits, Record
@@ -67,6 +68,9 @@ class TracingOverlay(Overlay):
         self.tx = 0
         self.last: dict[bytes, int] = {}
         self.accesses: Accesses = [], []
+        self.history: dict[bytes, list[tuple[int, bytes | None]]] = {}  # of what was written or added to: who, and what was there then
+        self.seen: set[tuple[int, bytes]] = set()  # by (transaction, key): the value or the presence, otherwise than by adding
+        self.additions: dict[tuple[int, bytes], list[tuple[int, Addition]]] = {}  # with what it had itself added before
         self._start()
 
     def _start(self) -> None:
@@ -75,10 +79,20 @@ class TracingOverlay(Overlay):
         self.ranges: list[Range] = []
 
     def get(self, key: bytes) -> bytes | None:
+        self.seen.add((self.tx, key))
+        return self.counted(key)
+
+    def counted(self, key: bytes) -> bytes | None:
         value = super().get(key)
         if 0 < len(key) <= 1024:  # others cannot exist
             (self.absent if value is None else self.present).add(key)
         return value
+
+    def added(self, key: bytes, addition: Addition) -> None:
+        below = counter_in(super().get(key), addition.field)
+        assert below is not None
+        own = addition.counter - addition.delta - below
+        self.additions.setdefault((self.tx, key), []).append((own, addition))
 
     def scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         looked = Range(start, end, reverse)
@@ -86,6 +100,7 @@ class TracingOverlay(Overlay):
         for key, value in super().scan(start, end, reverse):
             looked.reached = key
             self.present.add(key)
+            self.seen.add((self.tx, key))
             yield key, value
         looked.complete = True
 
@@ -98,15 +113,54 @@ class TracingOverlay(Overlay):
         self.accesses[0].extend((self.tx, key, self.last.get(key, -1)) for key in sorted(read))
         self.accesses[1].extend((self.tx, key, writes[key] is None) for key in sorted(writes))
         self.last.update(dict.fromkeys(writes, self.tx))
+        for key in writes:
+            self.history.setdefault(key, [(-1, super().get(key))]).append((self.tx, writes[key]))
         self.tx += 1
         self._start()
         super().apply(writes)
 
+    def would_do(self, tx: int, key: bytes, writer: int) -> bool:
+        """Would all adds of a transaction to a key have gone the same way on top of what `writer` left?"""
+        history = self.history.get(key) or [(-1, super().get(key))]
+        (value,) = (value for each, value in history if each == writer)
+        for own, each in self.additions[tx, key]:
+            below = counter_in(value, each.field)
+            if below is None or each.way(below + own + each.delta) != each.way(each.counter):
+                return False
+        return True
 
-def accesses_of(record: Record) -> Accesses:
+
+def counter_in(value: bytes | None, field: tuple[int, int, int]) -> int | None:
+    offset, width, size = field
+    if value is not None and len(value) != size:
+        return None
+    return 0 if value is None else int.from_bytes(value[offset : offset + width], "big")
+
+
+def accesses_of(record: Record, traced: TracingOverlay) -> Accesses:
+    """What adds depend on is checked here; then they are the reads and writes that they are one after another."""
     keys = record.keys
-    reads = [(tx, keys[key], writer) for tx, key, writer in record.reads.tolist()]
-    return reads, [(tx, keys[key], deleted) for tx, key, deleted in record.writes.tolist()]
+    last: dict[int, int] = {}
+    put: dict[int, int] = {}
+    reads = []
+    writes = iter([*record.writes.tolist(), (record.transactions + 1, 0, False, False)])
+    next_tx, written, _, by_add = next(writes)
+    for tx, key, writer, added in record.reads.tolist():
+        while next_tx < tx:
+            last[written] = next_tx
+            assert not by_add or (next_tx, keys[written]) in traced.additions
+            if not by_add:
+                put[written] = next_tx
+            next_tx, written, _, by_add = next(writes)
+        reads.append((tx, keys[key], last.get(key, -1) if added else writer))
+        if not added:
+            continue
+        where = (tx, keys[key], writer)
+        assert (tx, keys[key]) not in traced.seen and traced.would_do(tx, keys[key], writer), where
+        assert writer >= put.get(key, -1), where
+        if writer > put.get(key, -1):
+            assert not traced.would_do(tx, keys[key], put.get(key, -1)), where
+    return reads, [(tx, keys[key], deleted) for tx, key, deleted, _ in record.writes.tolist()]
 
 
 def recorded(outcome: Outcome) -> Record:
@@ -114,7 +168,7 @@ def recorded(outcome: Outcome) -> Record:
     return Record.of(*outcome.record)
 
 
-def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any) -> int:
+def run_on_one_state(name: str, rng: random.Random, pools: Pools, adds: Counter[str], **vm_args: Any) -> int:
     """How often a block had to run again."""
     keys = rng.choice((3, 8, 20))
     chain = Chain(random_state(rng, keys))
@@ -132,9 +186,14 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
             where = f"seed {name} block {number}: {block.txs!r}"
             assert difference(expected, found) is None, where
             record = recorded(found)
-            assert accesses_of(record) == TracingOverlay.traced.accesses, where
+            assert accesses_of(record, TracingOverlay.traced) == TracingOverlay.traced.accesses, where
             begun = [] if traced.begun is None else [traced.begun]
-            assert [accesses_of(Record.of(*rows)) for rows in found.before] == [before.accesses for before in begun], where
+            assert [accesses_of(Record.of(*rows), before) for rows, before in zip(found.before, begun, strict=True)] == [
+                before.accesses for before in begun
+            ], where
+            adds["alone"] += int((record.reads["added"] & (record.reads["writer"] < 0)).sum())
+            adds["near a bound"] += int((record.reads["added"] & (record.reads["writer"] >= 0)).sum())
+            adds["written"] += int(record.writes["added"].sum())
             assert record.keys == sorted(set(record.keys)) and record.transactions == len(block.txs)
             retries += found.stats.retries
             if rng.random() < 0.7:
@@ -147,12 +206,13 @@ def run_on_one_state(name: str, rng: random.Random, pools: Pools, **vm_args: Any
 
 @pytest.mark.sampled
 def test_accesses_are_those_of_one_after_another() -> None:
-    pools = Pools()
+    pools, adds = Pools(), Counter[str]()
     try:
         for name, rng in rngs(effort.seed(21), STATES):
-            run_on_one_state(name, rng, pools, **rng.choice(VARIANTS))
+            run_on_one_state(name, rng, pools, adds, **rng.choice(VARIANTS))
     finally:
         pools.close()
+    assert min(adds[kind] for kind in ("alone", "near a bound", "written")) > 0, adds
 
 
 @pytest.mark.sampled
@@ -166,7 +226,7 @@ def test_blocks_whose_records_outgrow_their_arena(monkeypatch: pytest.MonkeyPatc
     states = rngs(effort.seed(22))
     try:
         for _ in until(lambda: retries > 5 * TINY_STATES, TINY_STATES):
-            retries += run_on_one_state(*next(states), pools, bulk=50)
+            retries += run_on_one_state(*next(states), pools, Counter(), bulk=50)
             pools.start_afresh()
     finally:
         pools.close()

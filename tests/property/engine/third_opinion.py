@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any, Iterator, Mapping, NoReturn, Protocol, Sized
+from typing import Any, Iterator, Mapping, NamedTuple, NoReturn, Protocol, Sized
 from unittest.mock import patch
 
 from ioi_exec import (
@@ -153,7 +153,8 @@ class State(Once):
     def _read(self, key: bytes, cost: int) -> bytes | None:
         self._usable()
         self._pay(cost)
-        return self._writes[key] if key in self._writes else self._below.get(key)
+        value = self._writes[key] if key in self._writes else self._below.get(key)
+        return bytes(value) if isinstance(value, Sum) else value
 
     def get(self, *args: Any, **kwargs: Any) -> bytes | None:
         key = exactly(given("get", ("key",), 1, 1, args, kwargs)["key"], "the key")
@@ -192,16 +193,21 @@ class State(Once):
         gas = self._gas
         self._pay(gas.get + gas.put + gas.read_byte * size + gas.written_byte * (len(key) + size))
         self._writable(key, range(size))
-        before = self._read(key, 0)
+        mine = self._writes.get(key, b"")
+        own = key in self._writes and not isinstance(mine, Sum)
+        before = mine if key in self._writes else self._below.counted(key)
         if before is None:
             before = bytes(size)
         if len(before) != size:
             raise ValueError(f"add: the value has {len(before)} bytes, not {size}")
         counter = int.from_bytes(before[offset : offset + width], "big") + delta
-        if not max(0, minimum) <= counter <= min(maximum, 256**width - 1):
-            return False
-        self._write(key, before[:offset] + counter.to_bytes(width, "big") + before[offset + width :])
-        return True
+        done = max(0, minimum) <= counter <= min(maximum, 256**width - 1)
+        if not own:
+            self._below.added(key, Addition((offset, width, size), counter, delta, max(0, minimum), min(maximum, 256**width - 1)))
+        if done:
+            value = before[:offset] + counter.to_bytes(width, "big") + before[offset + width :]
+            self._write(key, value if own else Sum(value))
+        return done
 
     def scan(self, *args: Any, **kwargs: Any) -> Scan:
         found = given("scan", ("start", "end", "prefix", "reverse", "limit"), 0, 2, args, kwargs)
@@ -218,7 +224,7 @@ class State(Once):
             if limit < 0:
                 raise ValueError("the limit is negative")
         self._usable()
-        own = sorted((item for item in self._writes.items() if within(item[0], start, end)), reverse=reverse)
+        own = sorted((item for item in plain(self._writes).items() if within(item[0], start, end)), reverse=reverse)
         never = start is not None and end is not None and start >= end
         return Scan(self, None if never else merged(iter(own), self._below.scan(start, end, reverse), reverse), limit)
 
@@ -340,6 +346,34 @@ class Below(Protocol):
     def scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]: ...
 
 
+class Sum(bytes):
+    """What a transaction has written by adding to what lies below it."""
+
+
+def plain(writes: WriteSet) -> dict[bytes, bytes | None]:
+    return {key: bytes(value) if isinstance(value, Sum) else value for key, value in writes.items()}
+
+
+class Addition(NamedTuple):
+    """field: offset, width and size. counter: what it would be afterwards, to be between `least` and `most`."""
+
+    field: tuple[int, int, int]
+    counter: int
+    delta: int
+    least: int
+    most: int
+
+    def way(self, counter: int) -> int:
+        """How it goes where it would make the counter this: 0 done, -1 and 1 refused for it would be too little and too much; 2: it is
+        refused wherever the counter is."""
+        highest = 256 ** self.field[1] - 1
+        if abs(self.delta) > highest or self.least > self.most:
+            return 2
+        if highest + self.delta < self.least if self.delta < 0 else self.most < self.delta:
+            return 2
+        return (counter > self.most) - (counter < self.least)
+
+
 class Overlay:
     """The state as the next transaction finds it: the writes of those so far, on top of the committed state."""
 
@@ -350,9 +384,16 @@ class Overlay:
     def get(self, key: bytes) -> bytes | None:
         return self.writes[key] if key in self.writes else self._base.get(key)
 
+    def counted(self, key: bytes) -> bytes | None:
+        """What is there to add to."""
+        return self.get(key)
+
+    def added(self, key: bytes, addition: Addition) -> None:
+        """The transaction has added to what lies here, or was refused."""
+
     def apply(self, writes: WriteSet) -> None:
         """Take the write set of a finished transaction. No scan may be under way."""
-        self.writes.update(writes)
+        self.writes.update(plain(writes))
 
     def scan(self, start: bytes | None, end: bytes | None, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         if start is not None and end is not None and start >= end:

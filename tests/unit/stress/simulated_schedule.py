@@ -224,10 +224,10 @@ class Simulation:
         last: dict[int, int] = {}
         for tx, each in enumerate(self.txs):
             for key in sorted(each.reads):
-                reads.append((tx, key, last.get(key, -1)))
+                reads.append((tx, key, last.get(key, -1), False))
                 self.truth.writers[tx, key] = last.get(key, -1)
             for key in sorted(each.writes):
-                writes.append((tx, key, False))
+                writes.append((tx, key, False, False))
                 last[key] = tx
         keys = [b"key/%d" % key for key in range(self.keys)]
         order = np.argsort(events["start"], kind="stable")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ioi_exec import ExecutionMachine, InputError, Limits
+from ioi_exec import ExecutionMachine, InputError, Limits, Record
+from ioi_exec.block.record import EVENT, READ, WRITE
+from ioi_stress.tracing.rwset import write_rwset
 from ioi_stress.vm import encoding
 from ioi_stress.workloads import make
 from ioi_stress.workloads.rwset_file import Accesses, read_rwset
@@ -50,6 +54,37 @@ def test_columns_in_another_order_and_without_blocks() -> None:
     assert read_rwset(b"tx,access,key\n\n1,r,a\n", "t") == [[Accesses(3, ["a"])]]
 
 
+def test_adds(tmp_path: Path) -> None:
+    text = '{"reads": ["a"], "adds": ["c", "d"]}\n{"adds": ["c"]}\n'
+    read = read_rwset(text.encode(), "t")
+    assert [(each.reads, each.writes, each.adds) for each in read[0]] == [(["a"], [], ["c", "d"]), ([], [], ["c"])]
+    as_rows = read_rwset(b"tx,access,key\n1,r,a\n1,add,c\n1,A,d\n2,a,c\n", "t")
+    assert [(each.reads, each.writes, each.adds) for each in as_rows[0]] == [(["a"], [], ["c", "d"]), ([], [], ["c"])]
+    workload = trace(tmp_path, text, value_bytes=9)
+    with ExecutionMachine.create(None, workload.vm, genesis=workload.genesis(), workers=2, pin=False) as machine:
+        (block,) = workload.blocks()
+        result = machine.execute(block.txs, record=True)
+        assert dict(result.writes) == {b"c": bytes(8) + b"\2", b"d": bytes(8) + b"\1"}
+        assert result.record is not None
+        out = io.StringIO()
+        write_rwset(result.record, np.zeros(3, np.int64), out, 0)
+    assert [(each.reads, each.writes, each.adds) for each in read_rwset(out.getvalue().encode(), "t")[0]] == [
+        (["a"], [], ["c", "d"]), ([], [], ["c"])
+    ]  # fmt: skip
+
+
+def test_a_recorded_add_that_needs_another_is_a_read_and_a_write() -> None:
+    reads = np.array([(0, 0, -1, True), (1, 0, 0, True), (2, 0, -1, True)], READ)
+    writes = np.array([(0, 0, False, True), (1, 0, False, True)], WRITE)  # the last was refused
+    out = io.StringIO()
+    write_rwset(Record(np.array([], EVENT), reads, writes, [b"k"], 1, 3), np.zeros(4, np.int64), out, 0)
+    assert [json.loads(line) for line in out.getvalue().splitlines()[1:]] == [
+        {"reads": [], "writes": [], "adds": ["k"], "cost_ns": 0},
+        {"reads": ["k"], "writes": ["k"], "cost_ns": 0},
+        {"reads": [], "writes": [], "cost_ns": 0},
+    ]
+
+
 def test_a_key_over_several_lines() -> None:
     assert declared('tx,access,key\n1,r,"a\nb"\n2,r,c\n') == [[(["a\nb"], [], None), (["c"], [], None)]]
 
@@ -64,7 +99,7 @@ def test_a_key_over_several_lines() -> None:
         ('{"reads": ["a", 1]}\n', "t:1: reads must be a list of texts"),
         ('{"writes": [""]}\n', "t:1: a key is empty"),
         ('{"reads": ["\\ud800"]}\n', "t:1: the key '.ud800' is no text"),
-        ('\n{"read": ["a"]}\n', "t:2: unknown field 'read' .known: reads, writes, cost_ns."),
+        ('\n{"read": ["a"]}\n', "t:2: unknown field 'read' .known: reads, writes, adds, cost_ns."),
         ("{}\n", "t:1: it says nothing"),
         ('{"cost_ns": -1}\n', "t:1: cost_ns must not be negative"),
         ('{"cost_ns": 1.5}\n', "t:1: '1.5' is no integer"),
@@ -78,8 +113,8 @@ def test_a_key_over_several_lines() -> None:
         ("tx,access\n", "t:1: the first row names no column 'key'"),
         ("tx,access,key,tx\n", "t:1: the first row names a column twice"),
         ("tx,access,key\n1,read,a\n1,read\n", "t:3: 2 columns: the first row names 3"),
-        ("tx,access,key\n1,reads,a\n", "t:2: access 'reads': give read or write"),
-        ("tx,access,key\n1,,a\n", "t:2: access '': give read or write"),
+        ("tx,access,key\n1,reads,a\n", "t:2: access 'reads': give read, write or add"),
+        ("tx,access,key\n1,,a\n", "t:2: access '': give read, write or add"),
         ("tx,access,key\n1,read,\n", "t:2: a key is empty"),
         ("tx,access,key\n1,r,a\n2,r,a\n1,w,a\n", "t:4: transaction '1' was there before"),
         ("block,tx,access,key\n1,1,r,a\n2,1,r,a\n1,2,r,a\n", "t:4: block '1' was there before"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ioi_exec.block.record import EventKind
-from ioi_stress.tracing.timeline import Timeline
+from ioi_stress.tracing.timeline import Timeline, accesses
 
 UNKNOWN = -1
 
@@ -16,8 +16,8 @@ UNKNOWN = -1
 @dataclass
 class KeyConflicts:
     """key: index into the record's keys, or UNKNOWN. wasted: nanoseconds of executions that were given up or cut short
-    because of it, their waits and fetches not counted. waited: nanoseconds of waits for it. readers, writers:
-    transactions, in the executions that count."""
+    because of it, their waits and fetches not counted. waited: nanoseconds of waits for it. readers, writers, adders:
+    transactions, in the executions that count: adders those that added and did not depend on others for it."""
 
     key: int
     aborts: int = 0
@@ -25,6 +25,7 @@ class KeyConflicts:
     suspensions: int = 0
     readers: int = 0
     writers: int = 0
+    adders: int = 0
     wasted: int = 0
     waited: int = 0
 
@@ -65,11 +66,11 @@ def by_key(timeline: Timeline) -> list[KeyConflicts]:
         key = int(spans["key"][index])
         at(key).suspensions += 1
         at(key).waited += int(timeline.own[index])
-    readers = np.bincount(timeline.record.reads["key"], minlength=len(timeline.record.keys))
-    writers = np.bincount(timeline.record.writes["key"], minlength=len(timeline.record.keys))
+    reads, writes, added = accesses(timeline.record)
+    readers, writers, adders = (np.bincount(rows["key"], minlength=len(timeline.record.keys)) for rows in (reads, writes, added))
     for key, each in found.items():
         if key != UNKNOWN:
-            each.readers, each.writers = int(readers[key]), int(writers[key])
+            each.readers, each.writers, each.adders = int(readers[key]), int(writers[key]), int(adders[key])
     return sorted(found.values(), key=lambda each: (-each.lost, -each.aborts - each.cuts - each.suspensions, each.key))
 
 

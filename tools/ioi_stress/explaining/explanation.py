@@ -205,6 +205,7 @@ class Explanation:
                     "suspensions": each.suspensions,
                     "readers": each.readers,
                     "writers": each.writers,
+                    "adders": each.adders,
                 }
                 for each in self.keys[:top]
             ],

@@ -35,8 +35,8 @@ def bounds(found: Explanation) -> Table:
                 else []
             ),
             "Assumed: a transaction begins when all whose writes it reads have ended, and takes as long beside others as alone. Writing",
-            "what another one wrote or read is no dependency, as older values are kept. Work and path are executing alone, for each",
-            f"transaction the least of {counted(len(found.recording.records), 'record')}; fetching committed values, validating, "
+            "what another one wrote or read is no dependency, as older values are kept; nor is adding to what others add to. Work and path are",
+            f"executing alone, for each transaction the least of {counted(len(found.recording.records), 'record')}; fetching committed values, validating, "
             "begin_block, end_block and commit are not counted.",
         ],
     )
@@ -47,7 +47,7 @@ def keys(found: Explanation, top: int) -> Table:
         return Table("No key caused a conflict.", [], [])
     rows = []
     for each in found.keys[:top]:
-        reach = ["", ""] if each.key == UNKNOWN else [f"{each.readers:,}", f"{each.writers:,}"]
+        reach = [""] * 3 if each.key == UNKNOWN else [f"{number:,}" for number in (each.readers, each.writers, each.adders)]
         rows.append(
             [
                 found.name(each.key),
@@ -61,7 +61,7 @@ def keys(found: Explanation, top: int) -> Table:
         )
     return Table(
         "Keys that caused conflicts (time lost: executions given up, and waits)",
-        ["key", "time lost", "share", "aborts", "cut short", "waits", "readers", "writers"],
+        ["key", "time lost", "share", "aborts", "cut short", "waits", "readers", "writers", "adders"],
         rows,
         _more(len(found.keys) - top, "key"),
     )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ioi_exec.block.record import EventKind
 from ioi_stress.notation.keys import readable
-from ioi_stress.tracing.timeline import CLASSES, Timeline, keys_by_tx
+from ioi_stress.tracing.timeline import CLASSES, Timeline, accesses, keys_by_tx
 from ioi_stress.tracing.watermark import executing, watermark
 
 PROCESS = 1
@@ -201,7 +201,7 @@ class _Keys:
         self._final, self._what = timeline.final.tolist(), timeline.what.tolist()
         self._rows = {
             what: keys_by_tx(rows, timeline.record.transactions)
-            for what, rows in (("reads", timeline.record.reads), ("writes", timeline.record.writes))
+            for what, rows in zip(("reads", "writes", "adds"), accesses(timeline.record))
         }
 
     def args(self, index: int, span: tuple[int, ...]) -> dict[str, Any]:

@@ -172,6 +172,20 @@ class Timeline:
         return found if found >= 0 and self.spans["start"][found] <= abort["start"] else -1
 
 
+def accesses(record: Record) -> tuple[Events, Events, Events]:
+    """Reads, writes, and adds that depend on no other transaction, as READ and WRITE arrays. An add that does is a read, and a write if it was
+    not refused; of one that was refused and does not nothing is left."""
+    reads, writes = record.reads, record.writes
+    alone = reads["added"] & (reads["writer"] < 0)
+    adds = writes["added"] & np.isin(_places(writes), _places(reads[alone]))
+    return reads[~alone], writes[~adds], writes[adds]
+
+
+def _places(rows: Events) -> npt.NDArray[np.uint64]:
+    places: npt.NDArray[np.uint64] = rows["tx"].astype(np.uint64) << np.uint64(32) | rows["key"].astype(np.uint64)
+    return places
+
+
 def keys_by_tx(rows: Events, transactions: int) -> tuple[list[int], list[int]]:
     """The keys of reads or writes, and where those of each transaction begin, end_block among them; one more at the
     end."""

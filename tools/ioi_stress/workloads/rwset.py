@@ -97,7 +97,8 @@ class RWSet(RunsOn):
                 cost_ns = default_ns if declared.cost_ns is None else declared.cost_ns
                 reads = [encoding.read(encoding.key(_key(key))) for key in declared.reads]
                 writes = [encoding.write(encoding.key(_key(key)), self.value_bytes) for key in declared.writes]
-                txs.append(encoding.transaction(number, b"".join((*reads, encoding.cost(self.cost, cost_ns), *writes))))
+                adds = [encoding.add(encoding.key(_key(key)), self.value_bytes, 1) for key in declared.adds]
+                txs.append(encoding.transaction(number, b"".join((*reads, encoding.cost(self.cost, cost_ns), *writes, *adds))))
                 number += 1
                 if len(txs[-1]) > most:
                     raise InputError(

@@ -18,10 +18,10 @@ JSON lines, one transaction a line, every field optional but not all of them. A 
 name, a number or text, is for people:
 
   {"block": 17}
-  {"reads": ["alice", "bob"], "writes": ["bob"], "cost_ns": 12000}
+  {"reads": ["alice", "bob"], "writes": ["bob"], "adds": ["fees"], "cost_ns": 12000}
 
 CSV, one access a row. The first row names the columns in any order: tx, access, key, and if wanted cost_ns and block. The
-rows of a transaction stand together, and so do those of a block. access is read or write (or r or w); a row without access
+rows of a transaction stand together, and so do those of a block. access is read, write or add (or r, w or a); a row without access
 and key declares the transaction alone. cost_ns may be empty, and where it is not is the same in all rows of a transaction:
 
   block,tx,access,key,cost_ns
@@ -30,11 +30,11 @@ and key declares the transaction alone. cost_ns may be empty, and where it is no
 
 A key that is no text is written in hex after 0x, as `ioi-stress trace --rwset` does, and is those bytes again.
 Every key that is read anywhere is there at first. A transaction reads its keys, takes its time, and writes values that
-depend on all it read. A key of more than 255 bytes is replaced by its SHA-256."""
+depend on all it read. It adds 1 to the counters it adds to, which makes it depend on nobody else who only adds. A key of more than 255 bytes is replaced by its SHA-256."""
 """What `ioi-stress run rwset --help` says."""
 
 _COLUMNS = ("tx", "access", "key", "cost_ns", "block")
-_ACCESS = {"read": "reads", "r": "reads", "write": "writes", "w": "writes"}
+_ACCESS = {"read": "reads", "r": "reads", "write": "writes", "w": "writes", "add": "adds", "a": "adds"}
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Accesses:
     line: int
     reads: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
+    adds: list[str] = field(default_factory=list)
     cost_ns: int | None = None
 
 
@@ -80,11 +81,11 @@ def _json_lines(content: bytes, name: str) -> Iterator[tuple[bool, Accesses | No
                     raise Malformed("block must be a number or text")
                 yield True, None
                 continue
-            fields(value, ("reads", "writes", "cost_ns"), ())
+            fields(value, ("reads", "writes", "adds", "cost_ns"), ())
             if not value:
-                raise Malformed("it says nothing: give reads, writes or cost_ns (or block)")
+                raise Malformed("it says nothing: give reads, writes, adds or cost_ns (or block)")
             cost = number(value["cost_ns"], "cost_ns", COST_MAX_NS) if "cost_ns" in value else None
-            transaction = Accesses(line_number, _keys(value, "reads"), _keys(value, "writes"), cost)
+            transaction = Accesses(line_number, _keys(value, "reads"), _keys(value, "writes"), _keys(value, "adds"), cost)
         except Malformed as error:
             raise InputError(f"{name}:{line_number}: {error}") from None
         yield False, transaction
@@ -175,7 +176,7 @@ def _add(transaction: Accesses, cells: dict[str, str]) -> None:
     access, key = cells["access"].strip().lower(), cells["key"]
     if access or key:
         if access not in _ACCESS:
-            raise Malformed(f"access {cells['access'][:40]!a}: give read or write")
+            raise Malformed(f"access {cells['access'][:40]!a}: give read, write or add")
         _check_key(key)
         getattr(transaction, _ACCESS[access]).append(key)
     if cells.get("cost_ns", "").strip():

@@ -150,14 +150,14 @@ def test_reads_and_writes(machine: Machine) -> None:
     record = check(machine(Sweep, genesis=genesis).execute([b"ab/a", b"a/bc", b"", b"bq/b"], record=True))
     keys = record.keys
     assert keys == [b"a", b"b", b"c", b"end", b"q"]
-    assert [(tx, keys[key], writer) for tx, key, writer in record.reads.tolist()] == [
+    assert [(tx, keys[key], writer) for tx, key, writer in record.reads[["tx", "key", "writer"]].tolist()] == [
         (0, b"a", -1), (0, b"b", -1),
         (1, b"a", 0),
         (2, b"a", 0), (2, b"b", 1), (2, b"c", 1),
         (3, b"b", 2), (3, b"q", -1),
         (4, b"a", 2), (4, b"b", 3), (4, b"c", 2),
     ]  # fmt: skip
-    assert [(tx, keys[key], deleted) for tx, key, deleted in record.writes.tolist()] == [
+    assert [(tx, keys[key], deleted) for tx, key, deleted in record.writes[["tx", "key", "deleted"]].tolist()] == [
         (0, b"a", False), (1, b"b", False), (1, b"c", False), (2, b"a", True), (2, b"b", True), (2, b"c", True), (3, b"b", False),
         (4, b"b", True), (4, b"end", False),
     ]  # fmt: skip
@@ -173,7 +173,9 @@ def test_native_payments(machine: Machine, workers: int) -> None:
     result = machine("payments", workers, genesis=genesis).execute(block, record=True)
     record = check(result)
     assert record.keys == sorted(genesis) and len(record.reads) == len(record.writes) == 1000
-    assert record.reads[record.reads["key"] == 5]["writer"].tolist() == list(range(-1, 499))
+    paid = record.reads[record.reads["key"] == 5]
+    assert paid["added"].all() and (paid["writer"] == -1).all(), "who is paid is added to"
+    assert record.reads[record.reads["key"] == 0]["writer"].tolist() == [-1, *range(0, 495, 5)]
     fetched = of_kind(record, EventKind.FETCH)
     assert len(fetched) and set(fetched["key"].tolist()) <= set(range(-1, 6))
 
@@ -210,7 +212,7 @@ def test_in_a_sandbox(machine: Machine) -> None:
     with two.sandbox():
         two.commit(two.execute([b"/a", b"/b"]))
         record = check(two.execute([b"ab/", b"a/a", b"a/"], record=True))
-    assert record.reads.tolist() == [(0, 0, -1), (0, 1, -1), (1, 0, -1), (2, 0, 1)]
+    assert record.reads.tolist() == [(0, 0, -1, False), (0, 1, -1, False), (1, 0, -1, False), (2, 0, 1, False)]
 
 
 @pytest.mark.parametrize("deaths", [1, 2])
@@ -286,3 +288,56 @@ def test_reads_of_what_the_cache_has_are_in_the_record(machine: Machine) -> None
         record = check(one.execute([b"ab/c", b"a/"], record=True))
         seen.append([(int(row["tx"]), record.keys[row["key"]]) for row in record.reads])
     assert seen[0] == seen[1] == seen[2] and sorted(seen[0]) == [(0, b"a"), (0, b"b"), (1, b"a")]
+
+
+class Count:
+    """A transaction is words: a number is added to the counter; `get`, `exists` and `scan` look at it, `put` makes it 100."""
+
+    def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        return b"".join(b"%d" % self.do(word, state) for word in tx.decode().split())
+
+    @staticmethod
+    def do(word: str, state: StateView) -> bool:
+        if word == "get":
+            return state.get(b"k") is not None
+        if word == "exists":
+            return state.exists(b"k")
+        if word == "scan":
+            return bool(list(state.scan(prefix=b"k")))
+        if word == "put":
+            state.put(b"k", (100).to_bytes(8, "big"))
+            return True
+        if word == "delete":
+            state.delete(b"k")
+            return True
+        return state.add(b"k", int(word), width=8)
+
+
+@pytest.mark.parametrize(
+    ("block", "reads", "writes"),
+    [
+        ("1,1,-1,1", "0 1 2<1 3", "0 1 2 3"),
+        ("1,5,get,1,scan,-1", "0 1 2:1 3 4:3 5<3", "0 1 3 5"),
+        ("put,1,exists,-3,-100,-200", "1<0 2:1 3<0 4<3 5<0", "0! 1 3"),
+        ("1,2,-3,-3,-1,delete,1", "0 1 2<1 3 4 6<5", "0 1 2 5! 6"),
+        ("2,get 1,1 get,1", "0 1:0 2:1 3<1", "0 1! 2 3"),
+        ("3,-1,-1,2,-1", "0 1<0 2<0 3 4<0", "0 1 2 3 4"),
+    ],
+)
+def test_adds(machine: Machine, block: str, reads: str, writes: str) -> None:
+    """reads: who added to the counter, <w needing what w left; and t:w, who read it. writes: who wrote it; ! without adding."""
+    record = check(machine(Count, workers=2).execute(block.encode().split(b","), record=True))
+    said = [f"{tx}" + ("" if writer < 0 else f"<{writer}") if added else f"{tx}:{writer}" for tx, _, writer, added in record.reads.tolist()]
+    assert " ".join(said) == reads
+    assert " ".join(f"{tx}" + "!" * (not added) for tx, _, _, added in record.writes.tolist()) == writes
+
+
+def test_adds_to_what_is_committed_need_nobody(machine: Machine) -> None:
+    """Also where the cache has it."""
+    two = machine(Count, workers=2, genesis={b"k": (1000).to_bytes(8, "big")})
+    for _ in range(3):
+        record = check(two.execute([b"1", b"-1", b"-900"] * 20, record=True))
+        assert record.reads["added"].all() and record.writes["added"].all()
+        alone = record.reads["writer"] < 0
+        assert alone[:3].all() and len(alone) == 60
+        two.commit(two.execute([b"1"]))

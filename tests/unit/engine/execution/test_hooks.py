@@ -214,9 +214,9 @@ def test_a_record_has_what_it_read_and_wrote(ioi_pools: SharedPools) -> None:
         assert record is not None
         (before,) = record.before
         assert before.transactions == 0 and before.keys == [b"count", b"gone", b"put"]
-        assert before.writes.tolist() == [(0, 0, False), (0, 1, True), (0, 2, False)]
-        assert before.reads.tolist() == [(0, 0, -1), (0, 2, -1)]
-        own = [(int(tx), record.keys[key], int(writer)) for tx, key, writer in record.reads.tolist() if record.keys[key] == b"put"]
+        assert before.writes.tolist() == [(0, 0, False, True), (0, 1, True, False), (0, 2, False, False)]
+        assert before.reads.tolist() == [(0, 0, -1, True), (0, 2, -1, False)]
+        own = [(int(tx), record.keys[key], int(writer)) for tx, key, writer, _ in record.reads.tolist() if record.keys[key] == b"put"]
         assert own[0] == (0, b"put", -1)  # as of what is no transaction's
     with ExecutionMachine.create(None, Begins, genesis=GENESIS, workers=0) as machine, pytest.raises(InputError):
         machine.execute(TXS, record=True)

@@ -200,7 +200,7 @@ static void take_reads(taking *t, const ioi_incarnation *inc, bool of_adds) {
     ioi_arena *arena = t->arena;
     for (uint32_t i = 0; i < inc->reads_count && !t->failed; i++) {
         uint64_t entry = ioi_read_entry(&inc->reads[i]);
-        /* The cache is not mapped here; what was read in it is the base. */
+        /* What was read in the cache is the base. */
         uint64_t word = (uint64_t)inc->reads[i].record * IOI_UNIT;
         bool learned = !(word & IOI_CACHED) && ioi_read_learned(arena, &inc->reads[i]);
         if (learned != of_adds) continue;

@@ -8,6 +8,7 @@ import sys
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.init import add_first_state, create_state
 from ioi_exec.cli.options import Commands, add_command, print_fields, print_json
+from ioi_exec.errors import InputError
 
 _EPILOG = """HOME holds the settings (config.toml), the state, and what the consensus is set to. Each setting is taken from the
 environment where that has it: IOI_NODE_ABCI_LISTEN for abci.listen, say."""
@@ -40,6 +41,8 @@ def register(commands: Commands) -> None:
 def run_init(options: argparse.Namespace) -> int:
     from ioi_exec.node.home import STATE, Chain, Config, begin, finish
 
+    if not options.chain_id:
+        raise InputError("--chain-id is empty: give the chain_id of CometBFT's genesis")
     config = Config(Chain(options.chain_id, options.vm, options.vm_args or ""))
     home = begin(options.home)
     info, keys = create_state(options, home / STATE)

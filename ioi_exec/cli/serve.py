@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ioi_exec.cli.options import Commands, add_command, find_own_code, print_fields, print_json, vm_may_print
+from ioi_exec.state.given import is_noted_here
 from ioi_exec.vm.loading import BUILT_IN
 
 _EPILOG = """Prints where it listens, for the proxy_app of CometBFT 0.38, and goes on until SIGTERM, SIGINT or SIGHUP, which
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from ioi_exec.node.home import Home
 
     home = Home(options.home)
-    if home.config.chain.vm not in BUILT_IN:
+    if home.config.chain.vm not in BUILT_IN or is_noted_here(home.state):  # an upgrade may lead from the one to the other
         find_own_code()
     with vm_may_print():
         daemon = Daemon(home, log_format="json" if options.json else None, accept_interpreter=options.accept_interpreter)

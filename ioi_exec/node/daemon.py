@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import Any
 
-from ioi_exec.errors import InputError
+from ioi_exec.errors import InputError, VMMismatch
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node import logs
 from ioi_exec.node.abci import Abci
 from ioi_exec.node.application import Application
-from ioi_exec.node.home import Home
+from ioi_exec.node.home import CONFIG, Home
 from ioi_exec.node.records import Records
 from ioi_exec.node.server import Server, address_of
 
@@ -31,11 +31,14 @@ class Daemon:
         config = home.config
         logs.begin(log_format or config.log.format, config.log.level)
         with ExitStack() as opened:
-            machine = ExecutionMachine.open(
-                home.state, vm=config.chain.vm, vm_args=config.chain.args(),
-                workers=None if config.engine.workers < 0 else config.engine.workers, keep=config.engine.keep or None,
-                accept_interpreter=accept_interpreter,
-            )
+            try:
+                machine = ExecutionMachine.open(
+                    home.state, vm=config.chain.vm, vm_args=config.chain.args(),
+                    workers=None if config.engine.workers < 0 else config.engine.workers, keep=config.engine.keep or None,
+                    accept_interpreter=accept_interpreter,
+                )
+            except VMMismatch as error:
+                raise VMMismatch(f"{error}. A node is given its VM by chain.vm and chain.vm_args of {home.path / CONFIG}") from None
             opened.callback(machine.close)
             self._info = machine.info
             if self._info.chain_id != config.chain.id:

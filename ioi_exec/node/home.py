@@ -14,6 +14,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Mapping, TypeVar
 
+from ioi_shm import WORKERS_MAX
+
+from ioi_exec.arguments import MAX_INT64
 from ioi_exec.errors import InputError, StateExists, StateMissing
 from ioi_exec.files.strict_json import Malformed, parse
 
@@ -76,6 +79,7 @@ _WORDS = {
 }
 _CHOICES = {"log.format": ("text", "json"), "log.level": ("debug", "info", "warning", "error")}
 _LEAST = {"abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.propose_ms": 0, "engine.min_retain_blocks": 0}
+_MOST = {"engine.workers": WORKERS_MAX}
 
 
 @dataclass(frozen=True)
@@ -196,8 +200,8 @@ def _from_environment(variable: str, value: str, whole: bool) -> int | str:
 def _allowed(key: str, said: str, value: int | str) -> int | str:
     if key in _CHOICES and value not in _CHOICES[key]:
         raise InputError(f"{said} is {value!r}: give one of {', '.join(_CHOICES[key])}")
-    if isinstance(value, int) and not _LEAST[key] <= value < 1 << 63:
-        raise InputError(f"{said} is {value}: give {_LEAST[key]} or more")
+    if isinstance(value, int) and not _LEAST[key] <= value <= _MOST.get(key, MAX_INT64):
+        raise InputError(f"{said} is {value}: give a whole number from {_LEAST[key]} to {_MOST.get(key, MAX_INT64)}")
     return value
 
 
@@ -214,6 +218,8 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
         return found
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{name}: it is nested too deeply") from None
 
 
 def _toml(value: int | str) -> str:

@@ -248,6 +248,8 @@ def _listening_unix(path: Path) -> socket.socket:
     try:
         if _is_left_over(path):
             path.unlink()
+        elif path.exists() and not path.is_socket():
+            raise InputError(f"abci.listen: unix://{path} cannot be listened at: there is a file that is no socket; remove it, or give another path")
         listening.bind(os.fspath(path))
         os.chmod(path, 0o600)
         listening.listen(CONNECTIONS_MOST)

@@ -29,6 +29,14 @@ from ioi_exec.node.wire import encode
 
 ACCOUNT = "aa" * 32
 Cli = Callable[..., Any]
+LATER = """
+class Later:
+    def migrate(self, state, ctx, from_version):
+        state.put(b"from", b"from " + from_version.encode())
+
+    def execute(self, tx, state, ctx):
+        state.put(tx, state.get(b"from"))
+"""
 
 
 @pytest.fixture
@@ -151,6 +159,30 @@ def test_what_it_cannot_go_on_with_ends_it(home: Path) -> None:
         node.close()
 
 
+def test_another_vm_takes_over(home: Path, cli: Cli) -> None:
+    """One of one's own after one that is built in, found in the working directory; and what a daemon with the old settings says."""
+    (home.parent / "later_vm.py").write_text(LATER)
+    cli("upgrade", "home/state", "--vm", "later_vm:Later", "--height", 2)
+    with serve(home.parent) as served:
+        node = served.connect()
+        node.ask(INIT_CHAIN, genesis(), ChainBegun)
+        commit(node, 1)
+        commit(node, 2, b"a")
+        assert served.end()[0] == 0
+        node.close()
+    assert cli("get", "home/state", b"a".hex(), "--json").object["value"] == b"from 1".hex()
+    config = home / "config.toml"
+    old = subprocess.run(command("serve", "home"), cwd=home.parent, capture_output=True, text=True, timeout=120)
+    assert old.returncode == 2 and "later_vm:Later" in old.stderr and "chain.vm" in old.stderr and str(config.relative_to(home.parent)) in old.stderr
+    config.write_text(config.read_text().replace('vm = "payments"', 'vm = "later_vm:Later"'))
+    with serve(home.parent) as served:
+        node = served.connect()
+        assert node.ask(INFO, InfoRequest(), Info).last_block_height == 2
+        commit(node, 3, b"b")
+        assert served.end()[0] == 0
+        node.close()
+
+
 def test_a_second_daemon(home: Path) -> None:
     with serve(home.parent) as served:
         second = subprocess.run(command("serve", "home", "--json"), cwd=home.parent, capture_output=True, text=True, timeout=120)
@@ -189,4 +221,5 @@ def test_errors(home: Path, cli: Cli) -> None:
     assert cli("serve", "nowhere", "--json", status=2).error["kind"] == "StateMissing"
     assert cli("node", "show-config", "nowhere", "--json", status=2).error["kind"] == "StateMissing"
     assert cli("node", "init", "new", "--chain-id", "x", "--vm", "no.such:VM", "--json", status=2).error["kind"] == "VMError"
+    assert "--chain-id is empty" in cli("node", "init", "new", "--chain-id", "", "--vm", "payments", "--json", status=2).error["error"]
     assert cli("node", "init", "new", "--chain-id", "x" * 51, "--vm", "payments", "--json", status=2).error["kind"] == "InputError"

@@ -503,13 +503,12 @@ void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const 
         }
 }
 
-void ioi_mv_sealed(ioi_arena *arena, ioi_entry *entry, uint8_t *value) {
-    ioi_alloc alloc;
-    ioi_alloc_init(&alloc, arena);
+void ioi_mv_sealed(ioi_alloc *alloc, ioi_entry *entry, uint8_t *value) {
+    const ioi_arena *arena = alloc->arena;
     uint64_t word;
     uint32_t writer;
     sum s;
-    ioi_seen seen = read_sum(&alloc, entry, arena->shared->block.n + 2, &s, &word, &writer);
+    ioi_seen seen = read_sum(alloc, entry, arena->shared->block.n + 2, &s, &word, &writer);
     assert(seen == IOI_SEEN_VERSION && ioi_word_added(word));
     (void)seen;
     value_of(arena, entry, s.word, s.added, value);

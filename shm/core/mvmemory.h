@@ -255,7 +255,7 @@ void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted);
  * for each. For the coordinator, after the block is done. The value of an ADDED word: ioi_mv_sealed, of as many bytes as its field says. */
 void ioi_mv_seal(ioi_arena *arena, uint32_t workers, void (*emit)(void *, const ioi_entry *, uint64_t word), void *context);
 
-void ioi_mv_sealed(ioi_arena *arena, ioi_entry *entry, uint8_t *value);
+void ioi_mv_sealed(ioi_alloc *alloc, ioi_entry *entry, uint8_t *value);
 
 /* A private set of entries (which belongs to one thread), emptied in O(1). */
 ioi_entry_set *ioi_entry_set_new(void);

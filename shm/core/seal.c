@@ -64,6 +64,8 @@ bool ioi_seal_take(ioi_arena *arena, ioi_seal *seal) {
 
 void ioi_seal_pack(ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, uint64_t *ends) {
     uint64_t at = 0;
+    ioi_alloc alloc; /* one for all keys: each would take a chunk */
+    ioi_alloc_init(&alloc, arena);
     for (size_t i = 0; i < seal->count; i++) {
         if (i + AHEAD < seal->count) {
             const ioi_sorted *later = &seal->writes[i + AHEAD];
@@ -74,7 +76,7 @@ void ioi_seal_pack(ioi_arena *arena, const ioi_seal *seal, uint8_t *blob, uint64
         const ioi_record *record = ioi_word_present(s->word) ? ioi_word_record(arena, s->word) : NULL;
         const uint8_t *value = record ? record->bytes : NULL;
         if (ioi_word_added(s->word)) { /* straight to its place */
-            ioi_mv_sealed(arena, (ioi_entry *)entry_of(s), blob + at + entry_of(s)->key_len);
+            ioi_mv_sealed(&alloc, (ioi_entry *)entry_of(s), blob + at + entry_of(s)->key_len);
             value = blob + at + entry_of(s)->key_len;
         }
         at = ioi_seal_put(blob, at, &ends[2 * i], entry_of(s)->key, entry_of(s)->key_len, value, value_len(arena, s));

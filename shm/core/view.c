@@ -237,9 +237,10 @@ int ioi_view_get_below(ioi_view *v, ioi_key key, const uint8_t **value, size_t *
     return r ? r : word_value(v, word, value, len);
 }
 
-/* The value below and what this transaction adds to it. */
-static int get_added(ioi_view *v, ioi_key key, const own_write *w, const uint8_t **value, size_t *len) {
+/* The value below and what this transaction adds to it. It is made in the write's own room, where nothing else is while it adds. */
+static int get_added(ioi_view *v, ioi_key key, const uint8_t **value, size_t *len) {
     struct ioi_view_store *s = v->store;
+    own_write *w = &s->writes[lookup(s, key)->write];
     const uint8_t *below;
     size_t below_len;
     int r = ioi_view_get_below(v, key, &below, &below_len);
@@ -249,12 +250,11 @@ static int get_added(ioi_view *v, ioi_key key, const own_write *w, const uint8_t
     ioi_u128 counter = r == IOI_OK && below_len == f.size ? ioi_counter_get(below, &f) : 0;
     /* Since the first add it became what would have made the adds go another way. */
     if ((r == IOI_OK && below_len != f.size) || counter < l->low || counter > l->high) return stop(v, IOI_STOP_STALE);
-    uint32_t capacity;
-    uint8_t *made = ioi_view_room(s, f.size, 0, &capacity);
-    if (r == IOI_OK) memcpy(made, below, f.size);
-    else memset(made, 0, f.size);
-    ioi_counter_put(made, &f, counter + w->delta);
-    *value = made;
+    if (!w->room || w->capacity < f.size) w->room = ioi_view_room(s, f.size, 0, &w->capacity);
+    if (r == IOI_OK) memcpy(w->room, below, f.size);
+    else memset(w->room, 0, f.size);
+    ioi_counter_put(w->room, &f, counter + w->delta);
+    *value = w->room;
     *len = f.size;
     return IOI_OK;
 }
@@ -262,7 +262,7 @@ static int get_added(ioi_view *v, ioi_key key, const own_write *w, const uint8_t
 int ioi_view_get(ioi_view *v, ioi_key key, const uint8_t **value, size_t *len) {
     const own_write *w = v->store->writes_count ? own(v->store, key) : NULL;
     if (!w) return ioi_view_get_below(v, key, value, len);
-    if (w->adding) return get_added(v, key, w, value, len);
+    if (w->adding) return get_added(v, key, value, len);
     if (!w->bytes) return IOI_ABSENT;
     *value = w->bytes;
     *len = w->len;

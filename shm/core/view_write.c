@@ -59,18 +59,29 @@ static own_write *next_write(ioi_view *v, ioi_key key, size_t len) {
     return &s->writes[k->write];
 }
 
-int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
+/* Where a value of `len` bytes is to be written that stands from now on; what stood there before may be there still. NULL: a limit is
+ * exceeded. */
+static uint8_t *room_to_put(ioi_view *v, ioi_key key, size_t len) {
     struct ioi_view_store *s = v->store;
     own_write *w = next_write(v, key, len);
-    if (!w) return IOI_LIMIT;
+    if (!w) return NULL;
     own_write after = {.entry = w->entry, .room = w->room, .len = (uint32_t)len, .capacity = w->capacity, .standing = true};
-    if (value && (!after.room || s->marks || len > after.capacity)) /* a checkpoint may have to put the old bytes back */
+    if (!after.room || s->marks || len > after.capacity) /* a checkpoint may have to put the old bytes back */
         after.room = ioi_view_room(s, len, s->marks ? 0 : after.capacity, &after.capacity);
-    if (value) { /* memmove: it may be the very value that `get` handed out */
-        if (len) memmove(after.room, value, len);
-        after.bytes = after.room;
-    }
+    after.bytes = after.room;
     *w = after;
+    return after.room;
+}
+
+int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
+    if (value) {
+        uint8_t *room = room_to_put(v, key, len);
+        if (room && len) memmove(room, value, len); /* it may be the very value that `get` handed out */
+        return room ? IOI_OK : IOI_LIMIT;
+    }
+    own_write *w = next_write(v, key, 0);
+    if (!w) return IOI_LIMIT;
+    *w = (own_write){.entry = w->entry, .room = w->room, .capacity = w->capacity, .standing = true};
     return IOI_OK;
 }
 
@@ -86,12 +97,12 @@ static int add_to_value(ioi_view *v, ioi_key key, const ioi_addition *a, size_t 
     if (*found != a->field.size) return IOI_LENGTH;
     ioi_u128 counter = there ? ioi_counter_get(before, &a->field) : 0;
     if (!ioi_counter_add(a, &counter)) return IOI_REFUSED;
-    uint32_t capacity;
-    uint8_t *after = ioi_view_room(v->store, a->field.size, 0, &capacity);
-    if (there) memcpy(after, before, a->field.size);
+    uint8_t *after = room_to_put(v, key, a->field.size);
+    if (!after) return IOI_LIMIT;
+    if (there) memmove(after, before, a->field.size);
     else memset(after, 0, a->field.size);
     ioi_counter_put(after, &a->field, counter);
-    return ioi_view_put(v, key, after, a->field.size);
+    return IOI_OK;
 }
 
 /* Must the value be read, or is it known, so that reading it costs nothing? */

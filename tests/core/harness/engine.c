@@ -248,7 +248,9 @@ static void emit(void *context, const ioi_entry *entry, uint64_t word) {
     if (ioi_word_added(word)) {
         uint8_t sum[16]; /* programs add to no larger values */
         uint32_t size = ioi_mv_field(&e->arena, entry).size;
-        ioi_mv_sealed(&e->arena, (ioi_entry *)entry, sum);
+        ioi_alloc alloc;
+        ioi_alloc_init(&alloc, &e->arena);
+        ioi_mv_sealed(&alloc, (ioi_entry *)entry, sum);
         if (size != v->len || memcmp(sum, v->bytes, size) != 0) engine_fail(e, "key %u: another final sum", key);
         return;
     }

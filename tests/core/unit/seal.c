@@ -48,7 +48,40 @@ static void one_block(uint64_t *rng, uint32_t writes, uint32_t common) {
     fixture_free(&f);
 }
 
+/* Sums that were kept nowhere are made while sealing: all of them in a chunk or two. */
+static void sums(void) {
+    enum { KEYS = 100, ADDS = 20 };
+    fixture f;
+    fixture_block(&f, ADDS, 1, 8 << 20);
+    const ioi_field field = {0, 8, 8};
+    const ioi_u128 one = 1;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        char key[8];
+        snprintf(key, sizeof key, "%03u", k);
+        ioi_put put = {intern(&f, &f.alloc, key), (const uint8_t *)&one, sizeof one, true};
+        bool full, wrote_new;
+        ioi_write write;
+        CHECK(ioi_mv_counter(&f.alloc, put.entry, &field, &full) && ioi_mv_set_base(&f.alloc, put.entry, NULL, 0));
+        for (uint32_t i = 0; i < ADDS; i++)
+            CHECK(ioi_mv_publish(&f.alloc, f.arena.shared->slots, i + 1, 0, &put, 1, NULL, &write, &wrote_new));
+    }
+    a32_store(&f.arena.shared->sched.commit_idx, ADDS);
+    uint64_t before = a64_load(&f.arena.shared->bump);
+    ioi_seal seal;
+    CHECK(ioi_seal_take(&f.arena, &seal) && seal.count == KEYS);
+    uint8_t *blob = malloc(seal.bytes);
+    uint64_t *ends = malloc(2 * seal.count * sizeof *ends);
+    ioi_seal_pack(&f.arena, &seal, blob, ends);
+    for (size_t i = 0; i < seal.count; i++) CHECK(ends[2 * i + 1] == 11 * (i + 1) && blob[11 * i + 10] == ADDS);
+    CHECK(a64_load(&f.arena.shared->bump) - before <= 2 * IOI_CHUNK);
+    free(blob);
+    free(ends);
+    ioi_seal_free(&seal);
+    fixture_free(&f);
+}
+
 void test_seal(void) {
+    sums();
     uint64_t state = unit_seed, *rng = &state;
     static const uint32_t counts[] = {0, 1, 2, 32, 50, 3000};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)

@@ -1,4 +1,5 @@
 #include "unit.h"
+#include "view_inside.h"
 
 /* A view at transaction 4 of a block whose other transactions are written by hand. */
 typedef struct scene {
@@ -273,6 +274,29 @@ static bool counts(scene *s, const char *name, uint8_t expected) {
     return ioi_view_get(s->v, key(s, name), &value, &len) == IOI_OK && len == 8 && value[7] == expected && value[6] == 0;
 }
 
+/* However often a value is added to, or read where it was, it takes no more memory. */
+static void counters_take_room_once(void) {
+    const ioi_field wide = {0, 8, 4096};
+    static const uint8_t zero[4096];
+    const uint8_t *value;
+    size_t len;
+    scene s;
+    open_scene(&s);
+    s.v->limits.value_bytes = sizeof zero;
+    s.v->limits.tx_write_bytes = 3 * sizeof zero;
+    base(&s, "read", NULL);
+    base(&s, "written", NULL);
+    ioi_view_begin(s.v, 4);
+    CHECK(add(&s, "read", 1, 99, wide) == IOI_OK && ioi_view_put(s.v, key(&s, "written"), zero, sizeof zero) == IOI_OK);
+    for (int i = 0; i < 20; i++) {
+        CHECK(ioi_view_get(s.v, key(&s, "read"), &value, &len) == IOI_OK && len == 4096 && value[7] == 1);
+        CHECK(add(&s, "written", 1, 99, wide) == IOI_OK);
+    }
+    CHECK(ioi_view_get(s.v, key(&s, "written"), &value, &len) == IOI_OK && value[7] == 20);
+    CHECK(s.v->store->blocks && !s.v->store->blocks->next);
+    close_scene(&s);
+}
+
 /* Adds are of what is below, whoever adds there later, as long as they would have gone the same way. */
 static void counters(void) {
     const ioi_field first = {0, 8, 8}, other = {6, 2, 8};
@@ -374,4 +398,5 @@ void test_view(void) {
     receipts();
     counters();
     near_sums();
+    counters_take_room_once();
 }

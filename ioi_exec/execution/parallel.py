@@ -153,7 +153,7 @@ class ParallelExecutor:
         self._alone: Pool | None = None  # the single clean worker, while it is needed
         self._starts = 0  # of the pool's workers, as last seen
         self._setups: dict[Pool, tuple[str, int]] = {}
-        self._keys = 0  # of the last block: sizes the next one's index
+        self._keys = 0  # of the last block with transactions: sizes the next one's index
         self._bytes = 0
 
     @property
@@ -399,8 +399,9 @@ class ParallelExecutor:
             busy_seconds=[slot["busy_ns"] / 1e9 for slot in slots],
         )
         writes = Writes(*arena.seal())
-        self._keys = 2 * len(writes)
         count = arena.transactions
+        if count:
+            self._keys = 2 * len(writes)
         end = Receipts(*arena.receipts(count, count + 1))[0] if arena.hook else DONE
         return Outcome(writes, Receipts(*arena.receipts(0, count)), stats, Measured(*arena.per_tx()), end=end)
 

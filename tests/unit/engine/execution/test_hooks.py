@@ -12,6 +12,7 @@ from ioi_exec import (
     EndBlock,
     ExecutionMachine,
     InputError,
+    Policy,
     Progress,
     Revert,
     StateView,
@@ -21,6 +22,7 @@ from ioi_exec import (
 )
 from ioi_exec.execution.cross_check.check import CrossCheckFailed
 from ioi_exec.execution.executors import SharedPools
+from ioi_exec.execution.parallel import ParallelExecutor
 
 Make = Callable[..., ExecutionMachine]
 
@@ -220,3 +222,25 @@ def test_a_record_has_what_it_read_and_wrote(ioi_pools: SharedPools) -> None:
         assert own[0] == (0, b"put", -1)  # as of what is no transaction's
     with ExecutionMachine.create(None, Begins, genesis=GENESIS, workers=0) as machine, pytest.raises(InputError):
         machine.execute(TXS, record=True)
+
+
+def test_the_index_of_the_next_block_is_sized_by_transactions_not_by_it(monkeypatch: pytest.MonkeyPatch, ioi_pools: SharedPools) -> None:
+    class Writes(Begins):
+        def execute(self, tx: bytes, state: StateView, ctx: Any) -> bytes:
+            for number in range(500):
+                state.put(b"%d" % number, tx)
+            return b""
+
+    known: list[int] = []
+    lay_out = ParallelExecutor._lay_out
+
+    def look(executor: ParallelExecutor, *given: Any) -> None:
+        known.append(executor._keys)
+        lay_out(executor, *given)
+
+    monkeypatch.setattr(ParallelExecutor, "_lay_out", look)
+    policy = Policy.named("all-workers")
+    with ExecutionMachine.create(None, Writes(), genesis=GENESIS, workers=1, pin=False, executors=ioi_pools.executors()) as machine:
+        for _ in range(2):
+            machine.commit(machine.execute([b"tx"], policy=policy))
+    assert known[:2] == [0, 0] and len(known) == 4 and known[2] == known[3] > 1000

@@ -5,7 +5,7 @@ def prepare(
     txs: list[bytes], base: list[tuple[bytes, bytes]], limits: tuple[int, int, int, int, int, int], oversleep_ns: int, /
 ) -> tuple[Block, dict[bytes, bytes | None]] | None:
     """A block of programs to simulate, on the state `base`, ascending by key; and what it writes (None: deletes). None if a
-    program scans."""
+    program scans or adds."""
 
 def play(
     block: Block,

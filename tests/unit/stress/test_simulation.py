@@ -96,8 +96,9 @@ def test_later_blocks_begin_from_what_those_before_wrote() -> None:
         block_of(workload, 2, COSTS)
 
 
-def test_what_scans_or_is_no_program_is_recorded_and_simulated_as_it_went() -> None:
-    for workload in (make("scan-heavy", block_size=40), make("uniform", vm="payments", accounts=10, block_size=40)):
+def test_what_scans_or_adds_or_is_no_program_is_recorded_and_simulated_as_it_went() -> None:
+    adds = make("hot", share=1.0, credit="add", block_size=40)
+    for workload in (make("scan-heavy", block_size=40), adds, make("uniform", vm="payments", accounts=10, block_size=40)):
         found = simulate(workload, workers=(4,), costs=COSTS, seeds=1)
         assert found.transactions == 40 and found.at(4).executions >= 1 and found.path_ns > 0
 

@@ -22,7 +22,7 @@ _VALUE_BYTES = 32
 
 def block_of(workload: Workload, number: int, costs: Costs) -> object:
     """Block `number` (from 0 on) of the workload, for `_simulation.play`. Programs are simulated as they are; whatever other VMs
-    execute, and programs that scan, is recorded here first, and simulated as what each transaction finally read, wrote and took.
+    execute, and programs that scan or add, is recorded here first, and simulated as what each transaction finally read, wrote and took.
 
     Raises InputError if there is no such block, and the engine's errors where it has to be executed."""
     if workload.vm in _PROGRAMS:
@@ -33,7 +33,7 @@ def block_of(workload: Workload, number: int, costs: Costs) -> object:
 
 
 def _programs(workload: Workload, number: int, costs: Costs) -> object | None:
-    """None: some of them scan."""
+    """None: some of them scan or add."""
     state, count = dict(workload.genesis()), 0
     for count, block in enumerate(workload.blocks()):
         prepared = _prepared(list(block.txs), state, costs)
@@ -62,7 +62,7 @@ def _recorded(workload: Workload, number: int, costs: Costs) -> object:
         cost = min(max(0, took - costs.work), encoding.COST_MAX_NS)
         txs.append(encoding.transaction(tx, b"".join((*read, encoding.cost("burn", cost), *written))))
     prepared = _prepared(txs, {}, replace(costs, oversleep=0))
-    assert prepared is not None, "made without scans"
+    assert prepared is not None, "made without scans and adds"
     return prepared[0]
 
 

@@ -152,6 +152,7 @@ void sim_block_reference(sim_block *b, void (*write)(void *context, sim_bytes ke
         b->digest += sim_digest(b->n + (value.at != NULL), key.at, key.len, value.at, value.at ? value.len : 0);
         write(context, key, value);
     }
+    b->adds = r.notes.adds;
     sim_notes_free(&r.notes);
     free(r.writers);
     ioi_seq_free(r.seq);

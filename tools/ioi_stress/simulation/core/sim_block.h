@@ -28,6 +28,7 @@ typedef struct sim_block {
     ioi_sim_tx *txs;
     uint32_t *numbers; /* what txs point to */
     uint32_t distinct; /* keys */
+    bool adds;         /* to counters: then the above does not say what was read and written */
 } sim_block;
 
 static inline sim_bytes sim_block_tx(const sim_block *b, uint32_t tx) {

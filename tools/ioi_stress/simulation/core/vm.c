@@ -80,6 +80,12 @@ static int op_remove(ioi_state *s, ioi_key key) {
     return note_write(n, n->inner->remove(n->inner, key), key);
 }
 
+static int op_add(ioi_state *s, ioi_key key, const ioi_addition *addition, size_t *found) {
+    NOTING(s);
+    n->notes->adds = true;
+    return n->inner->add(n->inner, key, addition, found);
+}
+
 static int op_mark(ioi_state *s, uint64_t *mark) {
     NOTING(s);
     int result = n->inner->mark(n->inner, mark);
@@ -99,6 +105,7 @@ static int op_close(ioi_state *s, uint64_t mark, int undo) {
 
 int sim_vm_note(sim_notes *notes, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
     noting n = {{op_key, op_get, op_exists, op_put, op_remove, op_mark, op_close}, state, notes, {0}, 0};
+    n.state.add = op_add;
     notes->reads_count = notes->writes_count = 0;
     spent = 0;
     int result = ioi_program.execute(&ioi_program, tx, len, &n.state, ctx, outcome);

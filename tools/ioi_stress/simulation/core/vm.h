@@ -2,6 +2,8 @@
 #ifndef IOI_SIMULATION_VM_H
 #define IOI_SIMULATION_VM_H
 
+#include <stdbool.h>
+
 #include "ioi_vm.h"
 
 /* What one execution touched, by the handles of the state it ran on, and what its program says it costs. */
@@ -9,6 +11,7 @@ typedef struct sim_notes {
     ioi_key *reads, *writes;
     size_t reads_count, writes_count, reads_capacity, writes_capacity;
     uint64_t cost_ns;
+    bool adds; /* some execution so far added to a counter, of which there is no other note */
 } sim_notes;
 
 /* Execute a transaction and note what it does. reads: of values of others, in order, a key may come twice. writes: that

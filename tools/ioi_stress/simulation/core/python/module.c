@@ -88,7 +88,7 @@ static PyObject *prepare(PyObject *Py_UNUSED(module), PyObject *args) {
             result = Py_NewRef(Py_None);
         } else {
             sim_block_reference(&p->block, keep_write, writes);
-            if (!PyErr_Occurred()) result = PyTuple_Pack(2, capsule, writes);
+            if (!PyErr_Occurred()) result = p->block.adds ? Py_NewRef(Py_None) : PyTuple_Pack(2, capsule, writes);
         }
     }
     Py_XDECREF(capsule);

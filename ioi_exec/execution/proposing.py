@@ -62,7 +62,8 @@ class Proposer:
             except VMFault as fault:
                 if not 0 <= fault.tx_index < len(self.included):
                     raise  # what goes before the transactions, or after them
-                self._drop(fault.tx_index, Dropped("fault", str(fault)), last=rounds >= ROUNDS)
+                why = str(fault).removeprefix(f"transaction {fault.tx_index} ")  # its place in this round, which nobody else knows
+                self._drop(fault.tx_index, Dropped("fault", why), last=rounds >= ROUNDS)
             except Enough:
                 known = True
                 assert look.fit is not None

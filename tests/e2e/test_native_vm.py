@@ -178,3 +178,25 @@ def test_an_abi_of_the_future_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ioi_vm.h").write_text(header.replace("#define IOI_VM_ABI 3u", "#define IOI_VM_ABI 4u"))
     with pytest.raises(VMError, match="speaks ABI 4, this build 1 to 3"):
         ExecutionMachine.create(None, CounterVM, vm_args=[compiled("counter", tmp_path, tmp_path)])
+
+
+def test_what_is_no_vm_is_refused(tmp_path: Path) -> None:
+    source, made = tmp_path / "empty.c", tmp_path / "empty.so"
+    source.write_text('#include "ioi_vm.h"\nconst ioi_vm empty = {.abi = IOI_VM_ABI, .name = "empty"};\n')
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{ioi_shm.include_dir()}", str(source), "-o", str(made)], check=True)
+
+    class Empty:
+        def __init__(self, what: object) -> None:
+            self.what = what
+
+        def native(self) -> object:
+            return self.what
+
+    with pytest.raises(ValueError, match="the native VM has no execute"):
+        ioi_shm.load_native_vm(str(made), "empty")
+    for what, told in [
+        (None, "is what ioi_shm.load_native_vm gives, and this is NoneType"),
+        (5, "is what ioi_shm.load_native_vm gives, and this is int"),
+    ]:
+        with pytest.raises(VMError, match=told):
+            ExecutionMachine.create(None, Empty(what), workers=0)

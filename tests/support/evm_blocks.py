@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 import coincurve
+from ethereum import EVM_RECURSION_LIMIT
 from ethereum.crypto.hash import Hash32, keccak256
 from ethereum_rlp import rlp
 from ethereum_types.bytes import Bytes20, Bytes32
@@ -149,7 +151,12 @@ def judge(made: Made) -> Judged:
         rest = ((),)
     elif hasattr(fork.rules, "process_withdrawals"):
         rest = (tuple(fork.blocks.Withdrawal(U64(i), U64(v), Bytes20(at), U256(gwei)) for i, v, at, gwei in made.withdrawals),)
-    output = fork.rules.apply_body(environment, transactions, *rest)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(EVM_RECURSION_LIMIT)
+    try:
+        output = fork.rules.apply_body(environment, transactions, *rest)
+    finally:
+        sys.setrecursionlimit(before)
     accounts = {}
     for address, account in state._main_trie._data.items():
         trie = state._storage_tries.get(address)

@@ -18,10 +18,17 @@ static PyObject *payments_vm(PyObject *Py_UNUSED(module), PyObject *is_signed) {
 }
 
 const ioi_vm *as_vm(PyObject *capsule) {
+    if (!PyCapsule_IsValid(capsule, IOI_VM_CAPSULE)) {
+        PyErr_Format(PyExc_ValueError, "a native VM is what ioi_shm.load_native_vm gives, and this is %s%.80s",
+                     PyCapsule_CheckExact(capsule) ? "another " : "", Py_TYPE(capsule)->tp_name);
+        return NULL;
+    }
     const ioi_vm *vm = PyCapsule_GetPointer(capsule, IOI_VM_CAPSULE);
-    if (!vm || ioi_vm_known(vm)) return vm;
-    PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u to %u: rebuild it", vm->abi, IOI_VM_ABI_OLDEST,
-                 IOI_VM_ABI);
+    if (ioi_vm_known(vm) && vm->execute) return vm;
+    if (ioi_vm_known(vm)) PyErr_SetString(PyExc_ValueError, "the native VM has no execute");
+    else
+        PyErr_Format(PyExc_ValueError, "the native VM speaks ABI %u, this build %u to %u: rebuild it", vm->abi, IOI_VM_ABI_OLDEST,
+                     IOI_VM_ABI);
     return NULL;
 }
 

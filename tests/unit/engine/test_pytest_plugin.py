@@ -36,7 +36,8 @@ def test_again(ioi, ioi_pools):
         assert second.execute([b"y"]).receipts[0].output == b"2"
         assert first.execute([b"y"]).receipts[0].output == b""
         if ioi.workers:
-            assert first._executors.get(None, None, ioi.workers, False).pool is second._executors.get(None, None, ioi.workers, False).pool
+            of_first, of_second = (machine._executors._made[ioi.workers, False] for machine in (first, second))
+            assert of_first.pool is of_second.pool
     first.close()
 '''
 

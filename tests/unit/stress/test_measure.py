@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -84,7 +85,12 @@ def leaves_no_process() -> Iterator[None]:
     """But the one that workers are forked from, which stays."""
 
     def there() -> set[psutil.Process]:
-        return {process for process in psutil.Process().children(recursive=True) if process.name() != "ioi-root"}
+        found = set()
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if process.name() != "ioi-root":
+                    found.add(process)
+        return found
 
     before = there()
     yield

@@ -47,7 +47,8 @@ def test_rows_say_what_was_assumed_and_intervals_are_all_plays() -> None:
         speedups = [row["speedup"] for row in rows]
         assert (line["speedup"].low, line["speedup"].high) == (min(speedups), max(speedups)) and line["speedup"].confidence == 1
         dear, cheap = ([row["speedup"] for row in rows if row["line_ns"] == each] for each in (160, 40))
-        assert line["workers"] == 1 or max(dear) < max(cheap)
+        # Ten accounts are a chain, which lines do not limit: there it is as it comes.
+        assert line["workers"] == 1 or line["accounts"] == 10 or max(dear) < max(cheap)
     assert found.differences() == [], "virtual time is no sample"
     assert "upper bound" in str(found) and "line=80" in str(found)
 

@@ -179,7 +179,7 @@ class Blocks(Reading):
             with storage_errors():
                 pendings = list(self._pendings) if store is self._store else []
                 for pending in pendings:
-                    pending.committing(result.txs)
+                    pending.committing(result.version, result.txs)
                 try:
                     version = store.commit(
                         result.staged,
@@ -192,7 +192,7 @@ class Blocks(Reading):
                     )
                 except BaseException:
                     for pending in pendings:
-                        pending.called_off(result.txs)
+                        pending.called_off()
                     raise
                 if store is self._store:
                     self._cache.committed(result.staged.parent, store.stand, result.staged.changes)

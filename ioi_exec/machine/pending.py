@@ -39,7 +39,7 @@ class Pending:
         self._most = most
         self._lock = threading.RLock()
         self._waiting: dict[bytes, Receipt] = {}
-        self._committed: list[Sequence[bytes]] = []
+        self._committed: list[tuple[int, Sequence[bytes]]] = []  # by version; the last may be being committed
         self._checks: asking.Checks | None = None
         self._gone: dict[bytes, Receipt] = {}
 
@@ -79,26 +79,31 @@ class Pending:
         with self._lock:
             return iter(list(self._waiting))
 
-    def committing(self, txs: Sequence[bytes]) -> None:
+    def committing(self, version: int, txs: Sequence[bytes]) -> None:
         """Called by the machine, before it commits a block of these: who checks from then on may see the new state."""
-        self._committed.append(txs)  # whoever commits waits for no check
-        if len(self._committed) > _BLOCKS:
-            self._forget(self._committed.pop(0))
+        self._committed.append((version, txs))
+        # Whoever commits waits for no check; one that goes on forgets them itself.
+        if len(self._committed) > _BLOCKS and self._lock.acquire(blocking=False):
+            try:
+                self._forget(version - 1)
+            finally:
+                self._lock.release()
 
-    def called_off(self, txs: Sequence[bytes]) -> None:
-        """Called by the machine: it was not committed."""
-        self._committed = [others for others in self._committed if others is not txs]
+    def called_off(self) -> None:
+        """Called by the machine: the last was not committed."""
+        self._committed.pop()
 
-    def _forget(self, txs: Sequence[bytes]) -> None:
-        for tx in txs:
-            self._waiting.pop(tx, None)
+    def _forget(self, version: int) -> None:
+        """What was in blocks up to this version waits no more."""
+        while self._committed and self._committed[0][0] <= version:
+            for tx in self._committed.pop(0)[1]:
+                self._waiting.pop(tx, None)
 
     def _renew(self, layer: ioi_storage.State) -> None:
         checks = self._checks
         if checks is not None and checks.stand == self._machine._stand(layer):
             return
-        while self._committed:
-            self._forget(self._committed.pop(0))
+        self._forget(layer.version)
         self._checks = checks = None
         wait: dict[bytes, Receipt] = {}
         gone: dict[bytes, Receipt] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ioi_exec import ExecutionMachine, LimitExceeded, Pending, Revert, StaleResult, StateView, TxContext, VMError
+from ioi_exec import ExecutionMachine, LimitExceeded, Pending, Receipt, Revert, StaleResult, StateView, TxContext, VMError
 
 
 class Nonces:
@@ -76,6 +76,28 @@ def test_a_commit_that_failed_takes_nothing_away(machine: ExecutionMachine) -> N
         commit(machine, b"ada:0")
     pending.renew()
     assert list(pending) == [b"ada:0"]
+
+
+def test_who_checks_while_a_commit_fails_takes_nothing_away(machine: ExecutionMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    pending = machine.pending()
+    assert pending.check(b"ada:0").ok and pending.check(b"bob:0").ok
+    commit(machine, b"cy:0")  # since then nobody has checked
+    result = machine.execute([b"ada:0"])
+    told: list[dict[bytes, Receipt]] = []
+
+    def fails(*args: object, **fields: object) -> int:
+        thread = threading.Thread(target=lambda: told.append(pending.renew()))
+        thread.start()
+        thread.join()
+        raise StaleResult("planted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(machine._store), "commit", fails)
+        with pytest.raises(StaleResult, match="planted"):
+            machine.commit(result)
+    assert told == [{}] and list(pending) == [b"ada:0", b"bob:0"]
+    machine.commit(result)
+    assert pending.renew() == {} and list(pending) == [b"bob:0"]
 
 
 def test_blocks_without_a_check_between_them(machine: ExecutionMachine) -> None:

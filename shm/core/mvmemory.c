@@ -105,10 +105,7 @@ uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry) {
 
 /* ---- counters ---------------------------------------------------------------------------------------------- */
 
-enum {
-    KNOW_EVERY = 8, /* adds that are final, summed up in vain before their sum is kept */
-    NEAR = 128      /* adds that are not final, in a sum that need not be whole */
-};
+enum { KNOW_EVERY = 8 /* adds that are final, summed up in vain before their sum is kept */ };
 enum { PLACE_BITS = 30, WIDTH_AT = 2 * PLACE_BITS };
 
 bool ioi_mv_counter(ioi_alloc *alloc, ioi_entry *entry, const ioi_field *f, bool *full) {
@@ -141,7 +138,6 @@ typedef struct sum {
     uint32_t position;
     uint32_t aborted; /* position of the highest add that was aborted, and its word; 0: none */
     uint64_t aborted_word;
-    bool near; /* not all that was added */
 } sum;
 
 /* The value that is added to; NULL: zero bytes. One of a wrong length too: for now, of a transaction that will be executed again. */
@@ -202,11 +198,10 @@ static uint32_t final_below(const ioi_arena *arena, uint32_t position) {
 }
 
 /* Sum up from `version` on, the highest below `position`, whose cell is `cell`: an ADDED word. */
-static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_t final, bool whole, ioi_version *version,
-                  uint64_t cell) {
+static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_t final, ioi_version *version, uint64_t cell) {
     const ioi_arena *arena = alloc->arena;
     ioi_deep *deep = ioi_deep_of(arena, entry);
-    uint32_t settled = 0, unsettled = 0;
+    uint32_t settled = 0;
     ioi_u128 above = 0; /* what was added at `final` or above */
     ioi_ref at = a32_load(&deep->known);
     const ioi_known *known = at ? ioi_deref(arena, at) : NULL;
@@ -215,10 +210,6 @@ static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_
     for (; version; version = ioi_versions_older(alloc, entry, version, &cell)) {
         if (known && version->position < known->position) break;
         if (!ioi_word_added(cell)) break;
-        if (version->position >= final && unsettled++ == NEAR && !whole) {
-            s.near = true;
-            break;
-        }
         ioi_u128 added = added_by(arena, cell);
         s.added += added;
         if (version->position >= final) above += added;
@@ -228,10 +219,10 @@ static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_
             s.aborted_word = cell;
         }
     }
-    if (known && (s.near || !version || version->position < known->position)) {
+    if (known && (!version || version->position < known->position)) {
         s.word = known->word;
         s.position = known->position - 1;
-    } else if (version && !s.near) {
+    } else if (version) {
         s.word = cell;
         s.position = version->position;
     } else {
@@ -241,8 +232,8 @@ static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_
     return s;
 }
 
-ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, bool whole, ioi_u128 *counter, uint32_t *length,
-                      uint64_t *word, uint32_t *writer) {
+ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, ioi_u128 *counter, uint32_t *length, uint64_t *word,
+                      uint32_t *writer) {
     const ioi_arena *arena = alloc->arena;
     ioi_field f = ioi_mv_field(arena, entry);
     uint32_t final = final_below(arena, position);
@@ -250,7 +241,7 @@ ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, boo
     if (!version) *word = ioi_mv_base(arena, entry);
     *writer = version ? version->position : 0;
     sum s = {.word = *word, .position = *writer};
-    if (version && ioi_word_added(*word)) s = sum_up(alloc, entry, position, final, whole, version, *word);
+    if (version && ioi_word_added(*word)) s = sum_up(alloc, entry, position, final, version, *word);
     if (!s.word) return IOI_SEEN_NOTHING;
     if (s.word & IOI_ESTIMATE) {
         *writer = s.position;
@@ -261,23 +252,22 @@ ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, boo
     const ioi_record *record = ioi_word_present(s.word) ? ioi_word_record(arena, s.word) : NULL;
     *length = record ? record->len : f.size;
     *counter = s.added + (record && record->len == f.size ? ioi_counter_get(record->bytes, &f) : 0);
-    return s.near ? IOI_SEEN_NEAR : IOI_SEEN_VERSION;
+    return IOI_SEEN_VERSION;
 }
 
-static bool learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position, bool whole,
-                           uint64_t *word, uint32_t *writer) {
+static bool learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position, uint64_t *word,
+                           uint32_t *writer) {
     ioi_u128 counter, low = (ioi_u128)learned->low[1] << 64 | learned->low[0];
     ioi_u128 high = (ioi_u128)learned->high[1] << 64 | learned->high[0];
     uint32_t length;
-    ioi_seen seen = ioi_mv_count(alloc, entry, position, whole, &counter, &length, word, writer);
-    if (seen == IOI_SEEN_NEAR) return true;
-    return seen == IOI_SEEN_VERSION && length == ioi_mv_field(alloc->arena, entry).size && counter >= low && counter <= high;
+    return ioi_mv_count(alloc, entry, position, &counter, &length, word, writer) == IOI_SEEN_VERSION &&
+           length == ioi_mv_field(alloc->arena, entry).size && counter >= low && counter <= high;
 }
 
 bool ioi_mv_learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position) {
     uint64_t word;
     uint32_t writer;
-    return learned_stands(alloc, entry, learned, position, false, &word, &writer);
+    return learned_stands(alloc, entry, learned, position, &word, &writer);
 }
 
 /* ---- read and validate ------------------------------------------------------------------------------------- */
@@ -292,7 +282,7 @@ static ioi_seen read_sum(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, 
     if (!*word) return IOI_SEEN_NOTHING;
     if (!version) return IOI_SEEN_BASE;
     *writer = s->position = version->position;
-    if (ioi_word_added(*word)) *s = sum_up(alloc, entry, position, final, true, version, *word);
+    if (ioi_word_added(*word)) *s = sum_up(alloc, entry, position, final, version, *word);
     if (!s->word) return IOI_SEEN_NOTHING;
     if (s->aborted || s->word & IOI_ESTIMATE) {
         *writer = s->aborted ? s->aborted : s->position;
@@ -340,7 +330,7 @@ static bool same_sum(const ioi_arena *arena, const ioi_entry *entry, const sum *
 }
 
 /* *word, *writer: what stands there now. */
-static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version, bool whole, uint64_t *word,
+static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version, uint64_t *word,
                         uint32_t *writer) {
     const ioi_arena *arena = alloc->arena;
     ioi_entry *entry = ioi_deref(arena, read->entry & ~IOI_PRESENCE);
@@ -349,7 +339,7 @@ static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
     bool there = seen == IOI_SEEN_VERSION || seen == IOI_SEEN_BASE;
     if (there && ioi_seen_record(*word) == read->record) return true; /* without a look at it */
     const ioi_record *record = ioi_word_record(arena, (uint64_t)read->record * IOI_UNIT);
-    if (record->learned) return learned_stands(alloc, entry, (const ioi_learned *)(record + 1), position, whole, word, writer);
+    if (record->learned) return learned_stands(alloc, entry, (const ioi_learned *)(record + 1), position, word, writer);
     uint64_t now = *word, then = ioi_seen_word(arena, read->record);
     if (ioi_word_added(now) && !(read->entry & IOI_PRESENCE)) {
         sum s;
@@ -364,7 +354,7 @@ static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
 bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version) {
     uint64_t word;
     uint32_t writer;
-    return read_stands(alloc, read, position, by_version, false, &word, &writer);
+    return read_stands(alloc, read, position, by_version, &word, &writer);
 }
 
 ioi_cause ioi_mv_cause(const ioi_arena *arena, uint64_t entry, uint32_t position, uint64_t word) {
@@ -412,12 +402,12 @@ bool ioi_mv_range_stands(ioi_alloc *alloc, const ioi_bounds *bounds, uint32_t po
 
 static bool in_set(const void *set, uint64_t entry) { return set_has(set, entry); }
 
-bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, bool whole,
-                     ioi_entry_set *scratch, ioi_cause *cause) {
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch,
+                     ioi_cause *cause) {
     for (uint32_t i = 0; i < inc->reads_count; i++) {
         uint64_t word;
         uint32_t writer;
-        if (read_stands(alloc, &inc->reads[i], position, by_version, whole, &word, &writer)) continue;
+        if (read_stands(alloc, &inc->reads[i], position, by_version, &word, &writer)) continue;
         if (cause) *cause = ioi_mv_cause(alloc->arena, ioi_read_entry(&inc->reads[i]), writer, word);
         return false;
     }

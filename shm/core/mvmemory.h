@@ -19,9 +19,7 @@
  * does so when all below is final, and then no sum is modulo anything.
  *
  * Where many add, whoever has summed up what is final keeps the value for those to come (ioi_known). So a sum costs as many steps
- * as adds lie between the watermark and who asks, and a few more. While one slow transaction holds the watermark these can be all
- * of a block: so who adds far above it sums up but the nearest of them on top of what is final (*near*). That is only a guess; the
- * bounds that come of it are held against the *whole* sum at the watermark, where there is little to sum up.
+ * as adds lie between the watermark and who asks, and a few more.
  *
  * A finished incarnation leaves one immutable ioi_incarnation: its receipt, what it read (and which words it
  * saw), the ranges it scanned, where it wrote. Validation takes that and compares with what stands now.
@@ -135,8 +133,7 @@ typedef enum ioi_seen {
     IOI_SEEN_BASE,     /* *word is the base's */
     IOI_SEEN_ESTIMATE, /* an aborted incarnation of *writer stands in the way */
     IOI_SEEN_NOTHING,  /* no version, and the base has not been read yet */
-    IOI_SEEN_FULL,     /* there is no room in the arena for what was summed up */
-    IOI_SEEN_NEAR      /* as IOI_SEEN_VERSION, of a sum that was not whole */
+    IOI_SEEN_FULL      /* there is no room in the arena for what was summed up */
 } ioi_seen;
 
 /* What stands where a read, or the absence of a key, does not stand any more. */
@@ -160,10 +157,10 @@ bool ioi_mv_counter(ioi_alloc *alloc, ioi_entry *entry, const ioi_field *field, 
 /* Where the counter of a key is to which somebody has added. */
 ioi_field ioi_mv_field(const ioi_arena *arena, const ioi_entry *entry);
 
-/* The counter as the transaction at `position` sees it, aborted adds as they were: IOI_SEEN_VERSION, or, unless `whole`,
- * IOI_SEEN_NEAR. *word and *writer as ioi_mv_read has them. *length of the value; where that is not the field's, there is no counter. */
-ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, bool whole, ioi_u128 *counter, uint32_t *length,
-                      uint64_t *word, uint32_t *writer);
+/* The counter as the transaction at `position` sees it, aborted adds as they were: IOI_SEEN_VERSION. *word and *writer as
+ * ioi_mv_read has them. *length of the value; where that is not the field's, there is no counter. */
+ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, ioi_u128 *counter, uint32_t *length, uint64_t *word,
+                      uint32_t *writer);
 
 /* As told by what ioi_mv_read found. */
 ioi_cause ioi_mv_cause(const ioi_arena *arena, uint64_t entry, uint32_t position, uint64_t word);
@@ -191,14 +188,13 @@ ioi_seen ioi_mv_value(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uin
 ioi_seen ioi_mv_read(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer);
 
 /* Does every read of this incarnation still stand? Same word: yes, without looking at bytes; else, unless `by_version`, equal
- * values (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `whole`: at the watermark;
- * else what adds learned counts as yes where only a whole sum could tell. `scratch` is needed
+ * values (or equal presence, where only that was asked). An ESTIMATE or an unread base counts as no. `scratch` is needed
  * for ranges: a process-private set, see below. If one does not, *cause (may be NULL) is what the first such met. */
 typedef struct ioi_entry_set ioi_entry_set;
-bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, bool whole,
-                     ioi_entry_set *scratch, ioi_cause *cause);
+bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t position, bool by_version, ioi_entry_set *scratch,
+                     ioi_cause *cause);
 
-/* The same for a single read; and for what adding learned of a key, as far as near sums tell. */
+/* The same for a single read; and for what adding learned of a key. */
 bool ioi_mv_read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t position, bool by_version);
 bool ioi_mv_learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned *learned, uint32_t position);
 

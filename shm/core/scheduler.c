@@ -169,20 +169,19 @@ bool ioi_wait_for(ioi_worker *w, uint32_t tx) {
 /* Whether validation goes ahead of the watermark. */
 static bool early(const ioi_worker *w) { return w->workers > 1 && w->cost_ns >= EARLY_NS; }
 
-static __attribute__((noinline)) bool validate_recorded(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc, bool whole) {
+static __attribute__((noinline)) bool validate_recorded(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
     uint64_t start = ioi_recorder_start(&w->recorder);
-    bool stands = ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, whole, w->scratch, &w->recorder.cause);
+    bool stands = ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, &w->recorder.cause);
     ioi_recorder_validated(&w->recorder, start, tx, inc->incarnation, stands);
     return stands;
 }
 
-/* whole: at the watermark, where what it says counts. */
-static bool validate(ioi_worker *w, uint32_t tx, bool whole) {
+static bool validate(ioi_worker *w, uint32_t tx) {
     count(&w->slot->validations, 1);
     const ioi_incarnation *inc = ioi_finished(w, tx);
     ioi_touched(inc, sizeof *inc + inc->reads_count * sizeof *inc->reads, false);
-    if (ioi_recording(w)) return validate_recorded(w, tx, inc, whole);
-    return ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, whole, w->scratch, NULL);
+    if (ioi_recording(w)) return validate_recorded(w, tx, inc);
+    return ioi_mv_validate(&w->alloc, inc, tx + 1, w->policy.by_version, w->scratch, NULL);
 }
 
 /* ---- who read what changed ----------------------------------------------------------------------------------------- */
@@ -216,7 +215,7 @@ static void look_above(ioi_worker *w, uint32_t tx, const ioi_incarnation *inc) {
         }
         if (ioi_status_state(s) != IOI_EXECUTED) continue;
         if (w->owned == IOI_NO_TX && !w->token) {
-            if (!validate(w, at, false)) abort_incarnation(w, at, s);
+            if (!validate(w, at)) abort_incarnation(w, at, s);
         } else {
             a64_or(reader, IOI_SUSPECT);
             a32_min(&sched->validation_idx, at);
@@ -315,7 +314,7 @@ static void publish_watermark(ioi_worker *w, uint32_t watermark) {
 
 /* One step of the watermark at `h`: true if it moved. */
 static bool finalize(ioi_worker *w, uint32_t h, uint32_t s, bool solo) {
-    if (w->fresh != h && !validate(w, h, true)) {
+    if (w->fresh != h && !validate(w, h)) {
         abort_incarnation(w, h, s);
         return false;
     }
@@ -404,7 +403,7 @@ static bool validate_suspects(ioi_worker *w, uint32_t from, uint32_t limit) {
     if (!a32_cas(&sched->validation_idx, &from, at < limit ? at + 1 : NONE_SUSPECT) || at >= limit) return false;
     a64_and(&w->readers[at], ~IOI_SUSPECT);
     uint32_t s = a32_load(&w->status[at]);
-    if (ioi_status_state(s) == IOI_EXECUTED && !validate(w, at, false)) abort_incarnation(w, at, s);
+    if (ioi_status_state(s) == IOI_EXECUTED && !validate(w, at)) abort_incarnation(w, at, s);
     return true;
 }
 
@@ -434,7 +433,7 @@ static bool validate_some(ioi_worker *w) {
     if (a32_load(&sched->validation_idx) != from || !a32_cas(&sched->validation_idx, &from, end)) return false;
     for (; at < end; at++) {
         uint32_t s = a32_load(&w->status[at]);
-        if (ioi_status_state(s) != IOI_EXECUTED || validate(w, at, false)) continue;
+        if (ioi_status_state(s) != IOI_EXECUTED || validate(w, at)) continue;
         if (abort_incarnation(w, at, s)) break;
     }
     return true;
@@ -635,7 +634,7 @@ void ioi_finish(ioi_worker *w, uint32_t tx, ioi_incarnation *inc, bool wrote_new
     }
     if (doubtful(w, tx)) {
         uint32_t s = inc->incarnation << IOI_STATUS_BITS | IOI_EXECUTED;
-        if (a32_load(&w->status[tx]) == s && !validate(w, tx, false) && abort_incarnation(w, tx, s)) return;
+        if (a32_load(&w->status[tx]) == s && !validate(w, tx) && abort_incarnation(w, tx, s)) return;
     }
     if (overtakes) look_above(w, tx, inc);
 }

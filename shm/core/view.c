@@ -89,7 +89,6 @@ void ioi_view_free(ioi_view *v) {
 
 void ioi_view_begin(ioi_view *v, uint32_t tx) {
     struct ioi_view_store *s = v->store;
-    if (v->tx != tx) v->whole_sums = false;
     v->tx = tx;
     v->position = tx + 1;
     v->incarnation = tx < v->worker->n ? ioi_incarnation_of(v->worker, tx) : 0;

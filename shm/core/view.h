@@ -41,7 +41,6 @@ struct ioi_view {
     ioi_limits limits;
     uint32_t tx, position, incarnation;
     ioi_stop stop;
-    bool whole_sums; /* what it adds to is summed up whole, until it is executed */
     ioi_entry *missing;
     uint32_t blocker;
     bool kept;                       /* what stands written stays though the transaction failed: the rest is undone */

@@ -144,7 +144,6 @@ static inline ioi_learned halves(const learned *l) {
 
 static inline int stop(ioi_view *v, ioi_stop why) {
     v->stop = why;
-    v->whole_sums |= why == IOI_STOP_STALE; /* it begins again at once: not to meet the same again */
     if (why == IOI_STOP_STALE && ioi_recording(v->worker)) ioi_recorder_executed(&v->worker->recorder, false);
     return IOI_STOP;
 }

@@ -113,9 +113,6 @@ static bool reads_to_add(const struct ioi_view_store *s, const known *k, const i
     return k->learned == NONE && k->read == NONE && s->ranges_count && in_scanned_range(s, entry);
 }
 
-/* Whether nobody validates what this execution learns, or near sums led it astray before. */
-static bool sums_whole(const ioi_view *v) { return v->whole_sums || v->worker->fresh == v->tx || v->tx >= v->worker->n; }
-
 /* Meet the counter of a key for the first time. IOI_LENGTH where there is none. */
 static int meet_counter(ioi_view *v, known *k, ioi_entry *entry, uint32_t size) {
     struct ioi_view_store *s = v->store;
@@ -124,11 +121,10 @@ static int meet_counter(ioi_view *v, known *k, ioi_entry *entry, uint32_t size) 
     uint64_t word;
     uint32_t writer, len;
     will_read(v, entry);
-    bool whole = sums_whole(v);
-    ioi_seen seen = ioi_mv_count(alloc, entry, v->position, whole, &l.base, &len, &word, &writer);
+    ioi_seen seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
     if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry))
-        seen = ioi_mv_count(alloc, entry, v->position, whole, &l.base, &len, &word, &writer);
-    if (seen != IOI_SEEN_VERSION && seen != IOI_SEEN_NEAR) return ioi_view_in_the_way(v, entry, seen, word, writer);
+        seen = ioi_mv_count(alloc, entry, v->position, &l.base, &len, &word, &writer);
+    if (seen != IOI_SEEN_VERSION) return ioi_view_in_the_way(v, entry, seen, word, writer);
     if (len != size) return IOI_LENGTH;
     s->learned = grown(s->learned, &s->learned_capacity, s->learned_count + 1, sizeof *s->learned);
     k->learned = s->learned_count;

@@ -70,7 +70,6 @@ TIGHT = [
     ("recorder.h", r"IOI_EVENTS = (84)", "3"),
     ("versions.h", r"WALK_MAX = (\d+)", "2"),
     ("mvmemory.c", r"KNOW_EVERY = (\d+)", "1"),
-    ("mvmemory.c", r"NEAR = (\d+)", "0"),
     ("view.c", r"CHECK_EVERY = (\d+)", "7"),
     ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),
     ("scheduler.c", r"VALIDATION_BATCH = (\d+),", "2"),

@@ -79,7 +79,7 @@ MUTANTS = [
     Mutant("gas-of-waits", "view.c", "if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile", "if (seen == IOI_SEEN_NOTHING) v->limits.gas.get++;\n    if (seen == IOI_SEEN_NOTHING && v->bring && v->bring(v, entry)) /* meanwhile", EITHER),
     Mutant("gas-left-over", "python/state.c", "    back->meter.gas = NULL;\n", "", ("either", "calls")),
     # ---- validation and finality
-    Mutant("skip-final-validation", "scheduler.c", "if (w->fresh != h && !validate(w, h, true)) {", "if (false) {", quick=True),
+    Mutant("skip-final-validation", "scheduler.c", "if (w->fresh != h && !validate(w, h)) {", "if (false) {", quick=True),
     Mutant("fresh-always", "scheduler.c", "w->fresh = at_watermark ? which : IOI_NO_TX;", "w->fresh = which;"),
     Mutant("fresh-survives", "scheduler.c", "w->fresh = at_watermark ? which : IOI_NO_TX;", "if (at_watermark) w->fresh = which + 1;"),
     Mutant(
@@ -110,7 +110,7 @@ MUTANTS = [
     Mutant("doubtful-for-ever", "scheduler.c", "a64_and(reader, ~IOI_SUSPECT);", "", ("unit",)),
     Mutant("suspected-while-it-executes", "scheduler.c", " & IOI_SUSPECT) && ioi_status_state(a32_load(&w->status[tx])) == IOI_EXECUTED;", " & IOI_SUSPECT);", ("unit",)),
     Mutant("reads-are-not-noted", "view.c", "will_read(v, entry);\n    ioi_seen seen = see(", "ioi_seen seen = see(", ("unit",)),
-    Mutant("adds-are-not-noted", "view_write.c", "will_read(v, entry);\n    bool whole", "bool whole", ("simulate",)),
+    Mutant("adds-are-not-noted", "view_write.c", "will_read(v, entry);\n    ioi_seen seen = ioi_mv_count(", "ioi_seen seen = ioi_mv_count(", ("simulate",)),
     Mutant("scans-are-not-noted", "view_ranges.c", "if (v->worker->noting) ioi_will_read(v->worker, v->tx, IOI_ANY_KEY);", "", ("unit",)),
     Mutant("noted-beside-what-was-read-before", "scheduler.h", "else a64_xchg(word, keys);", "else a64_or(word, keys);", ("unit",)),
     Mutant("suspects-are-not-found", "scheduler.c", "a32_min(&sched->validation_idx, at);", "", ("unit",)),
@@ -125,10 +125,6 @@ MUTANTS = [
     Mutant("relaxed-publish", "versions.c", "a64_store(&node->cell, cell);", "a64_store_relaxed(&node->cell, cell);", TSAN),
     # ---- counters
     Mutant("what-adds-learn-counts-for-nothing", "mvmemory.c", "&& counter >= low && counter <= high;", ";", quick=True),
-    Mutant("near-at-the-watermark", "scheduler.c", "!validate(w, h, true)", "!validate(w, h, false)"),
-    Mutant("near-though-nobody-validates", "view_write.c", "return v->whole_sums || v->worker->fresh == v->tx || v->tx >= v->worker->n;", "return v->whole_sums;"),
-    Mutant("led-astray-again", "view_inside.h", "v->whole_sums |= why == IOI_STOP_STALE;", "", ("unit",)),
-    Mutant("sums-are-always-whole", "mvmemory.c", "unsettled++ == NEAR && !whole", "unsettled++ == NEAR && false && !whole", ("unit",)),
     Mutant("lengths-are-not-learned", "mvmemory.c", "length == ioi_mv_field(alloc->arena, entry).size &&", ""),
     Mutant("sums-are-as-they-were", "mvmemory.c", "same_sum(arena, entry, &s, then);", "true;"),
     Mutant("every-place-is-the-counter", "mvmemory.c", "return before == packed;", "return true;"),

@@ -154,7 +154,7 @@ static bool range_stands_by(bool by_version, fixture *f, ioi_entry_set *set, con
         inc->reads_count = 1;
         inc->reads[0] = (ioi_read){ioi_ref_of(&f->arena, seen), ioi_seen_record(word)};
     }
-    return ioi_mv_validate(&f->alloc, inc, position, by_version, true, set, NULL);
+    return ioi_mv_validate(&f->alloc, inc, position, by_version, set, NULL);
 }
 
 static bool range_stands(fixture *f, ioi_entry_set *set, const char *low, const char *high, bool inclusive, uint32_t position,
@@ -206,18 +206,18 @@ static void causes(void) {
         inc->reads[i] = (ioi_read){ioi_ref_of(&f.arena, read[i]), ioi_seen_record(word)};
     }
     ioi_cause cause = {.position = 77};
-    CHECK(ioi_mv_validate(&f.alloc, inc, 6, false, true, set, &cause) && cause.position == 77); /* it stands: nothing to blame */
+    CHECK(ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 77); /* it stands: nothing to blame */
     ioi_put puts[] = {put(b, "w")};
     finished x = publish(&f, 3, 1, NULL, puts, 1);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, true, set, &cause));
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 3 && cause.incarnation == 1 && !cause.estimate);
     ioi_mv_estimate(&f.arena, x.inc);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, true, set, &cause) && cause.position == 3 && cause.incarnation == 1 &&
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 &&
           cause.estimate);
     look(&f, b, 6, &word, &writer); /* what x wrote was read, and then is withdrawn */
     inc->reads[1].record = ioi_seen_record(word & ~IOI_ESTIMATE);
     publish(&f, 3, 2, x.inc, NULL, 0);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, true, set, &cause));
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 0 && cause.incarnation == 0 && !cause.estimate);
 
     CHECK(ioi_ordered_switch_on(&f.alloc)); /* a phantom */
@@ -227,7 +227,7 @@ static void causes(void) {
     inc->more = scanned(&f, range);
     puts[0] = put(a, "x");
     publish(&f, 2, 4, NULL, puts, 1);
-    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, true, set, &cause));
+    CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, a) && cause.position == 2 && cause.incarnation == 4 && !cause.estimate);
     ioi_entry_set_free(set);
     fixture_free(&f);

@@ -8,16 +8,14 @@ typedef struct scene {
     ioi_view *v;
 } scene;
 
-static void open_block(scene *s, uint32_t transactions) {
-    fixture_block(&s->f, transactions, 1, 8 << 20);
+static void open_scene(scene *s) {
+    fixture_block(&s->f, 6, 1, 8 << 20);
     ioi_worker_init(&s->w, &s->f.arena, 0);
     ioi_worker_enter(&s->w);
     s->v = ioi_view_new(&s->w);
     s->v->limits = (ioi_limits){16, 64, 8, 200, 3, 1 << 20, {0}};
     ioi_view_begin(s->v, 4);
 }
-
-static void open_scene(scene *s) { open_block(s, 6); }
 
 static void close_scene(scene *s) {
     ioi_view_free(s->v);
@@ -327,64 +325,15 @@ static void counters(void) {
     const a32 *incarnations = ioi_at(&s.f.arena, s.f.arena.shared->block.incarnations);
     const ioi_incarnation *inc = ioi_deref(&s.f.arena, a32_load(&incarnations[6]));
     ioi_cause cause;
-    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, false, true, s.w.scratch, &cause));
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, false, s.w.scratch, &cause));
     add_at(&s, 5, "a", 0);
-    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, true, true, s.w.scratch, &cause));
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, true, s.w.scratch, &cause));
     add_at(&s, 4, "a", 1); /* from 9 on the first would have been done */
-    CHECK(!ioi_mv_validate(&s.f.alloc, inc, 7, false, true, s.w.scratch, &cause) && cause.position == 5);
+    CHECK(!ioi_mv_validate(&s.f.alloc, inc, 7, false, s.w.scratch, &cause) && cause.position == 5);
     add_at(&s, 3, "a", -1);
-    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, false, true, s.w.scratch, &cause));
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 7, false, s.w.scratch, &cause));
     write_at(&s, 1, "a", "another length");
-    CHECK(ioi_mv_validate(&s.f.alloc, inc, 3, false, true, s.w.scratch, &cause) == false);
-    close_scene(&s);
-}
-
-/* Far above the watermark only the nearest adds are summed up: what was learned so is held against all of them at the watermark. */
-static void near_sums(void) {
-    enum { ADDS = 300, FAR = ADDS + 10 };
-    const ioi_field field = {0, 8, 8};
-    scene s;
-    open_block(&s, FAR + 10);
-    base(&s, "a", NULL);
-    for (uint32_t position = 1; position <= ADDS; position++) add_at(&s, position, "a", 1);
-    ioi_entry *a = intern(&s.f, &s.f.alloc, "a");
-    ioi_u128 near = 0, whole = 0;
-    uint32_t len, writer;
-    uint64_t word;
-    CHECK(ioi_mv_count(&s.f.alloc, a, FAR, false, &near, &len, &word, &writer) == IOI_SEEN_NEAR && len == 8 && near > 0 &&
-          near < ADDS / 2);
-    CHECK(ioi_mv_count(&s.f.alloc, a, FAR, true, &whole, &len, &word, &writer) == IOI_SEEN_VERSION && whole == ADDS);
-    CHECK(ioi_mv_count(&s.f.alloc, a, 10, false, &whole, &len, &word, &writer) == IOI_SEEN_VERSION && whole == 9);
-
-    /* It seemed to have room for one more. Early validation cannot tell; the watermark can. */
-    a32_store(&s.w.status[FAR - 1], IOI_EXECUTING);
-    ioi_view_begin(s.v, FAR - 1);
-    CHECK(add(&s, "a", 1, ADDS, field) == IOI_OK);
-    ioi_outcome outcome = {0};
-    CHECK(ioi_view_finish(s.v, &outcome, false));
-    const a32 *incarnations = ioi_at(&s.f.arena, s.f.arena.shared->block.incarnations);
-    const ioi_incarnation *inc = ioi_deref(&s.f.arena, a32_load(&incarnations[FAR - 1]));
-    CHECK(ioi_mv_validate(&s.f.alloc, inc, FAR, false, false, s.w.scratch, NULL));
-    CHECK(!ioi_mv_validate(&s.f.alloc, inc, FAR, false, true, s.w.scratch, NULL));
-
-    /* Who sees both begins again, and then knows all. */
-    ioi_view_begin(s.v, FAR);
-    const uint8_t *value;
-    size_t size;
-    CHECK(add(&s, "a", 1, ADDS, field) == IOI_OK);
-    CHECK(ioi_view_get(s.v, key(&s, "a"), &value, &size) == IOI_STOP && s.v->stop == IOI_STOP_STALE);
-    ioi_view_begin(s.v, FAR);
-    CHECK(add(&s, "a", 1, ADDS, field) == IOI_REFUSED);
-
-    /* So does whom nobody validates: at the watermark, and at the end of the block. */
-    s.w.fresh = FAR + 1;
-    ioi_view_begin(s.v, FAR + 1);
-    CHECK(add(&s, "a", 1, ADDS, field) == IOI_REFUSED);
-    s.w.fresh = IOI_NO_TX;
-    ioi_view_begin(s.v, FAR + 2);
-    CHECK(add(&s, "a", 1, ADDS, field) == IOI_OK);
-    ioi_view_begin(s.v, FAR + 10);
-    CHECK(add(&s, "a", 1, ADDS, field) == IOI_REFUSED);
+    CHECK(ioi_mv_validate(&s.f.alloc, inc, 3, false, s.w.scratch, &cause) == false);
     close_scene(&s);
 }
 
@@ -397,6 +346,5 @@ void test_view(void) {
     staleness();
     receipts();
     counters();
-    near_sums();
     counters_take_room_once();
 }

@@ -23,6 +23,8 @@ from ioi_exec.vm.ethereum.receipts import logs_bloom
 
 ETHER = 10**18
 PARENT = bytes(keccak256(b"parent"))
+BLOBS = 6
+"""A block's, at most: as many as Cancun allows, and every later fork allows more."""
 # Opcodes.
 STOP, ADD, SUB, EQ, ADDRESS, BALANCE, ORIGIN, CALLER = 0x00, 0x01, 0x03, 0x14, 0x30, 0x31, 0x32, 0x33
 EXTCODESIZE, EXTCODEHASH, BLOCKHASH, COINBASE, TIMESTAMP, GASLIMIT, SELFBALANCE, BASEFEE = 0x3B, 0x3F, 0x40, 0x41, 0x42, 0x45, 0x47, 0x48
@@ -225,6 +227,7 @@ class World:
         self.fork, self.rng = fork, random.Random(f"{fork.name} {seed}")
         self.senders = [secret(i) for i in range(5)]
         self.contracts = [b"\xc0" + bytes(18) + bytes([i]) for i in range(6)]
+        self.blobs = 0
         rng = self.rng
         self.coinbase = rng.choice([address_of(self.senders[0]), self.contracts[0], b"\xbe" * 20, b"\xbe" * 20])
         self.pool = [*self.contracts, *map(address_of, self.senders), self.coinbase, b"\xee" * 20, b"\xef" * 20, bytes(19) + bytes([rng.randrange(1, 5)])]
@@ -363,9 +366,10 @@ class World:
         }
         kinds = [0]
         for name, kind in (("AccessListTransaction", 1), ("FeeMarketTransaction", 2), ("BlobTransaction", 3), ("SetCodeTransaction", 4)):
-            if hasattr(fork.transactions, name):
+            if hasattr(fork.transactions, name) and (kind != 3 or self.blobs < BLOBS):
                 kinds.append(kind)
         kind = rng.choice(kinds)
+        self.blobs += kind == 3
         if kind < 3 and rng.random() < 0.2:
             parts["to"], parts["input"], parts["gas"] = None, self.program(1, phrases=2, end=code(push(1), push(31), RETURN)), 600_000
         if kind == 4:

@@ -57,11 +57,12 @@ def checked_hints(hints: Iterable[Iterable[bytes]] | None) -> list[bytes]:
 def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -> BlockHeader:
     """The header with its height: one more than what is committed; the first block's may be higher.
 
-    Raises InputTypeError, or InputError for any other, or if the chain has run out of heights."""
+    Raises InputTypeError, or InputError for any other, if the chain has run out of heights, or where a validator votes twice."""
     if header is None:
         return BlockHeader(height=committed + 1)
     if not isinstance(header, BlockHeader):
         raise InputTypeError(f"the header is {type(header).__name__}: give an ioi_exec.BlockHeader")
+    _check_votes(header)
     expected = committed + 1
     if header.height is None:
         return replace(header, height=expected)
@@ -74,6 +75,15 @@ def decided_header(header: BlockHeader | None, committed: int, *, first: bool) -
     else:
         what = f"would leave out {header.height - expected}: execute those before it first"
     raise InputError(f"the block has height {header.height}, and the next one of this state is {expected}: this one {what}")
+
+
+def _check_votes(header: BlockHeader) -> None:
+    seen: dict[bytes, int] = {}
+    for index, vote in enumerate(header.votes):
+        if (before := seen.setdefault(vote.validator, index)) != index:
+            raise InputError(
+                f"header: votes[{before}] and votes[{index}] are of the same validator, {vote.validator.hex()}: each has one vote"
+            )
 
 
 def block_context(header: BlockHeader, parent_root: bytes, chain_id: str = "") -> BlockContext:

@@ -6,7 +6,7 @@ import argparse
 
 from ioi_exec.cli.maintenance import Progress, opened_store
 from ioi_exec.cli.options import Commands, add_command, whole_number
-from ioi_exec.cli.streams import output_file
+from ioi_exec.cli.streams import add_output, output_file
 from ioi_exec.files.dump import DumpHead, pair_line
 from ioi_exec.state.base import storage_errors
 from ioi_exec.state.identity import Identity
@@ -21,9 +21,7 @@ def register(commands: Commands) -> None:
         example="ioi-exec dump state -o dump.jsonl",
     )
     command.add_argument("--version", type=whole_number, metavar="N", help="as of version N (default: the newest)")
-    command.add_argument(
-        "-o", "--output", metavar="FILE", help="a file, which will be whole or not there (default, or -: standard output)"
-    )
+    add_output(command)
     command.set_defaults(run=run)
 
 

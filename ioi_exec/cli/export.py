@@ -6,7 +6,7 @@ import argparse
 
 from ioi_exec.cli.maintenance import Progress, opened_store
 from ioi_exec.cli.options import Commands, add_command, whole_number
-from ioi_exec.cli.streams import output_file
+from ioi_exec.cli.streams import add_output, output_file
 from ioi_exec.files.genesis import genesis_text
 from ioi_exec.state.base import storage_errors
 from ioi_exec.state.heights import row_at_height
@@ -24,9 +24,7 @@ def register(commands: Commands) -> None:
         example="ioi-exec export state -o exported.json",
     )
     command.add_argument("--height", type=whole_number, metavar="H", help="as the block of height H left it (default: the newest)")
-    command.add_argument(
-        "-o", "--output", metavar="FILE", help="a file, which will be whole or not there (default, or -: standard output)"
-    )
+    add_output(command)
     command.set_defaults(run=run)
 
 

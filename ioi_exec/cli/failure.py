@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import resource
 import sys
-import traceback
 
 from ioi_exec.errors import Error, VMFault
+from ioi_exec.execution.faults import raised_at
 
 FAILED = 1
 USAGE = 2
@@ -36,9 +35,9 @@ def report(error: Exception | str, kind: str, status: int, as_json: bool, progra
     if isinstance(error, OSError) and not isinstance(error, Error):
         message = system_text(error)
     elif isinstance(error, Exception) and not isinstance(error, Error):
-        message = f"internal error: {kind}: {message}{place(error)}"
+        message = f"internal error: {kind}: {message}{raised_at(error)}"
     elif isinstance(error, VMFault) and error.__cause__ is not None:
-        message += place(error.__cause__)
+        message += raised_at(error.__cause__)
     try:
         if as_json:
             print(json.dumps({"error": message, "kind": kind, "exit": status}), file=sys.stderr, flush=True)
@@ -53,12 +52,3 @@ def system_text(error: OSError) -> str:
     if error.errno == errno.EFBIG:
         text += f": this process may write no file of more than {resource.getrlimit(resource.RLIMIT_FSIZE)[0]} bytes (ulimit -f)"
     return text
-
-
-def place(error: BaseException) -> str:
-    """Where it was raised, so that the author of a VM finds it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames:
-        return f" (raised at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})"
-    in_worker = re.findall(r'File "(.+)", line (\d+), in (.+)', str(error))  # its traceback came as text
-    return " (raised at {}:{} in {})".format(*in_worker[-1]) if in_worker else ""

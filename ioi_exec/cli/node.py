@@ -39,14 +39,14 @@ def register(commands: Commands) -> None:
 
 
 def run_init(options: argparse.Namespace) -> int:
-    from ioi_exec.node.home import STATE, Chain, Config, begin, finish
+    from ioi_exec.node.home import STATE, Chain, Config, begun, finish
 
     if not options.chain_id:
         raise InputError("--chain-id is empty: give the chain_id of CometBFT's genesis")
     config = Config(Chain(options.chain_id, options.vm, options.vm_args or ""))
-    home = begin(options.home)
-    info, keys = create_state(options, home / STATE)
-    finish(home, config)
+    with begun(options.home) as home:
+        info, keys = create_state(options, home / STATE)
+        finish(home, config)
     (print_json if options.json else print_fields)({"home": options.home, "keys": keys, **described(info)})
     return 0
 

@@ -8,11 +8,12 @@ import sys
 from typing import NoReturn, Protocol, Sequence
 
 from ioi_exec._version import __version__
-from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, place, report
+from ioi_exec.cli.failure import INTERRUPTED, USAGE, exit_status, report
 from ioi_exec.cli.interruption import ending_is_interruption
 from ioi_exec.cli.options import Commands, find_own_code
 from ioi_exec.cli.streams import ensure_streams, give_up_output, name_stream, results_alone
 from ioi_exec.errors import Error
+from ioi_exec.execution.faults import raised_at
 
 
 class Command(Protocol):
@@ -74,7 +75,7 @@ def _run(top: argparse.ArgumentParser, given: list[str], interrupted: str, own_c
         except SystemExit as ended:
             # Of a VM's module, say. Nothing that was asked for is done, whatever status it wanted.
             raise Error(
-                f"code that was loaded for this ended the program (SystemExit: {ended.code}): it must return instead{place(ended)}"
+                f"code that was loaded for this ended the program (SystemExit: {ended.code}): it must return instead{raised_at(ended)}"
             ) from None
         sys.stdout.flush()
         return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import fcntl
 import os
@@ -89,6 +90,13 @@ def input_file(name: str) -> Iterator[tuple[BinaryIO, str]]:
     else:
         with open(name, "rb") as stream:
             yield stream, name
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """What `output_file` takes."""
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="a file, which will be whole or not there (default, or -: standard output)"
+    )
 
 
 @contextmanager

@@ -241,6 +241,15 @@ def fault_trace(error: BaseException) -> str:
     return "\n\nwhich led to:\n\n".join(reversed(told))
 
 
+def raised_at(error: BaseException) -> str:
+    """ (raised at file:line in function), so that the author of a VM finds it; empty if that is not known."""
+    frames = traceback.extract_tb(_trace_of(error))
+    if frames:
+        return f" (raised at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})"
+    in_worker = re.findall(r'File "(.+)", line (\d+), in (.+)', str(error)) if type(error) is WorkerFault else []  # it came as text
+    return " (raised at {}:{} in {})".format(*in_worker[-1]) if in_worker else ""
+
+
 def _text(error: BaseException) -> str:
     name = str.__str__(_name_of(type(error)))
     try:

@@ -20,6 +20,7 @@ from ioi_exec.block.proposal import Dropped, Proposal
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.errors import VMFault
 from ioi_exec.execution.executor import BaseState, Block, Enough, Executor, Outcome
+from ioi_exec.execution.faults import raised_at
 from ioi_exec.limits import Limits
 
 ROUNDS = 8
@@ -63,7 +64,8 @@ class Proposer:
                 if not 0 <= fault.tx_index < len(self.included):
                     raise  # what goes before the transactions, or after them
                 why = str(fault).removeprefix(f"transaction {fault.tx_index} ")  # its place in this round, which nobody else knows
-                self._drop(fault.tx_index, Dropped("fault", why), last=rounds >= ROUNDS)
+                at = "" if fault.__cause__ is None else raised_at(fault.__cause__)
+                self._drop(fault.tx_index, Dropped("fault", why + at), last=rounds >= ROUNDS)
             except Enough:
                 known = True
                 assert look.fit is not None

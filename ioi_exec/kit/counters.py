@@ -30,10 +30,11 @@ class Counter(Named):
 
     def add(self, state: Counting, delta: int, *, minimum: int = 0, maximum: int | None = None) -> bool:
         """Add delta, which may be negative. False, and nothing is written, where the sum would leave minimum .. maximum."""
-        return state.add(self.prefix, delta, width=self._width, minimum=minimum, maximum=maximum)
+        done: bool = self.operation(state, "add")(self.prefix, delta, width=self._width, minimum=minimum, maximum=maximum)
+        return done
 
     def get(self, state: Reading) -> int:
-        data = state.get(self.prefix)
+        data = self.operation(state, "get")(self.prefix)
         return 0 if data is None else self.unpacked("value", self._number, data)
 
     def entry(self, value: int) -> tuple[bytes, bytes]:
@@ -54,10 +55,11 @@ class Counters(Keyed[K], Generic[K]):
 
     def add(self, state: Counting, key: K, delta: int, *, minimum: int = 0, maximum: int | None = None) -> bool:
         """As `Counter.add`."""
-        return state.add(self.key(key), delta, width=self._width, minimum=minimum, maximum=maximum)
+        done: bool = self.operation(state, "add")(self.key(key), delta, width=self._width, minimum=minimum, maximum=maximum)
+        return done
 
     def get(self, state: Reading, key: K) -> int:
-        data = state.get(self.key(key))
+        data = self.operation(state, "get")(self.key(key))
         return 0 if data is None else self.unpacked("value", self._number, data, key)
 
     def scan(
@@ -65,7 +67,7 @@ class Counters(Keyed[K], Generic[K]):
     ) -> Iterator[tuple[K, int]]:
         """As `Map.scan`: those that were ever added to."""
         low, high = self.bounds(prefix, start, end)
-        return self.scanned(state.scan(low, high, reverse=reverse, limit=limit), self._number)
+        return self.scanned(self.operation(state, "scan")(low, high, reverse=reverse, limit=limit), self._number)
 
     def entry(self, key: K, value: int) -> tuple[bytes, bytes]:
         """Key and value for a genesis."""

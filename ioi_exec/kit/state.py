@@ -68,6 +68,20 @@ class Named(Place):
         except (InputError, InputTypeError) as error:
             raise type(error)(f"{self.name}: the {_of(what, of)} does not fit: {error}") from None
 
+    def operation(self, state: object, name: str) -> Any:
+        """A method of what was given as state. Raises InputTypeError where that has none."""
+        found = getattr(state, name, None)
+        if found is None:
+            to_read = ", or, to read, a machine or a past state" if name in ("get", "scan") else ""
+            raise InputTypeError(
+                f"{self.name}: the first argument is {type(state).__name__}, which has no {name!r}: give the `state` of a transaction{to_read}"
+            )
+        return found
+
+    def is_there(self, state: object, key: bytes) -> bool:
+        asked = getattr(state, "exists", None)  # of a transaction's state alone, where it conflicts less
+        return self.operation(state, "get")(key) is not None if asked is None else bool(asked(key))
+
     def unpacked(self, what: str, codec: Codec[V], data: bytes, *of: object) -> V:
         try:
             return codec.whole(data)
@@ -91,7 +105,7 @@ class Item(Named, Generic[V]):
     def get(self, state: Reading, default: V) -> V: ...
     def get(self, state: Reading, default: V | None = None) -> V | None:
         """The value; `default` where there is none."""
-        data = state.get(self.prefix)
+        data = self.operation(state, "get")(self.prefix)
         return default if data is None else self.unpacked("value", self._value, data)
 
     def load(self, state: Reading) -> V:
@@ -102,13 +116,13 @@ class Item(Named, Generic[V]):
         return found
 
     def put(self, state: Writing, value: V) -> None:
-        state.put(self.prefix, self.packed("value", self._value, value))
+        self.operation(state, "put")(self.prefix, self.packed("value", self._value, value))
 
     def exists(self, state: Reading) -> bool:
-        return _exists(state, self.prefix)
+        return self.is_there(state, self.prefix)
 
     def delete(self, state: Writing) -> None:
-        state.delete(self.prefix)
+        self.operation(state, "delete")(self.prefix)
 
     def entry(self, value: V) -> tuple[bytes, bytes]:
         """Key and value for a genesis."""
@@ -175,7 +189,7 @@ class Map(Keyed[K], Generic[K, V]):
     def get(self, state: Reading, key: K, default: V) -> V: ...
     def get(self, state: Reading, key: K, default: V | None = None) -> V | None:
         """The value; `default` where there is none."""
-        data = state.get(self.key(key))
+        data = self.operation(state, "get")(self.key(key))
         return default if data is None else self.unpacked("value", self._value, data, key)
 
     def load(self, state: Reading, key: K) -> V:
@@ -186,13 +200,13 @@ class Map(Keyed[K], Generic[K, V]):
         return found
 
     def put(self, state: Writing, key: K, value: V) -> None:
-        state.put(self.key(key), self.packed("value", self._value, value, key))
+        self.operation(state, "put")(self.key(key), self.packed("value", self._value, value, key))
 
     def exists(self, state: Reading, key: K) -> bool:
-        return _exists(state, self.key(key))
+        return self.is_there(state, self.key(key))
 
     def delete(self, state: Writing, key: K) -> None:
-        state.delete(self.key(key))
+        self.operation(state, "delete")(self.key(key))
 
     def scan(
         self, state: Reading, prefix: Any = None, *, start: Any = None, end: Any = None, reverse: bool = False, limit: int | None = None
@@ -203,16 +217,11 @@ class Map(Keyed[K], Generic[K, V]):
         also their first parts: start=("ada",) is before all that begin so, and so is end=("ada",).
         """
         low, high = self.bounds(prefix, start, end)
-        return self.scanned(state.scan(low, high, reverse=reverse, limit=limit), self._value)
+        return self.scanned(self.operation(state, "scan")(low, high, reverse=reverse, limit=limit), self._value)
 
     def entry(self, key: K, value: V) -> tuple[bytes, bytes]:
         """Key and value for a genesis."""
         return self.key(key), self.packed("value", self._value, value, key)
-
-
-def _exists(state: Reading, key: bytes) -> bool:
-    asked = getattr(state, "exists", None)  # of a transaction's state alone, where it conflicts less
-    return state.get(key) is not None if asked is None else bool(asked(key))
 
 
 def _of(what: str, key: tuple[object, ...]) -> str:

@@ -131,13 +131,14 @@ class Application:
 
     def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
         """The transactions of a block to propose: in their order, without those that fault or are not includable, as many as gas, bytes
-        and time allow. Where they cannot be executed here, none: a proposer that fails would stop its node."""
+        and time allow. Where they cannot be executed here, none: a proposer that fails would stop its node. Raises VMError, VMMismatch
+        where the VM of this height is not to be had: no block can come after the one before it then."""
         with self._lock:
             self._prepared = None
             taken = Taken(max_bytes=max(proposal.max_tx_bytes, 0), size=size_in_block, seconds=self._propose_seconds)
             try:
                 result = self._machine.execute(proposal.txs, header_of_proposal(proposal), propose=taken)
-            except MachineClosed:
+            except (MachineClosed, VMError, VMMismatch):
                 raise
             except Error as error:
                 told(log, "an empty block is proposed: none could be executed here", logging.ERROR, height=proposal.height, error=str(error))
@@ -152,13 +153,13 @@ class Application:
         """Whether to vote for a block. It is executed, and found again by its hash when it is decided.
 
         What decides is the same on all honest nodes. Where this one alone is at fault (memory, say), it tries once more, says so, and votes
-        against, for it cannot know; another time it may vote otherwise."""
+        against, for it cannot know; another time it may vote otherwise. Raises VMError, VMMismatch as `prepare_proposal`."""
         with self._lock:
             for left in (1, 0):
                 try:
                     self._remember(self._executed(block))
                     return True
-                except MachineClosed:
+                except (MachineClosed, VMError, VMMismatch):
                     raise
                 except Refused as error:
                     told(log, "proposal rejected", logging.WARNING, height=block.height, hash=block.hash, error=str(error))

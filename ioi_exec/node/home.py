@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Mapping, TypeVar
+from typing import Any, Iterator, Mapping, TypeVar
 
 from ioi_shm import WORKERS_MAX
 
@@ -141,14 +142,22 @@ class Home:
         return self.path / CONSENSUS
 
 
-def begin(path: str | os.PathLike[str]) -> Path:
-    """A directory for a home that is made, which is none before `finish`. Raises StateExists."""
+@contextmanager
+def begun(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A directory for a home that is made inside, which is none before `finish`; where that fails, no empty directory is left. Raises StateExists."""
     home = Path(path)
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
         raise StateExists(f"{path} is taken: a home is made where there is nothing yet, and none is written over. Where node init was interrupted, "
             "remove what it left")
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
     home.mkdir(parents=True, exist_ok=True)
-    return home
+    try:
+        yield home
+    except BaseException:
+        with suppress(OSError):  # what is not empty stays
+            for folder in made:
+                folder.rmdir()
+        raise
 
 
 def finish(home: Path, config: Config) -> None:

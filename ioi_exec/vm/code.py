@@ -23,7 +23,7 @@ Code = Mapping[str, tuple[str, str]]
 """By name ("module:Class.method", "module.GLOBAL"): a digest, "" where it is not to be compared; and how the thing is shown."""
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray)
-_OF_THE_ENGINE = ("ioi_exec", "ioi_shm", "ioi_storage", "ioi_stress")
+_OF_THE_ENGINE = ("ioi_exec", "ioi_shm", "ioi_start", "ioi_storage", "ioi_stress")
 _NOT_CODE = {
     "__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__", "__firstlineno__", "__static_attributes__",
     "__abstractmethods__", "_abc_impl", "__slotnames__", "__parameters__", "__orig_bases__", "__annotate__", "__annotate_func__",

@@ -19,12 +19,14 @@ from abci_client import (
     FLUSH,
     INFO,
     INIT_CHAIN,
+    PREPARE,
+    PROCESS,
     Connection,
     block,
     genesis,
 )
 
-from ioi_exec.node.messages import ChainBegun, Committed, Failure, Info, InfoRequest, Nothing
+from ioi_exec.node.messages import ChainBegun, Committed, Failure, Info, InfoRequest, Nothing, Proposal, Proposed
 from ioi_exec.node.wire import encode
 
 ACCOUNT = "aa" * 32
@@ -42,6 +44,8 @@ class Later:
 @pytest.fixture
 def home(cli: Cli, tmp_path: Path) -> Path:
     (tmp_path / "genesis.json").write_text(json.dumps({"accounts": {ACCOUNT: {"balance": 1000}}}))
+    missing = cli("node", "init", "home", "--chain-id", "test-chain", "--vm", "payments", "--genesis", "none.json", "--json", status=2)
+    assert "none.json" in missing.error["error"] and not (tmp_path / "home").exists()
     made = cli("node", "init", "home", "--chain-id", "test-chain", "--vm", "payments", "--genesis", "genesis.json", "--json").object
     assert (made["home"], made["keys"], made["chain_id"], made["version"]) == ("home", 1, "test-chain", 0)
     return tmp_path / "home"
@@ -181,6 +185,25 @@ def test_another_vm_takes_over(home: Path, cli: Cli) -> None:
         commit(node, 3, b"b")
         assert served.end()[0] == 0
         node.close()
+
+
+@pytest.mark.parametrize("asked", [PREPARE, PROCESS])
+def test_without_the_vm_of_a_height_it_ends(home: Path, cli: Cli, asked: int) -> None:
+    """A validator that voted against, or proposed nothing, would do so for ever if it is the only one."""
+    module = home.parent / "later_vm.py"
+    module.write_text(LATER)
+    cli("upgrade", "home/state", "--vm", "later_vm:Later", "--height", 2)
+    module.unlink()
+    with serve(home.parent) as served:
+        node = served.connect()
+        node.ask(INIT_CHAIN, genesis(), ChainBegun)
+        commit(node, 1)
+        failed = node.ask(asked, Proposal(1 << 20, (b"a",), height=2) if asked == PREPARE else block(2, b"a"), Proposed)
+        assert isinstance(failed, Failure) and "from height 2 on the state's VM is later_vm:Later" in failed.error
+        status, said = served.ended()
+        assert status == 2 and said[-1]["kind"] == "VMError" and "go on from the same height once it is there" in said[-1]["error"]
+        node.close()
+    assert cli("info", "home/state", "--json").object["height"] == 1
 
 
 def test_a_second_daemon(home: Path) -> None:

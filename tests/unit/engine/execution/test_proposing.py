@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def test_what_cannot_be_in_a_block_is_taken_out(workers: int) -> None:
         assert result.included == [0, 2, 4, 7] and result.txs == [b"a", b"b", b"a", b"c"] and heard == [0, 1, 2, 3]
         assert result.dropped[1] == Dropped("refused", "cannot pay", 7) == result.dropped[6]
         assert result.dropped[3].kind == "fault" and result.dropped[3].text.startswith("stopped the block: MemoryError: fault")
+        assert re.search(r"\(raised at \S*test_proposing\.py:\d+ in execute\)$", result.dropped[3].text), "which tells the author where"
         assert result.dropped[5].kind == "size" and "21 bytes" in result.dropped[5].text and set(result.dropped) == {1, 3, 5, 6}
         assert [receipt.output for receipt in result.receipts] == [b"0", b"1", b"", b"3"] and result.failed == 1
         plain = machine.execute(result.txs)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ioi_exec import BlockHeader, ExecutionMachine, Limits, Misbehaviour, StateView, TxContext, Vote
+from ioi_exec import BlockHeader, ExecutionMachine, InputError, Limits, Misbehaviour, StateView, TxContext, Vote
 from ioi_exec.cli import main
 from ioi_exec.files.block import read_block
 from ioi_stress.notation.files import write_block
@@ -63,3 +63,10 @@ def test_files_and_info_say_them(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert said["misbehaviour"][1] == {
         "kind": "light_client_attack", "validator": "62" * 20, "power": str(2**63 - 1), "height": 5, "time_ns": 6, "total_power": 7
     }
+
+
+def test_a_validator_has_one_vote() -> None:
+    with ExecutionMachine.create(None, Watcher, workers=0) as machine:
+        with pytest.raises(InputError, match=r"votes\[1\] and votes\[3\] are of the same validator, 6262"):
+            machine.execute([b"x"], BlockHeader(votes=[*VOTES, VOTES[1]._replace(power=1)]))
+        machine.commit(machine.execute([b"x"], BlockHeader(votes=VOTES, misbehaviour=EVIDENCE * 2)))  # the same evidence may come twice

@@ -167,3 +167,32 @@ def test_places_of_bases_and_instances_count_too() -> None:
     with pytest.raises(VMError, match="x .* and y"):
         ExecutionMachine.create(None, Derived, workers=0)
     ExecutionMachine.create(None, Replaced, workers=0).close()
+
+
+def test_what_is_no_state_is_refused_by_name(make: Make) -> None:
+    """As where VMs are tried out by hand, outside a transaction."""
+    machine = make(Shop)
+    calls: list[tuple[Callable[..., object], tuple[object, ...], str]] = [
+        (Shop.prices.get, (("ada", "x"),), "prices: the first argument is {}, which has no 'get': give the `state` of a transaction, or,"),
+        (Shop.prices.exists, (("ada", "x"),), "prices: .* 'get'"),
+        (Shop.prices.load, (("ada", "x"),), "prices: .* 'get'"),
+        (Shop.prices.scan, (), "prices: .* 'scan'"),
+        (Shop.prices.put, (("ada", "x"), 1), "prices: the first argument is {}, which has no 'put': give the `state` of a transaction$"),
+        (Shop.prices.delete, (("ada", "x"),), "prices: .* 'delete'"),
+        (Shop.last.get, (), "last: .* 'get'"),
+        (Shop.last.exists, (), "last: .* 'get'"),
+        (Shop.last.put, (("x", 1),), "last: .* 'put'"),
+        (Shop.last.delete, (), "last: .* 'delete'"),
+        (Shop.listed.get, (), "listed: .* 'get'"),
+        (Shop.listed.add, (1,), "listed: .* 'add'"),
+        (Shop.of_owner.get, ("ada",), "of_owner: .* 'get'"),
+        (Shop.of_owner.add, ("ada", 1), "of_owner: .* 'add'"),
+        (Shop.of_owner.scan, (), "of_owner: .* 'scan'"),
+    ]
+    for call, arguments, said in calls:
+        for state in (None, "state"):
+            with pytest.raises(InputTypeError, match=said.format(type(state).__name__)):
+                call(state, *arguments)
+        if not any(reading in said for reading in ("'get'", "'scan'")):
+            with pytest.raises(InputTypeError, match=said.format("ExecutionMachine")):
+                call(machine, *arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ioi_exec import InputError, StateExists, StateMissing
-from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, begin, finish
+from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, begun, finish
 
 CONFIG = Config(Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 300, 7), Log("json", "debug"))
 
@@ -19,10 +19,10 @@ def read(text: str, **environment: str) -> Config:
 
 def test_written_and_read_again(tmp_path: Path) -> None:
     assert read(CONFIG.to_toml()) == CONFIG
-    home = begin(tmp_path / "deep" / "home")
-    with pytest.raises(StateMissing, match="node init"):
-        Home(home, {})
-    finish(home, CONFIG)
+    with begun(tmp_path / "deep" / "home") as home:
+        with pytest.raises(StateMissing, match="node init"):
+            Home(home, {})
+        finish(home, CONFIG)
     assert Home(home, {}).config == CONFIG
     assert CONFIG.chain.args() == {"a": [1, "\n"]}
 
@@ -70,12 +70,25 @@ def test_arguments_that_cannot_be(args: str) -> None:
         Chain("x", "y", args).args()
 
 
+def test_one_that_fails_leaves_no_empty_directory(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("home", "deep/home", "there"):
+        with pytest.raises(InputError), begun(tmp_path / name):
+            raise InputError("no")
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"], "one that was there stays"
+    with pytest.raises(InputError), begun(tmp_path / "deep" / "home") as home:
+        (home / "state").touch()
+        raise InputError("no")
+    assert (tmp_path / "deep" / "home" / "state").exists()
+
+
 def test_a_home_is_made_where_there_is_nothing(tmp_path: Path) -> None:
-    assert begin(tmp_path) == tmp_path
+    with begun(tmp_path) as home:
+        assert home == tmp_path
     (tmp_path / "file").touch()
     for taken in (tmp_path, tmp_path / "file"):
-        with pytest.raises(StateExists):
-            begin(taken)
+        with pytest.raises(StateExists), begun(taken):
+            pass
     with pytest.raises(StateMissing):
         Home(tmp_path / "file" / "x", {})
     (tmp_path / "config.toml").write_bytes(b"\xff")

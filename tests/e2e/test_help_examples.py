@@ -121,7 +121,7 @@ def test_stress_examples(tmp_path: Path, stress_files: None) -> None:
             run_word_for_word(example, "ioi-stress", tmp_path)
 
 
-@pytest.mark.parametrize("workload", [name for name in WORKLOADS if name != "ethereum" or find_spec("ethereum") is not None])
+@pytest.mark.parametrize("workload", [name for name in WORKLOADS if name not in ("ethereum", "evm") or find_spec("ethereum") is not None])
 def test_workload_examples(
     workload: str, tmp_path: Path, stress_files: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ioi_stress.workload import Workload
 from ioi_stress.workloads import WORKLOADS, make, parameters_of
+from ioi_stress.workloads.base import Made
 
 PINS = {
     ("uniform", "default"): "a035256ad235b02d7e9718c0d4fe45188ac6dac0f994ffeb0e2b0a9160189406",
@@ -93,7 +94,7 @@ def shapes() -> list[tuple[str, str]]:
     for name, cls in WORKLOADS.items():
         known = {each.name: each for each in parameters_of(cls)}
         for shape, parameters in SHAPES.items():
-            if "seed" not in known or not parameters.keys() <= known.keys():
+            if not issubclass(cls, Made) or not parameters.keys() <= known.keys():
                 continue
             if "vm" in parameters and parameters["vm"] not in (known["vm"].choices or ()):
                 continue

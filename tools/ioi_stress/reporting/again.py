@@ -15,7 +15,7 @@ from ioi_stress.results.result import Result
 from ioi_stress.sweeps import Grid, Sweep
 from ioi_stress.sweeps.rows import as_text
 from ioi_stress.workloads import WORKLOADS, parameters_of
-from ioi_stress.workloads.base import Made
+from ioi_stress.workloads.base import Seeded
 from ioi_stress.workloads.parameters import TEXTS
 
 _DISK = "STATE"  # where a state was does not matter, and is not kept
@@ -51,7 +51,7 @@ def sweep_command(sweep: Sweep) -> list[str]:
     names = {row["workload"] for row in sweep.rows}
     name = min(names, default="")
     # Only what is made from a seed: what a file says must not have code run or other files read.
-    if len(identities) != 1 or len(names) != 1 or name not in WORKLOADS or not issubclass(WORKLOADS[name], Made):
+    if len(identities) != 1 or len(names) != 1 or name not in WORKLOADS or not issubclass(WORKLOADS[name], Seeded):
         return []
     axes = {
         column: list(dict.fromkeys(row[column] for row in sweep.rows))

@@ -15,6 +15,7 @@ from ioi_exec.arguments import text
 from ioi_stress.workload import Workload
 from ioi_stress.workloads.chain import Chain
 from ioi_stress.workloads.ethereum import Ethereum
+from ioi_stress.workloads.evm import Evm
 from ioi_stress.workloads.growing import Growing
 from ioi_stress.workloads.hot import Hot
 from ioi_stress.workloads.market import Market
@@ -33,7 +34,7 @@ from ioi_stress.workloads.zipf import Zipf
 __all__ = ["WORKLOADS", "Parameter", "Workload", "make", "parameters_of"]
 
 _CLASSES: tuple[Any, ...] = (
-    Uniform, Zipf, Hot, Market, Chain, Pairs, ReadHeavy, ScanHeavy, Growing, Shrinking, Mixed, Replay, RWSet, Own, Ethereum
+    Uniform, Zipf, Hot, Market, Chain, Pairs, ReadHeavy, ScanHeavy, Growing, Shrinking, Mixed, Evm, Replay, RWSet, Own, Ethereum
 )
 WORKLOADS: dict[str, Any] = {cls.name: cls for cls in _CLASSES}
 

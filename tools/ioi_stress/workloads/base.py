@@ -93,8 +93,8 @@ def cost_operation(kind: str, microseconds: float) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made(RunsOn, ABC):
-    """A workload that is made from a seed. Subclasses say what one block's transactions are.
+class Seeded:
+    """A workload that is made from a seed.
 
     name, summary, example, details: of the class; what it is called, in one line what it shows, a command line that chooses
     it, and what else its --help says.
@@ -107,22 +107,37 @@ class Made(RunsOn, ABC):
 
     block_size: int = parameter(10_000, least=1, most=200_000, help="transactions in a block")
     block_count: int = parameter(1, named="blocks", least=1, most=1_000_000, help="blocks")
+    seed: int = parameter(1, help="of all random choices", most=(1 << 63) - 1)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return values_of(self)
+
+    def _draws(self, purpose: str, block: int) -> Draws:
+        return Draws(self.seed, self.name, purpose, block)
+
+    def _wrong(self, why: str) -> InputError:
+        return InputError(f"{self.name}: {why}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made(RunsOn, Seeded, ABC):
+    """One of programs or payments. Subclasses say what one block's transactions are."""
+
     runs_on: str = runs_on_parameter("native", "python")
     cost_us: float | None = cost_us_parameter(
         None, "microseconds each transaction takes beside its reads and writes (default: 10)"
     )
     cost: str = cost_parameter("it takes them")
     value_bytes: int = value_bytes_parameter("bytes of a value that programs write")
-    seed: int = parameter(1, help="of all random choices", most=(1 << 63) - 1)
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         if self.cost_us is None:
             object.__setattr__(self, "cost_us", 0.0 if self.vm == "payments" else 10.0)
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        return values_of(self)
 
     def genesis(self) -> Mapping[bytes, bytes]:
         """The state before the first block. Raises ResourceError if memory has no room for it."""
@@ -149,9 +164,6 @@ class Made(RunsOn, ABC):
     def _block(self, number: int, fails: list[bool], memory: dict[int, int]) -> list[bytes]:
         """The transactions of a block. fails: which of them fail. memory: empty at first, kept from block to block."""
 
-    def _draws(self, purpose: str, block: int) -> Draws:
-        return Draws(self.seed, self.name, purpose, block)
-
     @property
     def _transactions(self) -> int:
         return self.block_size * self.block_count
@@ -174,9 +186,6 @@ class Made(RunsOn, ABC):
     def _value(self, number: int) -> bytes:
         """What a key holds at genesis: its number, in digits."""
         return (b"%0*d" % (self.value_bytes, number))[: self.value_bytes]
-
-    def _wrong(self, why: str) -> InputError:
-        return InputError(f"{self.name}: {why}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from typing import TYPE_CHECKING
 
 from ioi_exec.cli.describe import described
 from ioi_exec.cli.init import add_first_state, create_state
 from ioi_exec.cli.options import Commands, add_command, print_fields, print_json
 from ioi_exec.errors import InputError
+from ioi_exec.state.info import StateInfo
+
+if TYPE_CHECKING:
+    from ioi_exec.node.home import Engine
 
 _EPILOG = """HOME holds the settings (config.toml), the state, and what the consensus is set to. Each setting is taken from the
 environment where that has it: IOI_NODE_ABCI_LISTEN for abci.listen, say."""
@@ -39,16 +45,22 @@ def register(commands: Commands) -> None:
 
 
 def run_init(options: argparse.Namespace) -> int:
-    from ioi_exec.node.home import STATE, Chain, Config, begun, finish
+    info, keys = init_home(options, options.home)
+    (print_json if options.json else print_fields)({"home": options.home, "keys": keys, **described(info)})
+    return 0
+
+
+def init_home(options: argparse.Namespace, path: str | os.PathLike[str], engine: Engine | None = None) -> tuple[StateInfo, int]:
+    """Make the home that the options of `node init` tell of. engine: settings in the place of the usual ones."""
+    from ioi_exec.node.home import STATE, Chain, Config, Engine, begun, finish
 
     if not options.chain_id:
         raise InputError("--chain-id is empty: give the chain_id of CometBFT's genesis")
-    config = Config(Chain(options.chain_id, options.vm, options.vm_args or ""))
-    with begun(options.home) as home:
-        info, keys = create_state(options, home / STATE)
+    config = Config(Chain(options.chain_id, options.vm, options.vm_args or ""), engine=engine or Engine())
+    with begun(path) as home:
+        made = create_state(options, home / STATE)
         finish(home, config)
-    (print_json if options.json else print_fields)({"home": options.home, "keys": keys, **described(info)})
-    return 0
+        return made
 
 
 def run_show_config(options: argparse.Namespace) -> int:

@@ -147,8 +147,8 @@ def begun(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A directory for a home that is made inside, which is none before `finish`; where that fails, no empty directory is left. Raises StateExists."""
     home = Path(path)
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
-        raise StateExists(f"{path} is taken: a home is made where there is nothing yet, and none is written over. Where node init was interrupted, "
-            "remove what it left")
+        raise StateExists(f"{path} is taken: a home is made where there is nothing yet, and none is written over. Where the making of "
+            "one was interrupted, remove what it left")
     made = [folder for folder in (home, *home.parents) if not folder.exists()]
     home.mkdir(parents=True, exist_ok=True)
     try:

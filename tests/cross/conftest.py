@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,12 @@ def _built(name: str) -> Path:
         return program(name)
     except Unavailable as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """CometBFT: IOI_COMETBFT, or the pinned one, whose first build takes a minute or two."""
+    return Path(os.environ["IOI_COMETBFT"]) if "IOI_COMETBFT" in os.environ else _built("cometbft")
 
 
 @pytest.fixture(scope="session")

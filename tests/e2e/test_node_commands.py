@@ -246,3 +246,19 @@ def test_errors(home: Path, cli: Cli) -> None:
     assert cli("node", "init", "new", "--chain-id", "x", "--vm", "no.such:VM", "--json", status=2).error["kind"] == "VMError"
     assert "--chain-id is empty" in cli("node", "init", "new", "--chain-id", "", "--vm", "payments", "--json", status=2).error["error"]
     assert cli("node", "init", "new", "--chain-id", "x" * 51, "--vm", "payments", "--json", status=2).error["kind"] == "InputError"
+
+
+def test_a_devnet_that_cannot_be_made(cli: Cli, tmp_path: Path) -> None:
+    program = ("--cometbft", "true", "--json")  # it does nothing, well
+    assert "go install" in cli("devnet", "--vm", "payments", "--cometbft", "no-such-program", "--json", status=2).error["error"]
+    assert "--vm is missing" in cli("devnet", *program, "--home", "new", status=2).error["error"]
+    assert "0 validators" in cli("devnet", *program, "--vm", "payments", "--home", "new", "--validators", 0, status=2).error["error"]
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    assert cli("devnet", *program, "--vm", "payments", "--home", "taken", status=2).error["kind"] == "StateExists"
+    (tmp_path / "taken" / "devnet.json").write_text("{}")
+    assert "damaged" in cli("devnet", *program, "--home", "taken", status=2).error["error"]
+    failed = cli("devnet", "--vm", "payments", "--cometbft", "false", "--home", "new", "--json", status=2).error["error"]
+    assert "false testnet failed with status 1" in failed
+    assert not (tmp_path / "new").exists()

@@ -1,4 +1,4 @@
-"""A real CometBFT node over a home of its own, and the daemon of an application beside it. No ports: sockets in files."""
+"""Real CometBFT nodes: one over a home of its own with its application beside it, without ports; or those of a devnet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Union
+
+from ioi_exec import BlockHeader, ExecutionMachine
+from ioi_exec.node.app_hash import app_hash
+from ioi_exec.node.records import Records
 
 PATIENCE = 300.0  # seconds for anything to come about, on a machine that is busy
 
@@ -22,6 +26,9 @@ _SETTINGS = {
     "pex": "false",
     "recheck_timeout": '"10s"',
 }
+
+
+Where = Union[Path, str]  # of a JSON-RPC: a socket's file, or http://HOST:PORT
 
 
 class _Unix(http.client.HTTPConnection):
@@ -35,9 +42,9 @@ class _Unix(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def rpc_of(socket_path: Path, method: str, /, **params: Any) -> Any:
-    """A call of the JSON-RPC that listens at a socket. Raises OSError where none does, KeyError for what it refuses."""
-    connection = _Unix(socket_path)
+def rpc_of(where: Where, method: str, /, **params: Any) -> Any:
+    """A call of the JSON-RPC that listens there. Raises OSError where none does, KeyError for what it refuses."""
+    connection = _Unix(where) if isinstance(where, Path) else http.client.HTTPConnection(where.removeprefix("http://"), timeout=60)
     try:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         connection.request("POST", "/", body, {"Content-Type": "application/json"})
@@ -49,61 +56,19 @@ def rpc_of(socket_path: Path, method: str, /, **params: Any) -> Any:
     return answer["result"]
 
 
-class Node:
-    """home: of CometBFT, made here where there is none."""
+class Rpc:
+    """A node that answers somewhere."""
 
-    def __init__(self, binary: Path, home: Path, **settings: str) -> None:
-        self._binary = binary
-        self.home = home
-        self._rpc = home / "rpc"
-        self._process: subprocess.Popen[bytes] | None = None
-        if not home.exists():
-            self.run("init")
-            config = home / "config" / "config.toml"
-            text = config.read_text()
-            for name, value in {**_SETTINGS, **settings}.items():
-                text, count = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
-                assert count, name
-            text = text.replace('"tcp://127.0.0.1:26657"', f'"unix://{self._rpc}"').replace('"tcp://0.0.0.0:26656"', '"tcp://127.0.0.1:0"')
-            config.write_text(text)
-
-    def run(self, *arguments: str) -> str:
-        """A command of the node that ends by itself."""
-        done = subprocess.run(
-            [self._binary, *arguments, "--home", self.home], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    @property
-    def genesis(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.home / "config" / "genesis.json").read_text())
-        return found
-
-    def start(self, proxy_app: str) -> None:
-        self._rpc.unlink(missing_ok=True)
-        with open(self.home / "log", "ab") as log:
-            self._process = subprocess.Popen(
-                [self._binary, "start", "--home", self.home, "--proxy_app", proxy_app], stdout=log, stderr=subprocess.STDOUT
-            )
+    def __init__(self, where: Where) -> None:
+        self.where = where
 
     @property
     def log(self) -> str:
-        return (self.home / "log").read_text()
-
-    def kill(self) -> None:
-        """As a supervisor has to, once the application is gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def ended(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
+        return ""
 
     def ask(self, method: str, /, **params: Any) -> Any:
         """As `rpc_of`."""
-        return rpc_of(self._rpc, method, **params)
+        return rpc_of(self.where, method, **params)
 
     def send(self, tx: bytes, how: str = "sync") -> Any:
         return self.ask(f"broadcast_tx_{how}", tx=base64.b64encode(tx).decode())
@@ -124,6 +89,60 @@ class Node:
         """The header and the transactions."""
         found = self.ask("block", height=str(height))["block"]
         return found["header"], [base64.b64decode(tx) for tx in found["data"]["txs"] or ()]
+
+
+class Node(Rpc):
+    """home: of CometBFT, made here where there is none."""
+
+    def __init__(self, binary: Path, home: Path, **settings: str) -> None:
+        self._binary = binary
+        self.home = home
+        self._socket = home / "rpc"
+        super().__init__(self._socket)
+        self._process: subprocess.Popen[bytes] | None = None
+        if not home.exists():
+            self.run("init")
+            config = home / "config" / "config.toml"
+            text = config.read_text()
+            for name, value in {**_SETTINGS, **settings}.items():
+                text, count = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
+                assert count, name
+            text = text.replace('"tcp://127.0.0.1:26657"', f'"unix://{self._socket}"').replace('"tcp://0.0.0.0:26656"', '"tcp://127.0.0.1:0"')
+            config.write_text(text)
+
+    def run(self, *arguments: str) -> str:
+        """A command of the node that ends by itself."""
+        done = subprocess.run(
+            [self._binary, *arguments, "--home", self.home], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    @property
+    def genesis(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "config" / "genesis.json").read_text())
+        return found
+
+    def start(self, proxy_app: str) -> None:
+        self._socket.unlink(missing_ok=True)
+        with open(self.home / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                [self._binary, "start", "--home", self.home, "--proxy_app", proxy_app], stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def log(self) -> str:
+        return (self.home / "log").read_text()
+
+    def kill(self) -> None:
+        """As a supervisor has to, once the application is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
 
 class Daemon:
@@ -162,6 +181,26 @@ class Daemon:
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._errors.close()
+
+
+def check_headers(node: Rpc, home: Path, vm: Any, genesis: dict[str, Any], chain_id: str) -> None:
+    """Every header has the app hash that executing the blocks before it one by one in another machine gives.
+
+    home: of an application. genesis: the file that it was made from."""
+    records = Records(home / "consensus.db")
+    pairs = {bytes.fromhex(key): bytes.fromhex(value) for key, value in genesis["state"].items()}
+    newest = node.height
+    with ExecutionMachine.create(None, vm, genesis=pairs, chain_id=chain_id, workers=0) as oracle:
+        for height in range(1, newest + 1):
+            header, txs = node.block(height)
+            consensus = records.at(height - 1)
+            assert consensus is not None
+            assert header["app_hash"] == app_hash(oracle.root, consensus.encode()).hex().upper(), height
+            result = oracle.execute(txs, BlockHeader(height, 0, bytes.fromhex(header["proposer_address"])))
+            oracle.commit(result)
+            if height < newest:
+                assert node.block(height + 1)[0]["last_results_hash"] == result.receipts_root.hex().upper()
+    records.close()
 
 
 def until(holds: Callable[[], bool], said: Callable[[], object] = lambda: "") -> None:

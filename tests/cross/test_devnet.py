@@ -1,0 +1,174 @@
+"""Several real CometBFT nodes: `ioi-exec devnet` as one has it on a desk, and what four validators survive."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from cometbft import PATIENCE, Rpc, until
+from devnets import Four, Make
+
+from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
+
+pytestmark = pytest.mark.long
+SENDERS = [bytes([number]) * 32 for number in range(1, 21)]
+
+
+class Started:
+    """`ioi-exec devnet` that has told where its nodes are."""
+
+    def __init__(self, process: subprocess.Popen[str], nodes: list[Rpc], homes: list[Path], home: Path) -> None:
+        self.process = process
+        self.nodes = nodes
+        self.homes = homes
+        self.home = home
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ended(self) -> tuple[int, str]:
+        _, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, err
+
+
+@contextmanager
+def devnet(folder: Path, binary: Path, *options: str) -> Iterator[Started]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ioi_exec", "devnet", "--cometbft", str(binary), "--block-ms", "100", "--json", *options],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        said = json.loads(line)
+        yield Started(process, [Rpc(node["rpc"]) for node in said["nodes"]], [folder / node["home"] for node in said["nodes"]], folder / said["home"])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_chain_on_a_desk(binary: Path, tmp_path: Path) -> None:
+    """Started, given a transaction, ended, and gone on with; then one of its programs is killed, and the command itself."""
+    (tmp_path / "words.py").write_text("class Words:\n    def execute(self, tx, state, ctx):\n        state.put(tx, tx)\n")
+    made = ("--vm", "words:Words", "--validators", "2", "--home", "net")
+    with devnet(tmp_path, binary, *made) as net:
+        assert len(net.nodes) == 2 and net.nodes[0].ask("status")["node_info"]["network"] == "devnet"
+        net.nodes[0].reach(1)
+        assert net.nodes[0].send(b"hello")["code"] == 0
+        until(lambda: value(net.nodes[1], b"hello") == b"hello")
+        height = net.nodes[1].height
+        running = net.children()
+        net.process.send_signal(signal.SIGINT)
+        assert net.ended() == (0, "")
+        assert not any(map(alive, running))
+
+    other = subprocess.run(
+        [sys.executable, "-m", "ioi_exec", "devnet", "--vm", "payments", "--home", "net", "--cometbft", str(binary)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE,
+    )
+    assert other.returncode == 2 and "--vm is not what the devnet in net was made of" in other.stderr
+
+    with devnet(tmp_path, binary, "--home", "net") as net:
+        net.nodes[0].reach(height + 2)
+        assert value(net.nodes[1], b"hello") == b"hello"
+        running = net.children()
+        (node,) = [one for one in running if "start" in one.cmdline() and str(Path("net") / "node1") in one.cmdline()]
+        node.kill()
+        status, err = net.ended()
+        assert status == 1 and json.loads(err)["kind"] == "ChildEnded"
+        assert "the node of validator 1 ended by signal 9" in err and "node1/node.log" in err
+        assert not any(map(alive, running))
+
+    with devnet(tmp_path, binary, *made) as net:
+        running = net.children()
+        net.process.kill()
+        until(lambda: not any(map(alive, running)), lambda: [one for one in running if alive(one)])
+
+
+def value(node: Rpc, key: bytes) -> bytes:
+    return base64.b64decode(node.ask("abci_query", path="/store/state/key", data=key.hex())["response"]["value"] or "")
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_directory_of_its_own_is_removed_at_the_end(binary: Path, tmp_path: Path) -> None:
+    with devnet(tmp_path, binary, "--vm", "payments", "--validators", "1") as net:
+        net.nodes[0].reach(1)
+        assert net.home.is_dir()
+        net.process.terminate()
+        assert net.ended() == (0, "")
+        assert not net.home.exists()
+
+
+def test_an_application_that_cannot_start(binary: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.py").write_text("class Words:\n    def execute(self, tx, state, ctx):\n        state.put(tx, tx)\n")
+    with devnet(tmp_path, binary, "--vm", "words:Words", "--validators", "1", "--home", "net") as net:
+        net.process.terminate()
+        assert net.ended()[0] == 0
+    (tmp_path / "words.py").write_text("raise RuntimeError('not today')")
+    done = subprocess.run(
+        [sys.executable, "-m", "ioi_exec", "devnet", "--home", "net", "--cometbft", str(binary)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE,
+    )
+    assert done.returncode == 1 and "the application of validator 0 ended with status 2" in done.stderr and "not today" in done.stderr
+
+
+@pytest.fixture
+def make(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """make(vm, state): four validators that are not started."""
+    made: list[Four] = []
+    monkeypatch.chdir(tmp_path)
+
+    def build(vm: str, state: dict[bytes, bytes]) -> Four:
+        made.append(Four(tmp_path, binary, vm, state))
+        return made[-1]
+
+    yield build
+    for four in made:
+        four.close()
+
+
+def send(four: Four, nonce: int, count: int) -> None:
+    """A transfer of each sender, to the first validators in turn."""
+    for index, sender in enumerate(SENDERS):
+        four.all[index % count].send(encode_transfer(sender, bytes(32), 1, fee=1, nonce=nonce), "async")
+
+
+def test_one_is_killed_under_load_and_catches_up(make: Make) -> None:
+    four = make("payments", {account_key(sender): encode_account(1_000_000, 0) for sender in SENDERS})
+    for one in four.all:
+        four.start(one)
+    four.reach(2)
+    *others, killed = four.all
+    for nonce in range(3):
+        send(four, nonce, 4)
+    killed.member.kill()
+    at = max(one.height for one in others)
+    for nonce in range(3, 6):
+        send(four, nonce, 3)
+    four.reach(at + 3, *others)
+    four.start(killed)
+    send(four, 6, 3)
+    sent = 7 * len(SENDERS)
+    until(lambda: all(transactions(one) == sent for one in four.all), lambda: [transactions(one) for one in four.all])
+    four.reach(newest := max(one.height for one in four.all) + 1)
+    assert len({json.dumps(one.block(newest)[0]) for one in four.all}) == 1
+    four.check("payments", killed)
+
+
+def transactions(node: Rpc) -> int:
+    return sum(len(node.block(height)[1]) for height in range(1, node.height + 1))

@@ -112,28 +112,29 @@ def _execute(machine: ExecutionMachine, file: EthereumFile, sequential: bool, po
     outcomes = tuple(Outcome.decode(fork, receipt.output) for receipt in result.receipts)
     requests = {event.name: event["hash"] for event in result.events}.get(REQUESTS)
     return Ran(
-        file, outcomes, _compared(file, outcomes, requests if isinstance(requests, bytes) else b""), result.state_root, result.stats,
+        file, outcomes, compared(file, outcomes, requests if isinstance(requests, bytes) else b""), result.state_root, result.stats,
         len({*machine.worker_pids} - {*before}) if result.stats.workers else 0,
     )
 
 
-def _compared(file: EthereumFile, outcomes: tuple[Outcome, ...], requests_hash: bytes) -> tuple[Compared, ...]:
+def compared(file: EthereumFile, outcomes: tuple[Outcome, ...], requests_hash: bytes) -> tuple[Compared, ...]:
+    """requests_hash: empty if the fork has none."""
     fork, said = file.block.fork, file.block.header
     found = totals(fork, [decoded(fork, raw) for raw in file.transactions], outcomes)
-    compared = [
+    parts = [
         Compared("gas_used", int(said.gas_used), found.gas_used),
         Compared("logs_bloom", bytes(said.bloom).hex(), found.logs_bloom.hex()),
     ]
     if found.receipts_root is not None:
-        compared.append(Compared("receipts_root", bytes(said.receipt_root).hex(), found.receipts_root.hex()))
+        parts.append(Compared("receipts_root", bytes(said.receipt_root).hex(), found.receipts_root.hex()))
     if "blob_gas_used" in fork.header_fields:
-        compared.append(Compared("blob_gas_used", int(said.blob_gas_used), found.blob_gas_used))
+        parts.append(Compared("blob_gas_used", int(said.blob_gas_used), found.blob_gas_used))
     if "requests_hash" in fork.header_fields:
-        compared.append(Compared("requests_hash", bytes(said.requests_hash).hex(), requests_hash.hex()))
+        parts.append(Compared("requests_hash", bytes(said.requests_hash).hex(), requests_hash.hex()))
     if file.receipts is not None:
         first = _first(file, outcomes)
-        compared.append(Compared("receipts", len(outcomes), len(outcomes) if first is None else first[0]))
-    return tuple(compared)
+        parts.append(Compared("receipts", len(outcomes), len(outcomes) if first is None else first[0]))
+    return tuple(parts)
 
 
 def first_different(ran: Ran) -> dict[str, Any] | None:

@@ -15,26 +15,30 @@ import ioi_exec.vm.ethereum  # noqa: F401
 
 # isort: split
 import inspect
-import re
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Mapping, NoReturn, Sequence
+from typing import Any, BinaryIO, Mapping, Sequence
 
 from ethereum.crypto.hash import keccak256
 from ethereum.exceptions import EthereumException
 from ethereum_rlp import rlp
 from ethereum_rlp.exceptions import RLPException
 from ethereum_types.numeric import U64, Uint
-from ioi_shm import call_apart
 
 from ioi_exec.arguments import MAX_INT64
 from ioi_exec.errors import InputError
 from ioi_exec.files.compressed import read_plain
+from ioi_exec.files.ethereum_values import account as _account
+from ioi_exec.files.ethereum_values import array as _list
+from ioi_exec.files.ethereum_values import data as _data
+from ioi_exec.files.ethereum_values import minimal as _minimal
+from ioi_exec.files.ethereum_values import number as _number
+from ioi_exec.files.ethereum_values import objects as _objects
+from ioi_exec.files.ethereum_values import word as _word
 from ioi_exec.files.strict_json import Malformed, fields, json_object, parse
 from ioi_exec.vm.ethereum.block import Block
 from ioi_exec.vm.ethereum.forks import CHAIN_ID, Fork, fork_of, forks
 from ioi_exec.vm.ethereum.keys import Account
 from ioi_exec.vm.ethereum.vm import decoded
-from ioi_exec.vm.interpreter import RECURSION_LIMIT
 
 FILE_BYTES = 256 << 20
 TIMESTAMP_MOST = MAX_INT64 // 10**9
@@ -74,8 +78,7 @@ _TRANSACTION = (
     "chainId nonce maxPriorityFeePerGas maxFeePerGas gas to value input accessList maxFeePerBlobGas blobVersionedHashes * r s",
     "chainId nonce maxPriorityFeePerGas maxFeePerGas gas to value input accessList authorizationList * r s",
 )
-_HEX = re.compile(r"0[xX][0-9a-fA-F]*")
-_DECIMAL = re.compile(r"[0-9]{1,78}")
+_ACCOUNT = ("balance", "nonce", "code", "codeHash", "storage")
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,13 @@ class EthereumFile:
 def read_ethereum(stream: BinaryIO, name: str) -> EthereumFile:
     """name: how messages call the file. Raises InputError."""
     try:
-        # A limit of its own: the specification raises the process's so far that deep JSON would end it.
-        return _file(call_apart(RECURSION_LIMIT, parse, read_plain(stream, FILE_BYTES)))
+        return file_from_json(parse(read_plain(stream, FILE_BYTES)))
     except Malformed as error:
         raise InputError(f"{name}: {error}") from None
 
 
-def _file(value: Any) -> EthereumFile:
+def file_from_json(value: Any) -> EthereumFile:
+    """Raises Malformed."""
     names = ("block", "prestate", "block_hashes", "receipts", "uncles")
     fields(json_object(value, "the file"), names, names[:2])
     said = json_object(value["block"], "block")
@@ -274,18 +277,8 @@ def _prestate(said: Any) -> dict[bytes, Account]:
         what = f"prestate: account {address.hex()}"
         if address in accounts:
             raise Malformed(f"{what} occurs twice")
-        fields(json_object(one, what), ("balance", "nonce", "code", "codeHash", "storage"), ())
-        code = _data(one["code"], f"{what}: code") if one.get("code") is not None else b""
-        if one.get("codeHash") is not None and _data(one["codeHash"], f"{what}: codeHash", 32) != bytes(keccak256(code)):
-            raise Malformed(f"{what}: its code does not have its codeHash: it was changed, or is missing")
-        storage: dict[bytes, int] = {}
-        for slot, value in json_object(one.get("storage") or {}, f"{what}: storage").items():
-            if (key := _word(slot, f"{what}: a slot")) in storage:
-                raise Malformed(f"{what}: slot {key.hex()} occurs twice")
-            storage[key] = _number(value, f"{what}: slot {key.hex()}", 256)
-        accounts[address] = Account(
-            _number(one.get("nonce", 0), f"{what}: nonce", 64), _number(one.get("balance", 0), f"{what}: balance", 256), code, storage
-        )
+        fields(json_object(one, what), _ACCOUNT, ())
+        accounts[address] = _account(one, what)
     return accounts
 
 
@@ -318,51 +311,3 @@ def _root(fork: Fork, values: Sequence[bytes]) -> bytes:
     for index, value in enumerate(values):
         fork.trie.trie_set(trie, rlp.encode(Uint(index)), value)
     return bytes(fork.trie.root(trie))
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        _refuse(value, what, "a list")
-    return value
-
-
-def _objects(value: Any, what: str) -> list[dict[str, Any]]:
-    return [json_object(one, f"{what}: each") for one in _list(value, what)]
-
-
-def _data(value: Any, what: str, size: int | None = None) -> bytes:
-    if not isinstance(value, str) or not _HEX.fullmatch(value) or len(value) % 2:
-        _refuse(value, what, "bytes as 0x and an even number of hex digits")
-    if size is not None and len(value) != 2 + 2 * size:
-        raise Malformed(f"{what} has {len(value) // 2 - 1} bytes: {size} are wanted")
-    return bytes.fromhex(value[2:])
-
-
-def _number(value: Any, what: str, bits: int) -> int:
-    """From 0x and hex digits, decimal digits, or a number."""
-    if isinstance(value, str) and len(value) <= 80:
-        if _HEX.fullmatch(value) and len(value) > 2:
-            value = int(value, 16)
-        elif _DECIMAL.fullmatch(value):
-            value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        _refuse(value, what, "a number as 0x and hex digits")
-    if value >> bits:
-        raise Malformed(f"{what} is too large: it has at most {bits} bits")
-    return value
-
-
-def _minimal(value: Any, what: str) -> bytes:
-    number = _number(value, what, 256)
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
-
-
-def _word(value: Any, what: str) -> bytes:
-    return _number(value, what, 256).to_bytes(32, "big")
-
-
-def _refuse(value: Any, what: str, wanted: str) -> NoReturn:
-    if value is None:
-        raise Malformed(f"{what} is missing")
-    shown = ascii(value) if isinstance(value, (str, int)) else f"of type {type(value).__name__}"
-    raise Malformed(f"{what} is {shown if len(shown) <= 60 else shown[:57] + '...'}: {wanted} is wanted")

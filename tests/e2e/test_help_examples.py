@@ -95,7 +95,7 @@ def test_node_examples(tmp_path: Path, block_files: None) -> None:
 
 
 def test_ethereum_examples(tmp_path: Path) -> None:
-    assert listed(ioi_exec.cli.main, "ethereum") == set(ETHEREUM_COMMANDS)
+    assert listed(ioi_exec.cli.main, "ethereum") == {*ETHEREUM_COMMANDS, "fetch"}  # which needs a node: test_ethereum_fetch_command.py
     shutil.copy(MAINNET, tmp_path / "block.json.xz")
     for command in ETHEREUM_COMMANDS:
         shown = examples(ioi_exec.cli.main, "ioi-exec", "ethereum", command)

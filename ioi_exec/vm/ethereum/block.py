@@ -15,7 +15,8 @@ from ioi_exec.block.header import EXTRA_BYTES, BlockHeader
 from ioi_exec.errors import InputError
 from ioi_exec.vm.ethereum.forks import CHAIN_ID, Fork, fork_named
 
-_HASHES = 256
+RECENT_HASHES = 256
+"""Of how many blocks before a contract can ask for the hash."""
 
 
 class UnknownBlockHash(Exception):
@@ -23,6 +24,7 @@ class UnknownBlockHash(Exception):
 
     def __init__(self, number: int) -> None:
         super().__init__(f"the hash of block {number} is asked for, and not given (block_hashes)")
+        self.number = number
 
 
 class _BlockHashes:
@@ -76,7 +78,7 @@ class Block:
     def environment(self, state: Any, beneficiary: type = Bytes20) -> Any:
         """The specification's BlockEnvironment. beneficiary: the type of its coinbase."""
         header, number = self.header, self.number
-        recent = {number: found for number, found in self.hashes.items() if 0 < self.number - number <= _HASHES}
+        recent = {number: found for number, found in self.hashes.items() if 0 < self.number - number <= RECENT_HASHES}
         known = {
             "chain_id": U64(self.chain_id),
             "state": state,

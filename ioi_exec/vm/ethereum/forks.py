@@ -57,6 +57,11 @@ class Fork:
         return self._module("transactions")
 
     @cached_property
+    def delegation(self) -> Any:
+        """Of accounts' code to others', from Prague on."""
+        return self._module("vm.eoa_delegation")
+
+    @cached_property
     def environment(self) -> frozenset[str]:
         """What its EVM knows of a block."""
         return frozenset(part.name for part in fields(self.vm.BlockEnvironment))

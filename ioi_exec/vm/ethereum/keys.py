@@ -36,6 +36,17 @@ def account_key(address: bytes) -> bytes:
     return b"a" + address
 
 
+def address_of(key: bytes) -> bytes | None:
+    """Of an account's key; None if it is another's."""
+    return key[1:] if key[:1] == b"a" else None
+
+
+def slot_of(key: bytes) -> tuple[bytes, bytes] | None:
+    """address and slot, of a key of storage; None if it is another's."""
+    at = 1 + ADDRESS_BYTES
+    return (key[1:at], key[at:]) if key[:1] == b"s" else None
+
+
 def code_key(code_hash: bytes) -> bytes:
     return b"c" + code_hash
 

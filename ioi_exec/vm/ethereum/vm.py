@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Sequence
 
 from ethereum.exceptions import EthereumException
 from ethereum_rlp import rlp
@@ -23,6 +23,8 @@ from ioi_exec.vm.protocol import StateView
 from ioi_exec.vm.revert import Revert
 
 NOT_INCLUDABLE, HASH_MISSING = 1, 3
+NOT_OF_THE_BLOCK = (EthereumException, RLPException)
+"""What the specification raises of a transaction that cannot be in the block."""
 REQUESTS = "ethereum.requests"
 """The event of a block of Prague or later; its attribute `hash` is what the header's requests_hash must be."""
 
@@ -52,13 +54,13 @@ class Ethereum:
     dependencies = ["ethereum-execution"]
 
     def begin_block(self, state: StateView, ctx: BeginContext) -> None:
-        call_apart(_DEPTH, _begin, Block.decode(ctx.extra), state)
+        begin(Block.decode(ctx.extra), state)
 
     def execute(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
         try:
-            outcome: Outcome = call_apart(_DEPTH, _transact, Block.decode(ctx.extra), tx, state, ctx.tx_index)
-        except (EthereumException, RLPException) as error:
-            raise Revert(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, NOT_INCLUDABLE) from None
+            outcome = transact(Block.decode(ctx.extra), tx, state, ctx.tx_index)
+        except NOT_OF_THE_BLOCK as error:
+            raise Revert(in_words(error), NOT_INCLUDABLE) from None
         except UnknownBlockHash as error:
             raise Revert(str(error), HASH_MISSING) from None
         return outcome.encode()
@@ -70,8 +72,30 @@ class Ethereum:
             if not receipt.ok:
                 raise InvalidBlock(f"transaction {index}: {receipt.error}")
             outcomes.append(Outcome.decode(block.fork, receipt.output))
-        if (requests_hash := call_apart(_DEPTH, _end, block, state, ctx.txs, outcomes)) is not None:
+        if (requests_hash := end(block, state, ctx.txs, outcomes)) is not None:
             ctx.emit(REQUESTS, hash=requests_hash)
+
+
+def begin(block: Block, state: StateView) -> None:
+    """What a block does before its transactions."""
+    call_apart(_DEPTH, _begin, block, state)
+
+
+def transact(block: Block, raw: bytes, state: StateView, index: int) -> Outcome:
+    """Nothing is written where it raises: one of NOT_OF_THE_BLOCK, or UnknownBlockHash."""
+    outcome: Outcome = call_apart(_DEPTH, _transact, block, raw, state, index)
+    return outcome
+
+
+def end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequence[Outcome]) -> bytes | None:
+    """What a block does after its transactions. Returns the hash of its requests, if its fork has such. Raises InvalidBlock."""
+    requests_hash: bytes | None = call_apart(_DEPTH, _end, block, state, raws, outcomes)
+    return requests_hash
+
+
+def in_words(error: Exception) -> str:
+    """Why a transaction cannot be in the block."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 @lru_cache(maxsize=4096)
@@ -117,8 +141,7 @@ def _begin(block: Block, state: StateView) -> None:
     write(below, environment.state)
 
 
-def _end(block: Block, state: StateView, raws: tuple[bytes, ...], outcomes: list[Outcome]) -> bytes | None:
-    """The hash of its requests, if its fork has such."""
+def _end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequence[Outcome]) -> bytes | None:
     fork, rules = block.fork, block.fork.rules
     transactions = [decoded(fork, raw) for raw in raws]
     _check_gas(block, transactions, outcomes)
@@ -145,7 +168,7 @@ def _end(block: Block, state: StateView, raws: tuple[bytes, ...], outcomes: list
     return requests_hash
 
 
-def _check_gas(block: Block, transactions: list[Any], outcomes: list[Outcome]) -> None:
+def _check_gas(block: Block, transactions: list[Any], outcomes: Sequence[Outcome]) -> None:
     """Whether each transaction still had room for the gas that it asks for."""
     used = blobs = 0
     limit, blob_limit = int(block.header.gas_limit), int(getattr(block.fork.rules, "MAX_BLOB_GAS_PER_BLOCK", 0))

@@ -15,7 +15,7 @@ from evm_blocks import Judged, Made, World, address_of, as_file, encoded, judge,
 
 from ioi_exec import BlockResult, ExecutionMachine
 from ioi_exec.execution.executors import SharedPools
-from ioi_exec.files.ethereum import EthereumFile, _file, parse
+from ioi_exec.files.ethereum import EthereumFile, file_from_json, parse
 from ioi_exec.vm.ethereum import LIMITS, genesis, header
 from ioi_exec.vm.ethereum.forks import fork_named, forks
 from ioi_exec.vm.ethereum.keys import Account
@@ -70,7 +70,7 @@ def test_as_the_specification_by_itself(seed: int, pools: SharedPools) -> None:
         made = World(fork, seed).made()
         judged = judge(made)
         given = {"receipts": receipts_of(made, judged)} if fork.has_status else {}
-        file = _file(parse(encoded(as_file(made, judged, **given))))
+        file = file_from_json(parse(encoded(as_file(made, judged, **given))))
         for workers in WORKERS:
             check(made, judged, file, executed(file, workers, pools))
 
@@ -87,6 +87,6 @@ def test_fees_beyond_what_their_counter_holds(name: str, pools: SharedPools) -> 
         for key, price in zip(world.senders, (10**9, 1 << 120, 10**9, 1 << 120, 10**9), strict=True)
     ]
     judged = judge(made)
-    file = _file(parse(encoded(as_file(made, judged))))
+    file = file_from_json(parse(encoded(as_file(made, judged))))
     for workers in WORKERS:
         check(made, judged, file, executed(file, workers, pools))

@@ -35,7 +35,7 @@ from evm_blocks import (
 
 from ioi_exec import Diverged
 from ioi_exec.ethereum.running import Ran, Runner
-from ioi_exec.files.ethereum import EthereumFile, _file, parse
+from ioi_exec.files.ethereum import EthereumFile, file_from_json, parse
 from ioi_exec.vm.ethereum import Block
 from ioi_exec.vm.ethereum.forks import fork_named, fork_of, forks
 from ioi_exec.vm.ethereum.keys import Account
@@ -55,7 +55,7 @@ def block(fork: str, program: bytes, *transactions: dict[str, Any], **header: in
     ]
     judged = judge(made)
     made.parts.update({name: Uint(value) for name, value in header.items()})
-    return _file(parse(encoded(as_file(made, judged))))
+    return file_from_json(parse(encoded(as_file(made, judged))))
 
 
 def run(file: EthereumFile) -> Ran:

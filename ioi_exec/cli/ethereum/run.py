@@ -1,4 +1,4 @@
-"""ioi-exec ethereum: blocks of Ethereum mainnet, held against their own headers. Needs no state."""
+"""ioi-exec ethereum run: blocks of Ethereum mainnet, held against their own headers. Needs no state."""
 
 from __future__ import annotations
 
@@ -38,11 +38,8 @@ The EVM is the official specification in Python (pip install 'ioi-exec[ethereum]
 
 
 def register(commands: Commands) -> None:
-    summary = "Execute blocks of Ethereum mainnet and compare them with their own headers."
-    group = commands.add_parser("ethereum", help=summary, description=summary, allow_abbrev=False)
     command = add_command(
-        group.add_subparsers(dest="ethereum_command", required=True, metavar="COMMAND"), "run",
-        "Execute block files, each on its own pre-state, and compare what comes out with the header.", _EPILOG, needs_state=False,
+        commands, "run", "Execute block files, each on its own pre-state, and compare what comes out with the header.", _EPILOG, needs_state=False,
         example="ioi-exec ethereum run block.json.xz --workers 2 --json",
     )
     command.add_argument("files", metavar="FILE", nargs="+", help="a block with its pre-state; - is standard input")

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import perf_counter
+from typing import Callable
 
 from ioi_exec._version import __version__
 from ioi_exec.block.header import BlockHeader
@@ -28,6 +29,7 @@ from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node import queries
 from ioi_exec.node.app_hash import app_hash
 from ioi_exec.node.consensus import Consensus, changed_params
+from ioi_exec.node.counts import Counts
 from ioi_exec.node.headers import header_of, header_of_proposal
 from ioi_exec.node.logs import told
 from ioi_exec.node.messages import (
@@ -43,6 +45,8 @@ from ioi_exec.node.messages import (
 from ioi_exec.node.pool import Pool
 from ioi_exec.node.proposals import TakenOut, size_in_block
 from ioi_exec.node.records import Records
+from ioi_exec.node.retention import ALL_BLOCKS, Retention
+from ioi_exec.state.info import StateInfo
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -71,21 +75,27 @@ class Application:
     waits for them."""
 
     def __init__(
-        self, machine: ExecutionMachine, records: Records, *, min_retain_blocks: int = 0, propose_seconds: float | None = None
+        self, machine: ExecutionMachine, records: Records, *, retention: Retention = ALL_BLOCKS, propose_seconds: float | None = None,
+        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None,
     ) -> None:
-        """propose_seconds: about how long a proposer executes; None: as long as it takes."""
+        """propose_seconds: about how long a proposer executes; None: as long as it takes. halt_height: no block above it is executed, and
+        at_halt() is called when it is committed; 0: there is none. Raises StateError, and InputError where it is committed already."""
+        self.counts = Counts()
         self._machine = machine
         self._records = records
-        self._min_retain_blocks = min_retain_blocks
+        self._retention = retention
         self._propose_seconds = propose_seconds
+        self._halt_height = halt_height
+        self._at_halt = at_halt
         self._prepared: BlockResult | None = None
         self._taken_out = TakenOut()
-        self._pool = Pool(machine, self._taken_out)
+        self._pool = Pool(machine, self._taken_out, self.counts)
         self._lock = threading.RLock()  # of blocks; what only reads, and what checks, waits for none
         self._candidates: dict[bytes, Candidate] = {}
         self._decided: Candidate | None = None
         self._edge = threading.Condition()
         self._consensus = self._recorded()
+        self._check_halt()
 
     def info(self) -> Info:
         """Height 0 until the first block is committed: then CometBFT begins the chain, also where it did before."""
@@ -142,9 +152,12 @@ class Application:
                 raise
             except Error as error:
                 told(log, "an empty block is proposed: none could be executed here", logging.ERROR, height=proposal.height, error=str(error))
+                self.counts.count(self.counts.proposals, "empty")
                 return []
+            self.counts.count(self.counts.proposals, "proposed")
             self._taken_out.add(proposal.txs, result.dropped)
             for index, why in result.dropped.items():
+                self.counts.count(self.counts.taken_out, why.kind)
                 told(log, "taken out", logging.WARNING, tx=sha256(proposal.txs[index]).digest(), kind=why.kind, why=why.text)
             self._prepared = result
             return result.txs
@@ -158,10 +171,12 @@ class Application:
             for left in (1, 0):
                 try:
                     self._remember(self._executed(block))
+                    self.counts.count(self.counts.proposals, "accepted")
                     return True
                 except (MachineClosed, VMError, VMMismatch):
                     raise
                 except Refused as error:
+                    self.counts.count(self.counts.proposals, "rejected")
                     told(log, "proposal rejected", logging.WARNING, height=block.height, hash=block.hash, error=str(error))
                     return False
                 except Error as error:
@@ -169,6 +184,7 @@ class Application:
                         log, "proposal could not be executed here", logging.ERROR, height=block.height, hash=block.hash,
                         error=str(error), again=bool(left),
                     )
+            self.counts.count(self.counts.proposals, "failed")
             return False
 
     def extend_vote(self) -> bytes:
@@ -196,29 +212,58 @@ class Application:
             if candidate.consensus is not self._consensus or (self._records.newest() or 0) >= height:
                 self._records.put(height, candidate.consensus)
             self._machine.commit(candidate.result)
+            commit_seconds = perf_counter() - began
             self._pool.committed()
             self._consensus = candidate.consensus
             self._candidates.clear()
             self._prepared = None
             stats = candidate.result.stats
+            self.counts.committed(candidate.result, commit_seconds)
             told(
                 log, "committed", height=height, txs=candidate.result.transactions, failed=candidate.result.failed,
-                app_hash=candidate.app_hash, execute_s=round(stats.seconds["total"], 4), commit_s=round(perf_counter() - began, 4),
+                app_hash=candidate.app_hash, execute_s=round(stats.seconds["total"], 4), commit_s=round(commit_seconds, 4),
+                mode=stats.mode, executions=stats.executions, aborts=stats.aborts,
             )
             with self._edge:
                 self._decided = None
                 self._edge.notify_all()
-            retain = height - self._min_retain_blocks + 1
-            return max(retain, 0) if self._min_retain_blocks else 0
+            if height == self._halt_height:
+                told(log, "halted: the block of engine.halt_height is committed", logging.WARNING, height=height)
+                self._at_halt()
+            return self._retention.height(height, candidate.consensus)
 
     def query(self, request: QueryRequest) -> Answer:
         """What is asked of the state, or of the VM; what cannot be answered has a code and says why."""
-        return queries.answer(self._machine, self._records, request)
+        answer = queries.answer(self._machine, self._records, request)
+        self.counts.queried(answer.code == 0)
+        return answer
 
     def wait_for_edge(self, seconds: float) -> bool:
         """Until no block is decided and not committed; at most so long."""
         with self._edge:
             return self._edge.wait_for(lambda: self._decided is None, seconds)
+
+    @property
+    def closed(self) -> bool:
+        return self._machine.closed
+
+    @property
+    def machine_info(self) -> StateInfo:
+        return self._machine.info
+
+    @property
+    def pending(self) -> int:
+        """How many transactions wait for a block; 0 where the VM checks none."""
+        return len(self._pool)
+
+    @property
+    def footprint(self) -> dict[str, int]:
+        """As the machine's, for monitors."""
+        return self._machine.footprint
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        return self._machine.worker_pids
 
     def close(self) -> None:
         """After the call that is going on. Calls to come raise MachineClosed."""
@@ -229,6 +274,8 @@ class Application:
     def _executed(self, block: Block) -> Candidate:
         """Raises Refused, or what executing it raises."""
         before = self._consensus
+        if self._halt_height and block.height > self._halt_height:
+            raise MachineClosed(f"this node halts at height {self._halt_height}")
         if before is None:
             raise Refused(f"the block of height {block.height} came before the chain has begun (InitChain)")
         if block.height != (next_one := self._machine.info.height + 1):
@@ -273,6 +320,14 @@ class Application:
         if found is not None and found.chain_id != info.chain_id:
             raise StateError(f"the state is of the chain {info.chain_id!r}, and what is recorded beside it of {found.chain_id!r}")
         return found
+
+    def _check_halt(self) -> None:
+        info = self._machine.info
+        if info.version and 0 < self._halt_height <= info.height:
+            raise InputError(
+                f"engine.halt_height is {self._halt_height}, and the state is at height {info.height}: this node has halted. To go on give a "
+                "height above that, or 0"
+            )
 
     def _check_genesis(self, app_state: bytes, payments: bool) -> None:
         if app_state.strip() in (b"", b"{}", b"null", b'""'):

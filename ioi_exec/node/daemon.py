@@ -12,10 +12,14 @@ from ioi_exec.errors import InputError, VMMismatch
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node import logs
 from ioi_exec.node.abci import Abci
+from ioi_exec.node.addresses import address_of
 from ioi_exec.node.application import Application
 from ioi_exec.node.home import CONFIG, Home
+from ioi_exec.node.monitor import Monitor
+from ioi_exec.node.readiness import Readiness
 from ioi_exec.node.records import Records
-from ioi_exec.node.server import Server, address_of
+from ioi_exec.node.retention import Retention
+from ioi_exec.node.server import Server
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -45,19 +49,32 @@ class Daemon:
                 raise InputError(f"{home.path}: its settings say the chain {config.chain.id!r}, and its state is of {self._info.chain_id!r}")
             records = Records(home.consensus)
             opened.callback(records.close)
-            propose_seconds = config.engine.propose_ms / 1000 or None
+            engine = config.engine
             self._application = Application(
-                machine, records, min_retain_blocks=config.engine.min_retain_blocks, propose_seconds=propose_seconds
+                machine, records, retention=Retention(engine.min_retain_blocks, engine.keep), propose_seconds=engine.propose_ms / 1000 or None,
+                halt_height=engine.halt_height, at_halt=lambda: self._server.stop(),
             )
-            address = address_of(config.abci.listen, home.path)
-            self._server = Server(Abci(self._application), address, config.abci.message_bytes)
+            self._server = Server(Abci(self._application), address_of(config.abci.listen, home.path, "abci.listen"), config.abci.message_bytes)
+            opened.callback(self._server.close)
+            self._monitor = self._monitoring(home)
             opened.pop_all()
+
+    def _monitoring(self, home: Home) -> Monitor | None:
+        settings = home.config.monitoring
+        if not settings.listen:
+            return None
+        from ioi_exec.node.metrics import Metrics
+
+        metrics = Metrics(self._application, state=home.state, connections=lambda: self._server.connections)
+        readiness = Readiness(self._application, lambda: self._server.connections, settings.ready_seconds)
+        return Monitor(address_of(settings.listen, home.path, "monitoring.listen"), readiness, metrics.text)
 
     def described(self) -> dict[str, Any]:
         info = self._info
+        monitoring = {} if self._monitor is None else {"monitoring": self._monitor.address}
         return {
             "proxy_app": self._server.address, "chain_id": info.chain_id, "vm": str(info.vm),
-            "height": info.height if info.version else 0,
+            "height": info.height if info.version else 0, **monitoring,
         }
 
     def run(self) -> None:
@@ -69,6 +86,9 @@ class Daemon:
         before = {number: signal.signal(number, end) for number in _ENDING}
         try:
             self._server.serve()
+        except BaseException as error:
+            logs.told(log, "failed", logging.ERROR, error=f"{type(error).__name__}: {error}")
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -76,6 +96,8 @@ class Daemon:
         self._application.wait_for_edge(EDGE_SECONDS)
 
     def close(self) -> None:
+        if self._monitor is not None:
+            self._monitor.close()
         self._server.close()
         self._application.close()
 

@@ -20,12 +20,13 @@ from ioi_shm import WORKERS_MAX
 from ioi_exec.arguments import MAX_INT64
 from ioi_exec.errors import InputError, StateExists, StateMissing
 from ioi_exec.files.strict_json import Malformed, parse
+from ioi_exec.node.addresses import address_of
 
 CONFIG, STATE, CONSENSUS = "config.toml", "state", "consensus.db"
 
 _PREFIX = "IOI_NODE_"
 _SOCKET = "abci.sock"
-_Section = TypeVar("_Section", "Chain", "Abci", "Engine", "Log")
+_Section = TypeVar("_Section", "Chain", "Abci", "Engine", "Monitoring", "Log")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class Engine:
     keep: int = 0
     propose_ms: int = 1000
     min_retain_blocks: int = 0
+    halt_height: int = 0
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    listen: str = ""
+    ready_seconds: int = 60
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,18 @@ _WORDS = {
     "engine.workers": "Worker processes. -1: one per core; 0: in this process, one by one.",
     "engine.keep": "How many of the newest versions stay readable and provable. 0: all.",
     "engine.propose_ms": "About how long a block that is proposed is executed before it is cut, below CometBFT's timeout_propose. 0: as long as it takes.",
-    "engine.min_retain_blocks": "How many blocks CometBFT is told to keep; it may delete older ones. 0: all.",
+    "engine.min_retain_blocks": "How many blocks CometBFT is to keep at least; it may delete older ones that nothing else needs. 0: all are kept.",
+    "engine.halt_height": "The daemon ends once the block of this height is committed. 0: it does not.",
+    "monitoring.listen": 'Where /metrics, /healthz and /readyz are, as abci.listen has it; anybody who connects may read them. Empty: nowhere.',
+    "monitoring.ready_seconds": "/readyz says no when the newest block is older, or was committed longer ago. 0: however old it is.",
     "log.format": '"text", or "json": one object a line.',
     "log.level": '"debug", "info", "warning" or "error".',
 }
 _CHOICES = {"log.format": ("text", "json"), "log.level": ("debug", "info", "warning", "error")}
-_LEAST = {"abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.propose_ms": 0, "engine.min_retain_blocks": 0}
+_LEAST = {
+    "abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.propose_ms": 0, "engine.min_retain_blocks": 0,
+    "engine.halt_height": 0, "monitoring.ready_seconds": 0,
+}
 _MOST = {"engine.workers": WORKERS_MAX}
 
 
@@ -88,6 +102,7 @@ class Config:
     chain: Chain
     abci: Abci = Abci()
     engine: Engine = Engine()
+    monitoring: Monitoring = Monitoring()
     log: Log = Log()
 
     def to_toml(self) -> str:
@@ -109,7 +124,7 @@ class Config:
     def read(cls, text: str, name: str, environment: Mapping[str, str]) -> Config:
         """name: how messages call the file. Raises InputError."""
         found = _parsed(text, name)
-        sections = {"chain": Chain, "abci": Abci, "engine": Engine, "log": Log}
+        sections = {"chain": Chain, "abci": Abci, "engine": Engine, "monitoring": Monitoring, "log": Log}
         if unknown := found.keys() - sections.keys():
             raise InputError(f"{name}: there is no section [{min(unknown)}]: there are {', '.join(sections)}")
         known = {f"{_PREFIX}{part}_{key.name}".upper() for part, kind in sections.items() for key in fields(kind)}
@@ -209,6 +224,8 @@ def _from_environment(variable: str, value: str, whole: bool) -> int | str:
 def _allowed(key: str, said: str, value: int | str) -> int | str:
     if key in _CHOICES and value not in _CHOICES[key]:
         raise InputError(f"{said} is {value!r}: give one of {', '.join(_CHOICES[key])}")
+    if isinstance(value, str) and key.endswith(".listen") and (value or key == "abci.listen"):
+        address_of(value, Path(), said)
     if isinstance(value, int) and not _LEAST[key] <= value <= _MOST.get(key, MAX_INT64):
         raise InputError(f"{said} is {value}: give a whole number from {_LEAST[key]} to {_MOST.get(key, MAX_INT64)}")
     return value

@@ -21,12 +21,13 @@ def begin(form: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=getattr(logging, level.upper()), handlers=[handler], force=True)
+    logging.captureWarnings(True)
 
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
-        return json.dumps({"time": _time(record), "level": record.levelname.lower(), "message": record.getMessage(), **fields})
+        return json.dumps({"time": _time(record), "level": record.levelname.lower(), "message": record.getMessage(), **fields}, default=str)
 
 
 class _Text(logging.Formatter):

@@ -7,14 +7,16 @@ import threading
 from ioi_exec.block.receipt import DONE, Receipt
 from ioi_exec.errors import Error, MachineClosed
 from ioi_exec.machine import ExecutionMachine
+from ioi_exec.node.counts import Counts
 from ioi_exec.node.proposals import CODE, TakenOut
 
 
 class Pool:
     """May be asked from any thread, whatever block is executed or committed meanwhile."""
 
-    def __init__(self, machine: ExecutionMachine, taken_out: TakenOut) -> None:
+    def __init__(self, machine: ExecutionMachine, taken_out: TakenOut, counts: Counts) -> None:
         self._machine = machine
+        self._counts = counts
         self._taken_out = taken_out
         self._pending = machine.pending() if machine.checks else None
         self._lock = threading.Lock()
@@ -25,24 +27,33 @@ class Pool:
     def check(self, tx: bytes, again: bool) -> Receipt:
         """Whether it may wait. again: it was let in before, and a block has been committed since."""
         with self._lock:
-            why = self._taken_out.receipt(tx, again)
-            if self._pending is None:
-                most = self._machine.limits.tx_bytes
-                return why or (DONE if len(tx) <= most else Receipt(CODE, error=f"the transaction has {len(tx)} bytes: at most {most}"))
-            if why is not None:
-                self._pending.remove(tx)
-                return why
-            if self._moved:
-                self._forget()
-            try:
-                receipt = self._pending.check(tx)
-            except MachineClosed:
-                raise
-            except Error as error:
-                return Receipt(CODE, error=str(error))
-            if receipt.ok:
-                (self._asked if again else self._new).add(tx)
+            receipt = self._checked(tx, again)
+            self._counts.checks[again, receipt.ok] += 1
             return receipt
+
+    def __len__(self) -> int:
+        """How many wait, as far as is known here; 0 where the VM checks none."""
+        return 0 if self._pending is None else len(self._pending)
+
+    def _checked(self, tx: bytes, again: bool) -> Receipt:
+        why = self._taken_out.receipt(tx, again)
+        if self._pending is None:
+            most = self._machine.limits.tx_bytes
+            return why or (DONE if len(tx) <= most else Receipt(CODE, error=f"the transaction has {len(tx)} bytes: at most {most}"))
+        if why is not None:
+            self._pending.remove(tx)
+            return why
+        if self._moved:
+            self._forget()
+        try:
+            receipt = self._pending.check(tx)
+        except MachineClosed:
+            raise
+        except Error as error:
+            return Receipt(CODE, error=str(error))
+        if receipt.ok:
+            (self._asked if again else self._new).add(tx)
+        return receipt
 
     def committed(self) -> None:
         """A block was. It waits for no check."""

@@ -7,19 +7,16 @@ is told to the node, which ends itself, and ends this server too.
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import selectors
 import socket
-import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Union
 
-from ioi_exec.errors import InputError, MachineClosed
-from ioi_exec.node.abci import Abci, failure, request_of
+from ioi_exec.errors import MachineClosed
+from ioi_exec.node.abci import FLUSH, Abci, failure, request_of
+from ioi_exec.node.addresses import Address, listening_at, shown
 from ioi_exec.node.logs import told
 from ioi_exec.node.wire import Malformed, varint
 
@@ -29,21 +26,8 @@ CONNECTIONS_MOST = 16  # a node has four
 _READ = 1 << 16
 _WRITE = 1 << 18  # bytes of answers that wait, at most, before they are written
 _LENGTH_BYTES = 10
+_FLUSHED = bytes([2, (FLUSH + 1) << 3 | 2, 0])
 _PATIENCE = 1.0  # seconds of silence of a node that was told of a failure, and ought to end
-
-Address = Union[Path, tuple[str, int]]
-
-
-def address_of(listen: str, home: Path) -> Address:
-    """Of "unix://PATH", relative to home, or "tcp://HOST:PORT". Raises InputError."""
-    kind, _, rest = listen.partition("://")
-    if kind == "unix" and rest:
-        return home / rest
-    host, _, port = rest.rpartition(":")
-    if kind == "tcp" and host and port.isascii() and port.isdigit() and int(port) < 1 << 16:
-        return host.removeprefix("[").removesuffix("]"), int(port)
-    raise InputError(f"abci.listen is {listen!r}: give unix://PATH or tcp://HOST:PORT")
-
 
 class Server:
     """Listens from the beginning on; `serve` answers until `stop`, or until the application fails."""
@@ -56,16 +40,18 @@ class Server:
         self._lock = threading.Lock()
         self._failed: BaseException | None = None
         self._wake, self._woken = socket.socketpair()
-        self._path = address if isinstance(address, Path) else None
-        self._listening = _listening(address)
+        self._address = address
+        self._listening = listening_at(address, "abci.listen", CONNECTIONS_MOST)
 
     @property
     def address(self) -> str:
         """As CometBFT's proxy_app takes it."""
-        if self._path is not None:
-            return f"unix://{self._path}"
-        host, port = self._listening.getsockname()[:2]
-        return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+        return shown(self._address, self._listening)
+
+    @property
+    def connections(self) -> int:
+        with self._lock:
+            return len(self._connections)
 
     def serve(self) -> None:
         """Until `stop` is called. Raises what the application failed with."""
@@ -87,9 +73,9 @@ class Server:
     def close(self, seconds: float = 5.0) -> None:
         """Close every connection, each after the call that is going on."""
         self._listening.close()
-        if self._path is not None:
+        if isinstance(self._address, Path):
             with suppress(OSError):
-                self._path.unlink()
+                self._address.unlink()
         with self._lock:
             open_ones = dict(self._connections)
         for connection in open_ones:
@@ -182,6 +168,9 @@ class _Connection:
             if waiting > _WRITE:
                 self._peer.sendall(b"".join(out))
                 out, waiting = [], 0
+        flush = _message_at(came, at, most)  # the last call is answered, and a node waits for the Flush that it sent with it
+        if flush is not None and request_of(bytes(came[flush[0] : flush[1]]))[0] == FLUSH:
+            out.append(_FLUSHED)
         if out:
             self._peer.sendall(b"".join(out))
 
@@ -220,54 +209,3 @@ def _message_at(came: bytearray, at: int, most: int) -> tuple[int, int] | None:
     if len(came) - at >= _LENGTH_BYTES:
         raise Malformed("a message begins with no length")
     return None
-
-
-def _listening(address: Address) -> socket.socket:
-    try:
-        if isinstance(address, Path):
-            return _listening_unix(address)
-        family, kind, proto, _, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(family, kind, proto)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(place)
-            listening.listen(CONNECTIONS_MOST)
-        except BaseException:
-            listening.close()
-            raise
-        return listening
-    except OSError as error:
-        shown = f"unix://{address}" if isinstance(address, Path) else "tcp://{}:{}".format(*address)
-        why = "something listens there already" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise InputError(f"abci.listen: {shown} cannot be listened at: {why}") from None
-
-
-def _listening_unix(path: Path) -> socket.socket:
-    """A socket's file that nobody listens at any more is taken away: one that was killed left it."""
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if _is_left_over(path):
-            path.unlink()
-        elif path.exists() and not path.is_socket():
-            raise InputError(f"abci.listen: unix://{path} cannot be listened at: there is a file that is no socket; remove it, or give another path")
-        listening.bind(os.fspath(path))
-        os.chmod(path, 0o600)
-        listening.listen(CONNECTIONS_MOST)
-        return listening
-    except BaseException:
-        listening.close()
-        raise
-
-
-def _is_left_over(path: Path) -> bool:
-    try:
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            return False
-    except FileNotFoundError:
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trying:
-        try:
-            trying.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            return True
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -225,6 +226,65 @@ def test_a_port_that_is_taken(home: Path) -> None:
     assert done.returncode == 2 and "something listens there already" in done.stderr
 
 
+def test_it_halts_at_a_height(home: Path, cli: Cli) -> None:
+    """Once that block is committed and the node has its answer; it goes on where the setting is raised."""
+    with serve(home.parent, IOI_NODE_ENGINE_HALT_HEIGHT="2") as served:
+        node = served.connect()
+        node.ask(INIT_CHAIN, genesis(), ChainBegun)
+        commit(node, 1)
+        commit(node, 2)
+        assert node.read() is None
+        status, said = served.ended()
+        assert status == 0 and [line["message"] for line in said][-2:] == ["halted: the block of engine.halt_height is committed", "ending"]
+        node.close()
+    again = subprocess.run(
+        command("serve", "home", "--json"), cwd=home.parent, env={**os.environ, "IOI_NODE_ENGINE_HALT_HEIGHT": "2"}, capture_output=True,
+        text=True, timeout=120,
+    )
+    assert again.returncode == 2 and "this node has halted" in json.loads(again.stderr)["error"]
+    with serve(home.parent, IOI_NODE_ENGINE_HALT_HEIGHT="4") as served:
+        node = served.connect()
+        commit(node, 3)
+        assert served.end()[0] == 0
+        node.close()
+
+
+def test_monitoring(home: Path) -> None:
+    """Metrics and health beside blocks, until the end; a log of JSON lines, each an event with its fields."""
+    with serve(home.parent, IOI_NODE_MONITORING_LISTEN="tcp://127.0.0.1:0", IOI_NODE_LOG_FORMAT="json") as served:
+        where = served.said["monitoring"].removeprefix("tcp://")
+        assert where.startswith("127.0.0.1:")
+
+        def get(path: str) -> tuple[int, str]:
+            connection = http.client.HTTPConnection(where, timeout=60)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            read = answer.read().decode()
+            connection.close()
+            return answer.status, read
+
+        assert get("/healthz")[0] == 200 and get("/readyz") == (503, "no CometBFT is connected\n")
+        node = served.connect()
+        node.ask(INIT_CHAIN, genesis(), ChainBegun)
+        commit(node, 1)
+        status, metrics = get("/metrics")
+        assert status == 200 and "ioi_height 1.0" in metrics and "ioi_abci_connections 1.0" in metrics
+        assert "block 1 is " in get("/readyz")[1]  # of a time long ago, as one that is played again
+        status, said = served.end()
+        assert status == 0 and all({"time", "level", "message"} <= line.keys() for line in said)
+        node.close()
+
+
+def test_metrics_without_their_library(home: Path) -> None:
+    hidden = "import sys; sys.modules['prometheus_client'] = None; from ioi_exec.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "serve", "home", "--json"], cwd=home.parent, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "IOI_NODE_MONITORING_LISTEN": "tcp://127.0.0.1:0", "IOI_NODE_ENGINE_WORKERS": "0"},
+    )
+    assert done.returncode == 2 and "pip install 'ioi-exec[node]'" in json.loads(done.stderr)["error"]
+    assert not (home / "abci.sock").exists()
+
+
 def test_settings(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("node", "show-config", "home").out == (home / "config.toml").read_text()
     shown = cli("node", "show-config", "home", "--json").object
@@ -237,6 +297,9 @@ def test_settings(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
     (home / "config.toml").write_text((home / "config.toml").read_text().replace('id = "test-chain"', 'id = "other"'))
     done = subprocess.run(command("serve", "home"), cwd=home.parent, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "'other'" in done.stderr and "'test-chain'" in done.stderr
+    monkeypatch.setenv("IOI_NODE_ABCI_LISTEN", "/tmp/x")
+    for refused in (("node", "show-config", "home"), ("serve", "home")):
+        assert "IOI_NODE_ABCI_LISTEN is '/tmp/x'" in cli(*refused, "--json", status=2).error["error"]
 
 
 def test_errors(home: Path, cli: Cli) -> None:

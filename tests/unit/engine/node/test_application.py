@@ -27,6 +27,7 @@ from ioi_exec.node.messages import (
     Vote,
 )
 from ioi_exec.node.records import Records
+from ioi_exec.node.retention import Retention
 
 EVIDENCE = Misbehavior(1, Validator(b"m" * 20, 5), 1, Moment(7, 1), 11)
 
@@ -301,13 +302,43 @@ def test_a_state_without_its_records_is_refused(make: Make, tmp_path: Path) -> N
 
 
 def test_blocks_that_are_to_be_kept(make: Make) -> None:
-    chain = make().begin()
-    chain.application = Application(chain.machine, chain.records, min_retain_blocks=3)
+    few = replace(PARAMS, evidence=replace(PARAMS.evidence, max_age_num_blocks=2))
+    chain = make().begin(consensus_params=few)
+    chain.application = Application(chain.machine, chain.records, retention=Retention(3))
     kept = []
     for height in range(1, 6):
         chain.application.finalize_block(block(height))
         kept.append(chain.application.commit())
     assert kept == [0, 0, 1, 2, 3]
+
+
+def test_blocks_that_something_needs_are_kept_longer(chain: Chain) -> None:
+    """A version that may be rolled back to needs those behind it, and evidence its own."""
+    consensus = chain.application.finalize_block(block(1)).consensus
+    few = replace(consensus, params=replace(PARAMS, evidence=replace(PARAMS.evidence, max_age_num_blocks=20)))
+    assert Retention(3, 0).height(1000, few) == 981
+    assert Retention(3, 50).height(1000, few) == 951
+    assert Retention(100, 50).height(1000, few) == 901
+    assert Retention(100, 50).height(1000, consensus) == Retention(0, 50).height(1000, few) == 0
+
+
+def test_it_halts_at_a_height(make: Make) -> None:
+    chain = make().begin()
+    halted: list[int] = []
+    chain.application = Application(chain.machine, chain.records, halt_height=2, at_halt=lambda: halted.append(chain.machine.info.height))
+    chain.decide()
+    assert not halted
+    chain.decide(b"a=1")
+    assert halted == [2]
+    for call in (chain.application.process_proposal, chain.application.finalize_block):
+        with pytest.raises(MachineClosed, match="halts at height 2"):
+            call(block(3))
+    assert chain.application.info().last_block_height == 2
+    for passed in (1, 2):
+        with pytest.raises(InputError, match="engine.halt_height.*height 2: this node has halted"):
+            Application(chain.machine, chain.records, halt_height=passed)
+    chain.application = Application(chain.machine, chain.records, halt_height=3)
+    chain.decide()
 
 
 def test_commit_without_a_block(chain: Chain) -> None:

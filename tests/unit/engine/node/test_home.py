@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from ioi_exec import InputError, StateExists, StateMissing
-from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, begun, finish
+from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, Monitoring, begun, finish
 
-CONFIG = Config(Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 300, 7), Log("json", "debug"))
+CONFIG = Config(
+    Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 300, 7, 9),
+    Monitoring("tcp://127.0.0.1:2", 5), Log("json", "debug"),
+)
 
 
 def read(text: str, **environment: str) -> Config:
@@ -56,6 +59,10 @@ def test_the_environment_comes_first() -> None:
         ('[log]\nformat = "xml"\n[chain]\nid = "x"\nvm = "x"', {}, "give one of text, json"),
         (CONFIG.to_toml(), {"IOI_NODE_ENGINE_KEEP": "many"}, "IOI_NODE_ENGINE_KEEP is 'many'"),
         (CONFIG.to_toml(), {"IOI_NODE_ENGINE_KEEP": "-1"}, "IOI_NODE_ENGINE_KEEP is -1"),
+        (CONFIG.to_toml(), {"IOI_NODE_ABCI_LISTEN": ""}, "IOI_NODE_ABCI_LISTEN is '': give unix://PATH or tcp://HOST:PORT"),
+        ('[abci]\nlisten = "/tmp/x"\n[chain]\nid = "x"\nvm = "x"', {}, "config.toml: abci.listen is '/tmp/x': give unix://PATH or tcp"),
+        (CONFIG.to_toml(), {"IOI_NODE_MONITORING_LISTEN": "9100"}, "IOI_NODE_MONITORING_LISTEN is '9100': give unix://PATH"),
+        (CONFIG.to_toml(), {"IOI_NODE_ENGINE_HALT_HEIGHT": "-1"}, "IOI_NODE_ENGINE_HALT_HEIGHT is -1"),
         (CONFIG.to_toml(), {"IOI_NODE_LISTEN": "x"}, "IOI_NODE_LISTEN, and no setting is called so"),
     ],
 )

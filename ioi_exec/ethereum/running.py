@@ -7,7 +7,7 @@ from typing import Any
 
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import Diverged, VMFault
-from ioi_exec.ethereum import VM
+from ioi_exec.ethereum import EVMS
 from ioi_exec.ethereum.touched import not_given
 from ioi_exec.execution.executors import SharedPools
 from ioi_exec.files.ethereum import EthereumFile, GivenReceipt
@@ -67,11 +67,13 @@ class Ran:
 
 
 class Runner:
-    """Executes blocks in workers that are shared by them. workers: None: one per core; 0: in this process. Close it, or use `with`."""
+    """Executes blocks in workers that are shared by them. workers: None: one per core; 0: in this process. evm: one of EVMS. Close it, or
+    use `with`."""
 
-    def __init__(self, workers: int | None, *, sequential: bool = False) -> None:
+    def __init__(self, workers: int | None, *, sequential: bool = False, evm: str = "specification") -> None:
         self._workers = workers
         self._sequential = sequential
+        self._vm = EVMS[evm]
         self._pools = SharedPools()
 
     def __enter__(self) -> Runner:
@@ -95,7 +97,7 @@ class Runner:
 
     def _machine(self, file: EthereumFile) -> ExecutionMachine:
         return ExecutionMachine.create(
-            None, VM, genesis=dict(genesis(file.prestate)), initial_height=file.block.number, workers=self._workers, limits=LIMITS,
+            None, self._vm, genesis=dict(genesis(file.prestate)), initial_height=file.block.number, workers=self._workers, limits=LIMITS,
             executors=self._pools.executors(), chain_id=str(file.block.chain_id),
         )
 

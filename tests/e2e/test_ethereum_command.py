@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable
 
@@ -90,3 +91,8 @@ def test_options_that_do_not_go_together(cli: Cli) -> None:
     for options in (("--compare", "--sequential"), ("--compare", "--workers", 0)):
         assert "--compare" in cli("ethereum", "run", MAINNET, *options, "--json", status=2).error["error"]
     assert "twice" in cli("ethereum", "run", "-", "-", "--json", status=2).error["error"]
+
+
+@pytest.mark.skipif(find_spec("ioi_revm") is not None, reason="revm is installed")
+def test_revm_that_is_not_installed_is_said(cli: Cli) -> None:
+    assert "pip install ./tools/revm-vm" in cli("ethereum", "run", MAINNET, "--evm", "revm", "--json", status=2).error["error"]

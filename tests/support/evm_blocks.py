@@ -16,10 +16,14 @@ from ethereum_rlp import rlp
 from ethereum_types.bytes import Bytes20, Bytes32
 from ethereum_types.numeric import U64, U256, Uint
 
-from ioi_exec.files.ethereum import _HEADER, _TRANSACTION, _root
+from ioi_exec import BlockResult, ExecutionMachine
+from ioi_exec.execution.executors import SharedPools
+from ioi_exec.files.ethereum import _HEADER, _TRANSACTION, EthereumFile, _root
+from ioi_exec.vm.ethereum import LIMITS, genesis, header
 from ioi_exec.vm.ethereum.forks import Fork
 from ioi_exec.vm.ethereum.keys import Account
-from ioi_exec.vm.ethereum.receipts import logs_bloom
+from ioi_exec.vm.ethereum.receipts import Outcome, logs_bloom, totals
+from ioi_exec.vm.ethereum.vm import REQUESTS, decoded
 
 ETHER = 10**18
 PARENT = bytes(keccak256(b"parent"))
@@ -218,6 +222,37 @@ def receipts_of(made: Made, judged: Judged) -> list[dict[str, Any]]:
 
 def encoded(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode()
+
+
+def executed(file: EthereumFile, vm: str, workers: int, pools: SharedPools) -> BlockResult:
+    with ExecutionMachine.create(
+        None, vm, genesis=dict(genesis(file.prestate)), initial_height=file.block.number, workers=workers, limits=LIMITS,
+        executors=pools.executors(), pin=False,
+    ) as machine:
+        return machine.execute(file.transactions, header(file.block))
+
+
+def state_after(file: EthereumFile, result: BlockResult) -> dict[bytes, bytes]:
+    """All but code, which is never deleted."""
+    pairs: dict[bytes, Any] = {**dict(genesis(file.prestate)), **dict(result.writes)}
+    return {key: value for key, value in pairs.items() if value is not None and key[:1] != b"c"}
+
+
+def check_judged(judged: Judged, file: EthereumFile, result: BlockResult) -> None:
+    """Every receipt, the state, and what a header says of them."""
+    fork = file.block.fork
+    outcomes = [Outcome.decode(fork, receipt.output) for receipt in result.receipts]
+    used = 0
+    for index, (receipt, outcome) in enumerate(zip(judged.receipts(fork), outcomes, strict=True)):
+        assert outcome.gas_used == int(receipt.cumulative_gas_used) - used, f"transaction {index}"
+        assert outcome.logs == receipt.logs, f"transaction {index}"
+        assert outcome.succeeded == getattr(receipt, "succeeded", True), f"transaction {index}"
+        used = int(receipt.cumulative_gas_used)
+    assert state_after(file, result) == {key: value for key, value in genesis(judged.accounts) if key[:1] != b"c"}
+    found = totals(fork, [decoded(fork, raw) for raw in file.transactions], outcomes)
+    assert found.logs_bloom == bytes(file.block.header.bloom)
+    assert found.receipts_root in (None, bytes(file.block.header.receipt_root))
+    assert {event.name: event["hash"] for event in result.events} == ({} if judged.requests_hash is None else {REQUESTS: judged.requests_hash})
 
 
 class World:

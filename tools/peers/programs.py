@@ -1,12 +1,13 @@
-"""Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, by Go) and `jmt` (the Rust crate, by cargo); and
-`cometbft`, the node whose application the engine is.
+"""Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, by Go) and `jmt` (the Rust crate, by cargo);
+`cometbft`, the node whose application the engine is; and `revm`, a VM of the engine.
 
-Their sources and pinned versions lie beside this file. What is built is kept in the user's cache directory under a hash
-of all that went into it, so that it is built once.
+Their sources and pinned versions lie beside this file, those of revm in tools/revm-vm. What is built is kept in the user's cache
+directory under a hash of all that went into it, so that it is built once.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -67,6 +68,15 @@ PROGRAMS = {
         "release/jmt-peer",
         {"CARGO_TERM_COLOR": "never"},
     ),
+    "revm": Program(
+        "cargo",
+        (Path.home() / ".cargo" / "bin",),
+        "--version",
+        ("fetch", "--locked"),
+        lambda out: ("build", "--quiet", "--release", "--locked", "--target-dir", str(out)),
+        "release/libioi_revm.so",
+        {"CARGO_TERM_COLOR": "never", "PYO3_NO_PYTHON": "1"},
+    ),
 }
 
 # Said by go and cargo where fetching fails because of what is pinned here rather than for want of a network.
@@ -90,8 +100,11 @@ def program(name: str, sources: Optional[Path] = None, environment: Optional[dic
     run = _Toolchain(tool, sources, {**os.environ, **recipe.environment, **(environment or {})})
     toolchain = [run(recipe.version), *recipe.build(Path("out")), *sorted(recipe.environment.items())]
     cached = cache_directory() / f"{name}-{_digest(sources, repr(toolchain))}"
-    if not cached.exists():
-        cached.parent.mkdir(parents=True, exist_ok=True)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with open(cached.parent / f"{name}.lock", "w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # who comes while another builds it waits for that
+        if cached.exists():
+            return cached
         with tempfile.TemporaryDirectory(dir=cached.parent, prefix=f"{name}.") as building:
             run(*recipe.fetch, fetching=True)
             run(*recipe.build(Path(building)))
@@ -140,7 +153,7 @@ class _Toolchain:
 
 def _digest(sources: Path, toolchain: str) -> str:
     digest = hashlib.sha256(toolchain.encode())
-    for path in sorted(path for path in sources.rglob("*") if path.is_file()):
+    for path in sorted(path for path in sources.rglob("*") if path.is_file() and "target" not in path.relative_to(sources).parts):
         content = path.read_bytes()
         digest.update(b"%s\0%d\0" % (os.fsencode(path.relative_to(sources)), len(content)) + content)
     return digest.hexdigest()[:20]

@@ -7,6 +7,7 @@ from typing import Sequence
 
 from ioi_exec.cli import (
     check,
+    dev,
     devnet,
     diff,
     dump,
@@ -35,7 +36,7 @@ _EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or inpu
 5 results diverged from what was expected, 6 state corrupt"""
 _COMMANDS = (
     init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, export, snapshot, restore, prune, rollback, upgrade, node, serve,
-    devnet, ethereum,
+    dev, devnet, ethereum,
 )
 
 

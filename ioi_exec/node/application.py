@@ -76,10 +76,11 @@ class Application:
 
     def __init__(
         self, machine: ExecutionMachine, records: Records, *, retention: Retention = ALL_BLOCKS, propose_seconds: float | None = None,
-        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None,
+        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None, record: bool = False,
     ) -> None:
         """propose_seconds: about how long a proposer executes; None: as long as it takes. halt_height: no block above it is executed, and
-        at_halt() is called when it is committed; 0: there is none. Raises StateError, and InputError where it is committed already."""
+        at_halt() is called when it is committed; 0: there is none. record: blocks are executed with `record=True` where there are workers.
+        Raises StateError, and InputError where the height to halt at is committed already."""
         self.counts = Counts()
         self._machine = machine
         self._records = records
@@ -87,6 +88,7 @@ class Application:
         self._propose_seconds = propose_seconds
         self._halt_height = halt_height
         self._at_halt = at_halt
+        self._record = record and machine.workers > 0
         self._prepared: BlockResult | None = None
         self._taken_out = TakenOut()
         self._pool = Pool(machine, self._taken_out, self.counts)
@@ -140,20 +142,24 @@ class Application:
         return self._pool.check(tx, again)
 
     def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
-        """The transactions of a block to propose: in their order, without those that fault or are not includable, as many as gas, bytes
-        and time allow. Where they cannot be executed here, none: a proposer that fails would stop its node. Raises VMError, VMMismatch
+        """As `propose`; where they cannot be executed here, none: a proposer that fails would stop its node. Raises VMError, VMMismatch
         where the VM of this height is not to be had: no block can come after the one before it then."""
+        try:
+            return self.propose(proposal)
+        except (MachineClosed, VMError, VMMismatch):
+            raise
+        except Error as error:
+            told(log, "an empty block is proposed: none could be executed here", logging.ERROR, height=proposal.height, error=str(error))
+            self.counts.count(self.counts.proposals, "empty")
+            return []
+
+    def propose(self, proposal: Proposal) -> list[bytes]:
+        """The transactions of a block to propose: in their order, without those that fault or are not includable, as many as gas, bytes
+        and time allow. Raises what executing them raises."""
         with self._lock:
             self._prepared = None
             taken = Taken(max_bytes=max(proposal.max_tx_bytes, 0), size=size_in_block, seconds=self._propose_seconds)
-            try:
-                result = self._machine.execute(proposal.txs, header_of_proposal(proposal), propose=taken)
-            except (MachineClosed, VMError, VMMismatch):
-                raise
-            except Error as error:
-                told(log, "an empty block is proposed: none could be executed here", logging.ERROR, height=proposal.height, error=str(error))
-                self.counts.count(self.counts.proposals, "empty")
-                return []
+            result = self._machine.execute(proposal.txs, header_of_proposal(proposal), propose=taken, record=self._record)
             self.counts.count(self.counts.proposals, "proposed")
             self._taken_out.add(proposal.txs, result.dropped)
             for index, why in result.dropped.items():
@@ -161,6 +167,12 @@ class Application:
                 told(log, "taken out", logging.WARNING, tx=sha256(proposal.txs[index]).digest(), kind=why.kind, why=why.text)
             self._prepared = result
             return result.txs
+
+    def simulate(self, proposal: Proposal) -> BlockResult:
+        """What a block of all these would come to on the newest state; nothing of it is kept. It takes its turn with blocks. Raises what
+        executing it raises."""
+        with self._lock:
+            return self._machine.execute(proposal.txs, header_of_proposal(proposal))
 
     def process_proposal(self, block: Block) -> bool:
         """Whether to vote for a block. It is executed, and found again by its hash when it is decided.
@@ -232,6 +244,21 @@ class Application:
                 self._at_halt()
             return self._retention.height(height, candidate.consensus)
 
+    def go_back(self, version: int) -> None:
+        """To a version of the state that is kept, as if no later block had been: for a chain whose blocks are decided here. What waits for
+        a block is forgotten. Raises VersionMissing."""
+        with self._lock:
+            self._machine.rollback(version)
+            self._candidates.clear()
+            self._prepared = self._decided = None
+            self._consensus = self._recorded()
+            self.forget_pending()
+
+    def forget_pending(self) -> None:
+        """CheckTx begins anew, with the VM that there is now."""
+        self._taken_out = TakenOut()
+        self._pool = Pool(self._machine, self._taken_out, self.counts)
+
     def query(self, request: QueryRequest) -> Answer:
         """What is asked of the state, or of the VM; what cannot be answered has a code and says why."""
         answer = queries.answer(self._machine, self._records, request)
@@ -282,7 +309,7 @@ class Application:
             raise Refused(f"the block has height {block.height}, and the next one of this chain is {next_one}")
         try:
             header = header_of(block)
-            result = self._as_prepared(block, header) or self._machine.execute(block.txs, header)
+            result = self._as_prepared(block, header) or self._machine.execute(block.txs, header, record=self._record)
         except (VMError, VMMismatch):
             raise
         except (InputError, LimitExceeded) as error:

@@ -25,7 +25,7 @@ MAINNET = Path(__file__).parent / "ethereum" / "930196.json.xz"
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get receipts tx prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
-GO_ON = "serve devnet".split()  # until they are told to end: test_node_commands.py, test_devnet.py
+GO_ON = "serve dev devnet".split()  # until they are told to end: test_node_commands.py, test_dev_command.py, test_devnet.py
 NODE_COMMANDS = "init show-config".split()
 ETHEREUM_COMMANDS = "run".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
-COMMANDS = [code for language, code in BLOCKS if language == "sh" and "ioi-exec " in code and "cometbft" not in code]
+COMMANDS = [code for language, code in BLOCKS if language == "sh" and "ioi-exec " in code and "cometbft" not in code and "ioi-exec dev" not in code]
 STRESS = [code for language, code in BLOCKS if language == "sh" and "ioi-stress " in code]
 
 

@@ -1,0 +1,1 @@
+"""The HTTP server of a node: its tables of routes, and who may ask."""

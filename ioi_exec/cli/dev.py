@@ -64,13 +64,16 @@ def run(options: argparse.Namespace) -> int:
         if find_spec(module) is None:
             raise Error(f"a chain on one's desk needs {module}: pip install 'ioi-exec[node]'")
     from ioi_exec.node import logs
+    from ioi_exec.node.addresses import host_and_port
     from ioi_exec.node.dev import Dev
     from ioi_exec.node.dev_chain import DevChain
     from ioi_exec.node.dev_keys import DevKeys
     from ioi_exec.node.http.guard import Guard
     from ioi_exec.node.producer import Pace
 
-    listen, vm_args = _address(options.listen), vm_args_value(options.vm_args)
+    listen, vm_args = host_and_port(options.listen), vm_args_value(options.vm_args)
+    if listen is None:
+        raise InputError(f"--listen is {options.listen!r}: give HOST:PORT")
     if options.block_ms == 0:
         raise InputError("--block-ms is 0: give 1 or more, or leave it out for blocks at once")
     if options.accounts > 1000:
@@ -128,10 +131,3 @@ def _genesis(options: argparse.Namespace, accounts: list[bytes]) -> Genesis | No
     if not isinstance(made, Mapping):
         raise InputError(f"--genesis {options.genesis} is {type(made).__name__}: give a mapping of bytes to bytes, or a function that returns one")
     return made
-
-
-def _address(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
-        raise InputError(f"--listen is {listen!r}: give HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -19,10 +19,18 @@ def address_of(listen: str, home: Path, setting: str) -> Address:
     kind, _, rest = listen.partition("://")
     if kind == "unix" and rest and "\0" not in rest:
         return home / rest
-    host, _, port = rest.rpartition(":")
-    if kind == "tcp" and host and port.isascii() and port.isdigit() and int(port) < 1 << 16:
-        return host.removeprefix("[").removesuffix("]"), int(port)
+    place = host_and_port(rest) if kind == "tcp" else None
+    if place is not None:
+        return place
     raise InputError(f"{setting} is {listen!r}: give unix://PATH or tcp://HOST:PORT")
+
+
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """Of "HOST:PORT"; None: it is none."""
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        return None
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def shown(address: Address, listening: socket.socket) -> str:

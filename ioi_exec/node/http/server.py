@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
-import socket
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Awaitable, Callable, Protocol, Sequence, TypeVar
@@ -24,6 +22,7 @@ from aiohttp import web
 
 from ioi_exec.errors import Error, InputError, InputTypeError, LimitExceeded, MachineClosed, VersionMissing
 from ioi_exec.files.strict_json import Malformed, parse
+from ioi_exec.node.addresses import listening_at
 from ioi_exec.node.http.guard import Guard
 from ioi_exec.node.logs import told
 
@@ -52,7 +51,7 @@ class HttpServer:
 
     def __init__(self, tables: Sequence[Table], listen: tuple[str, int], guard: Guard) -> None:
         """Raises InputError where that cannot be listened at."""
-        self._listening = _listening(listen)
+        self._listening = listening_at(listen, "--listen", CONNECTIONS_MOST)
         self._guard = guard
         self._tables = tables
         self._loop = asyncio.new_event_loop()
@@ -223,20 +222,3 @@ def _shortened(record: logging.LogRecord) -> bool:
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg, record.args = "a request cannot be read: %s", (repr(getattr(error, "message", "") or type(error).__name__)[:200],)
     return True
-
-
-def _listening(listen: tuple[str, int]) -> socket.socket:
-    try:
-        family, kind, proto, _, place = socket.getaddrinfo(*listen, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(family, kind, proto)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(place)
-            listening.listen(CONNECTIONS_MOST)
-        except BaseException:
-            listening.close()
-            raise
-        return listening
-    except OSError as error:
-        why = "something listens there already: give another port with --listen" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise InputError("{}:{} cannot be listened at: {}".format(*listen, why)) from None

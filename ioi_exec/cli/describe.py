@@ -40,6 +40,7 @@ def described(info: StateInfo) -> dict[str, Any]:
         "initial_height": written(info.initial_height),
         "chain_id": info.chain_id or None,
         "interpreter": None if info.interpreter is None else str(info.interpreter),
+        "vm_code": info.code,
         "limits": {name: written(limit) for name, limit in info.limits.items()},
         "keeps_receipts": info.keeps_receipts,
         "gas": None if info.gas is None else gas_object(info.gas),

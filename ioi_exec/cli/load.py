@@ -27,6 +27,7 @@ from ioi_exec.machine import ExecutionMachine
 from ioi_exec.state.base import storage_errors
 from ioi_exec.state.given import note
 from ioi_exec.state.identity import Identity
+from ioi_exec.vm.fingerprint import fingerprint
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
 from ioi_exec.vm.payments import check_genesis
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
                     tree=tree,
                     meta=Identity(
                         vm, initial_height, limits.consensus(), Interpreter.here(loaded), head.chain_id, gas=head.gas,
-                        upgrades=tuple(each for each in head.upgrades if each.height >= initial_height),
+                        upgrades=tuple(each for each in head.upgrades if each.height >= initial_height), code=fingerprint(loaded),
                     ).to_meta(),
                     pairs=_checked(reader, limits, vm, progress),
                     height=initial_height - 1,

@@ -85,6 +85,14 @@ def add_vm_args(command: argparse.ArgumentParser) -> None:
     command.add_argument("--vm-args", metavar="JSON", help="arguments of the VM's class: an object by name, or a list")
 
 
+def add_accept(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--accept-interpreter", action="store_true",
+        help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
+    )
+    command.add_argument("--accept-vm", action="store_true", help="execute with other code of the VM than the state recorded, under the same version")
+
+
 def vm_args_value(text: str | None) -> dict[str, Any] | list[Any] | None:
     """What --vm-args says. Raises InputError."""
     if text is None:

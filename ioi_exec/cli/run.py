@@ -12,6 +12,7 @@ from ioi_exec.block.header import BlockHeader, hash_of
 from ioi_exec.cli.describe import block_line, block_object, why_failed
 from ioi_exec.cli.options import (
     Commands,
+    add_accept,
     add_command,
     add_vm,
     find_own_code,
@@ -88,10 +89,7 @@ def register(commands: Commands) -> None:
         "--keep-receipts", action="store_true",
         help="keep these blocks' transactions and receipts as long as their versions (default: what init was told)",
     )
-    command.add_argument(
-        "--accept-interpreter", action="store_true",
-        help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
-    )
+    add_accept(command)
     add_vm(command, "your VM, once, if the state was not made here by init: it is noted, and then run needs STATE alone")
     command.set_defaults(run=run)
 
@@ -118,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
     with vm_may_print():
         machine = ExecutionMachine.open(
             options.state, vm=options.vm, vm_args=vm_args, workers=workers, read_only=options.dry_run, keep=options.keep,
-            accept_interpreter=options.accept_interpreter, cross_check=options.cross_check,
+            accept_interpreter=options.accept_interpreter, accept_vm=options.accept_vm, cross_check=options.cross_check,
             policy=None if options.policy is None else Policy.named(options.policy), receipts=True if options.keep_receipts else None,
         )
     with machine:

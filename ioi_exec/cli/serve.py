@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ioi_exec.cli.options import Commands, add_command, find_own_code, print_fields, print_json, vm_may_print
+from ioi_exec.cli.options import Commands, add_accept, add_command, find_own_code, print_fields, print_json, vm_may_print
 from ioi_exec.state.given import is_noted_here
 from ioi_exec.vm.loading import BUILT_IN
 
@@ -19,10 +19,7 @@ def register(commands: Commands) -> None:
         commands, "serve", "Be the application of a CometBFT node.", _EPILOG, example="ioi-exec serve home", needs_state=False
     )
     command.add_argument("home", metavar="HOME", help="what node init made")
-    command.add_argument(
-        "--accept-interpreter", action="store_true",
-        help="execute under this Python and these versions of what the VM depends on, though the state recorded others",
-    )
+    add_accept(command)
     command.set_defaults(run=run)
 
 
@@ -34,7 +31,9 @@ def run(options: argparse.Namespace) -> int:
     if home.config.chain.vm not in BUILT_IN or is_noted_here(home.state):  # an upgrade may lead from the one to the other
         find_own_code()
     with vm_may_print():
-        daemon = Daemon(home, log_format="json" if options.json else None, accept_interpreter=options.accept_interpreter)
+        daemon = Daemon(
+            home, log_format="json" if options.json else None, accept_interpreter=options.accept_interpreter, accept_vm=options.accept_vm
+        )
     with daemon:
         (print_json if options.json else print_fields)(daemon.described())
         with vm_may_print():

@@ -66,7 +66,7 @@ class DumpHead:
                 "limits": {name: written(limit) for name, limit in self.limits.items()},
                 **({"chain_id": self.chain_id} if self.chain_id else {}),
                 **({} if self.gas is None else {"gas": gas_object(self.gas)}),
-                **({"upgrades": [replace(each, interpreter=None).to_json() for each in self.upgrades]} if self.upgrades else {}),
+                **({"upgrades": [replace(each, interpreter=None, code=None).to_json() for each in self.upgrades]} if self.upgrades else {}),
             }
         )
 

@@ -39,7 +39,7 @@ from ioi_exec.state.base import CommittedState, memory_errors, storage_errors
 from ioi_exec.state.cache import CommittedCache
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.kept import body_of
-from ioi_exec.state.opening import checked_policy
+from ioi_exec.state.opening import Accept, checked_policy
 from ioi_exec.state.staging import Staging
 from ioi_exec.vm.loading import LoadedVM
 
@@ -49,11 +49,11 @@ class Blocks(Reading):
 
     def __init__(
         self, store: ioi_storage.Store, identity: Identity, vms: dict[int, LoadedVM], limits: Limits, workers: int, pin: bool,
-        executors: Executors, policy: Policy, accept_interpreter: bool = False,
+        executors: Executors, policy: Policy, accept: Accept,
         cross_check: bool = False, receipts: bool = False,
     ) -> None:
         """Use `create` or `open`."""
-        super().__init__(store, identity, vms, limits, accept_interpreter)
+        super().__init__(store, identity, vms, limits, accept)
         self._workers = workers
         self._pin = pin
         self._executors = executors

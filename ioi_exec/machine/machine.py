@@ -32,6 +32,7 @@ from ioi_exec.state.base import storage_errors
 from ioi_exec.state.given import remember
 from ioi_exec.state.identity import Identity
 from ioi_exec.state.opening import (
+    Accept,
     StatePath,
     accepted,
     checked_keep,
@@ -41,6 +42,7 @@ from ioi_exec.state.opening import (
     of_state,
     reopened,
 )
+from ioi_exec.vm.fingerprint import fingerprint
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import Args, load_vm
 from ioi_exec.vm.payments import check_genesis
@@ -103,7 +105,8 @@ class ExecutionMachine(Blocks):
         initial_height = checked_initial_height(initial_height)
         loaded = replace(load_vm(vm, vm_args), chain_id=checked_chain_id(chain_id))
         identity = Identity(
-            loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id, receipts, limits.gas
+            loaded.spec, initial_height, limits.consensus(), Interpreter.here(loaded), loaded.chain_id, receipts, limits.gas, (),
+            fingerprint(loaded),
         )
         workers, policy = checked_workers(workers), checked_policy(policy)
         items = checked_genesis(genesis, limits)
@@ -121,7 +124,7 @@ class ExecutionMachine(Blocks):
         if store.path is not None:
             remember(store.path, loaded.spec)
         store.keep = keep
-        return cls(store, identity, {0: loaded}, limits, workers, pin, executors, policy, cross_check=cross_check, receipts=receipts)
+        return cls(store, identity, {0: loaded}, limits, workers, pin, executors, policy, Accept(), cross_check, receipts)
 
     @classmethod
     def open(
@@ -138,6 +141,7 @@ class ExecutionMachine(Blocks):
         keep: int | None = None,
         policy: Policy | None = None,
         accept_interpreter: bool = False,
+        accept_vm: bool = False,
         cross_check: bool = False,
         receipts: bool | None = None,
     ) -> ExecutionMachine:
@@ -149,13 +153,14 @@ class ExecutionMachine(Blocks):
         limits: those that can decide a receipt are the state's; one that is set here and differs is an InputError. keep, policy,
         cross_check: as for `create`. receipts: whether blocks that are committed here are kept with theirs; None: what the state remembers.
         accept_interpreter: execute though another Python, or other versions of what the VM depends on, executed so far; from then on
-        the state records these.
+        the state records these. accept_vm: the same where the VM's code is another one, and its version is not.
         Raises StateMissing, StateInUse, StateCorrupt, VMMismatch, VMError, InputError, ResourceError.
         """
         path = arguments.path("path", path)
         workers, keep, policy = checked_workers(workers), checked_keep(keep), checked_policy(policy)
         executors, limits = checked_executors(executors), checked_limits(Limits() if limits is None else limits)
         flags = {"read_only": read_only, "pin": pin, "accept_interpreter": accept_interpreter, "cross_check": cross_check}
+        flags["accept_vm"], accept = accept_vm, Accept(accept_interpreter, accept_vm)
         for name, value in flags.items():
             arguments.flag(name, value)
         if receipts is not None:
@@ -172,13 +177,13 @@ class ExecutionMachine(Blocks):
                 loaded = load_vm(vm, vm_args)
                 index = identity.index_of(loaded.spec, height)
                 vms[index] = of_state(loaded, identity, index)
-                identity = accepted(store, identity, index, vms[index], accept_interpreter)
+                identity = accepted(store, identity, index, vms[index], accept)
                 remember(path, loaded.spec)
             elif vm_args is not None:
                 raise InputError("vm_args was given without vm: the state remembers both, give neither or both")
             store.keep = keep
             machine = cls(
-                store, identity, vms, limits, workers, pin, executors, policy, accept_interpreter, cross_check,
+                store, identity, vms, limits, workers, pin, executors, policy, accept, cross_check,
                 identity.receipts if receipts is None else receipts,
             )
             if not read_only:

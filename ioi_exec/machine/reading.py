@@ -40,7 +40,7 @@ from ioi_exec.state.kept import (
     kept_block,
     kept_transactions,
 )
-from ioi_exec.state.opening import accepted, of_state
+from ioi_exec.state.opening import Accept, accepted, of_state
 from ioi_exec.state.past import PastState, Version
 from ioi_exec.state.ranges import key_range, scan_limit
 from ioi_exec.vm.loading import LoadedVM
@@ -52,7 +52,7 @@ class Reading:
     Each call sees one committed version as a whole. While a sandbox is open all calls are for one thread."""
 
     def __init__(
-        self, store: ioi_storage.Store, identity: Identity, vms: dict[int, LoadedVM], limits: Limits, accept_interpreter: bool
+        self, store: ioi_storage.Store, identity: Identity, vms: dict[int, LoadedVM], limits: Limits, accept: Accept
     ) -> None:
         self._store = store
         # The store, and on top of it the overlay of each sandbox that is open.
@@ -61,7 +61,7 @@ class Reading:
         self._meta = store.meta  # which that is what it says
         self._vms = vms  # by their index in identity.vms, as far as they were needed
         self._limits = limits
-        self._accept_interpreter = accept_interpreter
+        self._accept = accept
         self._guard = Guard()
         self._pins = _Pins()
         self._loading = threading.RLock()
@@ -358,7 +358,7 @@ class Reading:
             index = self._identity.index_at(height)
             if index not in self._vms:
                 loaded = self._given(self._identity.vms[index], index)
-                self._identity = accepted(self._store, self._identity, index, loaded, self._accept_interpreter)
+                self._identity = accepted(self._store, self._identity, index, loaded, self._accept)
                 if not self._store.read_only:
                     self._meta = self._store.meta
                 self._vms[index] = loaded

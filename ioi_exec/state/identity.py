@@ -13,7 +13,7 @@ from ioi_exec.gas import GasSchedule
 from ioi_exec.limits import CONSENSUS_LIMITS, Limits
 from ioi_exec.vm.interpreter import Interpreter
 from ioi_exec.vm.loading import VMSpec
-from ioi_exec.vm.upgrades import Upgrade, said_upgrades
+from ioi_exec.vm.upgrades import Upgrade, said_recorded, said_upgrades
 
 _FORMAT = 1
 
@@ -24,7 +24,7 @@ class Identity:
     interpreter: what its VM executes under; None: it is in C, or the state was made before this was recorded.
     chain_id: of the chain it is a state of, which transactions may be signed for; "" if none.
     receipts: whether blocks are kept with their transactions and receipts. gas: what transactions cost, if they do.
-    upgrades: VMs that took over since, or will, by height."""
+    upgrades: VMs that took over since, or will, by height. code: the fingerprint of its VM's code, None as `Upgrade.code`."""
 
     vm: VMSpec
     initial_height: int
@@ -34,11 +34,12 @@ class Identity:
     receipts: bool = False
     gas: GasSchedule | None = None
     upgrades: tuple[Upgrade, ...] = ()
+    code: str | None = None
 
     @property
     def vms(self) -> tuple[Upgrade, ...]:
         """All of them by height, the first one with them."""
-        return (Upgrade(self.initial_height, self.vm, self.interpreter), *self.upgrades)
+        return (Upgrade(self.initial_height, self.vm, self.interpreter, self.code), *self.upgrades)
 
     def index_at(self, height: int) -> int:
         """Which of `vms` executes the block of this height; a version belongs to the one that made it, genesis to the first."""
@@ -64,7 +65,7 @@ class Identity:
     def changed(self, index: int, upgrade: Upgrade) -> Identity:
         """With another description of one of `vms`."""
         if index == 0:
-            return replace(self, vm=upgrade.vm, interpreter=upgrade.interpreter)
+            return replace(self, vm=upgrade.vm, interpreter=upgrade.interpreter, code=upgrade.code)
         return replace(self, upgrades=(*self.upgrades[: index - 1], upgrade, *self.upgrades[index:]))
 
     def index_of(self, vm: VMSpec, height: int) -> int:
@@ -92,7 +93,7 @@ class Identity:
             "vm": self.vm.to_json(),
             "initial_height": self.initial_height,
             "limits": self.limits,
-            **({} if self.interpreter is None else {"interpreter": self.interpreter.to_json()}),
+            **self.vms[0].recorded(),
             **({"chain_id": self.chain_id} if self.chain_id else {}),
             **({"receipts": True} if self.receipts else {}),
             **({} if self.gas is None else {"gas": self.gas.to_json()}),
@@ -111,11 +112,11 @@ class Identity:
             vm, initial_height = VMSpec.said(meta["vm"]), checked_initial_height(meta["initial_height"])
             limits = {name: meta["limits"][name] for name in CONSENSUS_LIMITS}
             checked_limits(Limits.remembered(limits))
-            interpreter = Interpreter.said(meta["interpreter"]) if "interpreter" in meta else None
+            interpreter, code = said_recorded(meta)
             gas = GasSchedule.said(meta["gas"]) if "gas" in meta else None
             receipts = flag("receipts", meta.get("receipts", False))
             upgrades = said_upgrades(meta.get("upgrades", []))
-            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), receipts, gas, upgrades)
+            return cls(vm, initial_height, limits, interpreter, checked_chain_id(meta.get("chain_id")), receipts, gas, upgrades, code)
         except (ValueError, InputTypeError, InputError) as error:
             raise StateError(f"the state was not made by ioi-exec: {error}") from error
         except (LookupError, TypeError) as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class StateInfo:
     """keeps_receipts: whether blocks are kept with their transactions and receipts, unless `open(receipts=...)` says otherwise. limits: those that can decide a receipt. chain_id: "" if none. gas: what transactions cost, None: nothing. interpreter: what blocks were executed under, None if that does not matter or was not
-    recorded. oldest: the oldest version kept. header: of the last block, None at version 0.
+    recorded. code: the fingerprint of its VM's code, None as that. oldest: the oldest version kept. header: of the last block, None at version 0.
     transactions_hash: of that block's transactions, 32 bytes; None at version 0, and of blocks from before it was recorded.
     vm: the one that made the version. vms: all that the state has had or will have, each with the height it takes over at.
     Roots have 32 bytes. What follows `version` is of that version."""
@@ -30,6 +30,7 @@ class StateInfo:
     initial_height: int
     limits: dict[str, int]
     interpreter: Interpreter | None
+    code: str | None
     chain_id: str
     gas: GasSchedule | None
     keeps_receipts: bool
@@ -52,13 +53,15 @@ class StateInfo:
     @classmethod
     def of(cls, tree: str, genesis_root: bytes, identity: Identity, oldest: int, row: VersionRow) -> StateInfo:
         header, transactions_hash = decode_kept(row.header) if row.version else (None, None)
+        maker = identity.vms[identity.index_at(row.height)]
         return cls(
             tree,
-            identity.vm_at(row.height),
+            maker.vm,
             identity.vms,
             identity.initial_height,
             identity.limits,
-            identity.vms[identity.index_at(row.height)].interpreter,
+            maker.interpreter,
+            maker.code,
             identity.chain_id,
             identity.gas,
             identity.receipts,

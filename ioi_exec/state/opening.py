@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from itertools import zip_longest
+from typing import NamedTuple
 
 import ioi_storage
 from ioi_shm import WORKERS_MAX
@@ -14,7 +15,7 @@ from ioi_exec.cores import available_cores
 from ioi_exec.errors import InputError, InputTypeError, StateExists, VMError, VMMismatch
 from ioi_exec.policy import DEFAULT, Policy
 from ioi_exec.state.identity import Identity
-from ioi_exec.vm.interpreter import Interpreter
+from ioi_exec.vm.fingerprint import other_code
 from ioi_exec.vm.loading import LoadedVM
 from ioi_exec.vm.upgrades import Upgrade
 
@@ -34,6 +35,8 @@ def reopened(
                 f"{path} holds a state made under {there.interpreter}, and this is {identity.interpreter}: use what is recorded, or "
                 "open it with accept_interpreter=True"
             )
+        if other_code(there.code, identity.code):
+            raise VMMismatch(f"{path} holds a state of the same VM with other code: open it with accept_vm=True, or give the VM another version")
         if store.version != 0:
             raise StateExists(f"{path} holds a state at version {store.version}: open it, or create one elsewhere")
         if store.tree != tree or there.initial_height != identity.initial_height or there.limits != identity.limits:
@@ -52,18 +55,36 @@ def reopened(
         raise
 
 
-def accepted(store: ioi_storage.Store, identity: Identity, index: int, vm: LoadedVM, accept: bool) -> Identity:
-    """The identity, if the VM, one of its `vms`, executes here under what the state recorded, or the operator accepts what there is here, which is then
-    recorded in its place. Raises VMMismatch."""
-    recorded, here = identity.vms[index].interpreter, Interpreter.here(vm)
-    if recorded is None or here is None or recorded == here:
-        return identity
-    if not accept:
+class Accept(NamedTuple):
+    """What the operator lets differ from what the state recorded."""
+
+    interpreter: bool = False
+    vm: bool = False
+
+
+def accepted(store: ioi_storage.Store, identity: Identity, index: int, vm: LoadedVM, accept: Accept) -> Identity:
+    """The identity, if the VM, one of its `vms`, is here what the state recorded, or the operator accepts what there is here, which is then
+    recorded in its place; so is its code where nobody did. Raises VMMismatch, VMError."""
+    recorded = identity.vms[index]
+    here = Upgrade.here(recorded.height, vm)
+    other_interpreter = None not in (recorded.interpreter, here.interpreter) and recorded.interpreter != here.interpreter
+    if other_interpreter and not accept.interpreter:
         raise VMMismatch(
-            f"the state's blocks were executed under {recorded}, and this is {here}: results may differ. Use what is recorded, or "
-            "accept what is here on every node at one height (--accept-interpreter, accept_interpreter=True)"
+            f"the state's blocks were executed under {recorded.interpreter}, and this is {here.interpreter}: results may differ. Use what is "
+            "recorded, or accept what is here on every node at one height (--accept-interpreter, accept_interpreter=True)"
         )
-    identity = identity.changed(index, replace(identity.vms[index], interpreter=here))
+    if other_code(recorded.code, here.code) and not accept.vm:
+        raise VMMismatch(
+            f"the code of the VM {vm.spec} is not that which the state's blocks were executed with, and its version is the same. If it decides "
+            "anything otherwise, give it another version, and upgrade at a height (ioi-exec upgrade); if not, accept it (--accept-vm, "
+            "accept_vm=True)"
+        )
+    now = replace(
+        recorded, interpreter=here.interpreter if other_interpreter else recorded.interpreter, code=here.code or recorded.code
+    )
+    if now == recorded:
+        return identity
+    identity = identity.changed(index, now)
     if not store.read_only:
         store.set_meta(identity.to_meta())
     return identity
@@ -81,7 +102,7 @@ def checked_upgrade(identity: Identity, vm: LoadedVM, height: int, committed: in
         raise InputError(f"upgrade: height {height} is committed, the state is at {committed}: give a later one")
     if vm.native is not None and hasattr(vm.instance, "migrate"):
         raise VMError(f"upgrade: {vm.spec} is in C, and its method migrate would never be called: let a VM in Python migrate one block earlier")
-    identity = identity.upgraded(Upgrade(height, vm.spec, Interpreter.here(vm)), committed)
+    identity = identity.upgraded(Upgrade.here(height, vm), committed)
     if identity.vms[-2].vm == vm.spec and not accept:
         raise InputError(
             f"upgrade: {vm.spec} is the VM that the state has already: give the new one another version, or say that it is another "

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
+import logging
 import os
 import re
 import site
@@ -17,7 +19,7 @@ import sysconfig
 from enum import Enum
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 Code = Mapping[str, tuple[str, str]]
 """By name ("module:Class.method", "module.GLOBAL"): a digest, "" where it is not to be compared; and how the thing is shown."""
@@ -34,10 +36,15 @@ _DEPTH_MOST = 20  # of values inside values
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
 
 
-def code_of(cls: type) -> dict[str, tuple[str, str]]:
-    """The code of a VM's class as this process has it."""
-    walk = _Walk()
-    walk.visit(_named(cls), cls, False)
+def code_of(cls: type, *methods: str, package: str = "", shorten: Callable[[str], str] = str) -> dict[str, tuple[str, str]]:
+    """The code of a VM's class as this process has it; of these methods alone, if any are named. package: is one's own, also where it is
+    installed. shorten: what is left of the text of a value."""
+    walk = _Walk(package, shorten)
+    if methods:
+        for method in methods:
+            walk.visit(f"{_named(cls)}.{method}", inspect.getattr_static(cls, method, None), not is_imported(cls))
+    else:
+        walk.visit(_named(cls), cls, False)
     return walk.found
 
 
@@ -69,9 +76,13 @@ def _installed() -> tuple[str, ...]:
     return tuple(sorted(path.rstrip("/") + "/" for path in found))
 
 
+def is_of_the_engine(module_name: str) -> bool:
+    return module_name.partition(".")[0] in _OF_THE_ENGINE
+
+
 def is_own(module_name: str) -> bool:
     """Whether a module is one's own: in a file outside Python's and the installed ones, or in no file as __main__ can be."""
-    if module_name.partition(".")[0] in _OF_THE_ENGINE or module_name in sys.builtin_module_names:
+    if is_of_the_engine(module_name) or module_name in sys.builtin_module_names:
         return False
     module = sys.modules.get(module_name)
     if module is None:
@@ -97,8 +108,10 @@ def _comparable(module_name: str) -> bool:
 class _Walk:
     """travels: whether the thing is not imported over there but comes along, and so is the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, package: str, shorten: Callable[[str], str]) -> None:
         self.found: dict[str, tuple[str, str]] = {}
+        self._package = package
+        self._shorten = shorten
         self._seen: set[int] = set()
         self._kept: list[object] = []  # what was seen, so that no other object takes its id
 
@@ -117,7 +130,7 @@ class _Walk:
         elif isinstance(value, FunctionType):
             self._function(name, value, travels)
         elif isinstance(value, type):
-            if is_own(value.__module__):
+            if self._is_own(value.__module__):
                 self._class(value, not is_imported(value))
         elif isinstance(value, ModuleType) or any(value is other for other in _of_the_process()):
             pass  # what a function uses of a module is visited there
@@ -128,13 +141,16 @@ class _Walk:
             self._note(name, (value.args, value.keywords), travels)
         else:
             self._note(name, value, travels)
-            if is_own(type(value).__module__):
+            if self._is_own(type(value).__module__):
                 self.visit(_named(type(value)), type(value), travels)
+
+    def _is_own(self, module_name: str) -> bool:
+        return is_own(module_name) or module_name.partition(".")[0] == self._package
 
     def _note(self, name: str, value: object, travels: bool) -> None:
         if travels:
             return
-        text = _canonical(value, 0)
+        text = self._shorten(_canonical(value, 0))
         shown = text if len(text) <= _SHOWN_MOST else text[:_SHOWN_MOST] + "..."
         self.found[name] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32], shown
 
@@ -150,7 +166,7 @@ class _Walk:
                 self.visit(f"{_named(cls)}.{attribute}", value, travels)
 
     def _function(self, name: str, function: FunctionType, travels: bool) -> None:
-        if not is_own(function.__module__ or ""):
+        if not self._is_own(function.__module__ or ""):
             return
         if not travels:
             digest = _code_digest(function.__code__) if _comparable(function.__module__) else ""
@@ -163,7 +179,7 @@ class _Walk:
             value = function.__globals__[used]
             if not isinstance(value, ModuleType):
                 self._global(function.__module__, used, value, travels)
-            elif is_own(value.__name__):
+            elif self._is_own(value.__name__):
                 for attribute in sorted(names & vars(value).keys()):
                     self._global(value.__name__, attribute, vars(value)[attribute], False)
         for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
@@ -214,12 +230,19 @@ def _code_digest(code: CodeType) -> str:
 
 def _code_text(code: CodeType) -> str:
     """All that decides what the code does, and nothing of where it stands."""
-    consts = [_code_text(const) if isinstance(const, CodeType) else _canonical(const, 0) for const in code.co_consts]
+    consts = [_code_text(const) if isinstance(const, CodeType) else _canonical(const, 0) for const in code.co_consts[_documented(code) :]]
     parts = (
         code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_flags, code.co_argcount,
         code.co_posonlyargcount, code.co_kwonlyargcount, getattr(code, "co_exceptiontable", b""), consts,
     )
     return repr(parts)
+
+
+def _documented(code: CodeType) -> bool:
+    """Whether its first constant is a docstring."""
+    if code.co_name.startswith("<") or not code.co_flags & inspect.CO_OPTIMIZED or not code.co_consts:
+        return False
+    return isinstance(code.co_consts[0], str) and (sys.version_info < (3, 13) or bool(code.co_flags & 0x4000000))  # CO_HAS_DOCSTRING
 
 
 def _canonical(value: Any, depth: int) -> str:
@@ -241,6 +264,8 @@ def _canonical(value: Any, depth: int) -> str:
         return f"{value.__module__}:{value.__qualname__}"
     if isinstance(value, Enum):
         return f"{_named(type(value))}.{value.name}"
+    if isinstance(value, logging.Logger):
+        return f"logger {value.name}"  # which says its level, if asked
     if isinstance(value, re.Pattern):
         return f"re {value.pattern!r} {value.flags}"
     if is_own(type(value).__module__):

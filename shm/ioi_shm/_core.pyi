@@ -45,6 +45,7 @@ class _Info(TypedDict):
     abi: int
     version: int
     name: str
+    library: bytes | None  # the file that it was loaded from
     ante: bool
     begin_block: bool
     end_block: bool

@@ -136,7 +136,7 @@ def test_a_module_of_the_same_name_in_another_directory_is_not_the_operators(cli
 
     done = run()
     assert done.returncode == 2 and str(own / "kv.py") in done.stderr and not (own / "elsewhere" / "ran").exists()
-    assert run("--vm", "kv:KV").returncode == 0 and (own / "elsewhere" / "ran").exists()  # now the operator said so
+    assert run("--vm", "kv:KV", "--accept-vm").returncode == 0 and (own / "elsewhere" / "ran").exists()  # now the operator said so
 
 
 def test_what_lies_in_the_working_directory_is_not_imported_unless_a_vm_was_given(own: Path) -> None:

@@ -1,6 +1,7 @@
 /* ioi_shm._core: the module itself and its small functions. */
 #include "module.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -35,7 +36,9 @@ const ioi_vm *as_vm(PyObject *capsule) {
 static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
     const ioi_vm *vm = as_vm(capsule);
     if (!vm) return NULL;
-    return Py_BuildValue("{sIsIszsOsOsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "ante",
+    Dl_info from; /* the library that it is in */
+    const char *library = dladdr(vm, &from) ? from.dli_fname : NULL;
+    return Py_BuildValue("{sIsIszsysOsOsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "library", library, "ante",
                          ioi_vm_has_ante(vm) ? Py_True : Py_False, "begin_block", ioi_vm_has_begin_block(vm) ? Py_True : Py_False,
                          "end_block", vm->end_block ? Py_True : Py_False);
 }

@@ -29,7 +29,7 @@ from ioi_exec.execution import asking
 from ioi_exec.guard import Guard
 from ioi_exec.limits import Limits
 from ioi_exec.machine.pending import Pending
-from ioi_exec.state.base import CommittedState, storage_errors
+from ioi_exec.state.base import CommittedState, CommittedVersion, storage_errors
 from ioi_exec.state.given import vm_given_for
 from ioi_exec.state.heights import row_at_height
 from ioi_exec.state.identity import Identity
@@ -262,16 +262,22 @@ class Reading:
     def _info_of(self, layer: ioi_storage.State, row: ioi_storage.VersionRow) -> StateInfo:
         return StateInfo.of(self._store.tree, self._store.genesis_root, self._known(layer), layer.oldest, row)
 
-    def query(self, path: str, data: bytes = b"") -> Receipt:
+    def query(self, path: str, data: bytes = b"", *, version: Version | None = None) -> Receipt:
         """What the VM's `query(path, data, state)` says of the newest committed state, in this process: its answer is the receipt's
         output, or why there is none its error. What it writes is gone. With workers=0 it waits for a block that is executed meanwhile, and a
-        state in memory is not committed to until it is through. Raises VMError if the VM has no such method."""
+        state in memory is not committed to until it is through.
+
+        version: an earlier one, asked by the VM that made it; on Jellyfish, which sorts by the hashes of keys, it cannot scan then (InputError).
+        Raises VMError if the VM has no such method or is not to be had, VersionMissing."""
         arguments.text("query: the path", path)
         arguments.octets("query: the data", data)
-        self._asked_vm("query")  # loaded before anybody has to wait
+        if version is None:
+            self._asked_vm("query")  # loaded before anybody has to wait
         with self._moment("query") as layer:
-            vm = self._asked_vm("query", layer.latest.height)
-            return asking.query(vm, self._limits, CommittedState((layer,)), path, data)
+            row = layer.latest if version is None else row_of(layer, version)
+            vm = self._asked_vm("query", row.height)
+            state = CommittedState((layer,)) if row.version == layer.version else CommittedVersion(layer, row)
+            return asking.query(vm, self._limits, state, path, data)
 
     def check(self, tx: bytes) -> Receipt:
         """Whether a transaction may wait for a block: what the VM's `check(tx, state, ctx)`, or `ante` if there is none, says of it in this

@@ -2,7 +2,7 @@
 
     /store/state/key    the value of a key, at any kept height; with `prove` in two steps, to the app hash
     /node               what the consensus is set to (consensus.py); with `prove` in one step
-    any other path      the VM's `query`, of the newest state; what a VM says cannot be proven
+    any other path      the `query` of the VM that made the height; what a VM says cannot be proven
 
 Height 0 is the newest, with `prove` the one before it: the app hash of a height is in the next one's header.
 """
@@ -53,14 +53,12 @@ def _of_consensus(machine: ExecutionMachine, records: Records, request: QueryReq
 
 
 def _of_vm(machine: ExecutionMachine, request: QueryRequest) -> Answer:
-    newest = machine.info.height
     if request.prove:
         raise InputError(f"what a VM answers cannot be proven: ask {KEY} for a key")
-    if request.height not in (0, newest):
-        raise InputError(f"a VM is asked about the newest state, of height {newest}: leave the height out")
-    receipt = machine.query(request.path, request.data)
+    past = machine.at_height(_height(machine, request))
+    receipt = past.query(request.path, request.data)
     codespace = "" if receipt.ok else CODESPACE
-    return Answer(receipt.code, receipt.error, key=request.data, value=receipt.output, height=newest, codespace=codespace)
+    return Answer(receipt.code, receipt.error, key=request.data, value=receipt.output, height=past.height, codespace=codespace)
 
 
 def _height(machine: ExecutionMachine, request: QueryRequest) -> int:

@@ -101,6 +101,22 @@ def translated(error: ioi_storage.StorageError) -> errors.Error:
     raise AssertionError("every error of ioi_storage derives from StorageError")
 
 
+class CommittedVersion:
+    """An earlier version, to read."""
+
+    def __init__(self, layer: State, row: ioi_storage.VersionRow) -> None:
+        self._layer = layer
+        self._row = row
+
+    def get(self, key: bytes) -> bytes | None:
+        with storage_errors():
+            return self._layer.get(key, self._row) if 0 < len(key) <= ioi_storage.key_limit else None
+
+    def scan(self, start: bytes | None, end: bytes | None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        with storage_errors():
+            yield from self._layer.scan(start, end, reverse=reverse, version=self._row)
+
+
 class CommittedState:
     """A BaseState over a machine's layers: its store, and the overlay of each sandbox on top of it. cache: of the store."""
 

@@ -6,6 +6,7 @@ from typing import Iterator, Protocol, Union
 
 from ioi_storage import RangeProof, VersionRow
 
+from ioi_exec.block.receipt import Receipt
 from ioi_exec.state.info import StateInfo
 
 Version = Union[int, VersionRow]
@@ -18,6 +19,8 @@ class Versions(Protocol):
     def info_at(self, version: Version) -> StateInfo: ...
 
     def get(self, key: bytes, version: Version | None = None) -> bytes | None: ...
+
+    def query(self, path: str, data: bytes = b"", *, version: Version | None = None) -> Receipt: ...
 
     def prove(self, *keys: bytes, version: Version | None = None) -> bytes: ...
 
@@ -64,6 +67,10 @@ class PastState:
 
     def get(self, key: bytes) -> bytes | None:
         return self._versions.get(key, self._row)
+
+    def query(self, path: str, data: bytes = b"") -> Receipt:
+        """As `machine.query`, by the VM that made this version."""
+        return self._versions.query(path, data, version=self._row)
 
     def prove(self, *keys: bytes) -> bytes:
         return self._versions.prove(*keys, version=self._row)

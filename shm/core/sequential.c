@@ -127,6 +127,9 @@ static int op_exists(ioi_state *state, ioi_key key) {
     return op_get(state, key, &bytes, &len);
 }
 
+/* How many changes there were when the innermost checkpoint, or the transaction, began. */
+static size_t newest_begin(const ioi_seq *seq) { return seq->depth ? seq->begins[seq->depth - 1] : 0; }
+
 static int write_value(ioi_seq *seq, size_t i, value v) {
     cell *c = &seq->cells[i];
     bool again = c->stamp == seq->stamp;
@@ -137,13 +140,19 @@ static int write_value(ioi_seq *seq, size_t i, value v) {
         drop(&v);
         return IOI_LIMIT;
     }
-    if (!ioi_seq_room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes)) {
+    bool is_noted = again && c->noted > newest_begin(seq);
+    if (!is_noted && !ioi_seq_room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes)) {
         drop(&v);
         seq->starved = true;
         return IOI_STOP;
     }
-    if (!again) c->first = seq->changes_count;
-    seq->changes[seq->changes_count++] = (change){i, c->now, c->known, c->stamp};
+    if (is_noted) {
+        drop(&c->now);
+    } else {
+        if (!again) c->first = seq->changes_count;
+        seq->changes[seq->changes_count] = (change){i, again ? c->noted : 0, c->now, c->known, c->stamp};
+        c->noted = ++seq->changes_count;
+    }
     c->now = v;
     c->known = true;
     c->stamp = seq->stamp;
@@ -189,6 +198,7 @@ static void undo_to(ioi_seq *seq, size_t count) {
         change *u = &seq->changes[--seq->changes_count];
         if (u->cell == NOWHERE) {
             seq->events.len = u->before.len;
+            seq->events_noted = u->noted;
             continue;
         }
         cell *c = &seq->cells[u->cell];
@@ -199,41 +209,69 @@ static void undo_to(ioi_seq *seq, size_t count) {
         c->now = u->before;
         c->known = u->known;
         c->stamp = u->stamp;
+        c->noted = u->noted;
     }
+}
+
+/* A checkpoint ends and is kept: what it noted is for the one around it, or the transaction, which has what it noted itself. */
+static void hand_over(ioi_seq *seq, size_t from) {
+    size_t kept = from, begin = newest_begin(seq);
+    for (size_t i = from; i < seq->changes_count; i++) {
+        change *u = &seq->changes[i];
+        size_t *noted = u->cell == NOWHERE ? &seq->events_noted : &seq->cells[u->cell].noted;
+        if (u->noted > begin) {
+            if (u->noted <= from) *noted = u->noted; /* else of one that was just looked at */
+            drop(&u->before);
+            continue;
+        }
+        if (u->noted == 0 && u->cell != NOWHERE) seq->cells[u->cell].first = kept;
+        seq->changes[kept] = *u;
+        *noted = ++kept;
+    }
+    seq->changes_count = kept;
+}
+
+static bool begin_mark(ioi_seq *seq) {
+    if (!ioi_seq_room(&seq->begins, &seq->begins_capacity, seq->depth, sizeof *seq->begins)) return seq->starved = true, false;
+    seq->begins[seq->depth++] = seq->changes_count;
+    return true;
 }
 
 static int op_mark(ioi_state *state, uint64_t *mark) {
     ioi_seq *seq = (ioi_seq *)state;
     if (seq->depth - (seq->floor != 0) >= seq->limits.checkpoint_depth) return IOI_LIMIT;
-    *mark = (uint64_t)seq->depth++ << 32 | seq->changes_count;
+    if (!begin_mark(seq)) return IOI_STOP;
+    *mark = seq->depth - 1;
     return IOI_OK;
 }
 
 static int op_close(ioi_state *state, uint64_t mark, int undo) {
     ioi_seq *seq = (ioi_seq *)state;
-    uint32_t depth = (uint32_t)(mark >> 32);
-    if (depth >= seq->depth || depth < seq->floor) return IOI_OK; /* closed with one around it, or never to be */
-    seq->depth = depth;
-    if (undo) undo_to(seq, (uint32_t)mark);
+    if (mark >= seq->depth || mark < seq->floor) return IOI_OK; /* closed with one around it, or never to be */
+    seq->depth = (uint32_t)mark;
+    if (undo) undo_to(seq, seq->begins[mark]);
+    else hand_over(seq, seq->begins[mark]);
     return IOI_OK;
 }
 
 static void hold(ioi_state *state) {
     ioi_seq *seq = (ioi_seq *)state;
-    seq->floor = ++seq->depth;
-    seq->held = seq->changes_count;
+    if (begin_mark(seq)) seq->floor = seq->depth;
 }
 
 static int op_emit(ioi_state *state, const char *name, const ioi_attribute *attributes, size_t count) {
     ioi_seq *seq = (ioi_seq *)state;
     size_t size = ioi_event_size(name, attributes, count), before = seq->events.len;
     if (!size || size > IOI_EVENTS_BYTES - before) return IOI_LIMIT;
-    if (!ioi_seq_room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes) ||
+    bool is_noted = seq->events_noted > newest_begin(seq);
+    if ((!is_noted && !ioi_seq_room(&seq->changes, &seq->changes_capacity, seq->changes_count, sizeof *seq->changes)) ||
         !ioi_event_pack(&seq->events, name, attributes, count)) {
         seq->starved = true;
         return IOI_STOP;
     }
-    seq->changes[seq->changes_count++] = (change){NOWHERE, {.len = before}, false, 0};
+    if (is_noted) return IOI_OK;
+    seq->changes[seq->changes_count] = (change){NOWHERE, seq->events_noted, {.len = before}, false, 0};
+    seq->events_noted = ++seq->changes_count;
     return IOI_OK;
 }
 
@@ -266,6 +304,7 @@ void ioi_seq_free(ioi_seq *seq) {
     free(seq->cells);
     free(seq->table);
     free(seq->changes);
+    free(seq->begins);
     free(seq->missing);
     free(seq->writes);
     free(seq->ordered);
@@ -349,7 +388,7 @@ static void start(ioi_seq *seq) {
     seq->stamp++;
     seq->tx_keys = seq->depth = seq->floor = 0;
     seq->tx_bytes = 0;
-    seq->events.len = seq->tail.len = 0;
+    seq->events.len = seq->tail.len = seq->events_noted = 0;
     seq->missing_count = 0;
     seq->stopped = false;
 }
@@ -364,7 +403,7 @@ static bool settle(ioi_seq *seq, int result, ioi_outcome *outcome) {
     if (seq->starved) result = IOI_STOP;
     bool stopped = result == IOI_STOP || seq->stopped;
     if (!stopped) ioi_bound_outcome(&seq->limits, outcome);
-    if (stopped || outcome->code != 0) undo_to(seq, !stopped && seq->floor ? seq->held : 0);
+    if (stopped || outcome->code != 0) undo_to(seq, !stopped && seq->floor ? seq->begins[seq->floor - 1] : 0);
     if (stopped) return false;
     for (size_t i = 0; i < seq->changes_count; i++) {
         if (seq->changes[i].cell == NOWHERE) continue;

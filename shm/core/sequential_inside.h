@@ -27,11 +27,14 @@ typedef struct cell {
     bool asked;   /* is among the missing */
     bool written; /* by a transaction that succeeded */
     size_t first; /* of the transaction that wrote it last, while it runs: its first change, which replaced what the block has */
+    size_t noted; /* and its newest, + 1 */
     uint64_t stamp; /* the transaction that wrote it last */
 } cell;
 
-typedef struct change { /* what a write replaced: enough to put it back */
-    size_t cell;        /* NOWHERE: an event was added, and before.len is what there was before */
+/* What a key was when the innermost checkpoint then open, or the transaction, began; noted once for each. */
+typedef struct change {
+    size_t cell;  /* NOWHERE: of the events; before.len is how long they were */
+    size_t noted; /* what cell.noted was; 0: this is the transaction's first */
     value before;
     bool known; /* the cell was: else the base is below, still to be brought */
     uint64_t stamp;
@@ -56,8 +59,9 @@ struct ioi_seq {
     uint64_t stamp, tx_index;
     bool starved; /* there was no memory for something: no transaction succeeds any more */
     uint32_t tx_keys, depth;
+    size_t *begins, begins_capacity; /* of each open checkpoint: how many changes there were when it began */
+    size_t events_noted;             /* as cell.noted */
     uint32_t floor;   /* so many of `depth` are closed no more: those below what holds, and that; 0: nothing does */
-    size_t held;      /* changes that stay, though the transaction fails */
     ioi_bytes events; /* of this transaction, packed */
     ioi_bytes tail;   /* of its receipt */
     uint64_t tx_bytes;

@@ -78,6 +78,7 @@ void ioi_view_free(ioi_view *v) {
     free(s->reads);
     free(s->writes);
     free(s->undos);
+    free(s->begins);
     free(s->ranges);
     free(s->puts);
     ioi_bytes_free(&s->tail);
@@ -105,7 +106,9 @@ void ioi_view_begin(ioi_view *v, uint32_t tx) {
     s->known_count = s->reads_count = s->learned_count = s->writes_count = s->undos_count = s->standing = s->marks = 0;
     s->write_bytes = 0;
     s->tail.len = s->events.len = 0;
-    s->floor = 0;
+    s->floor = s->events_noted = 0;
+    if (s->spared) memset(s->spare, 0, sizeof s->spare);
+    s->spared = false;
     v->kept = false;
     if (s->ranges_count) free_ranges(s);
     if (v->scans) ioi_scans_end(v);
@@ -249,7 +252,7 @@ static int get_added(ioi_view *v, ioi_key key, const uint8_t **value, size_t *le
     ioi_u128 counter = r == IOI_OK && below_len == f.size ? ioi_counter_get(below, &f) : 0;
     /* Since the first add it became what would have made the adds go another way. */
     if ((r == IOI_OK && below_len != f.size) || counter < l->low || counter > l->high) return stop(v, IOI_STOP_STALE);
-    if (!w->room || w->capacity < f.size) w->room = ioi_view_room(s, f.size, 0, &w->capacity);
+    ioi_view_room(s, w, f.size);
     if (r == IOI_OK) memcpy(w->room, below, f.size);
     else memset(w->room, 0, f.size);
     ioi_counter_put(w->room, &f, counter + w->delta);

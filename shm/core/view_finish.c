@@ -90,7 +90,7 @@ bool ioi_view_finish(ioi_view *v, const ioi_outcome *outcome, bool fault) {
     ioi_worker *w = v->worker;
     ioi_alloc *alloc = &w->alloc;
     bool failed = fault || (outcome->code != 0 && !v->kept);
-    if (s->floor && outcome->code) ioi_view_undo(s, s->held);
+    if (s->floor && outcome->code) ioi_view_undo(s, 0);
     if (s->events.len && !failed) ioi_view_note(v, IOI_TAIL_EVENTS, s->events.at, s->events.len);
 
     s->puts = grown(s->puts, &s->puts_capacity, s->writes_count + 1, sizeof *s->puts);

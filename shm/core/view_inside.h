@@ -10,15 +10,18 @@
 typedef struct own_write {
     ioi_entry *entry;
     const uint8_t *bytes; /* NULL = delete; else in room */
-    uint8_t *room;
+    uint8_t *room;        /* its own: what an undo puts back has another */
     uint32_t len, capacity;
-    bool standing; /* false: undone, nothing written */
-    bool adding;   /* no bytes, but what is added to the key's counter, modulo 2^128 */
+    uint32_t noted; /* its newest undo, + 1; 0: none */
+    bool standing;  /* false: undone, nothing written */
+    bool adding;    /* no bytes, but what is added to the key's counter, modulo 2^128 */
     ioi_u128 delta;
 } own_write;
 
+/* What a key was, or the events were, when the innermost checkpoint then open began. It is noted once for each, however often they change
+ * inside: what may have to be put back is bounded by the limits of a transaction, and how deep checkpoints may be nested. */
 typedef struct undo {
-    uint32_t write; /* NONE: an event was added; before.len is what there was before */
+    uint32_t write; /* NONE: of the events; before.len is how long they were */
     own_write before;
 } undo;
 
@@ -42,6 +45,9 @@ typedef struct learned {
     ioi_u128 low, high; /* all would have gone the same way from here to there */
 } learned;
 
+/* Sizes of room for a value: powers of two from IOI_ROOM_LEAST on. */
+enum { IOI_ROOM_LEAST = 16, IOI_ROOM_SIZES = 33 };
+
 /* Value bytes live in blocks that are never moved within an incarnation. */
 typedef struct bytes_block {
     struct bytes_block *next;
@@ -61,17 +67,19 @@ struct ioi_view_store {
     uint32_t learned_count, learned_capacity;
     uint32_t reads_count, reads_capacity, writes_count, writes_capacity, undos_count, undos_capacity;
     uint32_t ranges_count, ranges_capacity, puts_capacity;
-    uint32_t standing;    /* distinct keys written, as it stands */
-    uint32_t marks;       /* checkpoints open, nested, and what holds */
-    uint32_t floor;       /* so many are closed no more: those below what holds, and that; 0: nothing does */
-    uint32_t held;        /* changes that stay */
-    uint64_t write_bytes; /* their keys and values */
+    uint32_t standing;               /* distinct keys written, as it stands */
+    uint32_t *begins;                /* of each open checkpoint: how many undos there were when it began */
+    uint32_t marks, begins_capacity; /* checkpoints open, nested, and what holds */
+    uint32_t floor;                  /* so many are closed no more: those below what holds, and that; 0: nothing does */
+    uint32_t events_noted;           /* as own_write.noted */
+    uint64_t write_bytes;            /* their keys and values */
     bytes_block *blocks;
-    ioi_bytes tail, events; /* of the receipt, packed */
+    uint8_t *spare[IOI_ROOM_SIZES]; /* room that is of no use any more, by its size: each begins with the next */
+    bool spared;                    /* is there any */
+    ioi_bytes tail, events;         /* of the receipt, packed */
 };
 
-/* Private memory is bounded by the limits, but for checkpoints, which keep what they may have to put back; without it
- * nothing can go on, and the pool starts afresh. */
+/* Private memory is bounded by the limits; without it nothing can go on, and the pool starts afresh. */
 static inline void *grown(void *array, uint32_t *capacity, uint32_t needed, size_t size) {
     if (needed <= *capacity) return array;
     uint32_t c = *capacity ? *capacity : 16;
@@ -162,10 +170,17 @@ static inline bool gone_stale(ioi_view *v) { return ++v->operations >= v->next_c
 /* view.c: what was seen of a key cannot be gone on with. */
 int ioi_view_in_the_way(ioi_view *v, ioi_entry *entry, ioi_seen seen, uint64_t word, uint32_t writer);
 
-/* view_write.c: room for `len` bytes; at least twice as much as the write had, so that growing it over and over stays cheap. */
-uint8_t *ioi_view_room(struct ioi_view_store *s, size_t len, uint32_t had, uint32_t *capacity);
+/* view_undo.c: see that a write has room for `len` bytes; where it had less it gets at least twice as much, so that growing it over and over
+ * stays cheap, and what was there is lost. */
+void ioi_view_room(struct ioi_view_store *s, own_write *write, size_t len);
 
-/* view_write.c: put back what was there before the changes from `count` on. */
+/* view_undo.c: a write, or with NONE an event, is about to change: note what it was, unless that was done since the newest checkpoint began. */
+void ioi_view_note_write(struct ioi_view_store *s, uint32_t write);
+
+/* view_undo.c: put back what was there before the changes from `count` on. */
 void ioi_view_undo(struct ioi_view_store *s, uint32_t count);
+
+/* What a write adds to the size of the transaction. */
+static inline uint64_t weight(const own_write *w) { return w->standing ? (uint64_t)w->entry->key_len + w->len : 0; }
 
 #endif

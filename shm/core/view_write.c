@@ -1,29 +1,10 @@
 #include "events.h"
 #include "view_inside.h"
 
-uint8_t *ioi_view_room(struct ioi_view_store *s, size_t len, uint32_t had, uint32_t *capacity) {
-    size_t size = len > 2 * (size_t)had ? len : 2 * (size_t)had;
-    if (size > UINT32_MAX) size = UINT32_MAX;
-    if (size == 0) size = 1; /* an empty value has an address too: NULL is a deletion */
-    if (!s->blocks || s->blocks->size - s->blocks->used < size) {
-        size_t block = size > 16384 ? size : 16384;
-        bytes_block *made = malloc(sizeof *made + block);
-        assert(made);
-        *made = (bytes_block){s->blocks, 0, block};
-        s->blocks = made;
-    }
-    uint8_t *at = s->blocks->bytes + s->blocks->used;
-    s->blocks->used += size;
-    *capacity = (uint32_t)size;
-    return at;
-}
-
 static int over(ioi_view *v, ioi_limit limit) {
     v->limit = limit;
     return IOI_LIMIT;
 }
-
-static uint64_t weight(const own_write *w) { return w->standing ? (uint64_t)w->entry->key_len + w->len : 0; }
 
 /* Limits of a key and of its value. */
 static bool may_write(ioi_view *v, const ioi_entry *entry, size_t len) {
@@ -50,10 +31,7 @@ static own_write *next_write(ioi_view *v, ioi_key key, size_t len) {
         k->write = s->writes_count++;
         s->writes[k->write] = before;
     }
-    if (s->marks) {
-        s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
-        s->undos[s->undos_count++] = (undo){k->write, before};
-    }
+    ioi_view_note_write(s, k->write);
     s->standing = standing;
     s->write_bytes = bytes;
     return &s->writes[k->write];
@@ -65,9 +43,9 @@ static uint8_t *room_to_put(ioi_view *v, ioi_key key, size_t len) {
     struct ioi_view_store *s = v->store;
     own_write *w = next_write(v, key, len);
     if (!w) return NULL;
-    own_write after = {.entry = w->entry, .room = w->room, .len = (uint32_t)len, .capacity = w->capacity, .standing = true};
-    if (!after.room || s->marks || len > after.capacity) /* a checkpoint may have to put the old bytes back */
-        after.room = ioi_view_room(s, len, s->marks ? 0 : after.capacity, &after.capacity);
+    own_write after = {
+        .entry = w->entry, .room = w->room, .len = (uint32_t)len, .capacity = w->capacity, .noted = w->noted, .standing = true};
+    ioi_view_room(s, &after, len);
     after.bytes = after.room;
     *w = after;
     return after.room;
@@ -81,7 +59,7 @@ int ioi_view_put(ioi_view *v, ioi_key key, const uint8_t *value, size_t len) {
     }
     own_write *w = next_write(v, key, 0);
     if (!w) return IOI_LIMIT;
-    *w = (own_write){.entry = w->entry, .room = w->room, .capacity = w->capacity, .standing = true};
+    *w = (own_write){.entry = w->entry, .room = w->room, .capacity = w->capacity, .noted = w->noted, .standing = true};
     return IOI_OK;
 }
 
@@ -155,52 +133,11 @@ int ioi_view_add(ioi_view *v, ioi_key key, const ioi_addition *a, size_t *found)
                      .room = w->room,
                      .len = a->field.size,
                      .capacity = w->capacity,
+                     .noted = w->noted,
                      .standing = true,
                      .adding = true,
                      .delta = a->negative ? delta - a->delta : delta + a->delta};
     return IOI_OK;
-}
-
-int ioi_view_mark(ioi_view *v, uint64_t *mark) {
-    struct ioi_view_store *s = v->store;
-    if (gone_stale(v)) return stop(v, IOI_STOP_STALE);
-    if (s->marks - (s->floor != 0) >= v->limits.checkpoint_depth) return over(v, IOI_LIMIT_CHECKPOINT_DEPTH);
-    *mark = (uint64_t)s->marks << 32 | s->undos_count;
-    s->marks++;
-    return IOI_OK;
-}
-
-bool ioi_view_innermost(const ioi_view *v, uint64_t mark) { return (mark >> 32) + 1 == v->store->marks; }
-
-void ioi_view_undo(struct ioi_view_store *s, uint32_t count) {
-    while (s->undos_count > count) {
-        const undo *u = &s->undos[--s->undos_count];
-        if (u->write == NONE) {
-            s->events.len = u->before.len;
-            continue;
-        }
-        own_write *w = &s->writes[u->write];
-        s->write_bytes = s->write_bytes - weight(w) + weight(&u->before);
-        s->standing = s->standing - w->standing + u->before.standing;
-        *w = u->before;
-    }
-}
-
-int ioi_view_close(ioi_view *v, uint64_t mark, bool undo_writes) {
-    struct ioi_view_store *s = v->store;
-    uint32_t depth = (uint32_t)(mark >> 32), to = (uint32_t)mark;
-    if (depth >= s->marks || depth < s->floor) return IOI_OK; /* closed with one around it, or never to be */
-    s->marks = depth;
-    if (undo_writes) ioi_view_undo(s, to);
-    if (depth == 0) s->undos_count = 0;
-    return IOI_OK;
-}
-
-void ioi_view_hold(ioi_view *v) {
-    struct ioi_view_store *s = v->store;
-    s->floor = ++s->marks; /* from here on what is replaced is noted */
-    s->held = s->undos_count;
-    v->kept = true;
 }
 
 bool ioi_view_own(const ioi_view *v, uint32_t i, const ioi_entry **entry, const uint8_t **value, size_t *len) {
@@ -217,10 +154,7 @@ bool ioi_view_own(const ioi_view *v, uint32_t i, const ioi_entry **entry, const 
 /* Is there room for so many bytes? Then what was there is noted, to be put back. */
 static bool begin_event(struct ioi_view_store *s, size_t len) {
     if (len > IOI_EVENTS_BYTES - s->events.len) return false;
-    if (s->marks) {
-        s->undos = grown(s->undos, &s->undos_capacity, s->undos_count + 1, sizeof *s->undos);
-        s->undos[s->undos_count++] = (undo){NONE, {.len = (uint32_t)s->events.len}};
-    }
+    ioi_view_note_write(s, NONE);
     return true;
 }
 

@@ -3,9 +3,10 @@
 #include "../events.h"
 #include "state.h"
 
-/* What a write replaced: NULL if the transaction had not written the key. An event has no key, and what there was of events. */
+/* What a checkpoint has to put back: of each key that was written since, what the transaction had written before, or Ellipsis if nothing;
+ * and how long its events were. */
 typedef struct {
-    PyObject *key, *before;
+    PyObject *replaced; /* {key: value, None or Ellipsis}; NULL before the first */
     size_t events;
 } Undo;
 
@@ -16,9 +17,8 @@ typedef struct {
     PyObject *unordered; /* list */
     PyObject *own;       /* {key: value or None}: what this transaction wrote */
     uint64_t own_bytes;  /* their keys and values */
-    Undo *undo;          /* newest last; kept while a checkpoint is open */
+    Undo *undo;          /* of the open checkpoints, the innermost last */
     size_t undo_count, undo_room;
-    uint32_t marks;
     ioi_bytes events; /* of this transaction, packed */
 } PlainObject;
 
@@ -49,23 +49,19 @@ static int plain_exists(BackObject *back, PyObject *key) {
 
 static uint64_t value_bytes(PyObject *value) { return value == Py_None ? 0 : (uint64_t)PyBytes_GET_SIZE(value); }
 
-static int room_to_undo(PlainObject *self) {
-    if (!self->marks || self->undo_count < self->undo_room) return 0;
-    size_t room = self->undo_room ? 2 * self->undo_room : 16;
-    Undo *grown = PyMem_Realloc(self->undo, room * sizeof *grown);
-    if (!grown) return PyErr_NoMemory(), -1;
-    self->undo = grown;
-    self->undo_room = room;
-    return 0;
+/* Note what a write replaces, for the innermost checkpoint. */
+static int note(PlainObject *self, PyObject *key, PyObject *before) {
+    if (!self->undo_count) return 0;
+    PyObject **replaced = &self->undo[self->undo_count - 1].replaced;
+    if (!*replaced && !(*replaced = PyDict_New())) return -1;
+    return PyDict_SetDefault(*replaced, key, before ? before : Py_Ellipsis) ? 0 : -1;
 }
 
 static int plain_emit(BackObject *back, const uint8_t *bytes, size_t len) {
     PlainObject *self = (PlainObject *)back;
     size_t before = self->events.len;
     if (len > IOI_EVENTS_BYTES - before) return WRITE_BYTES;
-    if (room_to_undo(self) < 0) return -1;
     if (!ioi_bytes_add(&self->events, bytes, len)) return PyErr_NoMemory(), -1;
-    if (self->marks) self->undo[self->undo_count++] = (Undo){NULL, NULL, before};
     return WRITE_DONE;
 }
 
@@ -79,8 +75,7 @@ static int plain_write(BackObject *back, PyObject *key, PyObject *value) {
     if (before) bytes -= value_bytes(before);
     else bytes += (uint64_t)PyBytes_GET_SIZE(key);
     if (bytes > back->limits.tx_write_bytes) return WRITE_BYTES;
-    if (room_to_undo(self) < 0) return -1;
-    if (self->marks) self->undo[self->undo_count++] = (Undo){Py_NewRef(key), Py_XNewRef(before), 0};
+    if (note(self, key, before) < 0) return -1;
     if (PyDict_SetItem(self->own, key, value) < 0) return -1;
     self->own_bytes = bytes;
     return WRITE_DONE;
@@ -108,45 +103,57 @@ static int plain_add(BackObject *back, PyObject *key, const ioi_addition *a, siz
 
 static int plain_mark(BackObject *back, uint64_t *mark) {
     PlainObject *self = (PlainObject *)back;
-    self->marks++;
+    if (self->undo_count == self->undo_room) {
+        size_t room = self->undo_room ? 2 * self->undo_room : 16;
+        Undo *grown = PyMem_Realloc(self->undo, room * sizeof *grown);
+        if (!grown) return PyErr_NoMemory(), -1;
+        self->undo = grown;
+        self->undo_room = room;
+    }
     *mark = self->undo_count;
+    self->undo[self->undo_count++] = (Undo){NULL, self->events.len};
     return 0;
 }
 
-/* Forget the newest changes down to `count`, having put back what they replaced if `undo`. */
-static void unwind(PlainObject *self, size_t count, bool undo) {
-    while (self->undo_count > count) {
-        Undo change = self->undo[--self->undo_count];
-        if (!change.key) {
-            if (undo) self->events.len = change.events;
-            continue;
-        }
-        PyObject *now = undo ? PyDict_GetItemWithError(self->own, change.key) : NULL;
-        if (now) {
-            self->own_bytes -= value_bytes(now);
-            int r;
-            if (change.before) {
-                self->own_bytes += value_bytes(change.before);
-                r = PyDict_SetItem(self->own, change.key, change.before);
-            } else {
-                self->own_bytes -= (uint64_t)PyBytes_GET_SIZE(change.key);
-                r = PyDict_DelItem(self->own, change.key);
-            }
-            assert(r == 0); /* the key is there: nothing is allocated */
-            (void)r;
-        }
-        assert(now || !undo);
-        Py_DECREF(change.key);
-        Py_XDECREF(change.before);
+static void put_back(PlainObject *self, PyObject *key, PyObject *before) {
+    PyObject *now = PyDict_GetItemWithError(self->own, key);
+    assert(now);
+    self->own_bytes -= value_bytes(now);
+    int r;
+    if (before == Py_Ellipsis) {
+        self->own_bytes -= (uint64_t)PyBytes_GET_SIZE(key);
+        r = PyDict_DelItem(self->own, key);
+    } else {
+        self->own_bytes += value_bytes(before);
+        r = PyDict_SetItem(self->own, key, before);
     }
+    assert(r == 0); /* the key is there: nothing is allocated */
+    (void)r;
+}
+
+/* The innermost checkpoint ends. -1: there is no memory to tell the one around it what it has to put back. */
+static int end_innermost(PlainObject *self, bool undo) {
+    Undo ended = self->undo[--self->undo_count];
+    PyObject *key, *before;
+    Py_ssize_t at = 0;
+    int r = 0;
+    while (ended.replaced && r == 0 && PyDict_Next(ended.replaced, &at, &key, &before)) {
+        if (undo) put_back(self, key, before);
+        else if (self->undo_count) r = note(self, key, before);
+    }
+    if (undo) self->events.len = ended.events;
+    Py_XDECREF(ended.replaced);
+    return r;
 }
 
 static void plain_close(BackObject *back, uint64_t mark, bool undo) {
     PlainObject *self = (PlainObject *)back;
-    assert(self->marks > 0 && mark <= self->undo_count);
-    self->marks--;
-    if (undo) unwind(self, (size_t)mark, true);
-    if (self->marks == 0) unwind(self, 0, false);
+    assert(mark < self->undo_count);
+    while (self->undo_count > mark)
+        if (end_innermost(self, undo) < 0) {
+            back_broke(back);
+            PyErr_Clear(); /* it is cut: whatever the VM does next says so */
+        }
 }
 
 /* ---- scans: three sources in key order, of which the upper hide the lower ----------------------------------------- */
@@ -302,8 +309,7 @@ static const BackEnd plain_end = {plain_get,  plain_exists, plain_write, plain_a
 /* ---- the object ------------------------------------------------------------------------------------------------- */
 
 static void forget_own(PlainObject *self) {
-    unwind(self, 0, false);
-    self->marks = 0;
+    while (self->undo_count) Py_XDECREF(self->undo[--self->undo_count].replaced);
     self->own_bytes = self->events.len = 0;
     PyDict_Clear(self->own);
 }

@@ -74,15 +74,18 @@ block_case *block_case_new(uint64_t seed, const case_sizes *sizes) {
     uint64_t costs = mix64(seed); /* apart: other cases stay what they were */
     if (!c->faults && rng_chance(&costs, 30)) {
         ioi_gas *g = &c->limits.gas;
-        uint64_t *cost[] = {&g->flat, &g->get, &g->put, &g->remove, &g->scan, &g->read_byte, &g->written_byte};
+        uint64_t *cost[] = {&g->flat, &g->get, &g->put, &g->remove, &g->scan, &g->read_byte, &g->written_byte, &g->emit};
         for (size_t i = 0; i < sizeof cost / sizeof *cost; i++) *cost[i] = rng_below(&costs, 4) * (1 + rng_below(&costs, 10));
         g->on = true;
         g->most = 40 + rng_below(&costs, rng_chance(&costs, 50) ? 400 : 1 << 20);
     }
+    c->ante = !c->faults && rng_chance(&costs, 40);
     program_profile profile = profile_random(rng, c->keys, c->scans, c->faults);
+    profile.antes = c->ante ? 70 : 0;
     c->txs = malloc((size_t)(c->n + 1) * PROGRAM_BYTES_MAX + 1);
     c->ends = malloc((c->n + 1) * sizeof *c->ends);
     c->outcomes = calloc(c->n + 1, sizeof *c->outcomes);
+    c->events = calloc(c->n + 1, sizeof *c->events);
     uint64_t at = 0;
     for (uint32_t tx = 0; tx <= c->n; tx++) c->ends[tx] = at += program_generate(rng, &profile, c->txs + at);
     oracle_run(c);
@@ -98,6 +101,8 @@ void block_case_free(block_case *c) {
     free(c->txs);
     free(c->ends);
     free(c->outcomes);
+    for (uint32_t tx = 0; tx <= c->n; tx++) ioi_bytes_free(&c->events[tx]);
+    free(c->events);
     free(c);
 }
 
@@ -119,4 +124,13 @@ uint32_t block_case_rank(const block_case *c, const uint8_t *key, uint32_t len) 
         if (c->key_len[k] == len && memcmp(c->key_bytes[k], key, len) == 0) return k;
     fprintf(stderr, "a key of %u bytes that no program wrote\n", len);
     abort();
+}
+
+bool case_tail_is(const block_case *c, uint32_t tx, const uint8_t *tail, size_t len) {
+    ioi_bytes expected = {0};
+    if (c->outcomes[tx].refused) ioi_tail_add(&expected, IOI_TAIL_REFUSED, NULL, 0);
+    if (c->events[tx].len) ioi_tail_add(&expected, IOI_TAIL_EVENTS, c->events[tx].at, c->events[tx].len);
+    bool same = expected.len == len && (len == 0 || memcmp(expected.at, tail, len) == 0);
+    ioi_bytes_free(&expected);
+    return same;
 }

@@ -16,7 +16,7 @@ typedef struct case_value {
 typedef struct block_case {
     uint64_t seed;
     uint32_t n, keys;
-    bool scans, faults, hints, end_block;
+    bool scans, faults, hints, end_block, ante;
     uint64_t hash_seed[4];
     ioi_limits limits;
     uint8_t key_bytes[KEYS_MAX][KEY_LEN_MAX]; /* ascending */
@@ -27,6 +27,7 @@ typedef struct block_case {
     uint64_t *ends;
     /* expected */
     program_outcome *outcomes; /* [n + 1] */
+    ioi_bytes *events;         /* of each, packed */
     bool faulted;
     uint32_t fault_tx;
     case_value final[KEYS_MAX];
@@ -47,6 +48,9 @@ const uint8_t *block_case_tx(const block_case *c, uint32_t tx, size_t *len);
 
 /* Starts a transaction's accumulator; end_block's depends on the codes of all receipts. */
 uint64_t block_case_salt(const block_case *c, uint32_t tx, uint32_t (*code)(void *, uint32_t tx), void *context);
+
+/* Whether a receipt's events, and whether it was refused, are what the oracle says. */
+bool case_tail_is(const block_case *c, uint32_t tx, const uint8_t *tail, size_t len);
 
 /* Rank of a key, by its bytes; aborts if it is none of the case's. */
 uint32_t block_case_rank(const block_case *c, const uint8_t *key, uint32_t len);

@@ -47,6 +47,14 @@ static state_world *world_of(engine *e, ioi_state *state, ioi_view *view) {
     return x;
 }
 
+/* A program's `ante`, or the rest of it. */
+static int run_part(const engine *e, state_world *x, const uint8_t *tx, size_t len, uint64_t salt, bool pays) {
+    size_t from, to;
+    program_ante(tx, len, &from, &to);
+    return pays ? program_run(tx + from, to - from, ~salt, e->c->keys, &x->world, &x->outcome)
+                : program_run(tx + to, len - to, salt, e->c->keys, &x->world, &x->outcome);
+}
+
 static uint64_t vm_gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
     (void)vm;
     return program_gas_limit(tx, len);
@@ -57,7 +65,13 @@ static int vm_execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state
     engine *e = ((const test_vm *)vm)->engine;
     state_world *x = world_of(e, state, (ioi_view *)(e->c->limits.gas.on ? ((ioi_metered *)state)->inner : state));
     if (ctx->height != e->c->seed) engine_fail(e, "the context is another block's");
-    return finish(x, program_run(tx, len, ctx->tx_index, e->c->keys, &x->world, &x->outcome), outcome);
+    return finish(x, run_part(e, x, tx, len, ctx->tx_index, false), outcome);
+}
+
+static int vm_ante(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    engine *e = ((const test_vm *)vm)->engine;
+    state_world *x = world_of(e, state, (ioi_view *)(e->c->limits.gas.on ? ((ioi_metered *)state)->inner : state));
+    return finish(x, run_part(e, x, tx, len, ctx->tx_index, true), outcome);
 }
 
 static int vm_end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, const ioi_results *results,
@@ -67,7 +81,7 @@ static int vm_end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, 
     uint64_t salt = block_case_salt(e->c, (uint32_t)ctx->tx_index, result_code, &results);
     size_t len;
     const uint8_t *tx = block_case_tx(e->c, e->c->n, &len);
-    return finish(x, program_run(tx, len, salt, e->c->keys, &x->world, &x->outcome), outcome);
+    return finish(x, run_part(e, x, tx, len, salt, false), outcome);
 }
 
 typedef struct hints {
@@ -121,7 +135,14 @@ static void play_resuming(engine *e, ioi_worker *w, ioi_view *view) {
             uint64_t salt = block_case_salt(e->c, tx, finished_code, w);
             size_t len;
             const uint8_t *bytes = block_case_tx(e->c, tx, &len);
-            if (program_run(bytes, len, salt, e->c->keys, &x->world, &x->outcome) == IOI_STOP) continue;
+            bool pays = e->c->ante && task == IOI_TASK_EXECUTE, refused = false;
+            if (pays) {
+                if (run_part(e, x, bytes, len, salt, true) == IOI_STOP) continue;
+                refused = x->outcome.code != 0;
+                if (refused) ioi_view_note(view, IOI_TAIL_REFUSED, NULL, 0);
+                else ioi_view_hold(view);
+            }
+            if (!refused && run_part(e, x, bytes, len, salt, false) == IOI_STOP) continue;
             ioi_outcome outcome;
             finish(x, IOI_OK, &outcome);
             ioi_bound_outcome(&view->limits, &outcome); /* as the receipts of VMs in Python are */
@@ -225,6 +246,7 @@ static bool lay_out(engine *e, const block_case *c) {
 void engine_begin(engine *e, const block_case *c) {
     e->c = c;
     e->vm.vm.keys = c->hints ? vm_keys : NULL;
+    e->vm.vm.ante = c->ante ? vm_ante : NULL;
     while (!lay_out(e, c)) grow(e);
     ioi_block_start(&e->arena);
 }
@@ -272,10 +294,11 @@ static void check_receipts(engine *e, uint32_t to) {
         uint64_t gas[2];
         memcpy(head, at, sizeof head);
         memcpy(gas, at + sizeof head, sizeof gas);
-        if (head[0] != x->code || head[1] != x->output_len || head[2] != x->error_len || head[3] != 0 ||
-            gas[0] != x->gas_wanted || gas[1] != x->gas_used || memcmp(at + IOI_RECEIPT_HEAD, x->output, x->output_len) != 0 ||
+        if (head[0] != x->code || head[1] != x->output_len || head[2] != x->error_len ||
+            !case_tail_is(c, tx, at + IOI_RECEIPT_HEAD + x->output_len + x->error_len, head[3]) || gas[0] != x->gas_wanted ||
+            gas[1] != x->gas_used || memcmp(at + IOI_RECEIPT_HEAD, x->output, x->output_len) != 0 ||
             memcmp(at + IOI_RECEIPT_HEAD + x->output_len, x->error, x->error_len) != 0 ||
-            ends[tx] != (uint64_t)(at - packed) + IOI_RECEIPT_HEAD + head[1] + head[2])
+            ends[tx] != (uint64_t)(at - packed) + IOI_RECEIPT_HEAD + head[1] + head[2] + head[3])
             engine_fail(e, "receipt %u of %u: code %u, expected %u", tx, c->n, head[0], x->code);
     }
     if (to && size != ends[to - 1]) engine_fail(e, "receipts: %lu bytes announced", (unsigned long)size);

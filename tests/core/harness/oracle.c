@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "block_case.h"
+#include "events.h"
 
 typedef struct slot {
     bool present, written, by_tx;
@@ -16,7 +17,9 @@ typedef struct oracle {
     const block_case *c;
     slot now[KEYS_MAX];
     slot saved[ORACLE_MARKS_MAX][KEYS_MAX];
+    size_t saved_events[ORACLE_MARKS_MAX];
     uint32_t depth;
+    ioi_bytes *events; /* of this transaction */
     bool metered, out;
     uint64_t limit, used; /* of gas */
     uint8_t **pieces;
@@ -105,11 +108,21 @@ static int add(world *w, uint32_t key, const ioi_addition *a, size_t *found) {
     return store(o, key, true, value, a->field.size);
 }
 
+static int emit(world *w, const ioi_attribute *attribute) {
+    ioi_bytes *events = ((oracle *)w)->events;
+    size_t before = events->len;
+    ioi_event_pack(events, "e", attribute, 1);
+    if (pay(w, gas_of(w)->emit + gas_of(w)->written_byte * (events->len - before))) return IOI_OK;
+    events->len = before;
+    return IOI_STOP;
+}
+
 static int mark(world *w, uint64_t *mark) {
     oracle *o = (oracle *)w;
     if (o->out) return IOI_STOP;
     if (o->depth >= o->c->limits.checkpoint_depth) return IOI_LIMIT;
     memcpy(o->saved[o->depth], o->now, sizeof o->now);
+    o->saved_events[o->depth] = o->events->len;
     *mark = o->depth++;
     return IOI_OK;
 }
@@ -117,7 +130,10 @@ static int mark(world *w, uint64_t *mark) {
 static int close_mark(world *w, uint64_t mark, int undo) {
     oracle *o = (oracle *)w;
     if (o->out) return IOI_STOP;
-    if (undo) memcpy(o->now, o->saved[mark], sizeof o->now);
+    if (undo) {
+        memcpy(o->now, o->saved[mark], sizeof o->now);
+        o->events->len = o->saved_events[mark];
+    }
     o->depth = (uint32_t)mark;
     return IOI_OK;
 }
@@ -149,10 +165,33 @@ static void opacity(world *w, const char *what, uint32_t key) {
 
 static uint32_t code_of(void *context, uint32_t tx) { return ((const block_case *)context)->outcomes[tx].code; }
 
+/* What stays though a transaction fails. */
+typedef struct held {
+    slot slots[KEYS_MAX];
+    size_t events;
+} held;
+
+static void run(oracle *o, block_case *c, uint32_t tx, held *held, program_outcome *out) {
+    size_t len, from, to;
+    const uint8_t *bytes = block_case_tx(c, tx, &len);
+    uint64_t salt = block_case_salt(c, tx, code_of, c);
+    program_ante(bytes, len, &from, &to);
+    if (c->ante && tx < c->n) {
+        out->refused = true;
+        program_run(bytes + from, to - from, ~salt, c->keys, &o->world, out);
+        if (o->out || out->code) return;
+        memset(out, 0, sizeof *out);
+        memcpy(held->slots, o->now, sizeof o->now);
+        held->events = o->events->len;
+    }
+    program_run(bytes + to, len - to, salt, c->keys, &o->world, out);
+}
+
 /* False when the block stops here. */
 static bool execute(oracle *o, block_case *c, uint32_t tx) {
-    slot before[KEYS_MAX];
-    memcpy(before, o->now, sizeof before);
+    held held = {.events = 0};
+    memcpy(held.slots, o->now, sizeof o->now);
+    o->events = &c->events[tx];
     for (uint32_t k = 0; k < c->keys; k++) o->now[k].by_tx = false;
     o->depth = 0;
     size_t len;
@@ -164,9 +203,10 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
     o->used = 0;
     o->limit = asked < c->limits.gas.most ? asked : c->limits.gas.most;
     memset(out, 0, sizeof *out);
-    if (pay(&o->world, c->limits.gas.flat)) program_run(bytes, len, block_case_salt(c, tx, code_of, c), c->keys, &o->world, out);
+    out->refused = c->ante && tx < c->n;
+    if (pay(&o->world, c->limits.gas.flat)) run(o, c, tx, &held, out);
     if (o->out) {
-        *out = (program_outcome){.code = 11, .error = "out of gas", .error_len = 10};
+        *out = (program_outcome){.code = 11, .error = "out of gas", .error_len = 10, .refused = out->refused};
         o->used = o->limit;
     }
     if (o->metered) out->gas_wanted = o->limit, out->gas_used = o->used;
@@ -177,7 +217,10 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
         out->error_len = (size_t)snprintf(out->error, sizeof out->error, "LimitExceeded");
     }
     if (tx == c->n) out->output_len = 0;
-    if (out->code || out->fault) memcpy(o->now, before, sizeof before);
+    if (out->code || out->fault) {
+        memcpy(o->now, held.slots, sizeof o->now);
+        o->events->len = held.events;
+    }
     if (!out->fault && !(tx == c->n && out->code)) return true;
     c->faulted = true;
     c->fault_tx = tx;
@@ -186,7 +229,7 @@ static bool execute(oracle *o, block_case *c, uint32_t tx) {
 
 void oracle_run(block_case *c) {
     oracle *o = calloc(1, sizeof *o);
-    o->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, NULL, charge, opacity};
+    o->world = (world){get, exists, put, remove_key, add, emit, mark, close_mark, scan, NULL, charge, opacity};
     o->c = c;
     for (uint32_t k = 0; k < c->keys; k++) {
         const case_value *v = c->has_overlay[k] ? &c->overlay[k] : &c->base[k];

@@ -142,6 +142,21 @@ static int scan(run *r, const op *o) {
     return IOI_OK;
 }
 
+static int emit(run *r, const op *o) {
+    uint64_t told = r->acc;
+    ioi_attribute attribute = {"a", IOI_BYTES, &told, o->imm % (sizeof told + 1), false};
+    return r->world->emit(r->world, &attribute);
+}
+
+void program_ante(const uint8_t *bytes, size_t len, size_t *from, size_t *to) {
+    op first = {.code = OP_GET};
+    if (len >= sizeof first) memcpy(&first, bytes, sizeof first);
+    *from = *to = 0;
+    if (first.code != OP_ANTE) return;
+    *from = sizeof first;
+    *to = *from + first.imm * sizeof first;
+}
+
 uint64_t program_gas_limit(const uint8_t *bytes, size_t len) {
     uint64_t h = hash_bytes(bytes, len);
     return h & 3 ? UINT64_MAX : (h >> 2) % 1000;
@@ -152,7 +167,7 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
     uint64_t marks[MARKS_MAX];
     uint32_t depth = 0;
     int status;
-    memset(out, 0, sizeof *out);
+    *out = (program_outcome){.refused = out->refused};
     for (size_t at = 0; at + sizeof(op) <= len; at += sizeof(op)) {
         op o;
         memcpy(&o, bytes + at, sizeof o);
@@ -200,6 +215,8 @@ int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, 
             break;
         case OP_FAULT: out->fault = zero; break;
         case OP_SCAN: status = scan(&r, &o); break;
+        case OP_EMIT: status = emit(&r, &o); break;
+        case OP_ANTE: break;
         case OP_ADD: status = add_to(&r, &o, key); break;
         case OP_SPIN:
             if (w->spin) w->spin(w, o.imm);
@@ -242,12 +259,13 @@ program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool fa
         .faults = faults ? 1 : 0,
         .spin = rng_chance(rng, 20) ? 2 : 0,
         .adds = rng_chance(rng, 50) ? 2 + rng_below(rng, 30) : 0,
+        .emits = rng_chance(rng, 30) ? 1 + rng_below(rng, 6) : 0,
     };
 }
 
 static op generate_op(uint64_t *rng, const program_profile *p) {
-    uint32_t weights[] = {p->reads,       p->reads / 3, p->writes, p->removes, p->branches,
-                          p->checkpoints, p->fails,     p->scans,  p->spin,    p->adds};
+    uint32_t weights[] = {p->reads, p->reads / 3, p->writes, p->removes, p->branches, p->checkpoints,
+                          p->fails, p->scans,     p->spin,   p->adds,    p->emits};
     uint32_t sum = 0, i = 0;
     for (uint32_t k = 0; k < sizeof weights / sizeof *weights; k++) sum += weights[k];
     uint32_t pick = rng_below(rng, sum);
@@ -301,6 +319,7 @@ static op generate_op(uint64_t *rng, const program_profile *p) {
         if (rng_chance(rng, 10)) o.flags |= FLAG_AWAY;
         if (rng_chance(rng, 20)) o.flags |= FLAG_BOUND;
     }
+    if (i == 10) o.code = OP_EMIT;
     if (rng_chance(rng, p->faults) && rng_chance(rng, 20)) {
         o.code = OP_FAULT;
         o.mask = 7;
@@ -309,8 +328,12 @@ static op generate_op(uint64_t *rng, const program_profile *p) {
 }
 
 size_t program_generate(uint64_t *rng, const program_profile *p, uint8_t *bytes) {
-    uint32_t count = rng_below(rng, p->operations + 1);
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t count = rng_below(rng, p->operations + 1), i = 0;
+    if (count && rng_chance(rng, p->antes)) {
+        op ante = {.code = OP_ANTE, .imm = rng_below(rng, count)};
+        memcpy(bytes + i++ * sizeof ante, &ante, sizeof ante);
+    }
+    for (; i < count; i++) {
         op o = generate_op(rng, p);
         memcpy(bytes + i * sizeof o, &o, sizeof o);
     }

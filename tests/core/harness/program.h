@@ -45,6 +45,8 @@ typedef enum op_code {
     OP_SCAN,
     OP_SPIN, /* take longer, by `imm` turns, and pay for it */
     OP_ADD,
+    OP_EMIT,
+    OP_ANTE, /* at the very beginning: the next `imm` operations are what pays, a program of their own */
 } op_code;
 
 enum {
@@ -87,6 +89,7 @@ struct world { /* results as in ioi_vm.h; keys by rank */
     int (*put)(world *, uint32_t key, const uint8_t *value, size_t len);
     int (*remove)(world *, uint32_t key);
     int (*add)(world *, uint32_t key, const ioi_addition *, size_t *found);
+    int (*emit)(world *, const ioi_attribute *); /* an event "e" with one attribute */
     int (*mark)(world *, uint64_t *mark);
     int (*close)(world *, uint64_t mark, int undo);
     /* Visit in order until the limit; *complete unless the limit ended it. IOI_STOP from `visit` is passed on. */
@@ -98,7 +101,7 @@ struct world { /* results as in ioi_vm.h; keys by rank */
 
 typedef struct program_outcome {
     uint32_t code;
-    bool fault;
+    bool fault, refused;
     uint64_t gas_wanted, gas_used;
     uint8_t output[OUTPUT_MAX];
     size_t output_len;
@@ -112,13 +115,17 @@ uint64_t program_gas_limit(const uint8_t *bytes, size_t len);
 /* IOI_OK with *out filled, or IOI_STOP as soon as the world says so. `salt` starts the accumulator. */
 int program_run(const uint8_t *bytes, size_t len, uint64_t salt, uint32_t keys, world *w, program_outcome *out);
 
+/* Where the operations of `ante` begin and end, and the others begin. */
+void program_ante(const uint8_t *bytes, size_t len, size_t *from, size_t *to);
+
 /* What kind of programs a block holds; percentages unless said otherwise. */
 typedef struct program_profile {
     uint32_t keys, operations;                                            /* most of them, per transaction */
     uint32_t hot;                                                         /* how often key 0 is meant */
     uint32_t reads, writes, removes, branches, checkpoints, fails, scans; /* weights */
     uint32_t dynamic, few, constant, big, faults, spin;
-    uint32_t adds; /* weight */
+    uint32_t adds, emits; /* weights */
+    uint32_t antes;       /* how many programs have one */
 } program_profile;
 
 program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool faults);

@@ -20,17 +20,24 @@ static uint32_t oracle_code(const ioi_results *results, uint64_t tx) {
 
 static uint32_t expected_code(void *context, uint32_t tx) { return ((const block_case *)context)->outcomes[tx].code; }
 
-static int run(reference *r, const uint8_t *tx, size_t len, uint64_t index, ioi_state *state, ioi_outcome *outcome) {
+static int run(reference *r, const uint8_t *tx, size_t len, uint64_t index, ioi_state *state, bool pays, ioi_outcome *outcome) {
+    size_t from, to;
     state_world_init(&r->x, NULL, r->c, state, NULL, false);
     uint64_t salt = block_case_salt(r->c, (uint32_t)index, expected_code, (void *)r->c);
-    int status = program_run(tx, len, salt, r->c->keys, &r->x.world, &r->x.outcome);
+    program_ante(tx, len, &from, &to);
+    int status = pays ? program_run(tx + from, to - from, ~salt, r->c->keys, &r->x.world, &r->x.outcome)
+                      : program_run(tx + to, len - to, salt, r->c->keys, &r->x.world, &r->x.outcome);
     const program_outcome *out = &r->x.outcome;
     *outcome = (ioi_outcome){out->code, out->gas_wanted, out->gas_used, out->output, out->error, out->output_len, out->error_len};
     return status;
 }
 
 static int execute(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *out) {
-    return run((reference *)vm, tx, len, ctx->tx_index, state, out);
+    return run((reference *)vm, tx, len, ctx->tx_index, state, false, out);
+}
+
+static int ante(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *out) {
+    return run((reference *)vm, tx, len, ctx->tx_index, state, true, out);
 }
 
 static uint64_t gas_limit(const ioi_vm *vm, const uint8_t *tx, size_t len) {
@@ -43,7 +50,7 @@ static int end_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, con
     reference *r = (reference *)vm;
     size_t len;
     const uint8_t *tx = block_case_tx(r->c, r->c->n, &len);
-    return run(r, tx, len, ctx->tx_index, state, out);
+    return run(r, tx, len, ctx->tx_index, state, false, out);
 }
 
 static void bring(const reference *r, ioi_seq *seq) {
@@ -64,7 +71,8 @@ bool reference_check(engine *e, const block_case *c) {
                            .name = "programs",
                            .execute = execute,
                            .end_block = end_block,
-                           .gas_limit = gas_limit},
+                           .gas_limit = gas_limit,
+                           .ante = c->ante ? ante : NULL},
                           NULL},
                    .engine = e,
                    .c = c};
@@ -82,6 +90,10 @@ bool reference_check(engine *e, const block_case *c) {
         while (!(tx < c->n ? ioi_seq_execute(seq, bytes, len, &out) : ioi_seq_hook(seq, IOI_END_BLOCK, &results, &out)))
             bring(&r, seq);
         const program_outcome *x = &c->outcomes[tx];
+        size_t tail_len;
+        const uint8_t *tail = ioi_seq_tail(seq, &tail_len);
+        if (!case_tail_is(c, tx, tail, tail_len))
+            engine_fail(e, "sequential.c: receipt %u: other events, or another refusal", tx);
         if (out.code != x->code || out.output_len != x->output_len || (tx < c->n && out.gas_used != x->gas_used) ||
             (x->output_len && memcmp(out.output, x->output, x->output_len) != 0))
             engine_fail(e, "sequential.c: receipt %u: code %u, expected %u", tx, out.code, x->code);

@@ -76,6 +76,11 @@ static int add(world *w, uint32_t key, const ioi_addition *a, size_t *found) {
     return TRY(x, x->state->add(x->state, at, a, found));
 }
 
+static int emit(world *w, const ioi_attribute *attribute) {
+    state_world *x = (state_world *)w;
+    return x->state->emit(x->state, "e", attribute, 1);
+}
+
 static int mark(world *w, uint64_t *mark) {
     state_world *x = (state_world *)w;
     int status = TRY(x, x->state->mark(x->state, mark));
@@ -196,7 +201,7 @@ static void opacity(world *w, const char *what, uint32_t key) {
 }
 
 void state_world_init(state_world *x, engine *e, const block_case *c, ioi_state *state, ioi_view *view, bool resume) {
-    x->world = (world){get, exists, put, remove_key, add, mark, close_mark, scan, spin, charge, opacity};
+    x->world = (world){get, exists, put, remove_key, add, emit, mark, close_mark, scan, spin, charge, opacity};
     x->state = state;
     x->view = view;
     x->engine = e;

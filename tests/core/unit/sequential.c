@@ -1,4 +1,4 @@
-#include "sequential.h"
+#include "sequential_inside.h"
 #include "unit.h"
 
 /* The reference for VMs in C: which bases it asks for. A transaction is one letter: what it does with the key of that letter. */
@@ -108,7 +108,37 @@ static void many_keys(void) {
     ioi_seq_free(seq);
 }
 
+/* Write and write again, inside checkpoints too, that end in either way. */
+static int rewrite(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    (void)vm, (void)ctx, (void)outcome;
+    ioi_attribute none;
+    ioi_key key;
+    uint64_t outer, inner;
+    CHECK(state->key(state, tx, len, &key) == IOI_OK);
+    for (uint32_t i = 0; i < 100000; i++) {
+        uint8_t value[60] = {(uint8_t)i};
+        if (i % 5 == 0) CHECK(state->mark(state, &outer) == IOI_OK);
+        if (i % 3 == 0) CHECK(state->mark(state, &inner) == IOI_OK);
+        CHECK(state->put(state, key, value, 1 + i % 60) == IOI_OK && (i > 1000 || state->emit(state, "e", &none, 0) == IOI_OK));
+        if (i % 3 == 0) CHECK(state->close(state, inner, i % 2) == IOI_OK);
+        if (i % 5 == 4) CHECK(state->close(state, outer, i % 4 == 0) == IOI_OK);
+        CHECK(((ioi_seq *)state)->changes_count <= 6);
+    }
+    return IOI_OK;
+}
+
+static void what_is_replaced_is_bounded(void) {
+    ioi_vm vm = {.abi = IOI_VM_ABI, .execute = rewrite};
+    ioi_limits limits = {8, 80, 8, 100, 8, 8, {0}};
+    ioi_ctx ctx = {0};
+    ioi_seq *seq = ioi_seq_new(&vm, &limits, &ctx);
+    ioi_outcome outcome;
+    CHECK(ioi_seq_execute(seq, (const uint8_t *)"k", 1, &outcome));
+    ioi_seq_free(seq);
+}
+
 void test_sequential(void) {
+    what_is_replaced_is_bounded();
     swallows();
     many_keys();
     runs("w", " ", 0, "new");   /* a key that is only written */

@@ -1,3 +1,4 @@
+#include "program.h"
 #include "unit.h"
 #include "view_inside.h"
 
@@ -337,7 +338,50 @@ static void counters(void) {
     close_scene(&s);
 }
 
+static size_t room_of(const struct ioi_view_store *s) {
+    size_t size = 0;
+    for (const bytes_block *b = s->blocks; b; b = b->next) size += b->size;
+    return size;
+}
+
+/* What may have to be put back is bounded by the keys, their values and how deep checkpoints are nested, however often what is written. */
+static void what_is_replaced_is_bounded(void) {
+    scene s;
+    open_scene(&s);
+    char value[65] = {0};
+    uint64_t marks[3], depth = 0, rng = 7;
+    for (uint32_t i = 0; i < 100000; i++) {
+        if (i == 1000) {
+            ioi_view_hold(s.v);
+            depth = 0;
+        }
+        char name[2] = {(char)('a' + rng_below(&rng, 3)), 0};
+        memset(value, 'v', sizeof value - 1);
+        value[1 + rng_below(&rng, 64)] = 0;
+        switch (rng_below(&rng, 6)) {
+        case 0:
+            if (depth < (i < 1000 ? 1 : 2)) CHECK(ioi_view_mark(s.v, &marks[depth++]) == IOI_OK);
+            break;
+        case 1:
+            if (depth) {
+                depth -= 1 + rng_below(&rng, depth);
+                CHECK(ioi_view_close(s.v, marks[depth], rng_chance(&rng, 50)) == IOI_OK);
+            }
+            break;
+        case 2: CHECK(put(&s, name, NULL) == IOI_OK); break;
+        case 3:
+            if (s.v->store->events.len < 1000) CHECK(ioi_view_emit(s.v, (const uint8_t *)"event", 5) == IOI_OK);
+            break;
+        default: CHECK(put(&s, name, value) == IOI_OK && gets(&s, name, value));
+        }
+        CHECK(s.v->store->undos_count <= 4 * 5);
+    }
+    CHECK(room_of(s.v->store) <= 2 * 16384);
+    close_scene(&s);
+}
+
 void test_view(void) {
+    what_is_replaced_is_bounded();
     bringing();
     pinning();
     checkpoints();

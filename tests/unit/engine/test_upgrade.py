@@ -17,6 +17,8 @@ from ioi_exec import (
     StaleResult,
     StateError,
     StateExists,
+    StateView,
+    VersionMissing,
     VMError,
     VMFault,
     VMMismatch,
@@ -73,6 +75,43 @@ def test_versions_belong_to_the_vm_that_made_them(make: Make) -> None:
     assert [(each.height, each.vm.version) for each in machine.info.vms] == [(1, "1"), (2, "2")]
     past = machine.at_height(1)
     assert past.info.vm.version == "1" and past.get(b"one/a") == b"1" and past.info.upgrade is not None
+
+
+@pytest.mark.parametrize("tree", ["jellyfish", "iavl"])
+def test_an_earlier_version_is_asked_under_its_own_vm(make: Make, tree: str) -> None:
+    machine = make(One, tree=tree)
+    block(machine, b"a")
+    machine.upgrade(Two, at_height=2)
+    block(machine, b"b")
+    block(machine, b"a")
+    assert [machine.at(version).query("", b"a").output for version in (0, 1, 2, 3)] == [
+        b"one has none", b"one has 1", b"two has 1 from 1", b"two has 3",
+    ]
+    assert machine.query("", b"b", version=1).output == b"one has none" and machine.query("", b"b", version=2).output == b"two has 2"
+    with pytest.raises(VersionMissing):
+        machine.query("", b"a", version=4)
+    machine.prune(1)
+    with pytest.raises(VersionMissing):
+        machine.query("", b"a", version=1)
+
+
+def test_who_scans_an_earlier_version(make: Make) -> None:
+    """As `scan` of the machine: by key on iavl alone."""
+
+    class Scans(One):
+        def query(self, path: str, data: bytes, state: StateView) -> bytes:
+            return b" ".join(key for key, _ in state.scan(prefix=b"one/"))
+
+    for tree in ("iavl", "jellyfish"):
+        machine = make(Scans, tree=tree, workers=0)
+        block(machine, b"a")
+        block(machine, b"b")
+        assert machine.at(2).query("").output == b"one/a one/b"
+        if tree == "iavl":
+            assert machine.at(1).query("").output == b"one/a"
+        else:
+            with pytest.raises(InputError, match="Jellyfish|jellyfish"):
+                machine.at(1).query("")
 
 
 def test_a_rollback_makes_it_pending_again(make: Make) -> None:

@@ -166,6 +166,18 @@ def _header(fork: Fork, said: Mapping[str, Any], what: str) -> Any:
     return _typed(fork.blocks.Header, encoded, what)
 
 
+def typed_header(fork: Fork, known: Mapping[str, bytes | int], what: str) -> Any:
+    """A header of the specification's, with nothing where nothing is known. Raises Malformed."""
+    parts = []
+    for name in fork.header_fields:
+        size = _HEADER[name][1]
+        value = known.get(name, 0)
+        if size is not None and isinstance(value, int):
+            value = value.to_bytes(max(size, 0), "big")
+        parts.append(value if isinstance(value, bytes) else value.to_bytes((value.bit_length() + 7) // 8, "big"))
+    return _typed(fork.blocks.Header, parts, what)
+
+
 def _typed(cls: Any, encoded: Any, what: str) -> Any:
     try:
         return rlp.deserialize_to(cls, encoded)
@@ -195,6 +207,11 @@ def _transaction(said: Mapping[str, Any], what: str) -> bytes:
         raise Malformed(f"{what}: there is no type {kind}")
     if kind and (chain := _number(said.get("chainId"), f"{what}: chainId", 64)) != CHAIN_ID:
         raise Malformed(f"{what}: it is of chain {chain}: what is known are the forks of mainnet, chain {CHAIN_ID}")
+    return encoded_transaction(said, kind, what)
+
+
+def encoded_transaction(said: Mapping[str, Any], kind: int, what: str) -> bytes:
+    """kind: its type. Raises Malformed."""
     encoded = [_part(said, name, what) for name in _TRANSACTION[kind].split()]
     return (bytes([kind]) if kind else b"") + bytes(rlp.encode(encoded))
 

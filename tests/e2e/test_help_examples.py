@@ -27,7 +27,7 @@ A, B = "aa" * 32, "bb" * 32
 COMMANDS = "init run info get receipts tx prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
 GO_ON = "serve dev devnet".split()  # until they are told to end: test_node_commands.py, test_dev_command.py, test_devnet.py
 NODE_COMMANDS = "init show-config".split()
-ETHEREUM_COMMANDS = "run".split()
+ETHEREUM_COMMANDS = "run statetest".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',
@@ -97,6 +97,7 @@ def test_node_examples(tmp_path: Path, block_files: None) -> None:
 def test_ethereum_examples(tmp_path: Path) -> None:
     assert listed(ioi_exec.cli.main, "ethereum") == {*ETHEREUM_COMMANDS, "fetch"}  # which needs a node: test_ethereum_fetch_command.py
     shutil.copy(MAINNET, tmp_path / "block.json.xz")
+    shutil.copy(MAINNET.parent / "state_tests.json", tmp_path)
     for command in ETHEREUM_COMMANDS:
         shown = examples(ioi_exec.cli.main, "ioi-exec", "ethereum", command)
         if find_spec("ethereum") is not None:  # the extra, which Python 3.10 cannot have

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ioi_exec.cli.ethereum import fetch, run
+from ioi_exec.cli.ethereum import fetch, run, statetest
 from ioi_exec.cli.options import Commands
 
-_COMMANDS = (run, fetch)
+_COMMANDS = (run, fetch, statetest)
 
 
 def register(commands: Commands) -> None:

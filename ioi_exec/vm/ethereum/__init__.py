@@ -8,6 +8,8 @@
     receipts.py   what a transaction leaves behind, and the receipts, bloom and root that come of it
     limits.py     what the engine's must be
     vm.py         the VM: a block's beginning, its transactions, its end
+    alone.py      transactions without a block around them, as state tests have them
+    root.py       the root of Ethereum's own tree over a whole state
 
     machine = ExecutionMachine.create(path, "ioi_exec.vm.ethereum:Ethereum", genesis=dict(genesis(prestate)), limits=LIMITS)
     machine.execute(transactions, header(block))

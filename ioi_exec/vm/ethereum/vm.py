@@ -93,6 +93,11 @@ def end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequenc
     return requests_hash
 
 
+def end_alone(block: Block, state: StateView) -> None:
+    """Pays the beneficiary what transactions have paid, and does nothing else that a block's end does."""
+    call_apart(_DEPTH, _end_alone, block, state)
+
+
 def in_words(error: Exception) -> str:
     """Why a transaction cannot be in the block."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -145,13 +150,7 @@ def _end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequen
     fork, rules = block.fork, block.fork.rules
     transactions = [decoded(fork, raw) for raw in raws]
     _check_gas(block, transactions, outcomes)
-    fees = state.get(keys.FEES) or b""
-    state.delete(keys.FEES)  # now, or the account would be seen with them
-    below = Below(fork, state, bytes(block.header.coinbase))
-    environment = block.environment(lazy_state(below))
-    if transactions:
-        balance = fork.state.get_account(environment.state, environment.coinbase).balance
-        fork.state.set_account_balance(environment.state, environment.coinbase, balance + U256(int.from_bytes(fees, "big")))
+    below, environment = _ending(block, state, bool(transactions))
     requests_hash = None
     output = block_output(fork, transactions, outcomes)
     if hasattr(rules, "pay_rewards"):
@@ -166,6 +165,26 @@ def _end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequen
         requests_hash = bytes(rules.compute_requests_hash(output.requests))
     write(below, environment.state)
     return requests_hash
+
+
+def _ending(block: Block, state: StateView, paid: bool) -> tuple[Below, Any]:
+    """Pays the beneficiary. paid: whether there was a transaction that paid, be it nothing."""
+    fees = state.get(keys.FEES) or b""
+    state.delete(keys.FEES)  # now, or the account would be seen with them
+    of = block.fork.state
+    below = Below(block.fork, state, bytes(block.header.coinbase))
+    environment = block.environment(lazy_state(below))
+    if paid:
+        balance = of.get_account(environment.state, environment.coinbase).balance
+        of.set_account_balance(environment.state, environment.coinbase, balance + U256(int.from_bytes(fees, "big")))
+        if hasattr(of, "account_exists_and_is_empty") and of.account_exists_and_is_empty(environment.state, environment.coinbase):  # EIP-161
+            of.destroy_account(environment.state, environment.coinbase)
+    return below, environment
+
+
+def _end_alone(block: Block, state: StateView) -> None:
+    below, environment = _ending(block, state, paid=True)
+    write(below, environment.state)
 
 
 def _check_gas(block: Block, transactions: list[Any], outcomes: Sequence[Outcome]) -> None:

@@ -8,7 +8,7 @@ from ioi_exec.cli.options import Commands, add_accept, add_command, find_own_cod
 from ioi_exec.state.given import is_noted_here
 from ioi_exec.vm.loading import BUILT_IN
 
-_EPILOG = """Prints where it listens, for the proxy_app of CometBFT 0.38, and goes on until SIGTERM, SIGINT or SIGHUP, which
+_EPILOG = """Prints where it listens, for the proxy_app of CometBFT (0.38, 0.40 or 1.0), and goes on until SIGTERM, SIGINT or SIGHUP, which
 it obeys when the block at hand is committed (status 0). What it says while it runs goes to standard error; with --json as JSON lines.
 
 A node ends with its application, and may stay as a zombie that only SIGKILL ends: supervise both, and start this one first."""
@@ -20,6 +20,10 @@ def register(commands: Commands) -> None:
     )
     command.add_argument("home", metavar="HOME", help="what node init made")
     add_accept(command)
+    command.add_argument(
+        "--cross-check", action="store_true",
+        help="execute every transaction of a VM in Python twice more in fresh processes: one that differs ends the daemon, named with its key (status 5)",
+    )
     command.set_defaults(run=run)
 
 
@@ -32,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
         find_own_code()
     with vm_may_print():
         daemon = Daemon(
-            home, log_format="json" if options.json else None, accept_interpreter=options.accept_interpreter, accept_vm=options.accept_vm
+            home, log_format="json" if options.json else None, accept_interpreter=options.accept_interpreter, accept_vm=options.accept_vm,
+            cross_check=options.cross_check,
         )
     with daemon:
         (print_json if options.json else print_fields)(daemon.described())

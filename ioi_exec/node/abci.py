@@ -1,11 +1,13 @@
-"""ABCI 2.0 as CometBFT 0.38 speaks it: a Request's bytes in, a Response's out."""
+"""ABCI 2.0 as CometBFT speaks it, whichever version: a Request's bytes in, a Response's out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, NamedTuple
 
 from ioi_exec.block.receipt import DONE
 from ioi_exec.node.application import Application
+from ioi_exec.node.dialects import check_version, plain, spoken_params
 from ioi_exec.node.messages import (
     ApplySnapshotChunk,
     Block,
@@ -34,7 +36,9 @@ from ioi_exec.node.wire import Malformed, decode, delimited, encode, varint_at
 FLUSH = 2
 _EXCEPTION = 1
 _CHECK_TX = 8
-_TX, _AGAIN = b"\x0a", b"\x10\1"  # the tag of its transaction; its type
+_TX = b"\x0a"  # the tag of its transaction
+# What follows it, of each version: whether it is checked again.
+_AGAIN = {b"": False, b"\x18\2": False, b"\x10\1": True, b"\x18\1": True}
 _LET_IN = delimited(_CHECK_TX + 1, b"")
 _ACCEPT, _REJECT = 1, 2
 _ABORT = 2  # a snapshot, and all others: there is no state sync
@@ -53,8 +57,8 @@ class Abci:
         self._calls = {
             1: _Call(Echo, encode),
             FLUSH: _Call(Nothing, encode),
-            3: _Call(InfoRequest, lambda _: encode(application.info())),
-            5: _Call(InitChain, lambda request: encode(application.init_chain(request))),
+            3: _Call(InfoRequest, self._info),
+            5: _Call(InitChain, self._init_chain),
             6: _Call(QueryRequest, lambda request: encode(application.query(request))),
             11: _Call(Nothing, lambda _: encode(Committed(application.commit()))),
             12: _Call(Nothing, lambda _: encode(Snapshots())),
@@ -78,6 +82,14 @@ class Abci:
             raise Malformed(f"there is no request {number} in ABCI 2.0")
         return delimited(number + 1, call.answer(decode(call.request, body)))
 
+    def _info(self, request: InfoRequest) -> bytes:
+        check_version(request.version)
+        return encode(self._application.info())
+
+    def _init_chain(self, request: InitChain) -> bytes:
+        begun = self._application.init_chain(plain(request))
+        return encode(replace(begun, consensus_params=spoken_params(begun.consensus_params)))
+
     def _finalize_block(self, block: Block) -> bytes:
         done = self._application.finalize_block(block)
         result = done.result
@@ -99,12 +111,12 @@ def request_of(data: bytes) -> tuple[int, bytes]:
 
 
 def _tx_to_check(body: bytes) -> tuple[bytes, bool]:
-    """The transaction, and whether it is checked again. The two forms that a node writes are read on the spot, any other as every message."""
+    """The transaction, and whether it is checked again. The forms that a node writes are read on the spot, any other as every message."""
     if body[:1] == _TX:
         size, at = varint_at(body, 1)
         rest = body[at + size :]
-        if at + size <= len(body) and rest in (b"", _AGAIN):
-            return body[at : at + size], rest == _AGAIN
+        if at + size <= len(body) and (again := _AGAIN.get(rest)) is not None:
+            return body[at : at + size], again
     request = decode(CheckTx, body)
     return request.tx, request.again
 

@@ -127,10 +127,7 @@ class Application:
             if not request.validators:
                 raise InputError("CometBFT's genesis names no validators: a chain needs one at least")
             if not all(validator.public_key is not None and validator.public_key.raw for validator in request.validators):
-                raise InputError(
-                    "CometBFT's genesis names a validator with no key of ed25519 or secp256k1, as CometBFT 0.38 writes them; version 1.0 "
-                    "writes them in another way, and is not supported"
-                )
+                raise InputError("CometBFT's genesis names a validator whose key is of no kind that is known: ed25519 or secp256k1")
             consensus = Consensus.of(info.chain_id, request.consensus_params, request.validators)
             self._records.put(info.height, consensus)
             self._consensus = consensus

@@ -30,7 +30,9 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Daemon:
     """Everything is open, and it listens, once it is made; `run` answers. Close it, or use `with`. In the main thread alone."""
 
-    def __init__(self, home: Home, *, log_format: str | None = None, accept_interpreter: bool = False, accept_vm: bool = False) -> None:
+    def __init__(
+        self, home: Home, *, log_format: str | None = None, accept_interpreter: bool = False, accept_vm: bool = False, cross_check: bool = False
+    ) -> None:
         """log_format: in the place of what the settings say. Raises what opening a machine raises, and InputError."""
         config = home.config
         logs.begin(log_format or config.log.format, config.log.level)
@@ -39,7 +41,7 @@ class Daemon:
                 machine = ExecutionMachine.open(
                     home.state, vm=config.chain.vm, vm_args=config.chain.args(),
                     workers=None if config.engine.workers < 0 else config.engine.workers, keep=config.engine.keep or None,
-                    accept_interpreter=accept_interpreter, accept_vm=accept_vm,
+                    accept_interpreter=accept_interpreter, accept_vm=accept_vm, cross_check=cross_check,
                 )
             except VMMismatch as error:
                 raise VMMismatch(f"{error}. A node is given its VM by chain.vm and chain.vm_args of {home.path / CONFIG}") from None

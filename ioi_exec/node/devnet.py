@@ -95,6 +95,10 @@ class Member:
             },
         )
 
+    def run(self, command: str) -> str:
+        """Of its node, which does not run: what a command of CometBFT prints. Raises InputError where it fails."""
+        return run(self._binary, command, "--home", self.home)
+
     def ended(self) -> str | None:
         """Which of its programs is gone, in words, with the last lines of its log; None: none is."""
         # An application's end takes its node along, so it is the one to tell of.

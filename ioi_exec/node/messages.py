@@ -1,7 +1,5 @@
-"""The messages of ABCI 2.0 as `tendermint.abci` and `tendermint.types` of CometBFT 0.38 have them, as far as they are used here.
-
-Version 1.0 of CometBFT has other fields in some of them (a ValidatorUpdate, say).
-"""
+"""The messages of ABCI 2.0 as `tendermint.abci` and `tendermint.types` of CometBFT 0.38 have them, as far as they are used here, and the
+fields that only `cometbft.abci.v1` of CometBFT 1.0 has (dialects.py)."""
 
 from __future__ import annotations
 
@@ -58,10 +56,12 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class ValidatorPower:
-    """In CometBFT: ValidatorUpdate."""
+    """In CometBFT: ValidatorUpdate. key_bytes, key_type: 1.0's, in the place of public_key."""
 
     public_key: PublicKey | None = message(1, PublicKey)
     power: int = int64(2)
+    key_bytes: bytes = octets(3)
+    key_type: str = text(4)
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,27 @@ class ABCIParams:
 
 
 @dataclass(frozen=True)
+class WrappedInt64:
+    """google.protobuf.Int64Value."""
+
+    value: int = int64(1)
+
+
+@dataclass(frozen=True)
+class FeatureParams:
+    vote_extensions_enable_height: WrappedInt64 | None = message(1, WrappedInt64)
+
+
+@dataclass(frozen=True)
 class ConsensusParams:
+    """feature: 1.0's, in the place of abci."""
+
     block: BlockParams | None = message(1, BlockParams)
     evidence: EvidenceParams | None = message(2, EvidenceParams)
     validator: ValidatorParams | None = message(3, ValidatorParams)
     version: VersionParams | None = message(4, VersionParams)
     abci: ABCIParams | None = message(5, ABCIParams)
+    feature: FeatureParams | None = message(7, FeatureParams)
 
 
 @dataclass(frozen=True)
@@ -184,14 +199,15 @@ class QueryRequest:
 
 @dataclass(frozen=True)
 class CheckTx:
-    """type: 1 is a recheck."""
+    """type: 1 is a recheck. kind: 1.0's in its place: 1 is a recheck, 2 none."""
 
     tx: bytes = octets(1)
     type: int = int32(2)
+    kind: int = int32(3)
 
     @property
     def again(self) -> bool:
-        return self.type == 1
+        return 1 in (self.type, self.kind)
 
 
 @dataclass(frozen=True)

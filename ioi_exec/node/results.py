@@ -14,6 +14,7 @@ from ioi_exec.block.event import Event, Value
 from ioi_exec.block.receipt import Receipt, Receipts
 from ioi_exec.block.updates import ValidatorUpdate
 from ioi_exec.node.consensus import power_of
+from ioi_exec.node.dialects import spoken_params, spoken_validator
 from ioi_exec.node.messages import Attribute, ConsensusParams, EventMessage, TxResult
 from ioi_exec.node.wire import delimited, encode, varint
 
@@ -31,9 +32,9 @@ def finalized(
     """FinalizeBlock's answer. validators: of EndBlock."""
     out = [delimited(_EVENTS, encode(event_message(event))) for event in events]
     out += tx_results(receipts)
-    out += [delimited(_VALIDATOR_UPDATES, encode(power_of(update))) for update in validators]
+    out += [delimited(_VALIDATOR_UPDATES, encode(spoken_validator(power_of(update)))) for update in validators]
     if params is not None:
-        out.append(delimited(_PARAMS, encode(params)))
+        out.append(delimited(_PARAMS, encode(spoken_params(params))))
     out.append(delimited(_APP_HASH, app_hash))
     return b"".join(out)
 

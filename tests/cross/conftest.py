@@ -12,17 +12,24 @@ sys.path[:0] = [str(TESTS.parent), str(TESTS / "property" / "storage" / "proofs"
 from tools.peers.programs import Unavailable, program  # noqa: E402
 
 
-def _built(name: str) -> Path:
+def _built(name: str, build: bool = True) -> Path:
     try:
-        return program(name)
+        return program(name, build=build)
     except Unavailable as reason:
         pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
-    """CometBFT: IOI_COMETBFT, or the pinned one, whose first build takes a minute or two."""
-    return Path(os.environ["IOI_COMETBFT"]) if "IOI_COMETBFT" in os.environ else _built("cometbft")
+    """CometBFT 0.38, whose first build takes a minute or two; IOI_COMETBFT is another program, or 0.40 or 1.0."""
+    given = os.environ.get("IOI_COMETBFT", "")
+    return Path(given) if os.sep in given else _built(f"cometbft-{given}" if given else "cometbft")
+
+
+@pytest.fixture
+def another(request: pytest.FixtureRequest) -> Path:
+    """CometBFT of the version that is the parameter, where it has been built before, or IOI_COMETBFT_BUILD says to."""
+    return _built(f"cometbft-{request.param}", build="IOI_COMETBFT_BUILD" in os.environ)
 
 
 @pytest.fixture(scope="session")

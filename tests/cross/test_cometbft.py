@@ -1,6 +1,7 @@
 """The engine under a real CometBFT: blocks, proofs, crashes at every point of a block, replay, rollback.
 
-IOI_COMETBFT is another node's binary in the place of the pinned one; IOI_COMETBFT_KILLS rounds of the table of crashes.
+IOI_COMETBFT is another node in the place of 0.38: a program's path, or 0.40 or 1.0; IOI_COMETBFT_KILLS rounds of the table of crashes.
+Of 0.40 and 1.0 a short form is played where they have been built before, or IOI_COMETBFT_BUILD is set.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Words:
         if changes:
             updates = [ValidatorUpdate(bytes.fromhex(key.decode()), int(power)) for key, power in changes.items()]
             return EndBlock(tuple(updates), {"block.max_gas": 77})
+        if b"extend=votes" in ctx.txs:
+            return EndBlock((), {"abci.vote_extensions_enable_height": ctx.height + 2})
 """
 
 
@@ -129,10 +132,10 @@ Make = Callable[..., Chain]
 
 @pytest.fixture
 def make(binary: Path) -> Iterator[Make]:
-    """make(vm): not started. In a directory whose name is short, for sockets."""
+    """make(vm, another program): not started. In a directory whose name is short, for sockets."""
     made: list[Chain] = []
 
-    def build(vm: str) -> Chain:
+    def build(vm: str, of: Path | None = None) -> Chain:
         folder = Path(tempfile.mkdtemp(prefix="ioi"))
         (folder / "words.py").write_text(WORDS)
         state = {b"a": b"0", b"z": b"9"}
@@ -140,7 +143,7 @@ def make(binary: Path) -> Iterator[Make]:
             from ioi_exec.vm.payments import account_key, encode_account
 
             state = {account_key(sender): encode_account(1_000_000, 0) for sender in SENDERS}
-        made.append(Chain(binary, folder, vm, {"state": {key.hex(): value.hex() for key, value in state.items()}}))
+        made.append(Chain(of or binary, folder, vm, {"state": {key.hex(): value.hex() for key, value in state.items()}}))
         made[-1].init()
         return made[-1]
 
@@ -172,7 +175,11 @@ def proof_ops(answer: dict[str, Any]) -> ProofOps:
 
 
 def test_validators_parameters_events_and_proofs(make: Make) -> None:
-    chain = make("words:Words")
+    check_what_a_node_takes(make("words:Words"))
+
+
+def check_what_a_node_takes(chain: Chain) -> None:
+    """Changes of validators and parameters, events and proofs."""
     chain.start()
     chain.node.reach(2)
     assert chain.node.send(b"a=1", "commit")["tx_result"]["code"] == 0
@@ -180,6 +187,10 @@ def test_validators_parameters_events_and_proofs(make: Make) -> None:
     chain.node.reach(changed + 3)
     assert chain.node.ask("validators", height=str(changed + 2))["validators"][0]["voting_power"] == "25"
     assert chain.node.ask("consensus_params", height=str(changed + 1))["consensus_params"]["block"]["max_gas"] == "77"
+    extended = int(chain.node.send(b"extend=votes", "commit")["height"])
+    chain.node.reach(extended + 4)  # which were decided by votes that are extended
+    params = chain.node.ask("consensus_params", height=str(extended + 1))["consensus_params"]
+    assert params.get("feature", params.get("abci"))["vote_extensions_enable_height"] == str(extended + 2)
     found = chain.node.ask("tx_search", query="word.key='a'")
     assert [base64.b64decode(tx["tx"]) for tx in found["txs"]] == [b"a=1"]
 
@@ -244,6 +255,10 @@ def test_killed_at_every_point_of_a_block(make: Make, round: int) -> None:
     points = list(POINTS)
     if "IOI_COMETBFT_KILLS" not in os.environ:
         points = points[:2] + sorted(rng.sample(points[2:], 4), key=points.index)
+    kill_at(chain, points, rng)
+
+
+def kill_at(chain: Chain, points: list[str], rng: random.Random) -> None:
     height = 0
     for point in points:
         at = height + 1 + rng.randrange(2) if height else 1
@@ -257,6 +272,14 @@ def test_killed_at_every_point_of_a_block(make: Make, round: int) -> None:
         height = chain.node.height
         chain.look()
         chain.stop()
+
+
+@pytest.mark.parametrize("another", ["0.40", "1.0"], indirect=True)
+def test_other_versions(make: Make, another: Path) -> None:
+    """A short form of what is played under 0.38."""
+    check_what_a_node_takes(make("words:Words", another))
+    points = ["after InitChain, before its answer", "after ProcessProposal, before its answer", "between FinalizeBlock and Commit"]
+    kill_at(make("words:Words", another), [*points, "in Commit, after the state"], random.Random(effort.seed(12)))
 
 
 def died(chain: Chain) -> bool:

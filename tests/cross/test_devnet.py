@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from cometbft import PATIENCE, Rpc, until
-from devnets import Four, Make
+from devnets import Four, Make, ioi
 
 from ioi_exec.vm.payments import account_key, encode_account, encode_transfer
 
@@ -142,10 +142,10 @@ def make(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         four.close()
 
 
-def send(four: Four, nonce: int, count: int) -> None:
-    """A transfer of each sender, to the first validators in turn."""
+def send(four: Four, nonce: int) -> None:
+    """A transfer of each sender, always to the same one of the first three: another may not have heard of the one before."""
     for index, sender in enumerate(SENDERS):
-        four.all[index % count].send(encode_transfer(sender, bytes(32), 1, fee=1, nonce=nonce), "async")
+        four.all[index % 3].send(encode_transfer(sender, bytes(32), 1, fee=1, nonce=nonce), "async")
 
 
 def test_one_is_killed_under_load_and_catches_up(make: Make) -> None:
@@ -155,14 +155,14 @@ def test_one_is_killed_under_load_and_catches_up(make: Make) -> None:
     four.reach(2)
     *others, killed = four.all
     for nonce in range(3):
-        send(four, nonce, 4)
+        send(four, nonce)
     killed.member.kill()
     at = max(one.height for one in others)
     for nonce in range(3, 6):
-        send(four, nonce, 3)
+        send(four, nonce)
     four.reach(at + 3, *others)
     four.start(killed)
-    send(four, 6, 3)
+    send(four, 6)
     sent = 7 * len(SENDERS)
     until(lambda: all(transactions(one) == sent for one in four.all), lambda: [transactions(one) for one in four.all])
     four.reach(newest := max(one.height for one in four.all) + 1)
@@ -172,3 +172,59 @@ def test_one_is_killed_under_load_and_catches_up(make: Make) -> None:
 
 def transactions(node: Rpc) -> int:
     return sum(len(node.block(height)[1]) for height in range(1, node.height + 1))
+
+
+FICKLE = """
+import os
+
+class Words:
+    def execute(self, tx, state, ctx):
+        key, _, value = tx.partition(b"=")
+        if key == b"fickle" and "IOI_PLANTED" in os.environ:
+            value += os.urandom(8)
+        state.put(key, value)
+        return key
+"""
+
+
+def test_one_that_does_not_do_the_same_halts_alone(make: Make, tmp_path: Path) -> None:
+    """`serve --cross-check` names transaction and key; with what was wrong out of the way the node goes on."""
+    (tmp_path / "fickle.py").write_text(FICKLE)
+    four = make("fickle:Words", {})
+    *others, odd = four.all
+    for one in others:
+        four.start(one)
+    four.start(odd, IOI_PLANTED="1")
+    four.reach(2)
+    others[0].send(b"a=1")
+    others[1].send(b"fickle=2")
+    until(lambda: value(others[0], b"fickle") == b"2", lambda: others[0].log[-3000:])
+    height = first_with(others[0], b"fickle=2")
+    until(lambda: "CONSENSUS FAILURE" in odd.log, lambda: odd.log[-3000:])
+    assert "AppHash" in odd.log
+    four.reach(height + 4, *others)
+    assert odd.height == height
+    odd.member.kill()
+
+    # Back to before the block, both of them, and executed again with a look at every transaction.
+    state = str(odd.member.home / "app" / "state")
+    ioi("rollback", state, str(height - 1), "--yes")
+    odd.member.run("rollback")
+    four.start(odd, "--cross-check", IOI_PLANTED="1")
+    app = odd.member.app
+    assert app is not None
+    until(lambda: app.status is not None, lambda: odd.log[-3000:])
+    assert app.status == 5
+    index = others[0].block(height)[1].index(b"fickle=2")
+    failed = [line for line in odd.said() if line.get("kind") == "CrossCheckFailed"]
+    assert f"transaction {index}" in failed[-1]["error"] and b"fickle".hex() in failed[-1]["error"]
+    odd.member.kill()
+    assert ioi("info", state)["version"] == height - 1
+
+    four.start(odd)  # with what it was, it goes on
+    four.reach(height + 5)
+    assert odd.block(height + 5)[0] == others[0].block(height + 5)[0]
+
+
+def first_with(node: Rpc, tx: bytes) -> int:
+    return next(height for height in range(1, node.height + 1) if tx in node.block(height)[1])

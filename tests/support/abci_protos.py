@@ -10,13 +10,15 @@ from typing import Any
 TEXT = """
 Moment: int64 seconds = 1; int32 nanos = 2
 PublicKey: bytes ed25519 = 1; bytes secp256k1 = 2
-ValidatorPower: PublicKey public_key = 1; int64 power = 2
+ValidatorPower: PublicKey public_key = 1; int64 power = 2; bytes key_bytes = 3; string key_type = 4
 BlockParams: int64 max_bytes = 1; int64 max_gas = 2
 EvidenceParams: int64 max_age_num_blocks = 1; Moment max_age_duration = 2; int64 max_bytes = 3
 ValidatorParams: repeated string pub_key_types = 1
 VersionParams: uint64 app = 1
 ABCIParams: int64 vote_extensions_enable_height = 1
-ConsensusParams: BlockParams block = 1; EvidenceParams evidence = 2; ValidatorParams validator = 3; VersionParams version = 4; ABCIParams abci = 5
+WrappedInt64: int64 value = 1
+FeatureParams: WrappedInt64 vote_extensions_enable_height = 1
+ConsensusParams: BlockParams block = 1; EvidenceParams evidence = 2; ValidatorParams validator = 3; VersionParams version = 4; ABCIParams abci = 5; FeatureParams feature = 7
 Validator: bytes address = 1; int64 power = 3
 Vote: Validator validator = 1; int32 block_id_flag = 3
 LastCommit: int32 round = 1; repeated Vote votes = 2
@@ -27,7 +29,7 @@ Echo: string message = 1
 InfoRequest: string version = 1; uint64 block_version = 2; uint64 p2p_version = 3; string abci_version = 4
 InitChain: Moment time = 1; string chain_id = 2; ConsensusParams consensus_params = 3; repeated ValidatorPower validators = 4; bytes app_state_bytes = 5; int64 initial_height = 6
 QueryRequest: bytes data = 1; string path = 2; int64 height = 3; bool prove = 4
-CheckTx: bytes tx = 1; int32 type = 2
+CheckTx: bytes tx = 1; int32 type = 2; int32 kind = 3
 Snapshot: uint64 height = 1; uint32 format = 2; uint32 chunks = 3; bytes hash = 4; bytes metadata = 5
 OfferSnapshot: Snapshot snapshot = 1; bytes app_hash = 2
 LoadSnapshotChunk: uint64 height = 1; uint32 format = 2; uint32 chunk = 3

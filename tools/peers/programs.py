@@ -1,5 +1,5 @@
 """Builds the small programs around the real trees: `iavl` (cosmos/iavl v1, by Go) and `jmt` (the Rust crate, by cargo);
-`cometbft`, the node whose application the engine is; and `revm`, a VM of the engine.
+`cometbft`, the node whose application the engine is, in three versions; and `revm`, a VM of the engine.
 
 Their sources and pinned versions lie beside this file, those of revm in tools/revm-vm. What is built is kept in the user's cache
 directory under a hash of all that went into it, so that it is built once.
@@ -40,6 +40,19 @@ class Program(NamedTuple):
 
 COMETBFT = "github.com/cometbft/cometbft/cmd/cometbft"
 
+
+def _cometbft() -> Program:
+    return Program(
+        "go",
+        (Path("/usr/local/go/bin"),),
+        "version",
+        ("list", "-mod=readonly", "-deps", COMETBFT),
+        lambda out: ("build", "-mod=readonly", "-buildvcs=false", "-o", str(out / "cometbft"), COMETBFT),
+        "cometbft",
+        {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"},
+    )
+
+
 PROGRAMS = {
     "iavl": Program(
         "go",
@@ -50,15 +63,9 @@ PROGRAMS = {
         "iavl",
         {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"},
     ),
-    "cometbft": Program(
-        "go",
-        (Path("/usr/local/go/bin"),),
-        "version",
-        ("list", "-mod=readonly", "-deps", COMETBFT),
-        lambda out: ("build", "-mod=readonly", "-buildvcs=false", "-o", str(out / "cometbft"), COMETBFT),
-        "cometbft",
-        {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"},
-    ),
+    "cometbft": _cometbft(),
+    "cometbft-0.40": _cometbft(),
+    "cometbft-1.0": _cometbft(),
     "jmt": Program(
         "cargo",
         (Path.home() / ".cargo" / "bin",),
@@ -90,10 +97,11 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ioi-exec-tests"
 
 
-def program(name: str, sources: Optional[Path] = None, environment: Optional[dict[str, str]] = None) -> Path:
+def program(name: str, sources: Optional[Path] = None, environment: Optional[dict[str, str]] = None, build: bool = True) -> Path:
     """The executable, built unless that was done before. Unavailable, BuildFailed.
 
-    sources: where they lie (default: beside this file). environment: added to that of the toolchain."""
+    sources: where they lie (default: beside this file). environment: added to that of the toolchain. build: False: it is Unavailable
+    where it was not built before."""
     recipe = PROGRAMS[name]
     sources = sources or HERE / name
     tool = _tool(recipe)
@@ -105,6 +113,8 @@ def program(name: str, sources: Optional[Path] = None, environment: Optional[dic
         fcntl.flock(alone, fcntl.LOCK_EX)  # who comes while another builds it waits for that
         if cached.exists():
             return cached
+        if not build:
+            raise Unavailable(f"{name} was not built before")
         with tempfile.TemporaryDirectory(dir=cached.parent, prefix=f"{name}.") as building:
             run(*recipe.fetch, fetching=True)
             run(*recipe.build(Path(building)))

@@ -4,12 +4,22 @@
         machine = ioi(vm=OrderBook, genesis={b"k": b"v"})
         result = machine.execute([...])
 
+The fixture `ioi_chain` hands out chains, which make blocks of what they are sent (it needs `pip install 'ioi-exec[signed]'`):
+
+    def test_market_on_a_chain(ioi_chain):
+        chain = ioi_chain(vm=OrderBook, genesis={b"k": b"v"})
+        before = chain.snapshot()
+        assert chain.send(b"...").ok
+        chain.submit(b"..."), chain.mine()
+        chain.revert(before)
+
 `ioi.workers` is the count of this run. Set the counts with `ioi_workers = 0 1 4` in the ini file or
 `--ioi-workers=0,4`. Workers are not pinned, and live for the session: all machines share them.
 """
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, Iterator
 
 import pytest
@@ -18,10 +28,13 @@ if TYPE_CHECKING:
     from ioi_exec.block.preparation import Genesis
     from ioi_exec.execution.executors import SharedPools
     from ioi_exec.machine import ExecutionMachine
+    from ioi_exec.node.dev_chain import DevChain
 
 # The engine is imported where it is used: every pytest run loads this file, most never use the fixture.
 
 DEFAULT_WORKERS = (0, 1, 4)
+_SECOND_NS = 10**9
+_BEGIN_NS = 1_700_000_000 * _SECOND_NS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,6 +91,36 @@ def ioi(request: pytest.FixtureRequest, ioi_pools: SharedPools) -> Iterator[Mach
     machines = Machines(request.param, ioi_pools)
     yield machines
     machines.close()
+
+
+class Chains:
+    """What the fixture `ioi_chain` is: call it for a chain, which is closed when the test ends."""
+
+    def __init__(self, pools: SharedPools) -> None:
+        self._pools = pools
+        self._chains: list[DevChain] = []
+
+    def __call__(self, vm: str | type | object = "payments", genesis: Genesis | None = None, **options: Any) -> DevChain:
+        """A chain of one validator in memory (ioi_exec.node.dev_chain.DevChain). It executes in this process, and its blocks are a second
+        apart, from the same time on in every run. options: as of DevChain, and of ExecutionMachine.create."""
+        from ioi_exec.node.dev_chain import DevChain
+
+        ticks = count(_BEGIN_NS, _SECOND_NS)
+        settings = {"workers": 0, "pin": False, "executors": self._pools.executors(), "clock": lambda: next(ticks), **options}
+        self._chains.append(DevChain(vm, genesis, **settings))
+        return self._chains[-1]
+
+    def close(self) -> None:
+        while self._chains:
+            self._chains.pop().close()
+
+
+@pytest.fixture
+def ioi_chain(ioi_pools: SharedPools) -> Iterator[Chains]:
+    """Chains that make blocks of what they are sent, with `mine`, `snapshot` and `revert`."""
+    chains = Chains(ioi_pools)
+    yield chains
+    chains.close()
 
 
 def _worker_counts(config: pytest.Config) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any, Sequence
 
 from ioi_exec.node.dev_chain import DevChain
 from ioi_exec.node.http.api import Api
+from ioi_exec.node.http.events import Events
 from ioi_exec.node.http.feed import Hub
 from ioi_exec.node.http.guard import Guard
 from ioi_exec.node.http.rpc import Rpc
@@ -38,7 +39,7 @@ class Dev:
             opened.callback(self._woken.close)
             self._producer = Producer(chain.sequencer, pace, self._fail)
             hub = Hub(chain.sequencer)
-            tables: Sequence[Table] = [Api(chain, self._producer, hub), Rpc(chain, hub)]
+            tables: Sequence[Table] = [hub, Api(chain, self._producer, hub), Events(chain, hub), Rpc(chain, hub)]
             self._server = HttpServer(tables, listen, guard)
             self._producer.start()
             opened.pop_all()

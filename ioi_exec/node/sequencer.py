@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from time import time_ns
@@ -38,6 +39,7 @@ from ioi_exec.node.messages import (
     ValidatorPower,
     Vote,
 )
+from ioi_exec.state.info import StateInfo
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -156,15 +158,9 @@ class Sequencer:
 
     def revert(self, snapshot: str) -> int:
         """Go back to the block that `snapshot` named, as if none had been after it; returns its height. What waits is dropped. Raises InputError."""
-        text, _, name = snapshot.partition("-")
         with self._making:
-            try:
-                height = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
-                info = self.machine.info
-                info = info if height == info.height else self.machine.at_height(height).info
-            except (VersionMissing, InputError):
-                info = None
-            if info is None or name != (info.header.block_id.hex() if info.header is not None else ""):
+            info = self._named(snapshot)
+            if info is None:
                 raise InputError(f"there is no block {snapshot[:90]!r} to go back to: give what snapshot said, of a block that was not undone")
             self.application.go_back(info.version)
             self.mempool.clear()
@@ -174,6 +170,19 @@ class Sequencer:
             told(log, "reverted", height=info.height)
             self.tell(Happened("reverted", info.height))
             return info.height
+
+    def names(self, snapshot: str) -> bool:
+        """Whether there is the block that a snapshot names."""
+        return self._named(snapshot) is not None
+
+    def _named(self, snapshot: str) -> StateInfo | None:
+        text, _, name = snapshot.partition("-")
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            return None
+        with suppress(VersionMissing):
+            found = self.machine.at_height(int(text)).info
+            return found if name == (found.header.block_id.hex() if found.header is not None else "") else None
+        return None
 
     def events(self, height: int) -> tuple[Event, ...]:
         """What the hooks of the block emitted, of the newest thousand blocks that were made since the process began; of others none."""

@@ -9,7 +9,7 @@ from time import monotonic
 from aiohttp import web
 
 from ioi_exec.block.receipt import Receipt
-from ioi_exec.node.http.feed import Hub
+from ioi_exec.node.http.feed import Hub, Over
 from ioi_exec.node.http.server import on_engine
 from ioi_exec.node.sequencer import Sequencer
 from ioi_exec.state.kept import KeptTransaction
@@ -48,5 +48,9 @@ async def send(request: web.Request, sequencer: Sequencer, hub: Hub, tx: bytes, 
             if (why := sequencer.mempool.why_dropped(digest)) is not None:
                 return Sent(digest, check, None, why)
             left = until - monotonic()
-            if left <= 0 or await feed.next(left) is None:
+            try:
+                happened = await feed.next(left) if left > 0 else None
+            except Over:
+                return Sent(digest, check, None, "the chain ends, or makes blocks too fast to look at each")
+            if happened is None:
                 return Sent(digest, check, None, "timed out waiting for tx to be included in a block")

@@ -85,7 +85,7 @@ class HttpServer:
     async def _serve(self, started: Future[None]) -> None:
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._guarded, _errors_told])
         app[ENGINE] = Engine(self._engine)
-        app[ENDING] = self._ending
+        app.on_response_prepare.append(self._allowed)
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, logger=_logger(), max_line_size=LINE_BYTES, max_field_size=LINE_BYTES,
             shutdown_timeout=_CLOSE_SECONDS,
@@ -120,10 +120,10 @@ class HttpServer:
             return error_answer(why, 403)
         if request.method == "OPTIONS" and (headers := self._guard.preflight(request)):
             return web.Response(status=204, headers=headers)
-        answer = await handler(request)
-        if not answer.prepared:  # a stream has sent its headers, these among them
-            answer.headers.update(self._guard.allowed(request))
-        return answer
+        return await handler(request)
+
+    async def _allowed(self, request: web.Request, answer: web.StreamResponse) -> None:
+        answer.headers.update(self._guard.allowed(request))
 
 
 class Engine:
@@ -144,7 +144,6 @@ class Engine:
 
 
 ENGINE = web.AppKey("engine", Engine)
-ENDING = web.AppKey("ending", asyncio.Event)
 
 
 async def on_engine(request: web.Request, function: Callable[..., _Answer], *arguments: Any) -> _Answer:

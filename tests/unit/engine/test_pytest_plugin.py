@@ -40,11 +40,34 @@ def test_again(ioi, ioi_pools):
             assert of_first.pool is of_second.pool
     first.close()
 '''
+CHAIN = '''
+class Put:
+    def execute(self, tx, state, ctx):
+        state.put(b"k", tx)
+        return state.get(b"g")
+
+made = []
+
+def test_chain(ioi_chain, ioi_pools):
+    chain = ioi_chain(vm=Put, genesis={b"g": b"1"})
+    before = chain.snapshot()
+    assert chain.send(b"x").output == b"1" and chain.get(b"k") == b"x"
+    assert chain.submit(b"y").ok and chain.mine(2) == 3 and chain.get(b"k") == b"y"
+    assert chain.simulate(b"z").receipts[0].ok and chain.get(b"k") == b"y"
+    assert chain.revert(before) == 0 and chain.get(b"k") is None
+    other = ioi_chain(Put)
+    other.send(b"x")
+    assert other.block().header.time_ns == 1_700_000_000 * 10**9
+    made.append(chain.machine)
+
+def test_the_chain_is_closed(ioi_chain):
+    assert made[-1].closed
+'''
 
 
-def run(folder: Path, *arguments: str, ini: str = "") -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, ini: str = "", test: str = TEST) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text(f"[pytest]\n{ini}\n")
-    (folder / "test_it.py").write_text(TEST)
+    (folder / "test_it.py").write_text(test)
     plugin = [] if _installed() else ["-p", "ioi_exec.pytest_plugin"]
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *plugin, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -66,6 +89,11 @@ def test_a_machine_in_a_test(tmp_path: Path, arguments: list[str], ini: str) -> 
 def test_workers_are_shared_and_leave_nobody_behind(tmp_path: Path) -> None:
     done = run(tmp_path, "--ioi-workers=0,1,2")
     assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_chain_in_a_test(tmp_path: Path) -> None:
+    done = run(tmp_path, test=CHAIN)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_by_default_0_1_and_4_workers(tmp_path: Path) -> None:

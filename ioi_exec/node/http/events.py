@@ -1,0 +1,103 @@
+"""GET /v1/events: what happens on the chain, as a stream of server-sent events.
+
+    event: block        id: HEIGHT-HASH; data: the block with its transactions, and `events`, those of its hooks
+    event: reverted     data: {"height": H}: the blocks above have never been
+
+`?from=H`, or the browser's own Last-Event-ID, begins with an earlier block. A comment comes every 15 s where nothing happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from ioi_exec.arguments import MAX_INT64
+from ioi_exec.errors import InputError, VersionMissing
+from ioi_exec.files.strict_json import Malformed, number, written
+from ioi_exec.node.dev_chain import DevChain
+from ioi_exec.node.http.feed import Hub, Over
+from ioi_exec.node.http.server import SAFE, on_engine
+from ioi_exec.node.http.shown import event_objects, whole_block_object
+
+STREAMS_MOST = 64
+QUIET_SECONDS = 15.0
+_WRITE_SECONDS = 30.0  # that a reader may leave what is written to it
+
+
+class Events:
+    def __init__(self, chain: DevChain, hub: Hub) -> None:
+        self._chain = chain
+        self._hub = hub
+        self._streams = 0
+
+    def register(self, app: web.Application) -> None:
+        app.router.add_get("/v1/events", self._stream)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        begin = _given(request)
+        if self._streams >= STREAMS_MOST:
+            raise web.HTTPServiceUnavailable(text=f"{STREAMS_MOST} streams are open, and no more may be")
+        self._streams += 1
+        try:
+            with self._hub.listening() as feed:
+                answer = web.StreamResponse(headers={**SAFE, "Content-Type": "text/event-stream"})
+                await answer.prepare(request)
+                with suppress(Over, ConnectionError, asyncio.TimeoutError, TimeoutError):
+                    height = await self._begin(request, answer, begin)
+                    while True:
+                        height = await self._blocks(request, answer, height)
+                        happened = await feed.next(QUIET_SECONDS)
+                        if happened is None:
+                            await _write(answer, ": \n\n")
+                        elif happened.kind == "reverted":
+                            await _event(answer, "reverted", {"height": written(happened.height)})
+                            height = happened.height + 1
+                return answer
+        finally:
+            self._streams -= 1
+
+    async def _begin(self, request: web.Request, answer: web.StreamResponse, begin: int | None) -> int:
+        """The height of the first block to send."""
+        newest = await on_engine(request, lambda: self._chain.ledger.height)
+        last = request.headers.get("Last-Event-ID")
+        if last is None:
+            return newest + 1 if begin is None else max(begin, self._chain.machine.info.initial_height)
+        if await on_engine(request, self._chain.sequencer.names, last):
+            return int(last.partition("-")[0]) + 1
+        await _event(answer, "reverted", {"height": written(newest)})
+        return newest + 1
+
+    async def _blocks(self, request: web.Request, answer: web.StreamResponse, height: int) -> int:
+        """Send those there are from this height on; returns the height of the next one."""
+        while True:
+            try:
+                text, id = await on_engine(request, self._shown, height)
+            except VersionMissing:
+                return height
+            await _write(answer, f"event: block\nid: {id}\ndata: {text}\n\n")
+            height += 1
+
+    def _shown(self, height: int) -> tuple[str, str]:
+        block = self._chain.ledger.block(height)
+        found = {**whole_block_object(block), "events": event_objects(self._chain.sequencer.events(height))}
+        return json.dumps(found), f"{height}-{block.hash.hex()}"
+
+
+def _given(request: web.Request) -> int | None:
+    try:
+        return number(request.query["from"], "from", MAX_INT64) if "from" in request.query else None
+    except Malformed as error:
+        raise InputError(str(error)) from None
+
+
+async def _event(answer: web.StreamResponse, name: str, value: dict[str, Any]) -> None:
+    await _write(answer, f"event: {name}\ndata: {json.dumps(value)}\n\n")
+
+
+async def _write(answer: web.StreamResponse, text: str) -> None:
+    """Raises TimeoutError where the reader does not take it."""
+    await asyncio.wait_for(answer.write(text.encode()), _WRITE_SECONDS)

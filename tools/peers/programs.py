@@ -13,7 +13,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -108,10 +109,11 @@ def program(name: str, sources: Optional[Path] = None, environment: Optional[dic
     run = _Toolchain(tool, sources, {**os.environ, **recipe.environment, **(environment or {})})
     toolchain = [run(recipe.version), *recipe.build(Path("out")), *sorted(recipe.environment.items())]
     cached = cache_directory() / f"{name}-{_digest(sources, repr(toolchain))}"
+    if cached.exists():
+        return cached
     cached.parent.mkdir(parents=True, exist_ok=True)
-    with open(cached.parent / f"{name}.lock", "w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)  # who comes while another builds it waits for that
-        if cached.exists():
+    with _alone(cached.parent):
+        if cached.exists():  # another process has built it meanwhile
             return cached
         if not build:
             raise Unavailable(f"{name} was not built before")
@@ -120,6 +122,17 @@ def program(name: str, sources: Optional[Path] = None, environment: Optional[dic
             run(*recipe.build(Path(building)))
             os.replace(Path(building) / recipe.built, cached)
     return cached
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Who builds has all cores anyway."""
+    held = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _tool(recipe: Program) -> str:

@@ -183,7 +183,7 @@ class Words:
         if key == b"fickle" and "IOI_PLANTED" in os.environ:
             value += os.urandom(8)
         state.put(key, value)
-        return key
+        return value
 """
 
 
@@ -204,6 +204,13 @@ def test_one_that_does_not_do_the_same_halts_alone(make: Make, tmp_path: Path) -
     assert "AppHash" in odd.log
     four.reach(height + 4, *others)
     assert odd.height == height
+
+    home, index = str(odd.member.home / "app"), others[0].block(height)[1].index(b"fickle=2")
+    for here in (home, odd.member.rpc):
+        found = ioi("node", "compare", here, str(height), "--with", others[0].member.rpc, status=5)
+        assert (found["transaction"], found["field"], found["there"]) == (index, "data", b"2".hex()) and len(found["here"]) == 18
+    assert ioi("node", "compare", home, str(height - 1), "--with", others[0].member.rpc)["equal"] is True
+    assert ioi("node", "compare", others[1].member.rpc, str(height), "--with", others[0].member.rpc)["equal"] is True
     odd.member.kill()
 
     # Back to before the block, both of them, and executed again with a look at every transaction.
@@ -215,7 +222,6 @@ def test_one_that_does_not_do_the_same_halts_alone(make: Make, tmp_path: Path) -
     assert app is not None
     until(lambda: app.status is not None, lambda: odd.log[-3000:])
     assert app.status == 5
-    index = others[0].block(height)[1].index(b"fickle=2")
     failed = [line for line in odd.said() if line.get("kind") == "CrossCheckFailed"]
     assert f"transaction {index}" in failed[-1]["error"] and b"fickle".hex() in failed[-1]["error"]
     odd.member.kill()

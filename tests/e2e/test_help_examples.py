@@ -88,7 +88,7 @@ def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) ->
 
 
 def test_node_examples(tmp_path: Path, block_files: None) -> None:
-    assert listed(ioi_exec.cli.main, "node") == set(NODE_COMMANDS)
+    assert listed(ioi_exec.cli.main, "node") == {*NODE_COMMANDS, "compare"}  # which needs another node: test_comparing.py, test_devnet.py
     for command in NODE_COMMANDS:
         for example in examples(ioi_exec.cli.main, "ioi-exec", "node", command):
             run_word_for_word(example, "ioi-exec", tmp_path)

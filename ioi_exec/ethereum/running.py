@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Sequence
 
 from ioi_exec.block.result import Stats
 from ioi_exec.errors import Diverged, VMFault
@@ -82,17 +82,18 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self._pools.close()
 
-    def run(self, file: EthereumFile) -> Ran:
-        """Raises Diverged where the block is invalid on this pre-state, and what the engine raises."""
+    def run(self, file: EthereumFile, hints: Sequence[bytes] = ()) -> Ran:
+        """hints: keys of the state that the block will likely look at. Raises Diverged where the block is invalid on this pre-state, and what the
+        engine raises."""
         with self._machine(file) as machine:
-            return _execute(machine, file, self._sequential, Policy.named("default"))
+            return _execute(machine, file, self._sequential, Policy.named("default"), hints)
 
-    def timed(self, file: EthereumFile, repeat: int) -> tuple[list[Ran], list[Ran]]:
+    def timed(self, file: EthereumFile, repeat: int, hints: Sequence[bytes] = ()) -> tuple[list[Ran], list[Ran]]:
         """One by one and with all workers, in turns, so that what else the machine does meets both; and before, once each, unmeasured, for
         workers to start in and to learn the block's code."""
         policy = Policy.named("all-workers")
         with self._machine(file) as machine:
-            turns = [[_execute(machine, file, sequential, policy) for sequential in (True, False)] for _ in range(repeat + 1)]
+            turns = [[_execute(machine, file, sequential, policy, hints) for sequential in (True, False)] for _ in range(repeat + 1)]
         return [turn[0] for turn in turns[1:]], [turn[1] for turn in turns[1:]]
 
     def _machine(self, file: EthereumFile) -> ExecutionMachine:
@@ -102,10 +103,10 @@ class Runner:
         )
 
 
-def _execute(machine: ExecutionMachine, file: EthereumFile, sequential: bool, policy: Policy) -> Ran:
+def _execute(machine: ExecutionMachine, file: EthereumFile, sequential: bool, policy: Policy, hints: Sequence[bytes]) -> Ran:
     before = machine.worker_pids
     try:
-        result = machine.execute(file.transactions, header(file.block), sequential=sequential, policy=policy)
+        result = machine.execute(file.transactions, header(file.block), sequential=sequential, policy=policy, hints=[hints])
     except VMFault as error:
         if (why := why_invalid(error)) is None:
             raise

@@ -27,7 +27,7 @@ A, B = "aa" * 32, "bb" * 32
 COMMANDS = "init run info get receipts tx prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
 GO_ON = "serve dev devnet".split()  # until they are told to end: test_node_commands.py, test_dev_command.py, test_devnet.py
 NODE_COMMANDS = "init show-config".split()
-ETHEREUM_COMMANDS = "run statetest".split()
+ETHEREUM_COMMANDS = "run access-list statetest".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
 STRESS_FILES = {
     "trace.jsonl": '{"reads": ["a"], "writes": ["b"]}\n{"reads": ["b"], "writes": ["a"], "cost_ns": 1000}\n',

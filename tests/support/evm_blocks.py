@@ -357,7 +357,8 @@ class World:
         kind, value = self.fork.criteria._internal
         return max(1, value) + 300 if kind == 0 else 30_000_000
 
-    def made(self) -> Made:
+    def made(self, transactions: int | None = None) -> Made:
+        """transactions: how many; None: a few."""
         rng, fork = self.rng, self.fork
         kind, value = fork.criteria._internal
         parts = {
@@ -380,11 +381,11 @@ class World:
             keeps = code(push(0), 0x35, push(7), SSTORE)
             prestate[bytes(fork.rules.BEACON_ROOTS_ADDRESS)] = Account(1, 0, keeps)
         nonces = [0] * len(self.senders)
-        transactions = [self._transaction(nonces) for _ in range(rng.randrange(4, 14))]
+        sent = [self._transaction(nonces) for _ in range(rng.randrange(4, 14) if transactions is None else transactions)]
         withdrawals = []
         if hasattr(fork.rules, "process_withdrawals"):
             withdrawals = [(i, i, rng.choice(self.pool), rng.choice([0, 1, 32 * 10**9])) for i in range(rng.randrange(3))]
-        return Made(fork, parts, prestate, transactions, withdrawals, {self.number - 2: b"\x22" * 32})
+        return Made(fork, parts, prestate, sent, withdrawals, {self.number - 2: b"\x22" * 32})
 
     def _transaction(self, nonces: list[int]) -> dict[str, Any]:
         rng, fork = self.rng, self.fork

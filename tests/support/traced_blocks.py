@@ -36,17 +36,19 @@ _ZERO = bytes(32)
 
 @dataclass
 class Traced:
-    """traces: in the default mode, and in diffMode."""
+    """traces, diffs: in the default mode, and in diffMode. seen: whom the tracer looked up, mentioned or not."""
 
     judged: Judged
     traces: list[dict[str, Any]] = field(default_factory=list)
     diffs: list[dict[str, Any]] = field(default_factory=list)
+    seen: set[bytes] = field(default_factory=set)
 
 
 def traced(made: Made, *, keeps_empty: bool = False, knows_authorities: bool = True, knows_beneficiary: bool = True) -> Traced:
     """keeps_empty: as geth did once, accounts that were empty are mentioned, but those that the transaction created. The others: what some
     tracers do not look up unless code does."""
     rules, found = made.fork.rules, []
+    seen: set[bytes] = set()
     original = rules.process_transaction
 
     def process(environment: Any, output: Any, transaction: Any, index: Any) -> None:
@@ -64,13 +66,14 @@ def traced(made: Made, *, keeps_empty: bool = False, knows_authorities: bool = T
         finally:
             ethereum.trace.set_evm_trace(before)
         found.append(one.said(environment.state))
+        seen.update(one.seen)
 
     rules.process_transaction = process
     try:
         judged = judge(made)
     finally:
         rules.process_transaction = original
-    return Traced(judged, [one for one, _ in found], [one for _, one in found])
+    return Traced(judged, [one for one, _ in found], [one for _, one in found], seen)
 
 
 class _Transaction:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ioi_exec.cli.ethereum import fetch, run, statetest
+from ioi_exec.cli.ethereum import access_list, fetch, run, statetest
 from ioi_exec.cli.options import Commands
 
-_COMMANDS = (run, fetch, statetest)
+_COMMANDS = (run, fetch, access_list, statetest)
 
 
 def register(commands: Commands) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Sequence
 
 from ioi_exec.cli.options import (
     Commands,
@@ -53,6 +53,9 @@ def register(commands: Commands) -> None:
         help=f"execute one by one too, {_REPEAT} times each in turns, and say how much faster all workers are; both must come to the same",
     )
     command.add_argument("--evm", choices=EVMS, default="specification", help="what executes the transactions (default: %(default)s)")
+    command.add_argument(
+        "--access-list", metavar="LIST", help="of the block (`access-list` makes one): what it names is fetched before workers begin; a wrong one is harmless"
+    )
     command.set_defaults(run=run)
 
 
@@ -61,25 +64,29 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--compare executes one by one and with workers: leave out --sequential and --workers 0")
     if options.files.count("-") > 1:
         raise InputError("standard input (-) was given twice: it is one block")
+    if options.access_list is not None and len(options.files) > 1:
+        raise InputError("--access-list is of one block: give one FILE")
     check_installed(options.evm)
+    from ioi_exec.cli.ethereum.access_list import read_access_list
     from ioi_exec.ethereum.running import Runner
     from ioi_exec.files.ethereum import read_ethereum
 
     status = 0
+    hints = () if options.access_list is None else read_access_list(options.access_list).keys()
     with Runner(options.workers, sequential=options.sequential, evm=options.evm) as runner:
         for source in options.files:
             with input_file(source) as (stream, name):
                 file = read_ethereum(stream, name)
             with vm_may_print():
-                shown = _compared(runner, file) if options.compare else _shown(runner.run(file))
+                shown = _compared(runner, file, hints) if options.compare else _shown(runner.run(file, hints))
             shown["file"] = name
             status = status or (0 if shown["equal"] else _DIVERGED)
             (print_json if options.json else _print)(shown)
     return status
 
 
-def _compared(runner: Runner, file: EthereumFile) -> dict[str, Any]:
-    one_by_one, parallel = runner.timed(file, _REPEAT)
+def _compared(runner: Runner, file: EthereumFile, hints: Sequence[bytes]) -> dict[str, Any]:
+    one_by_one, parallel = runner.timed(file, _REPEAT, hints)
     shown, before = _shown(parallel[-1]), median(ran.seconds for ran in one_by_one)
     after = median(ran.seconds for ran in parallel)
     same = all(ran.state_root == parallel[0].state_root and ran.outcomes == parallel[0].outcomes for ran in [*one_by_one, *parallel])

@@ -32,7 +32,8 @@ class Beneficiary(Bytes20):  # type: ignore[misc]
 
 
 class Below:
-    """The engine's state, with what was read of it, for one transaction."""
+    """The engine's state, with what was read of it, for one transaction. Where it has a `note_slot(address, slot)`, that is told of slots whose
+    value is known without asking, since the account was just made or destroyed."""
 
     def __init__(self, fork: Fork, state: StateView, beneficiary: bytes) -> None:
         self.fork = fork
@@ -44,6 +45,7 @@ class Below:
         self._accounts: dict[bytes, Any] = {}
         self._code_hashes: dict[bytes, bytes] = {}
         self._slots: dict[tuple[bytes, bytes], Any] = {}
+        self.note_slot = getattr(state, "note_slot", None)
 
     def account(self, address: bytes) -> Any:
         """The specification's account, or None."""
@@ -173,7 +175,11 @@ class Slots(dict[Any, Any]):
         found = dict.get(self, slot)
         if found is not None:
             return found
-        return _ZERO if self.cleared else self._below.slot(self._address, slot)
+        if not self.cleared:
+            return self._below.slot(self._address, slot)
+        if self._below.note_slot is not None:
+            self._below.note_slot(self._address, bytes(slot))
+        return _ZERO
 
     def __contains__(self, slot: object) -> bool:
         return True

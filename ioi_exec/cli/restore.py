@@ -27,8 +27,8 @@ from ioi_exec.cli.options import (
     print_fields,
     print_json,
 )
-from ioi_exec.cli.snapshot import MANIFEST, chunk_name
 from ioi_exec.errors import InputError, StateError
+from ioi_exec.files.snapshots import MANIFEST, chunk_name
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.state.base import storage_errors
 from ioi_exec.state.given import note

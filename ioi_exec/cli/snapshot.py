@@ -17,16 +17,11 @@ from ioi_exec.cli.options import (
     whole_number,
 )
 from ioi_exec.errors import InputError
+from ioi_exec.files.snapshots import MANIFEST, chunk_name
 from ioi_exec.state.base import storage_errors
-
-MANIFEST = "manifest.json"
 
 _EPILOG = """DIR holds manifest.json and the chunks, and is there whole or not at all. Each chunk proves itself against the root, so they
 can be fetched from anybody; manifest.json is only said. Works beside a live engine."""
-
-
-def chunk_name(number: int) -> str:
-    return f"chunk-{number:06}"
 
 
 def register(commands: Commands) -> None:

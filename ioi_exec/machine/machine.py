@@ -219,6 +219,11 @@ class ExecutionMachine(Blocks):
                 raise InputError(f"cancel_upgrade: no upgrade is pending at height {committed}")
             store.set_meta(identity.upgraded(None, committed).to_meta())
 
+    def hold(self, version: int | None) -> None:
+        """No commit prunes this version from now on, nor later ones, whatever `keep` says; None: what was held is no more. For any thread."""
+        self._guard.check("hold")
+        self._store.held = None if version is None else arguments.integer("hold: the version", version, 0)
+
     def prune(self, keep: int, progress: Callable[[int], None] | None = None) -> int:
         """Keep the newest `keep` versions, delete what only older ones needed, and return how many rows went.
 

@@ -332,6 +332,12 @@ class Reading:
             return self._store.upkeep()
 
     @property
+    def identity(self) -> Identity:
+        """What the state remembers of the engine that made it."""
+        self._guard.check("identity")
+        return self._known()
+
+    @property
     def limits(self) -> Limits:
         return self._limits
 

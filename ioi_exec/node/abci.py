@@ -41,7 +41,6 @@ _TX = b"\x0a"  # the tag of its transaction
 _AGAIN = {b"": False, b"\x18\2": False, b"\x10\1": True, b"\x18\1": True}
 _LET_IN = delimited(_CHECK_TX + 1, b"")
 _ACCEPT, _REJECT = 1, 2
-_ABORT = 2  # a snapshot, and all others: there is no state sync
 
 
 class _Call(NamedTuple):
@@ -61,10 +60,10 @@ class Abci:
             5: _Call(InitChain, self._init_chain),
             6: _Call(QueryRequest, lambda request: encode(application.query(request))),
             11: _Call(Nothing, lambda _: encode(Committed(application.commit()))),
-            12: _Call(Nothing, lambda _: encode(Snapshots())),
-            13: _Call(OfferSnapshot, lambda _: encode(Verdict(_ABORT))),
-            14: _Call(LoadSnapshotChunk, lambda _: encode(Chunk())),
-            15: _Call(ApplySnapshotChunk, lambda _: encode(Verdict(_ABORT))),
+            12: _Call(Nothing, lambda _: encode(Snapshots(application.list_snapshots()))),
+            13: _Call(OfferSnapshot, lambda request: encode(Verdict(application.offer_snapshot(request)))),
+            14: _Call(LoadSnapshotChunk, lambda request: encode(Chunk(application.load_snapshot_chunk(request)))),
+            15: _Call(ApplySnapshotChunk, lambda request: encode(application.apply_snapshot_chunk(request))),
             16: _Call(Proposal, lambda request: encode(Proposed(tuple(application.prepare_proposal(request))))),
             17: _Call(Block, lambda request: _verdict(application.process_proposal(request))),
             18: _Call(ExtendVote, lambda _: encode(VoteExtension(application.extend_vote()))),

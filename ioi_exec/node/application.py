@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import perf_counter
-from typing import Callable
+from typing import Callable, TypeVar
 
 from ioi_exec._version import __version__
 from ioi_exec.block.header import BlockHeader
@@ -31,24 +31,33 @@ from ioi_exec.node.app_hash import app_hash
 from ioi_exec.node.consensus import Consensus, changed_params
 from ioi_exec.node.counts import Counts
 from ioi_exec.node.headers import header_of, header_of_proposal
+from ioi_exec.node.joining import ABORT, Joiner
 from ioi_exec.node.logs import told
 from ioi_exec.node.messages import (
     Answer,
+    ApplySnapshotChunk,
     Block,
     ChainBegun,
+    ChunkVerdict,
     ConsensusParams,
     Info,
     InitChain,
+    LoadSnapshotChunk,
+    OfferSnapshot,
     Proposal,
     QueryRequest,
+    Snapshot,
 )
 from ioi_exec.node.pool import Pool
 from ioi_exec.node.proposals import TakenOut, size_in_block
 from ioi_exec.node.records import Records
 from ioi_exec.node.retention import ALL_BLOCKS, Retention
+from ioi_exec.node.snapshots import Snapshots
 from ioi_exec.state.info import StateInfo
 
 log = logging.getLogger("ioi_exec.node")
+
+_Answer = TypeVar("_Answer")
 
 CANDIDATES_MOST = 8  # of one height: a round that fails leaves one behind
 
@@ -70,16 +79,26 @@ class Candidate:
     params: ConsensusParams | None
 
 
+@dataclass(frozen=True)
+class Joining:
+    """joiner: of the home. open_machine(): its machine, once another state stands in its place."""
+
+    joiner: Joiner
+    open_machine: Callable[[], ExecutionMachine]
+
+
 class Application:
     """One chain: a machine, and what its consensus is set to. May be called from any thread: calls about blocks take turns, and no other
     waits for them."""
 
     def __init__(
         self, machine: ExecutionMachine, records: Records, *, retention: Retention = ALL_BLOCKS, propose_seconds: float | None = None,
-        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None, record: bool = False,
+        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None, record: bool = False, snapshots: Snapshots | None = None,
+        joining: Joining | None = None,
     ) -> None:
         """propose_seconds: about how long a proposer executes; None: as long as it takes. halt_height: no block above it is executed, and
         at_halt() is called when it is committed; 0: there is none. record: blocks are executed with `record=True` where there are workers.
+        snapshots: those for nodes that join. joining: how this one may.
         Raises StateError, and InputError where the height to halt at is committed already."""
         self.counts = Counts()
         self._machine = machine
@@ -89,6 +108,8 @@ class Application:
         self._halt_height = halt_height
         self._at_halt = at_halt
         self._record = record and machine.workers > 0
+        self._snapshots = snapshots
+        self._joining = joining
         self._prepared: BlockResult | None = None
         self._taken_out = TakenOut()
         self._pool = Pool(machine, self._taken_out, self.counts)
@@ -101,7 +122,7 @@ class Application:
 
     def info(self) -> Info:
         """Height 0 until the first block is committed: then CometBFT begins the chain, also where it did before."""
-        info = self._machine.info
+        info = self._reading(lambda machine: machine.info)
         consensus = self._records.at(info.height)
         version = consensus.app_version if consensus is not None else 0
         if info.version == 0 or consensus is None:
@@ -136,7 +157,7 @@ class Application:
 
     def check_tx(self, tx: bytes, again: bool = False) -> Receipt:
         """Whether a transaction may wait for a block. again: it was let in before, and a block has been committed since."""
-        return self._pool.check(tx, again)
+        return self._reading(lambda _: self._pool.check(tx, again))
 
     def prepare_proposal(self, proposal: Proposal) -> list[bytes]:
         """As `propose`; where they cannot be executed here, none: a proposer that fails would stop its node. Raises VMError, VMMismatch
@@ -236,20 +257,26 @@ class Application:
             with self._edge:
                 self._decided = None
                 self._edge.notify_all()
+            if self._snapshots is not None and self._snapshots.due(height):
+                self._snapshots.take(height, candidate.result.version, candidate.consensus, self._machine.hold)
             if height == self._halt_height:
                 told(log, "halted: the block of engine.halt_height is committed", logging.WARNING, height=height)
                 self._at_halt()
-            return self._retention.height(height, candidate.consensus)
+            return self._retention.height(height, candidate.consensus, self._snapshots.oldest if self._snapshots is not None else None)
 
     def go_back(self, version: int) -> None:
         """To a version of the state that is kept, as if no later block had been: for a chain whose blocks are decided here. What waits for
         a block is forgotten. Raises VersionMissing."""
         with self._lock:
             self._machine.rollback(version)
-            self._candidates.clear()
-            self._prepared = self._decided = None
-            self._consensus = self._recorded()
-            self.forget_pending()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """On the state that there is now."""
+        self._candidates.clear()
+        self._prepared = self._decided = None
+        self._consensus = self._recorded()
+        self.forget_pending()
 
     def forget_pending(self) -> None:
         """CheckTx begins anew, with the VM that there is now."""
@@ -258,9 +285,54 @@ class Application:
 
     def query(self, request: QueryRequest) -> Answer:
         """What is asked of the state, or of the VM; what cannot be answered has a code and says why."""
-        answer = queries.answer(self._machine, self._records, request)
+        answer = self._reading(lambda machine: queries.answer(machine, self._records, request))
         self.counts.queried(answer.code == 0)
         return answer
+
+    def list_snapshots(self) -> tuple[Snapshot, ...]:
+        return self._snapshots.listed() if self._snapshots is not None else ()
+
+    def load_snapshot_chunk(self, request: LoadSnapshotChunk) -> bytes:
+        """Empty: there is none."""
+        return b"" if self._snapshots is None else self._snapshots.chunk(request.height, request.format, request.chunk)
+
+    def offer_snapshot(self, request: OfferSnapshot) -> int:
+        """Of a node that joins: the verdict on a snapshot."""
+        with self._lock:
+            info = self._machine.info
+            if self._joining is None or info.version and self._records.oldest() != info.height:
+                told(
+                    log, "this node cannot join by a snapshot: its state has blocks; with CometBFT's data the home has to be made anew",
+                    logging.ERROR, height=info.height,
+                )
+                return ABORT
+            return self._joining.joiner.offer(request, self._machine.identity, info.tree, info.genesis_root)
+
+    def apply_snapshot_chunk(self, request: ApplySnapshotChunk) -> ChunkVerdict:
+        """After the last one the state is the snapshot's, and the chain goes on from there."""
+        with self._lock:
+            if self._joining is None:
+                return ChunkVerdict(ABORT)
+            verdict = self._joining.joiner.apply(request.index, request.chunk, request.sender)
+            if (joined := self._joining.joiner.joined) is not None:
+                self._records.begin(joined.height, joined.consensus)
+                self._machine.close()
+                self._joining.joiner.put_in_place()
+                self._machine = self._joining.open_machine()
+                self._begin_anew()
+                told(log, "joined", height=joined.height, app_hash=self._app_hash())
+            return verdict
+
+    def _reading(self, ask: Callable[[ExecutionMachine], _Answer]) -> _Answer:
+        """What is asked of the machine there is: another one takes its place when this node has joined by a snapshot."""
+        machine = self._machine
+        try:
+            return ask(machine)
+        except MachineClosed:
+            with self._lock:
+                if self._machine is machine:
+                    raise
+                return ask(self._machine)
 
     def wait_for_edge(self, seconds: float) -> bool:
         """Until no block is decided and not committed; at most so long."""
@@ -273,7 +345,11 @@ class Application:
 
     @property
     def machine_info(self) -> StateInfo:
-        return self._machine.info
+        return self._reading(lambda machine: machine.info)
+
+    @property
+    def snapshots(self) -> Snapshots | None:
+        return self._snapshots
 
     @property
     def pending(self) -> int:
@@ -291,7 +367,11 @@ class Application:
 
     def close(self) -> None:
         """After the call that is going on. Calls to come raise MachineClosed."""
+        if self._snapshots is not None:
+            self._snapshots.close()
         with self._lock:
+            if self._joining is not None:
+                self._joining.joiner.close()
             self._machine.close()
             self._records.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -13,18 +14,33 @@ from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node import logs
 from ioi_exec.node.abci import Abci
 from ioi_exec.node.addresses import address_of
-from ioi_exec.node.application import Application
+from ioi_exec.node.application import Application, Joining
 from ioi_exec.node.home import CONFIG, Home
+from ioi_exec.node.joining import Joiner, settled
 from ioi_exec.node.monitor import Monitor
 from ioi_exec.node.readiness import Readiness
 from ioi_exec.node.records import Records
 from ioi_exec.node.retention import Retention
 from ioi_exec.node.server import Server
+from ioi_exec.node.snapshots import Snapshots
 
 log = logging.getLogger("ioi_exec.node")
 
 EDGE_SECONDS = 5.0  # that a block which is decided has to be committed, once the daemon is to end
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def opened_machine(home: Home, accept_interpreter: bool, accept_vm: bool, cross_check: bool) -> ExecutionMachine:
+    """Of a home, as its settings say. Raises what `ExecutionMachine.open` raises."""
+    config = home.config
+    try:
+        return ExecutionMachine.open(
+            home.state, vm=config.chain.vm, vm_args=config.chain.args(),
+            workers=None if config.engine.workers < 0 else config.engine.workers, keep=config.engine.keep or None,
+            accept_interpreter=accept_interpreter, accept_vm=accept_vm, cross_check=cross_check,
+        )
+    except VMMismatch as error:
+        raise VMMismatch(f"{error}. A node is given its VM by chain.vm and chain.vm_args of {home.path / CONFIG}") from None
 
 
 class Daemon:
@@ -37,14 +53,9 @@ class Daemon:
         config = home.config
         logs.begin(log_format or config.log.format, config.log.level)
         with ExitStack() as opened:
-            try:
-                machine = ExecutionMachine.open(
-                    home.state, vm=config.chain.vm, vm_args=config.chain.args(),
-                    workers=None if config.engine.workers < 0 else config.engine.workers, keep=config.engine.keep or None,
-                    accept_interpreter=accept_interpreter, accept_vm=accept_vm, cross_check=cross_check,
-                )
-            except VMMismatch as error:
-                raise VMMismatch(f"{error}. A node is given its VM by chain.vm and chain.vm_args of {home.path / CONFIG}") from None
+            settled(home.state)
+            open_machine = partial(opened_machine, home, accept_interpreter, accept_vm, cross_check)
+            machine = open_machine()
             opened.callback(machine.close)
             self._info = machine.info
             if self._info.chain_id != config.chain.id:
@@ -55,6 +66,8 @@ class Daemon:
             self._application = Application(
                 machine, records, retention=Retention(engine.min_retain_blocks, engine.keep), propose_seconds=engine.propose_ms / 1000 or None,
                 halt_height=engine.halt_height, at_halt=lambda: self._server.stop(),
+                snapshots=Snapshots(home.snapshots, home.state, every=config.snapshots.every, keep=config.snapshots.keep),
+                joining=Joining(Joiner(home.state), open_machine),
             )
             self._server = Server(Abci(self._application), address_of(config.abci.listen, home.path, "abci.listen"), config.abci.message_bytes)
             opened.callback(self._server.close)

@@ -3,6 +3,7 @@
     HOME/config.toml     settings, written once by `ioi-exec node init`; the operator's from then on
     HOME/state           the state, as every command of ioi-exec takes it
     HOME/consensus.db    what the consensus is set to, by height
+    HOME/snapshots/H     snapshots for nodes that join, by height
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from ioi_exec.errors import InputError, StateExists, StateMissing
 from ioi_exec.files.strict_json import Malformed, parse
 from ioi_exec.node.addresses import address_of
 
-CONFIG, STATE, CONSENSUS = "config.toml", "state", "consensus.db"
+CONFIG, STATE, CONSENSUS, SNAPSHOTS = "config.toml", "state", "consensus.db", "snapshots"
 
 _PREFIX = "IOI_NODE_"
 _SOCKET = "abci.sock"
-_Section = TypeVar("_Section", "Chain", "Abci", "Engine", "Monitoring", "Log")
+_Section = TypeVar("_Section", "Chain", "Abci", "Engine", "Snapshots", "Monitoring", "Log")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class Snapshots:
+    every: int = 0
+    keep: int = 2
+
+
+@dataclass(frozen=True)
 class Monitoring:
     listen: str = ""
     ready_seconds: int = 60
@@ -84,6 +91,8 @@ _WORDS = {
     "engine.propose_ms": "About how long a block that is proposed is executed before it is cut, below CometBFT's timeout_propose. 0: as long as it takes.",
     "engine.min_retain_blocks": "How many blocks CometBFT is to keep at least; it may delete older ones that nothing else needs. 0: all are kept.",
     "engine.halt_height": "The daemon ends once the block of this height is committed. 0: it does not.",
+    "snapshots.every": "A snapshot, for nodes that join by state sync, is taken of each height that this divides; alike on all nodes. 0: of none.",
+    "snapshots.keep": "How many of the newest snapshots stay.",
     "monitoring.listen": 'Where /metrics, /healthz and /readyz are, as abci.listen has it; anybody who connects may read them. Empty: nowhere.',
     "monitoring.ready_seconds": "/readyz says no when the newest block is older, or was committed longer ago. 0: however old it is.",
     "log.format": '"text", or "json": one object a line.',
@@ -92,7 +101,7 @@ _WORDS = {
 _CHOICES = {"log.format": ("text", "json"), "log.level": ("debug", "info", "warning", "error")}
 _LEAST = {
     "abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.propose_ms": 0, "engine.min_retain_blocks": 0,
-    "engine.halt_height": 0, "monitoring.ready_seconds": 0,
+    "engine.halt_height": 0, "snapshots.every": 0, "snapshots.keep": 1, "monitoring.ready_seconds": 0,
 }
 _MOST = {"engine.workers": WORKERS_MAX}
 
@@ -102,6 +111,7 @@ class Config:
     chain: Chain
     abci: Abci = Abci()
     engine: Engine = Engine()
+    snapshots: Snapshots = Snapshots()
     monitoring: Monitoring = Monitoring()
     log: Log = Log()
 
@@ -124,7 +134,7 @@ class Config:
     def read(cls, text: str, name: str, environment: Mapping[str, str]) -> Config:
         """name: how messages call the file. Raises InputError."""
         found = _parsed(text, name)
-        sections = {"chain": Chain, "abci": Abci, "engine": Engine, "monitoring": Monitoring, "log": Log}
+        sections = {"chain": Chain, "abci": Abci, "engine": Engine, "snapshots": Snapshots, "monitoring": Monitoring, "log": Log}
         if unknown := found.keys() - sections.keys():
             raise InputError(f"{name}: there is no section [{min(unknown)}]: there are {', '.join(sections)}")
         known = {f"{_PREFIX}{part}_{key.name}".upper() for part, kind in sections.items() for key in fields(kind)}
@@ -155,6 +165,10 @@ class Home:
     @property
     def consensus(self) -> Path:
         return self.path / CONSENSUS
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / SNAPSHOTS
 
 
 @contextmanager

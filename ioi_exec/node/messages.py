@@ -381,6 +381,15 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class ChunkVerdict:
+    """Of ApplySnapshotChunk. refetch_chunks: packed, as proto3 has numbers."""
+
+    status: int = int32(1)
+    refetch_chunks: bytes = octets(2)
+    reject_senders: tuple[str, ...] = many_texts(3)
+
+
+@dataclass(frozen=True)
 class Chunk:
     chunk: bytes = octets(1)
 

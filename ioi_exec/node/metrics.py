@@ -112,6 +112,13 @@ class Metrics(Collector):
             "ioi_taken_out_transactions", "Transactions that were taken out of blocks that this node proposed.", "kind",
             {"fault": 0, "refused": 0, "size": 0, **counts.taken_out},
         )
+        if (snapshots := self._application.snapshots) is not None:
+            yield _counter("ioi_snapshots_taken", "Snapshots that were taken.", None, {"": snapshots.taken})
+            yield _counter("ioi_snapshots_failed", "Snapshots that were due and not taken; the log says why.", None, {"": snapshots.failed})
+            yield _counter("ioi_snapshot_chunks_served", "Chunks handed out to nodes that join.", None, {"": snapshots.chunks_served})
+            yield _gauge("ioi_snapshot_seconds", "What the last snapshot took to be taken.", snapshots.last_seconds)
+            yield _gauge("ioi_snapshots", "Snapshots there are.", len(listed := snapshots.listed()))
+            yield _gauge("ioi_snapshot_height", "Height of the newest snapshot; 0: there is none.", listed[0].height if listed else 0)
         if self._connections is not None:
             yield _gauge("ioi_abci_connections", "Connections of CometBFT: a node has four.", self._connections())
 

@@ -48,6 +48,24 @@ class Records:
                 self._rows.execute("ROLLBACK")
                 raise
 
+    def begin(self, height: int, consensus: Consensus) -> None:
+        """What holds from this height on, and nothing of before: the state begins there. Durable on return."""
+        with self._lock, self._told():
+            self._rows.execute("BEGIN IMMEDIATE")
+            try:
+                self._rows.execute("DELETE FROM consensus")
+                self._rows.execute("INSERT INTO consensus VALUES (?, ?)", (height, consensus.encode()))
+                self._rows.execute("COMMIT")
+            except BaseException:
+                self._rows.execute("ROLLBACK")
+                raise
+
+    def oldest(self) -> int | None:
+        """The height of the first row."""
+        with self._lock, self._told():
+            found: int | None = self._rows.execute("SELECT min(height) FROM consensus").fetchone()[0]
+            return found
+
     def newest(self) -> int | None:
         """The height of the last row."""
         with self._lock, self._told():

@@ -16,12 +16,14 @@ class Retention:
     blocks: int = 0
     versions: int = 0
 
-    def height(self, newest: int, consensus: Consensus) -> int:
-        """The lowest one whose block is kept; 0: all. Evidence of a wrong as old as the chain looks at is checked against its block."""
+    def height(self, newest: int, consensus: Consensus, oldest_snapshot: int | None) -> int:
+        """The lowest one whose block is kept; 0: all. Evidence of a wrong as old as the chain looks at is checked against its block, and a node
+        that joins by a snapshot asks for the blocks from its height on."""
         if not self.blocks:
             return 0
         evidence = (consensus.params.evidence if consensus.params is not None else None) or EvidenceParams()
-        return max(0, newest + 1 - max(self.blocks, self.versions, evidence.max_age_num_blocks))
+        kept = newest + 1 - max(self.blocks, self.versions, evidence.max_age_num_blocks)
+        return max(0, kept if oldest_snapshot is None else min(kept, oldest_snapshot))
 
 
 ALL_BLOCKS = Retention()

@@ -45,12 +45,14 @@ class Store(State):
     """An open state. Made by `create` or `open`; a context manager. For one thread at a time, in one process; what is called beside for any.
 
     keep: how many of the newest versions are kept, from the next commit on; None: all. Older ones are pruned beside it.
+    held: a version that no commit prunes, nor any later one, whatever keep says; None: there is none. Any thread may set it.
     path: absolute, None in memory. tree: its name. meta: what `create` was given. genesis_root: 32 bytes."""
 
     def __init__(self, handle: Handle) -> None:
         self.path = handle.path
         self.read_only = handle.read_only
         self.keep: int | None = None
+        self.held: int | None = None
         self._lineage = object()
         self._handle = handle
         self._pid = handle.pid
@@ -296,7 +298,7 @@ class Store(State):
         rows = [] if body is None else bodies.rows_of(row.version, body)
         self._keeper.do_what_upkeep_failed_to()
         with self._handle.writing("committing to"):
-            oldest = None if self.keep is None else prune.next_oldest(self.oldest, row.version, self.keep)
+            oldest = None if self.keep is None else prune.next_oldest(self.oldest, row.version, self.keep, self.held)
             self._keeper.make_room(0 if oldest is None else len(staged.stale))
             # A snapshot kept open would keep its pages from being used again.
             self._view.drop()

@@ -50,6 +50,7 @@ TxResult: uint32 code = 1; bytes data = 2; string log = 3; string info = 4; int6
 Committed: int64 retain_height = 3
 Snapshots: repeated Snapshot snapshots = 1
 Verdict: int32 status = 1
+ChunkVerdict: int32 status = 1; bytes refetch_chunks = 2; repeated string reject_senders = 3
 Chunk: bytes chunk = 1
 Proposed: repeated bytes txs = 1
 VoteExtension: bytes vote_extension = 1

@@ -9,11 +9,10 @@ from ..disk import marks, stale
 from ..latest.view import View
 
 
-def next_oldest(oldest: int, version: int, keep: int) -> int | None:
-    """What mark `oldest` becomes with this version; None: it stays."""
-    if version - keep + 1 <= oldest:
-        return None
-    return version - keep + 1
+def next_oldest(oldest: int, version: int, keep: int, held: int | None) -> int | None:
+    """What mark `oldest` becomes with this version; None: it stays. held: one that is kept, and later ones."""
+    kept = version - keep + 1 if held is None else min(held, version - keep + 1)
+    return None if kept <= oldest else kept
 
 
 def prune(view: View, oldest: int, progress: Callable[[int], None] | None) -> int:

@@ -13,7 +13,7 @@ ROOMS = {
     "moving": ("manifest", "chunk"),
     "proofs": ("proof", "ics23"),
     "rows": ("records", "jellyfish_row", "iavl_row", "data_file"),
-    "node": ("request", "entry_proof"),
+    "node": ("request", "entry_proof", "offer", "http_request"),
     "stress": ("rwset", "result", "sweep", "policy"),
 }
 NAMES = [name for names in ROOMS.values() for name in names]

@@ -51,6 +51,24 @@ def machine(make: Make) -> ExecutionMachine:
     return machine
 
 
+def test_a_version_that_is_held_is_not_pruned(make: Make) -> None:
+    machine = make(Put, {b"a": b"0"}, keep=1)
+    commit(machine, b"a=1")
+    commit(machine, b"a=2")
+    assert machine.oldest == 2
+    machine.hold(2)
+    for number in range(3, 6):
+        commit(machine, b"a=%d" % number)
+    assert machine.oldest == 2 and machine.get(b"a", 2) == b"2"
+    machine.hold(None)
+    commit(machine, b"a=6")
+    assert machine.oldest == 6
+    with pytest.raises(VersionMissing):
+        machine.get(b"a", 2)
+    with pytest.raises(InputError):
+        machine.hold(-1)
+
+
 def test_no_permission_is_wrong_usage_and_no_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ExecutionMachine.create(tmp_path / "s", Put, workers=0).close()
 

@@ -19,7 +19,7 @@ import ioi_storage
 from ioi_shm import die_with_parent
 
 from ioi_exec import BlockResult, Error, ExecutionMachine, Policy
-from ioi_exec.cli.snapshot import MANIFEST, chunk_name
+from ioi_exec.files.snapshots import MANIFEST, chunk_name
 from ioi_exec.state.base import storage_errors
 from ioi_exec.vm.carrying import received
 from ioi_exec.vm.loading import load_vm

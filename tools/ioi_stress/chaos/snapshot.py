@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ioi_storage
 
-from ioi_exec.cli.snapshot import MANIFEST, chunk_name
+from ioi_exec.files.snapshots import MANIFEST, chunk_name
 from ioi_exec.state.base import storage_errors
 
 _CHUNK_BYTES = 1 << 16  # so that there are some

@@ -316,10 +316,11 @@ def test_blocks_that_something_needs_are_kept_longer(chain: Chain) -> None:
     """A version that may be rolled back to needs those behind it, and evidence its own."""
     consensus = chain.application.finalize_block(block(1)).consensus
     few = replace(consensus, params=replace(PARAMS, evidence=replace(PARAMS.evidence, max_age_num_blocks=20)))
-    assert Retention(3, 0).height(1000, few) == 981
-    assert Retention(3, 50).height(1000, few) == 951
-    assert Retention(100, 50).height(1000, few) == 901
-    assert Retention(100, 50).height(1000, consensus) == Retention(0, 50).height(1000, few) == 0
+    assert Retention(3, 0).height(1000, few, None) == 981
+    assert Retention(3, 50).height(1000, few, None) == 951
+    assert Retention(100, 50).height(1000, few, None) == Retention(100, 50).height(1000, few, 950) == 901
+    assert Retention(100, 50).height(1000, few, 700) == 700  # the oldest snapshot's
+    assert Retention(100, 50).height(1000, consensus, None) == Retention(0, 50).height(1000, few, None) == 0
 
 
 def test_it_halts_at_a_height(make: Make) -> None:

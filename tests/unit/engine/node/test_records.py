@@ -35,6 +35,16 @@ def test_by_height(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_state_that_begins_later(tmp_path: Path) -> None:
+    records = Records(tmp_path / "db")
+    assert records.oldest() is None
+    records.put(4, FIRST)
+    records.put(9, SECOND)
+    records.begin(7, THIRD)
+    assert records.oldest() == records.newest() == 7 and records.at(6) is None and records.at(99) == THIRD
+    records.close()
+
+
 def test_damage(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"no database" * 1000)
     with pytest.raises(StateCorrupt, match="restore it"):

@@ -174,7 +174,7 @@ def trace(
     if repeat and (measure_cost or rwset is not None):
         repeat = max(repeat, COST_ROUNDS if measure_cost else RWSET_ROUNDS)
     recording = _recorded(workload, parameters, block, workers, policy, repeat, warmup, pin)
-    timeline = Timeline.of(recording.record)
+    timeline = recording.timeline()
     made = Trace(recording, timeline, *window(timeline, _moment(begin), _moment(end)), measured_cost=measure_cost)
     files = []
     if output is not None:

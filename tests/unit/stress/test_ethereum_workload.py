@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,35 @@ def test_it_is_the_files_block_on_its_pre_state() -> None:
 def test_what_is_explained_is_verified() -> None:
     found = ioi_stress.explain("ethereum", file=str(MAINNET), workers=2, pin=False, repeat=1).to_json(3)
     assert found["transactions"] == 18
+
+
+def test_it_is_replayed_as_recorded_blocks_are() -> None:
+    workload, as_ethereum = make("replay", files=[str(MAINNET)]), make("ethereum", file=str(MAINNET))
+    assert workload.parameters["vm"] == "ethereum" and workload.parameters["genesis"] is None
+    assert workload.vm == as_ethereum.vm and workload.genesis() == as_ethereum.genesis()
+    assert list(workload.blocks()) == list(as_ethereum.blocks())
+    assert make("replay", files=[str(MAINNET)], vm="ethereum") == workload
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"files": [str(MAINNET)] * 2}, "2 files without --genesis"),
+        ({"genesis": "a", "vm": "ethereum"}, "has its state with it"),
+        ({"vm_args": "{}"}, "its VM no arguments"),
+        ({"vm": "payments"}, "give --genesis FILE"),
+        ({"files": ["setup.cfg"]}, "setup.cfg"),
+    ],
+)
+def test_what_is_not_replayed(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        make("replay", **{"files": [str(MAINNET)], **given})
+
+
+def test_it_is_simulated_as_it_was_recorded() -> None:
+    """Its beneficiary sends most transactions, so that they are one chain, but not over the fees."""
+    found = ioi_stress.simulate(make("ethereum", file=str(MAINNET)), workers=(4,), seeds=1, costs=ioi_stress.Costs())
+    assert found.transactions == 18 and 0 < found.path_ns <= found.sequential_ns
 
 
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:

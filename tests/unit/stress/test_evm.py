@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -15,15 +16,17 @@ pytest.importorskip("coincurve")
 
 from ethereum.crypto.hash import keccak256
 
+import ioi_stress
 from ioi_exec import ExecutionMachine, InputError
 from ioi_exec.vm.ethereum import genesis
 from ioi_exec.vm.ethereum.forks import fork_named
-from ioi_exec.vm.ethereum.keys import Account, storage_key
+from ioi_exec.vm.ethereum.keys import FEES, Account, account_key, storage_key
 from ioi_exec.vm.ethereum.receipts import Outcome
 from ioi_stress.evm import contracts
 from ioi_stress.evm.accounts import address, contract_address, signed
 from ioi_stress.evm.assembler import assemble
 from ioi_stress.evm.blocks import BASE_FEE, FORK, header_of
+from ioi_stress.evm.names import Names
 from ioi_stress.evm.world import TOKENS, pool_address, prestate
 from ioi_stress.workloads import make
 
@@ -234,6 +237,42 @@ def test_contracts_do_what_their_models_do(seed: int) -> None:
     assert {key: int.from_bytes(value, "big") for key, value in state.items() if key[:1] == b"s"} == model.storage()
     succeeded = sum(logs is not None for logs in wanted)
     assert 30 < succeeded < 110, succeeded
+
+
+# ---- names -------------------------------------------------------------------------------------------------------
+
+HOLDER, TOKEN = bytes(range(0xA0, 0xB4)), bytes(range(0xC0, 0xD4))
+UNKNOWN = b"\x9f" * 32
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "short"),
+    [
+        (account_key(TOKEN), f"account 0x{TOKEN.hex()}", "account 0xc0c1c2c3c4c5c6c7c8..cdcecfd0d1d2d3"),
+        (storage_key(TOKEN, contracts.word(7)), f"slot 7 of 0x{TOKEN.hex()}", "slot 7 of 0xc0c1c2..d2d3"),
+        (storage_key(TOKEN, contracts.balance_slot(HOLDER)), f"slot 0[0xa0a1a2..b2b3] of 0x{TOKEN.hex()}", "slot 0[0xa0a1a2..b2b3] of 0xc0c1c2..d2d3"),
+        (storage_key(TOKEN, UNKNOWN), f"slot 0x9f9f9f..9f9f of 0x{TOKEN.hex()}", "slot 0x9f9f9f..9f9f of 0xc0c1c2..d2d3"),
+        (FEES, "fees of the block", "fees of the block"),
+        (b"\0own", "0x006f776e", "0x006f776e"),
+    ],
+)
+def test_keys_have_names(key: bytes, name: str, short: str) -> None:
+    names = Names([account_key(HOLDER), FEES, key])
+    assert names(key) == name and names(key, 44) == short
+
+
+def test_an_entry_is_known_of_an_account_that_occurs() -> None:
+    of_nobody = storage_key(TOKEN, contracts.balance_slot(b"\x01" * 20))
+    assert "[" not in Names([account_key(HOLDER), of_nobody])(of_nobody)
+    assert Names([account_key(HOLDER)])(storage_key(TOKEN, contracts.balance_slot(HOLDER)), 200) == f"slot 0[0x{HOLDER.hex()}] of 0x{TOKEN.hex()}"
+
+
+def test_what_is_explained_and_traced_has_them(tmp_path: Path) -> None:
+    world = {"world": "pool", "accounts": 4, "block_size": 6, "workers": 2, "pin": False, "repeat": 1}
+    found = ioi_stress.explain("evm", **world).to_json(10)
+    assert f"slot 2 of 0x{pool_address(0).hex()}" in [each["name"] for each in found["critical_path"]["by_key"]]
+    ioi_stress.trace("evm", **world, output=tmp_path / "trace.json")
+    assert f"slot 2 of 0x{pool_address(0).hex()}" in (tmp_path / "trace.json").read_text()
 
 
 # ---- workload ------------------------------------------------------------------------------------------------------

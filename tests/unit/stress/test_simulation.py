@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ioi_exec import InputError, InputTypeError
+from ioi_exec.block.record import EVENT, READ, WRITE, Record
 from ioi_exec.policy import Policy
 from ioi_stress import Costs, _simulation, simulate
 from ioi_stress.cli.simulate import _workers
 from ioi_stress.simulation import plays
-from ioi_stress.simulation.blocks import block_of
+from ioi_stress.simulation.blocks import accessed, block_of
 from ioi_stress.simulation.result import believed
 from ioi_stress.workloads import make
 
@@ -101,6 +103,17 @@ def test_what_scans_or_adds_or_is_no_program_is_recorded_and_simulated_as_it_wen
     for workload in (make("scan-heavy", block_size=40), adds, make("uniform", vm="payments", accounts=10, block_size=40)):
         found = simulate(workload, workers=(4,), costs=COSTS, seeds=1)
         assert found.transactions == 40 and found.at(4).executions >= 1 and found.path_ns > 0
+
+
+def test_adds_meet_only_in_who_reads_the_sum() -> None:
+    """0 and 1 add to key 0, 2 reads it, 3 puts it, 4 adds after that, which needs 3, 5 adds and 6 reads; what end_block (7) does is left out."""
+    reads = [(0, 0, -1, True), (1, 0, -1, True), (2, 0, 1, False), (4, 0, 3, True), (5, 0, -1, True), (6, 0, 5, False), (7, 0, 5, False)]
+    writes = [(0, 0, False, True), (1, 0, False, True), (3, 0, False, False), (4, 0, False, True), (5, 0, False, True), (7, 0, True, False)]
+    record = Record(np.zeros(0, EVENT), np.array(reads, READ), np.array(writes, WRITE), [b"sum"], 1, 7)
+    value, first, second, fifth = b"00000000", b"00000000+0", b"00000000+1", b"00000000+5"
+    assert list(accessed(record)) == [
+        ([], [first]), ([], [second]), ([value, first, second], []), ([], [value]), ([value], [value]), ([], [fifth]), ([value, fifth], []),
+    ]
 
 
 def test_what_makes_no_sense_is_refused() -> None:

@@ -11,7 +11,6 @@ from ioi_exec.cores import allowed_cores
 from ioi_exec.vm.loading import load_vm
 from ioi_stress.explaining.conflicts import UNKNOWN, KeyConflicts, Pair, by_key, pairs
 from ioi_stress.explaining.dependencies import Bound, Dependencies, Path, bound
-from ioi_stress.notation.keys import readable
 from ioi_stress.running.recording import Recording
 from ioi_stress.tracing.summary import to_json
 from ioi_stress.tracing.timeline import EXECUTIONS, WASTED, Timeline
@@ -53,7 +52,7 @@ class Explanation:
 
     @classmethod
     def of(cls, recording: Recording) -> Explanation:
-        timeline = Timeline.of(recording.record)
+        timeline = recording.timeline()
         dependencies = Dependencies.of(recording.record, recording.work())
         work, path = int(dependencies.work.sum()), dependencies.critical_path()
         workers = timeline.record.workers
@@ -146,7 +145,7 @@ class Explanation:
         return vm.native is None and not hasattr(vm.instance, "keys")
 
     def name(self, key: int) -> str:
-        return "(not known)" if key == UNKNOWN else readable(self.timeline.record.keys[key])
+        return "(not known)" if key == UNKNOWN else self.timeline.namer(self.timeline.record.keys[key])
 
     def to_json(self, top: int) -> dict[str, Any]:
         recording, summary = self.recording, to_json(self.timeline)

@@ -6,14 +6,15 @@ from ioi_exec.vm.payments import account_key
 
 _ACCOUNT = account_key(b"\0" * 32)[:-32]
 _SHORTEST = 12
+WIDTH = 32
 
 
-def readable(key: bytes, width: int = 32) -> str:
+def readable(key: bytes, width: int = WIDTH) -> str:
     """`text`, but an account of `payments` by its address, and at most `width` characters: the middle is left out of
     what is longer."""
     if key.startswith(_ACCOUNT) and len(key) == len(_ACCOUNT) + 32:
-        return _ACCOUNT.decode() + _shortened(key[len(_ACCOUNT) :].hex(), max(width - len(_ACCOUNT), _SHORTEST))
-    return _shortened(text(key), max(width, _SHORTEST))
+        return _ACCOUNT.decode() + shortened(key[len(_ACCOUNT) :].hex(), max(width - len(_ACCOUNT), _SHORTEST))
+    return shortened(text(key), max(width, _SHORTEST))
 
 
 def text(key: bytes) -> str:
@@ -37,7 +38,8 @@ def of_text(shown: str) -> bytes:
     return shown.encode()
 
 
-def _shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int) -> str:
+    """Without its middle, where it is longer."""
     if len(text) <= width:
         return text
     tail = (width - 2) // 3

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ioi_stress.notation.keys import readable
 from ioi_stress.reporting.lanes import LETTER, Layout
 from ioi_stress.tracing.looks import ARROWS, LOOKS
 from ioi_stress.tracing.segments import Segments
@@ -82,7 +81,7 @@ class _Keys:
     """Numbers for the keys that are mentioned, in the order in which they are."""
 
     def __init__(self, timeline: Timeline) -> None:
-        self._keys = timeline.record.keys
+        self._timeline = timeline
         self._numbers: dict[int, int] = {}
 
     def number(self, key: int) -> int:
@@ -90,7 +89,7 @@ class _Keys:
 
     @property
     def names(self) -> list[str]:
-        return [readable(self._keys[key], _KEY_WIDTH) for key in self._numbers]
+        return [self._timeline.namer(self._timeline.record.keys[key], _KEY_WIDTH) for key in self._numbers]
 
 
 def _lane(about: dict[str, list[int]], rows: Ints, counts: Ints, keys: _Keys) -> tuple[list[int], list[int]]:

@@ -16,6 +16,7 @@ from ioi_stress.plan import Plan
 from ioi_stress.results.interval import Interval
 from ioi_stress.running.difference import difference
 from ioi_stress.running.state import created
+from ioi_stress.tracing.names import namer
 from ioi_stress.tracing.timeline import PREEMPTED, Ints, Timeline
 from ioi_stress.workload import Block, Workload
 
@@ -47,6 +48,10 @@ class Recording:
         each the least of all records."""
         least: Ints = np.min([Timeline.of(record).work() for record in self.records], axis=0)
         return least
+
+    def timeline(self) -> Timeline:
+        """Of `record`, with keys called as its VM has them."""
+        return Timeline.of(self.record, namer(self.workload.vm, self.record.keys))
 
     @property
     def title(self) -> str:

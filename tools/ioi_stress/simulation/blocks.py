@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Iterator
 
 from ioi_exec import InputError, Limits
+from ioi_exec.block.record import Record
 from ioi_stress import _simulation
 from ioi_stress.notation.text import counted
 from ioi_stress.plan import Plan
 from ioi_stress.running.recording import record_block
 from ioi_stress.simulation.costs import Costs
-from ioi_stress.tracing.timeline import keys_by_tx
+from ioi_stress.tracing.timeline import accesses, keys_by_tx
 from ioi_stress.vm import encoding
 from ioi_stress.workload import Workload
 from ioi_stress.workloads.base import VMS
@@ -22,7 +24,7 @@ _VALUE_BYTES = 32
 
 def block_of(workload: Workload, number: int, costs: Costs) -> object:
     """Block `number` (from 0 on) of the workload, for `_simulation.play`. Programs are simulated as they are; whatever other VMs
-    execute, and programs that scan or add, is recorded here first, and simulated as what each transaction finally read, wrote and took.
+    execute, and programs that scan or add, is recorded here first, and simulated as what each transaction finally read, wrote, added and took.
 
     Raises InputError if there is no such block, and the engine's errors where it has to be executed."""
     if workload.vm in _PROGRAMS:
@@ -54,16 +56,31 @@ def _programs(workload: Workload, number: int, costs: Costs) -> object | None:
 def _recorded(workload: Workload, number: int, costs: Costs) -> object:
     recording = record_block(workload, number, Plan(workers=1, repeat=_REPEAT))
     record = recording.record
-    (reads, read_at), (writes, write_at) = (keys_by_tx(rows, record.transactions) for rows in (record.reads, record.writes))
     txs = []
-    for tx, took in enumerate(recording.work()[: record.transactions].tolist()):
-        read = [encoding.read(encoding.key(_name(key))) for key in reads[read_at[tx] : read_at[tx + 1]]]
-        written = [encoding.write(encoding.key(_name(key)), _VALUE_BYTES) for key in writes[write_at[tx] : write_at[tx + 1]]]
+    for tx, ((reads, writes), took) in enumerate(zip(accessed(record), recording.work().tolist())):
+        read = [encoding.read(encoding.key(name)) for name in reads]
+        written = [encoding.write(encoding.key(name), _VALUE_BYTES) for name in writes]
         cost = min(max(0, took - costs.work), encoding.COST_MAX_NS)
         txs.append(encoding.transaction(tx, b"".join((*read, encoding.cost("burn", cost), *written))))
     prepared = _prepared(txs, {}, replace(costs, oversleep=0))
     assert prepared is not None, "made without scans and adds"
     return prepared[0]
+
+
+def accessed(record: Record) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """By transaction, without end_block: names of what it reads and of what it writes. An add that depends on no other transaction writes a
+    value of its own, and who reads the sum reads all that is in it."""
+    places = [keys_by_tx(rows, record.transactions) for rows in accesses(record)]
+    added: dict[int, list[bytes]] = {}
+    for tx in range(record.transactions):
+        read, written, adds = (keys[at[tx] : at[tx + 1]] for keys, at in places)
+        reads = [name for key in read for name in (_name(key), *added.get(key, ()))]
+        for key in written:
+            added.pop(key, None)
+        own = [_name(key) + b"+%d" % tx for key in adds]
+        for key, name in zip(adds, own):
+            added.setdefault(key, []).append(name)
+        yield reads, [*map(_name, written), *own]
 
 
 def _name(key: int) -> bytes:

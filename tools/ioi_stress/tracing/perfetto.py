@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ioi_exec.block.record import EventKind
-from ioi_stress.notation.keys import readable
 from ioi_stress.tracing.timeline import CLASSES, Timeline, accesses, keys_by_tx
 from ioi_stress.tracing.watermark import executing, watermark
 
@@ -197,7 +196,7 @@ class _Keys:
 
     def __init__(self, timeline: Timeline) -> None:
         self.tx = timeline.name
-        self._names = [readable(key) for key in timeline.record.keys]
+        self._names = [timeline.namer(key) for key in timeline.record.keys]
         self._final, self._what = timeline.final.tolist(), timeline.what.tolist()
         self._rows = {
             what: keys_by_tx(rows, timeline.record.transactions)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from ioi_exec import InputError
 from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
+from ioi_stress.notation.keys import readable
+from ioi_stress.tracing.names import Namer
 
 SPANS = (
     EventKind.EXECUTE, EventKind.VALIDATE, EventKind.SUSPEND, EventKind.FETCH, EventKind.IDLE, EventKind.SOLO, EventKind.PREEMPTED
@@ -47,7 +49,7 @@ class Timeline:
     """spans: EVENT array of all but instants, by worker and start, a span before those inside it; ends are clipped to
     those of the span around them, so that every lane nests. parent: index of the span around each, -1: none. own: its
     nanoseconds less those of the spans inside it. what: index into CLASSES. final: by TxIndex (end_block is the last),
-    index of the execution that counts; -1: not recorded. aborts, commits: EVENT arrays by time.
+    index of the execution that counts; -1: not recorded. aborts, commits: EVENT arrays by time. namer: says what keys are called.
     """
 
     record: Record
@@ -58,9 +60,10 @@ class Timeline:
     final: Ints
     aborts: Events
     commits: Events
+    namer: Namer = readable
 
     @classmethod
-    def of(cls, record: Record) -> Timeline:
+    def of(cls, record: Record, namer: Namer = readable) -> Timeline:
         """Raises InputError for a record that says what cannot be."""
         events = _checked(record)
         kind = events["kind"]
@@ -76,7 +79,7 @@ class Timeline:
         final = _final(spans, record.transactions)
         what = _classified(spans, final[final >= 0])
         return cls(
-            record, spans, parent, own, what, final, events[kind == EventKind.ABORT], events[kind == EventKind.COMMIT]
+            record, spans, parent, own, what, final, events[kind == EventKind.ABORT], events[kind == EventKind.COMMIT], namer
         )
 
     @cached_property

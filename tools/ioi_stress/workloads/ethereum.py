@@ -31,16 +31,10 @@ class Ethereum:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_installed()
-        from ioi_exec.files.ethereum import FILE_BYTES, read_ethereum
-        from ioi_exec.vm.ethereum import genesis, header
-
-        with input_file(self.file) as (stream, name):
-            content = stream.read(FILE_BYTES + 1)  # beyond which it is refused
-        read = read_ethereum(BytesIO(content), name)
-        object.__setattr__(self, "_state", dict(genesis(read.prestate)))
-        object.__setattr__(self, "_block", Block(read.transactions, header(read.block)))
-        object.__setattr__(self, "_digest", sha256(content).hexdigest())
+        state, block, digest = read_block(self.file)
+        object.__setattr__(self, "_state", state)
+        object.__setattr__(self, "_block", block)
+        object.__setattr__(self, "_digest", digest.hex())
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -59,3 +53,15 @@ class Ethereum:
 
     def blocks(self) -> Iterator[Block]:
         yield self._block
+
+
+def read_block(file: str) -> tuple[dict[bytes, bytes], Block, bytes]:
+    """The state it stands on, the block, and the file's SHA-256. Raises InputError."""
+    check_installed()
+    from ioi_exec.files.ethereum import FILE_BYTES, read_ethereum
+    from ioi_exec.vm.ethereum import genesis, header
+
+    with input_file(file) as (stream, name):
+        content = stream.read(FILE_BYTES + 1)  # beyond which it is refused
+    read = read_ethereum(BytesIO(content), name)
+    return dict(genesis(read.prestate)), Block(read.transactions, header(read.block)), sha256(content).digest()

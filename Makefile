@@ -1,4 +1,4 @@
-# make demo       build, then ten blocks each of payments, of signed ones and of a Python VM, against sequential execution
+# make demo       build, then ten blocks each of payments, of signed ones and of a Python VM, and one of Ethereum, against sequential execution
 # make test       build, then what tells whether a change broke something
 # make test-all   that, and then the long run: everything that is tested, with fresh seeds (tests/conftest.py)
 # make test-long  the long run alone

@@ -1,5 +1,5 @@
 """The demo of `make demo`: ten blocks of payments, ten of signed payments and ten of a VM in Python, in parallel and one by one, side by
-side.
+side, and a block of Ethereum mainnet.
 
 Every block is executed twice on the same state, sequentially and on all cores, in turns which comes first; roots and
 receipts are compared, then the parallel result is committed to a state on disk that is deleted at the end.
@@ -16,8 +16,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, Sequence
 
-from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, Policy
+from ioi_exec import BlockHeader, BlockResult, ExecutionMachine, InputError, Policy
 from ioi_exec.cores import allowed_cores
+from ioi_exec.ethereum import check_installed
 from tools.bench.workloads import (
     CostlyLoad,
     CostlyTransfers,
@@ -27,6 +28,8 @@ from tools.bench.workloads import (
 )
 
 PYTHON_VM_MICROSECONDS = 50
+MAINNET = Path(__file__).parents[1] / "examples" / "ethereum" / "19933122.json.xz"
+MAINNET_TIMES = 3
 
 
 class Load(Protocol):
@@ -103,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         costly = CostlyLoad(chosen.accounts)
         title = f"a VM in Python, about {PYTHON_VM_MICROSECONDS} us a transaction"
         parts.append(run_part(title, CostlyTransfers, {"rounds": rounds}, costly, chosen, Path(folder) / "python"))
-    return summary(parts, chosen)
+    return summary(parts, run_mainnet(chosen), chosen)
 
 
 def run_part(
@@ -160,7 +163,36 @@ def run_block(
     )
 
 
-def summary(parts: list[Part], chosen: argparse.Namespace) -> int:
+def run_mainnet(chosen: argparse.Namespace) -> Part | None:
+    """None: the specification of Ethereum is not installed."""
+    print(f"\na block of Ethereum mainnet, {MAINNET.name}, by the official specification in Python")
+    try:
+        check_installed()
+    except InputError as error:
+        print(f"  left out: {error}")
+        return None
+    from ioi_exec.ethereum.running import Runner
+    from ioi_exec.files.ethereum import read_ethereum
+
+    with open(MAINNET, "rb") as stream:
+        file = read_ethereum(stream, MAINNET.name)
+    bar = Bar("executing it, in parallel and one by one", 1)
+    with Runner(chosen.workers) as runner:
+        one_by_one, parallel = runner.timed(file, MAINNET_TIMES)
+    bar.clear()
+    part = Part(f"block {file.block.number:,} of Ethereum mainnet, by its specification in Python")
+    part.sequential, part.parallel = [one.seconds for one in one_by_one], [one.seconds for one in parallel]
+    every = [*one_by_one, *parallel]
+    part.differences = len({one.state_root for one in every}) - 1 + sum(not one.equal for one in every)
+    last = parallel[-1]
+    print(f"  {len(file.transactions)} transactions, {last.gas_used:,} gas, {last.stats.executions} executions; state root {last.state_root.hex()[:16]}")
+    for one in last.compared:
+        said, found = (str(value) if isinstance(value, int) else value[:32] for value in (one.said, one.found))
+        print(f"  {one.what:<13}  {found:<32}  {'as in its header' if one.equal else f'NO: ITS HEADER SAYS {said}'}")
+    return part
+
+
+def summary(parts: list[Part], mainnet: Part | None, chosen: argparse.Namespace) -> int:
     n, cores = chosen.transactions, len(allowed_cores())
     print(f"\nSummary ({cores} cores; medians of {chosen.blocks} blocks; execute + state root, commit apart)")
     for part in parts:
@@ -171,15 +203,17 @@ def summary(parts: list[Part], chosen: argparse.Namespace) -> int:
         print(f"    of a block: {where}; durable commit {1000 * statistics.median(part.commit):.0f} ms")
     payments, signed, python = parts
     print()
+    if mainnet is not None:
+        print(verdict(f"B{mainnet.title[1:]}", mainnet.ratio))
     print(verdict(f"A VM in Python at {PYTHON_VM_MICROSECONDS} us a transaction", python.ratio))
     print(verdict("Payments in C, signed", signed.ratio))
     print(verdict("Payments in C, unsigned", payments.ratio))
     print("  Without its signature a payment computes for a tenth of a microsecond: reading accounts from disk and hashing the state root")
     print("  cost far more, and the root is computed on one core. Parallel execution pays where transactions compute; it cannot help a")
     print("  chain of them, each waiting for the one before (python -m tools.bench engine shows that, and hot accounts).")
-    different = sum(part.differences for part in parts)
+    different = sum(part.differences for part in (*parts, *([] if mainnet is None else [mainnet])))
     if different:
-        print(f"\n{different} blocks DIFFERED from sequential execution. This is a bug: please report it with the lines above.")
+        print(f"\n{different} blocks DIFFERED from sequential execution, or from their header. This is a bug: please report it with the lines above.")
         return 5
     print("\nAll roots, receipts and receipts roots were equal to sequential execution.")
     return 0

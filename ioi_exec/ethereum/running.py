@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Sequence
 
-from ioi_exec.block.result import Stats
+from ioi_exec.block.result import BlockResult, Stats
 from ioi_exec.errors import Diverged, VMFault
 from ioi_exec.ethereum import EVMS
 from ioi_exec.ethereum.touched import not_given
@@ -111,13 +111,16 @@ def _execute(machine: ExecutionMachine, file: EthereumFile, sequential: bool, po
         if (why := why_invalid(error)) is None:
             raise
         raise Diverged(f"block {file.block.number} is invalid on this pre-state: {why}{_suspects(file)}") from None
+    return ran(file, result, len({*machine.worker_pids} - {*before}) if result.stats.workers else 0)
+
+
+def ran(file: EthereumFile, result: BlockResult, started: int = 0) -> Ran:
+    """What the file's block came to, of an execution of it on its pre-state."""
     fork = file.block.fork
     outcomes = tuple(Outcome.decode(fork, receipt.output) for receipt in result.receipts)
     requests = {event.name: event["hash"] for event in result.events}.get(REQUESTS)
-    return Ran(
-        file, outcomes, compared(file, outcomes, requests if isinstance(requests, bytes) else b""), result.state_root, result.stats,
-        len({*machine.worker_pids} - {*before}) if result.stats.workers else 0,
-    )
+    found = compared(file, outcomes, requests if isinstance(requests, bytes) else b"")
+    return Ran(file, outcomes, found, result.state_root, result.stats, started)
 
 
 def compared(file: EthereumFile, outcomes: tuple[Outcome, ...], requests_hash: bytes) -> tuple[Compared, ...]:

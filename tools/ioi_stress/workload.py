@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping, Protocol, Sequence
+from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
 
-from ioi_exec import BlockHeader
+from ioi_exec import BlockHeader, BlockResult
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a workload. header None: the engine's default."""
+    """One block of a workload. header None: the engine's default. confirm: what its result is held against beside sequential execution: says
+    in some words what it found; raises Diverged."""
 
     txs: Sequence[bytes]
     header: BlockHeader | None = None
+    confirm: Callable[[BlockResult], str] | None = field(default=None, compare=False)
 
 
 class Workload(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import pytest
 
 pytest.importorskip("ethereum", reason="pip install 'ioi-exec[ethereum]'")
 
+from ethereum_types.numeric import Uint
+
 import ioi_stress
-from ioi_exec import InputError
+from ioi_exec import Diverged, ExecutionMachine, InputError
+from ioi_exec.files.ethereum import read_ethereum
 from ioi_stress.workloads import make
+from ioi_stress.workloads.ethereum import _confirmed
 
 MAINNET = Path(__file__).parents[2] / "e2e" / "ethereum" / "930196.json.xz"
 
@@ -51,6 +56,22 @@ def test_it_is_replayed_as_recorded_blocks_are() -> None:
 def test_what_is_not_replayed(given: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         make("replay", **{"files": [str(MAINNET)], **given})
+
+
+def test_its_results_are_held_against_its_header() -> None:
+    workload = make("ethereum", file=str(MAINNET))
+    (block,) = workload.blocks()
+    with ExecutionMachine.create(None, workload.vm, genesis=workload.genesis(), initial_height=930196, workers=0) as machine:
+        result = machine.execute(block.txs, block.header)
+    assert block.confirm is not None
+    assert block.confirm(result) == "mainnet block 930,196, found as in its header: gas used, logs bloom"
+    with open(MAINNET, "rb") as stream:
+        file = read_ethereum(stream, "file")
+    other = replace(file, block=replace(file.block, header=replace(file.block.header, gas_used=Uint(7))))
+    with pytest.raises(Diverged, match="block 930196: gas_used is 378000, and in its header 7"):
+        _confirmed(other, result)
+    recorded = ioi_stress.trace("ethereum", file=str(MAINNET), workers=1, pin=False)
+    assert recorded.title.endswith("found as in its header: gas used, logs bloom")
 
 
 def test_it_is_simulated_as_it_was_recorded() -> None:

@@ -175,6 +175,8 @@ class _Run:
         kept = plan.sequential and machine.workers > 0
         first = plan.verify and index == len(self.expected)
         parallel, sequential = self._executed(machine, repetition.number, index, block, kept, first)
+        if plan.verify and block.confirm is not None:
+            block.confirm(parallel)
         memory = self.memory.bytes(self._worker_pids(machine))
         chosen = parallel
         if plan.verify:

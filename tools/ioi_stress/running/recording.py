@@ -26,6 +26,7 @@ class Recording:
     """A recorded execution of a block, and how long it took every time: seconds in which transactions ran, staging not
     counted.
 
+    confirmed: what else the block's results were held against, if anything.
     result: of the execution whose record this is, the quickest of all that were recorded. records: of all of them. parallel:
     without recording.
 
@@ -42,6 +43,7 @@ class Recording:
     sequential: list[float] = field(default_factory=list)
     parallel: list[float] = field(default_factory=list)
     recorded: list[float] = field(default_factory=list)
+    confirmed: str = ""
 
     def work(self) -> Ints:
         """By TxIndex, end_block last: nanoseconds of the execution that counts, without waits, fetches and preemptions; of
@@ -59,6 +61,7 @@ class Recording:
         return (
             f"{self.workload.name}: block {self.number}, {counted(self.record.transactions, 'transaction')}{failed}, "
             f"{counted(self.record.workers, 'worker')}, policy {self.plan.policy.name}"
+            + (f"\n{self.confirmed}" if self.confirmed else "")
         )
 
     @property
@@ -116,6 +119,8 @@ def _first(machine: ExecutionMachine, block: Block) -> tuple[BlockResult, Record
 def _recorded(machine: ExecutionMachine, block: Block, recording: Recording) -> Recording:
     expected = machine.execute(block.txs, block.header, sequential=True)
     _check(recording, recording.result, expected)
+    if block.confirm is not None:
+        recording.confirmed = block.confirm(expected)
     for _ in range(recording.plan.warmup):
         _check(recording, machine.execute(block.txs, block.header), expected)
     kept: list[tuple[float, BlockResult]] = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from typing import Any, ClassVar, Iterator, Mapping
 
+from ioi_exec import BlockResult, Diverged
 from ioi_exec.cli.streams import input_file
 from ioi_exec.ethereum import VM, check_installed
 from ioi_stress.workload import Block
@@ -64,4 +66,16 @@ def read_block(file: str) -> tuple[dict[bytes, bytes], Block, bytes]:
     with input_file(file) as (stream, name):
         content = stream.read(FILE_BYTES + 1)  # beyond which it is refused
     read = read_ethereum(BytesIO(content), name)
-    return dict(genesis(read.prestate)), Block(read.transactions, header(read.block)), sha256(content).digest()
+    return dict(genesis(read.prestate)), Block(read.transactions, header(read.block), partial(_confirmed, read)), sha256(content).digest()
+
+
+def _confirmed(file: Any, result: BlockResult) -> str:
+    """file: an EthereumFile."""
+    from ioi_exec.ethereum.running import ran
+
+    compared = ran(file, result).compared
+    for one in compared:
+        if not one.equal:
+            raise Diverged(f"block {file.block.number}: {one.what} is {one.found}, and in its header {one.said}: ioi-exec ethereum run says more")
+    said = [one.what.replace("_", " ") + (f" {str(one.said)[:16]}.." if one.what == "receipts_root" else "") for one in compared]
+    return f"mainnet block {file.block.number:,}, found as in its header: {', '.join(said)}"

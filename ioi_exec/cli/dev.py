@@ -54,6 +54,10 @@ def register(commands: Commands) -> None:
     command.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name that this machine is asked by, beside localhost")
     command.add_argument("--allow-origin", action="append", default=[], metavar="URL", help="whose pages may ask, as http://HOST:PORT")
     command.add_argument("--workers", type=whole_number, metavar="N", help="worker processes; 0: in this one (default: one per core)")
+    command.add_argument(
+        "--recordings", type=whole_number, default=16, metavar="N",
+        help="of how many of the newest blocks to remember who executed what when, for the page (default: 16); 0: record nothing",
+    )
     command.add_argument("--keep", type=whole_number, metavar="N", help="how many of the newest blocks stay readable (default: all)")
     command.add_argument("--accept-vm", action="store_true", help="go on with another version of the VM, or under another Python, than HOME has")
     command.set_defaults(run=run)
@@ -70,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
     from ioi_exec.node.dev_keys import DevKeys
     from ioi_exec.node.http.guard import Guard
     from ioi_exec.node.producer import Pace
+    from ioi_exec.node.recordings import Recordings
 
     listen, vm_args = host_and_port(options.listen), vm_args_value(options.vm_args)
     if listen is None:
@@ -86,14 +91,17 @@ def run(options: argparse.Namespace) -> int:
             gas = read_gas(stream, options.gas)
     logs.begin("json" if options.json else "text", "info")
     keys = DevKeys(options.seed, options.accounts)
+    recordings = Recordings(options.recordings) if options.recordings else None
     with vm_may_print():
         genesis = _genesis(options, [each.public for each in keys.accounts])
         chain = DevChain(
             options.vm, genesis, vm_args=vm_args, chain_id=options.chain_id, keys=keys, home=None if options.home is None else Path(options.home),
             accept_vm=options.accept_vm, tree=options.tree, gas=gas, workers=options.workers, keep=options.keep,
+            recorder=recordings,
         )
         try:
-            dev = Dev(chain, Pace(None if options.on_demand else options.block_ms or 0), listen, Guard(tuple(options.allow_host), tuple(options.allow_origin)))
+            pace, guard = Pace(None if options.on_demand else options.block_ms or 0), Guard(tuple(options.allow_host), tuple(options.allow_origin))
+            dev = Dev(chain, pace, listen, guard, recordings)
         except BaseException:
             chain.close()
             raise

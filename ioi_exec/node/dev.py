@@ -15,10 +15,12 @@ from ioi_exec.node.http.api import Api
 from ioi_exec.node.http.events import Events
 from ioi_exec.node.http.feed import Hub
 from ioi_exec.node.http.guard import Guard
+from ioi_exec.node.http.page import Page
 from ioi_exec.node.http.rpc import Rpc
 from ioi_exec.node.http.server import HttpServer, Table
 from ioi_exec.node.logs import told
 from ioi_exec.node.producer import Pace, Producer
+from ioi_exec.node.recordings import Recordings
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -28,8 +30,8 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Dev:
     """It listens, and makes blocks, once it is made. Close it, or use `with`: it owns the chain then. In the main thread alone."""
 
-    def __init__(self, chain: DevChain, pace: Pace, listen: tuple[str, int], guard: Guard) -> None:
-        """Raises InputError where that cannot be listened at; the chain is the caller's still."""
+    def __init__(self, chain: DevChain, pace: Pace, listen: tuple[str, int], guard: Guard, recordings: Recordings | None = None) -> None:
+        """recordings: of the chain's blocks, for the page. Raises InputError where that cannot be listened at; the chain is the caller's still."""
         self._chain = chain
         self._failed: BaseException | None = None
         self._before: dict[int, Any] = {}  # handlers of signals
@@ -39,7 +41,8 @@ class Dev:
             opened.callback(self._woken.close)
             self._producer = Producer(chain.sequencer, pace, self._fail)
             hub = Hub(chain.sequencer)
-            tables: Sequence[Table] = [hub, Api(chain, self._producer, hub), Events(chain, hub), Rpc(chain, hub)]
+            page = Page(chain.machine, recordings or Recordings(0))
+            tables: Sequence[Table] = [hub, Api(chain, self._producer, hub), Events(chain, hub), Rpc(chain, hub), page]
             self._server = HttpServer(tables, listen, guard)
             self._producer.start()
             opened.pop_all()

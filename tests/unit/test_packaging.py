@@ -55,7 +55,7 @@ def test_a_source_distribution_has_what_is_not_in_the_wheel() -> None:
 def test_everything_a_page_is_made_of_is_in_the_wheel() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    patterns = [each.strip() for each in config["options.package_data"]["ioi_stress.reporting"].split(",")]
-    folder = HOMES["ioi_stress"] / "reporting"
-    there = {path for path in folder.rglob("*") if path.suffix in (".css", ".html", ".js")}
-    assert len(there) > 10 and there <= {path for pattern in patterns for path in folder.glob(pattern)}
+    for package, folder in (("ioi_stress.reporting", HOMES["ioi_stress"] / "reporting"), ("ioi_exec.node", HOMES["ioi_exec"] / "node")):
+        patterns = [each.strip() for each in config["options.package_data"][package].split(",")]
+        there = {path for path in folder.rglob("*") if path.suffix in (".css", ".html", ".js", ".svg")}
+        assert len(there) > 10 and there <= {path for pattern in patterns for path in folder.glob(pattern)}

@@ -51,3 +51,16 @@ class Words:
                 case [b"set", name, value]:
                     parameters[name.decode()] = int(value)
         return EndBlock(tuple(validators), parameters) if validators or parameters else None
+
+
+class Copies:
+    """A transaction "FROM TO..." reads a key and writes others; one that ends in "-" is deleted."""
+
+    def execute(self, tx: bytes, state: Any, ctx: Any) -> None:
+        source, *targets = tx.split(b" ")
+        value = state.get(source)
+        for target in targets:
+            if target.endswith(b"-"):
+                state.delete(target[:-1])
+            else:
+                state.put(target, (value or b"") + b".")

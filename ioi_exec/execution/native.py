@@ -9,6 +9,7 @@ from time import perf_counter
 from ioi_shm import run_sequential
 from ioi_storage import Writes
 
+from ioi_exec.block.decided import packed
 from ioi_exec.block.hook import Hook
 from ioi_exec.block.measured import Measured
 from ioi_exec.block.progress import AloneProgress, OnProgress
@@ -16,7 +17,7 @@ from ioi_exec.block.receipt import DONE, Receipts
 from ioi_exec.block.result import Stats
 from ioi_exec.execution.executor import BaseState, Block, OnReceipt, Outcome
 from ioi_exec.execution.faults import hook_failed, transaction_fault
-from ioi_exec.execution.settings import HERE, StatedSettings
+from ioi_exec.execution.settings import HERE, StatedSettings, not_here
 from ioi_exec.execution.transaction import refused
 from ioi_exec.limits import Limits
 from ioi_exec.vm.loading import LoadedVM
@@ -36,6 +37,7 @@ class NativeSequentialExecutor:
         self._cached = cached
         self._verify = vm.verifier()
         self._settings = StatedSettings()  # in force around that
+        self._alone = self._verify is not None or vm.check or vm.query  # which other threads may ask
 
     def run(
         self, block: Block, base: BaseState, on_receipt: OnReceipt | None, on_progress: OnProgress | None = None
@@ -47,10 +49,11 @@ class NativeSequentialExecutor:
         settings = self._settings
 
         def report(executed: int) -> None:
-            with settings.away() if self._verify is not None else nullcontext():
+            with settings.away() if self._verify is not None else not_here() if self._alone else nullcontext():
                 progress.at(executed)
 
-        alone, stated = (HERE, settings) if self._verify is not None else (nullcontext(), nullcontext())
+        alone = HERE if self._alone else nullcontext()
+        stated = settings if self._verify is not None else nullcontext()
         with alone, stated:
             writes, blob, ends, packed_end, busy_ns, each_ns = run_sequential(
                 self._vm.native,
@@ -63,6 +66,7 @@ class NativeSequentialExecutor:
                 extra=context.extra,
                 parent_root=context.parent_root,
                 chain_id=context.chain_id.encode(),
+                decided=packed(context.votes, context.misbehaviour),
                 hook=block.hook if self._vm.has(block.hook) else Hook.NONE,
                 report=None if on_progress is None else report,
                 cache=None if lookup is None else lookup.cache,

@@ -56,6 +56,16 @@ that of the settings: a signal handler may raise anywhere in Python."""
 os.register_at_fork(after_in_child=HERE._at_fork_reinit)  # type: ignore[attr-defined]  # as logging does
 
 
+@contextmanager
+def not_here() -> Iterator[None]:
+    """For a callback: HERE is held, and let go of meanwhile."""
+    HERE.release()
+    try:
+        yield
+    finally:
+        HERE.acquire()
+
+
 class StatedSettings:
     """`with StatedSettings() as settings:` they are in force; at the end what was there before is."""
 
@@ -99,11 +109,10 @@ class StatedSettings:
     def away(self) -> Iterator[None]:
         """`with settings.away():` what was there before is, for a callback. HERE is held, and let go of meanwhile."""
         self.__exit__(None, None, None)
-        HERE.release()
         try:
-            yield
+            with not_here():
+                yield
         finally:
-            HERE.acquire()
             self.__enter__()
 
     def __exit__(

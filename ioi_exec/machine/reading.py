@@ -277,7 +277,8 @@ class Reading:
             row = layer.latest if version is None else row_of(layer, version)
             vm = self._asked_vm("query", row.height)
             state = CommittedState((layer,)) if row.version == layer.version else CommittedVersion(layer, row)
-            return asking.query(vm, self._limits, state, path, data)
+            context = block_context(BlockHeader(height=row.height), row.root, self._identity.chain_id)
+            return asking.query(vm, self._limits, state, context, path, data)
 
     def check(self, tx: bytes) -> Receipt:
         """Whether a transaction may wait for a block: what the VM's `check(tx, state, ctx)`, or `ante` if there is none, says of it in this
@@ -295,7 +296,7 @@ class Reading:
         tx = checked_transactions([tx], self._limits)[0]
         if checks is None or checks.stand != self._stand(layer):
             context = block_context(BlockHeader(height=layer.latest.height + 1), layer.root, self._identity.chain_id)
-            checks = asking.Checks(self._asked_vm("check", layer.latest.height), self._limits, context, self._stand(layer))
+            checks = asking.checks(self._asked_vm("check", layer.latest.height), self._limits, context, self._stand(layer))
         return checks, checks.check(tx, CommittedState((layer,)))
 
     def _stand(self, layer: ioi_storage.State) -> Hashable:

@@ -213,7 +213,10 @@ def loaded_instance(instance: object, spec: VMSpec, factory: tuple[type, Args] |
     native = native_of(instance)
     if native is not None:
         info = native_info(native)
-        return LoadedVM(instance, replace(spec, version=str(info["version"])), native, begin_block=info["begin_block"], end_block=info["end_block"], factory=factory)
+        return LoadedVM(
+            instance, replace(spec, version=str(info["version"])), native, begin_block=info["begin_block"], end_block=info["end_block"],
+            check=info["check"], query=info["query"], factory=factory,
+        )
     if not callable(getattr(instance, "execute", None)):
         raise VMError(f"{spec.name} is no VM: it has neither a method execute(tx, state, ctx) nor a method native()")
     _check_call(spec, instance, "execute")

@@ -53,6 +53,7 @@ void ioi_native_init(ioi_native *native, ioi_worker *worker, ioi_view *view, con
 
 void ioi_native_free(ioi_native *native) {
     if (native->vm) ioi_vm_memory_free(native->vm, native->memory);
+    ioi_decided_free(&native->decided);
     free(native->missing);
     ioi_hints *h = native->hints;
     if (!h) return;
@@ -66,15 +67,27 @@ void ioi_native_enter(ioi_native *native) {
     native->missing_count = 0;
     native->left_ns = 0;
     native->hinted_from = native->hinted_to = 0;
-    native->pending = false;
+    native->pending = native->decided_read = false;
 }
 
-static ioi_ctx context_of(const ioi_native *native, uint32_t tx) {
+/* What the consensus decided, taken apart once a block. */
+static const ioi_decided *decided_of(ioi_native *native) {
+    if (native->decided_read) return &native->decided;
+    const ioi_arena *arena = native->worker->arena;
+    const ioi_block *block = &arena->shared->block;
+    ioi_decided_free(&native->decided);
+    native->decided_read = ioi_decided_read(&native->decided, ioi_at(arena, block->decided), block->decided_len);
+    assert(native->decided_read);
+    return &native->decided;
+}
+
+static ioi_ctx context_of(ioi_native *native, uint32_t tx) {
     ioi_ctx ctx = ioi_block_ctx(native->worker->arena, tx);
     ctx.memory = native->memory;
     ctx.chain_id = native->chain_id;
     ctx.chain_id_len = native->chain_id_len;
     ctx.random = native->random;
+    ioi_decided_tell(decided_of(native), &ctx);
     return ctx;
 }
 

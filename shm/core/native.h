@@ -2,6 +2,7 @@
 #ifndef IOI_NATIVE_H
 #define IOI_NATIVE_H
 
+#include "decided.h"
 #include "view.h"
 
 typedef struct ioi_hints ioi_hints;
@@ -15,6 +16,8 @@ typedef struct ioi_native {
     const uint8_t *chain_id;
     size_t chain_id_len;
     void (*random)(const ioi_ctx *, const uint8_t *label, size_t len, uint8_t seed[32]);
+    ioi_decided decided; /* of the block, once it was asked for */
+    bool decided_read;
     ioi_entry **missing; /* distinct, in key order, when ioi_native_run returned true */
     uint32_t missing_count, missing_capacity;
     uint32_t hinted_from, hinted_to; /* transactions whose keys were already looked up */

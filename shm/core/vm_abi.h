@@ -11,9 +11,10 @@
 
 static inline bool ioi_vm_known(const ioi_vm *vm) { return vm->abi >= IOI_VM_ABI_OLDEST && vm->abi <= IOI_VM_ABI; }
 
-/* A VM of ABI 1 ends before `hints`, one of ABI 2 before `ante`. */
+/* A VM of ABI 1 ends before `hints`, one of ABI 2 before `ante`, one of ABI 3 before `check`. */
 static inline bool ioi_vm_second(const ioi_vm *vm) { return vm->abi >= 2; }
 static inline bool ioi_vm_third(const ioi_vm *vm) { return vm->abi >= 3; }
+static inline bool ioi_vm_fourth(const ioi_vm *vm) { return vm->abi >= 4; }
 
 static inline bool ioi_vm_hints_any(const ioi_vm *vm) { return vm->keys || (ioi_vm_second(vm) && vm->hints); }
 
@@ -30,6 +31,8 @@ static inline uint64_t ioi_vm_gas_limit(const ioi_vm *vm, const uint8_t *tx, siz
 
 static inline bool ioi_vm_has_ante(const ioi_vm *vm) { return ioi_vm_third(vm) && vm->ante; }
 static inline bool ioi_vm_has_begin_block(const ioi_vm *vm) { return ioi_vm_third(vm) && vm->begin_block; }
+static inline bool ioi_vm_has_check(const ioi_vm *vm) { return (ioi_vm_fourth(vm) && vm->check) || ioi_vm_has_ante(vm); }
+static inline bool ioi_vm_has_query(const ioi_vm *vm) { return ioi_vm_fourth(vm) && vm->query; }
 
 /* What tx_index of a hook's context is. Those of hooks before the transactions are none that a transaction could have. */
 static inline uint64_t ioi_vm_hook_index(ioi_hook hook, uint64_t transactions) {

@@ -49,6 +49,8 @@ class _Info(TypedDict):
     ante: bool
     begin_block: bool
     end_block: bool
+    check: bool  # or an ante
+    query: bool
 
 @final
 class Arena:
@@ -202,8 +204,9 @@ def payments_vm(signed: bool, /) -> object: ...
 def native_info(vm: object, /) -> _Info: ...
 def run_sequential(
     vm: object, txs: Sequence[bytes], limits: _WriteLimits, fetch: Callable[[list[bytes]], Sequence[bytes | None]],
-    height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes, chain_id: bytes, hook: int,
+    height: int, time_ns: int, proposer: bytes, extra: bytes, parent_root: bytes, chain_id: bytes, decided: bytes, hook: int,
     report: Callable[[int], None] | None = ..., cache: Cache | None = ..., range: _Range | None = ..., check: _Check | None = ...,
+    question: int = ..., path: str = ..., index: int = ...,
 ) -> tuple[tuple[bytes, bytes], bytes, bytes, bytes, int, bytes]: ...
 def receipt_leaves(blob: bytes, ends: bytes, /) -> tuple[bytes, bytes]: ...
 def receipts_failed(blob: bytes, ends: bytes, /) -> int: ...

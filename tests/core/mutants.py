@@ -66,6 +66,9 @@ MUTANTS = [
     Mutant("native-ante-is-undone-later", "view_undo.c", " || mark < s->floor", "", EITHER),
     Mutant("one-by-one-native-ante-is-undone-later", "sequential.c", " || mark < seq->floor", "", EITHER),
     Mutant("native-ante-takes-a-checkpoint", "view_undo.c", "s->marks - (s->floor != 0) >= v->limits", "s->marks >= v->limits", EITHER),
+    Mutant("votes-are-all-for-it", "decided.c", "v->flag = (int)number(r, 1);", "number(r, 1), v->flag = IOI_VOTE_COMMIT;", EITHER),
+    Mutant("votes-of-an-earlier-block", "native.c", "native->pending = native->decided_read = false;", "native->pending = false;", EITHER),
+    Mutant("checks-in-c-do-not-see-each-other", "execution/asking.py", "self._over.apply(list(writes))", "list(writes)", EITHER),
     Mutant("native-is-let-in-anyway", "transaction.c", "result == IOI_STOP || outcome->code ||", "result == IOI_STOP ||", EITHER),
     Mutant("native-refusals-are-failures", "native.c", "if (refused && !native->is_fault)", "if (false)", EITHER),
     # ---- gas
@@ -280,9 +283,11 @@ MUTANTS = [
     Mutant("kept-although-undone", "python/plain.c", "if (undo) put_back(self, key, before);\n        else if", "if", CALLS),
     # ---- what checkpoints have to put back
     Mutant("noted-by-any-checkpoint", "view_undo.c", "*noted_of(s, write) > s->begins[s->marks - 1]", "*noted_of(s, write)", ("simulate",)),
-    Mutant("kept-is-forgotten", "view_undo.c", "mark ? s->begins[mark - 1] : 0, mark == 0", "0, true", ("simulate",)),
-    Mutant("kept-for-the-outermost", "view_undo.c", "mark ? s->begins[mark - 1] : 0, mark", "0, mark", ("simulate",)),
+    Mutant("kept-is-forgotten", "view_undo.c", "mark ? s->begins[mark - 1] : 0, mark == 0", "0, true", ("unit",)),
+    Mutant("kept-for-the-outermost", "view_undo.c", "mark ? s->begins[mark - 1] : 0, mark", "0, mark", ("unit",)),
     Mutant("what-is-put-back-is-overwritten", "view_undo.c", "        s->writes[write].room = NULL;\n        s->writes[write].capacity = 0;\n", "", ("simulate",)),
+    Mutant("what-ante-paid-is-noted", "view_undo.c", "    hand_over(s, 0, 0, true); /* what stays is never put back */\n", "", ("simulate", "threads")),
+    Mutant("events-of-ante-are-undone", "view_undo.c", "            s->events_noted = u->before.noted;\n            continue;", "            s->events.len = 0;\n            continue;", ("simulate", "threads")),
     Mutant("checkpoints-keep-every-value", "view_undo.c", "!s->marks || *noted_of(s, write) > s->begins[s->marks - 1]", "!s->marks", ("unit",)),
     Mutant("kept-checkpoints-keep-every-value", "view_undo.c", "forget || u.before.noted > begin", "forget", ("unit",)),
     Mutant("room-is-not-given-back", "view_undo.c", "            give_back(s, &u.before);\n", "", ("unit",)),

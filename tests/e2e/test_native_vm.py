@@ -46,9 +46,9 @@ def headers(abi: int) -> Path | None:
     return SOURCES / f"abi{abi}" if (SOURCES / f"abi{abi}").is_dir() else None
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3])
+@pytest.fixture(scope="module", params=[1, 2, 3, 4])
 def library(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
-    """Built against the headers of ABI 1 and 2, which go on working, and against today's."""
+    """Built against the headers of ABI 1 to 3, which go on working, and against today's."""
     made = compiled("counter", tmp_path_factory.mktemp("native"), headers(request.param))
     assert ioi_shm.native_info(ioi_shm.load_native_vm(made, "ioi_vm_counter"))["abi"] == request.param
     return made
@@ -140,7 +140,7 @@ def _ledger(marks: dict[bytes, bytes], tx: bytes, proposer: int, gas: GasSchedul
 
 
 @pytest.mark.parametrize("gas", [None, GasSchedule(flat=3, put=40, delete=7, scan=5, read_byte=2, written_byte=1, tx_limit=150)])
-@pytest.mark.parametrize("abi", [2, 3])
+@pytest.mark.parametrize("abi", [2, 3, 4])
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_scans_memory_hints_results_and_gas_of_abi_2(
     tmp_path_factory: pytest.TempPathFactory, workers: int, abi: int, gas: GasSchedule | None
@@ -175,8 +175,8 @@ def test_a_vm_of_abi_1_is_metered_too(tmp_path: Path) -> None:
 
 def test_an_abi_of_the_future_is_refused(tmp_path: Path) -> None:
     header = (Path(ioi_shm.include_dir()) / "ioi_vm.h").read_text()
-    (tmp_path / "ioi_vm.h").write_text(header.replace("#define IOI_VM_ABI 3u", "#define IOI_VM_ABI 4u"))
-    with pytest.raises(VMError, match="speaks ABI 4, this build 1 to 3"):
+    (tmp_path / "ioi_vm.h").write_text(header.replace("#define IOI_VM_ABI 4u", "#define IOI_VM_ABI 5u"))
+    with pytest.raises(VMError, match="speaks ABI 5, this build 1 to 4"):
         ExecutionMachine.create(None, CounterVM, vm_args=[compiled("counter", tmp_path, tmp_path)])
 
 

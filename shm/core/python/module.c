@@ -38,9 +38,10 @@ static PyObject *native_info(PyObject *Py_UNUSED(module), PyObject *capsule) {
     if (!vm) return NULL;
     Dl_info from; /* the library that it is in */
     const char *library = dladdr(vm, &from) ? from.dli_fname : NULL;
-    return Py_BuildValue("{sIsIszsysOsOsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "library", library, "ante",
-                         ioi_vm_has_ante(vm) ? Py_True : Py_False, "begin_block", ioi_vm_has_begin_block(vm) ? Py_True : Py_False,
-                         "end_block", vm->end_block ? Py_True : Py_False);
+    return Py_BuildValue("{sIsIszsysOsOsOsOsO}", "abi", vm->abi, "version", vm->version, "name", vm->name, "library", library,
+                         "ante", ioi_vm_has_ante(vm) ? Py_True : Py_False, "begin_block",
+                         ioi_vm_has_begin_block(vm) ? Py_True : Py_False, "end_block", vm->end_block ? Py_True : Py_False,
+                         "check", ioi_vm_has_check(vm) ? Py_True : Py_False, "query", ioi_vm_has_query(vm) ? Py_True : Py_False);
 }
 
 /* Where receipt i of packed ones ends, which begins at `from`; 0 with a ValueError if they are not packed as receipts are. */

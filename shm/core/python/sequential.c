@@ -1,6 +1,8 @@
 /* run_sequential: the reference for native VMs, called from Python. */
 #include "module.h"
 
+#include "../asking.h"
+#include "../decided.h"
 #include "../sequential.h"
 #include "../spans.h"
 #include "../wait.h"
@@ -270,21 +272,28 @@ static PyObject *run_hook(Running *r, size_t n, ioi_hook hook) {
 }
 
 /* run_sequential(vm, txs, limits, fetch, height, ...) -> (writes, blob, ends, the hook's receipt or b"", ns of executing, ns of each).
- * hook: as arena.h numbers them; the VM has it. */
+ * hook: as arena.h numbers them; the VM has it. decided: votes and misbehaviour, packed. question: txs are that (asking.h), of this path, the
+ * first one with this index. */
 PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"vm",          "txs",      "limits", "fetch",  "height", "time_ns", "proposer", "extra",
-                            "parent_root", "chain_id", "hook",   "report", "cache",  "range",   "check",    NULL};
+    static char *names[] = {"vm",    "txs",         "limits",   "fetch",   "height", "time_ns", "proposer",
+                            "extra", "parent_root", "chain_id", "decided", "hook",   "report",  "cache",
+                            "range", "check",       "question", "path",    "index",  NULL};
     PyObject *capsule, *txs_object, *limits_tuple, *fetch, *cache = Py_None, *range = NULL;
     Running r = {.check = Py_None, .report = Py_None};
     unsigned int hook;
     unsigned long long height, time_ns;
-    const char *proposer, *extra, *parent_root, *chain_id;
-    Py_ssize_t proposer_len, extra_len, parent_root_len, chain_id_len;
+    const char *proposer, *extra, *parent_root, *chain_id, *decided_bytes;
+    Py_ssize_t proposer_len, extra_len, parent_root_len, chain_id_len, decided_len, path_len = 0;
+    unsigned int question = 0;
+    unsigned long long index = 0;
     ioi_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#y#I|OOOO:run_sequential", names, &capsule, &txs_object,
+    ioi_decided decided;
+    ioi_asking asking = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!OKKy#y#y#y#y#I|OOOOIs#K:run_sequential", names, &capsule, &txs_object,
                                      &PyTuple_Type, &limits_tuple, &fetch, &height, &time_ns, &proposer, &proposer_len, &extra,
-                                     &extra_len, &parent_root, &parent_root_len, &chain_id, &chain_id_len, &hook, &r.report,
-                                     &cache, &range, &r.check) ||
+                                     &extra_len, &parent_root, &parent_root_len, &chain_id, &chain_id_len, &decided_bytes,
+                                     &decided_len, &hook, &r.report, &cache, &range, &r.check, &question, &asking.path, &path_len,
+                                     &index) ||
         as_limits(limits_tuple, &limits) < 0 || !(r.vm = as_vm(capsule)) ||
         !(r.txs = PySequence_Fast(txs_object, "txs must be a sequence of bytes")))
         return NULL;
@@ -299,6 +308,20 @@ PyObject *run_sequential(PyObject *Py_UNUSED(module), PyObject *args, PyObject *
                    .chain_id = (const uint8_t *)chain_id,
                    .chain_id_len = (size_t)chain_id_len,
                    .random = context_random};
+    if (question && !ioi_asking_init(&asking, r.vm, (ioi_question)question)) {
+        PyErr_SetString(PyExc_ValueError, "the native VM answers no such question");
+        Py_DECREF(r.txs);
+        return NULL;
+    }
+    if (question) r.vm = &asking.vm;
+    asking.path_len = (size_t)path_len;
+    asking.index = index;
+    if (!ioi_decided_read(&decided, (const uint8_t *)decided_bytes, (size_t)decided_len)) {
+        PyErr_SetString(PyExc_ValueError, "votes and misbehaviour are not as they are packed");
+        Py_DECREF(r.txs);
+        return NULL;
+    }
+    ioi_decided_tell(&decided, &ctx);
     size_t n = (size_t)PySequence_Fast_GET_SIZE(r.txs);
     assert(hook <= IOI_BEGIN_BLOCK);
     PyObject *ends = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(uint64_t)));
@@ -335,5 +358,6 @@ out:
     ioi_bytes_free(&r.packed.receipts);
     free(r.codes);
     ioi_seq_free(r.seq);
+    ioi_decided_free(&decided);
     return result;
 }

@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IOI_VM_ABI 3u
+#define IOI_VM_ABI 4u
 #define IOI_VM_CAPSULE "ioi_shm.vm"
 
 /* Results of state operations and of VM functions. */
@@ -98,6 +98,24 @@ struct ioi_state {
     int (*emit)(ioi_state *, const char *name, const ioi_attribute *attributes, size_t count);
 };
 
+/* Who voted for the block before, and what somebody was found guilty of, where a node drives the chain. `flag` and `kind` are as
+ * CometBFT numbers them. Addresses have 1 to 64 bytes. */
+enum { IOI_VOTE_ABSENT = 1, IOI_VOTE_COMMIT = 2, IOI_VOTE_NIL = 3 };
+typedef struct ioi_vote {
+    const uint8_t *validator;
+    size_t validator_len;
+    uint64_t power;
+    int flag;
+} ioi_vote;
+
+enum { IOI_DUPLICATE_VOTE = 1, IOI_LIGHT_CLIENT_ATTACK = 2 };
+typedef struct ioi_misbehaviour {
+    const uint8_t *validator;
+    size_t validator_len;
+    uint64_t power, height, time_ns, total_power; /* the power of the validator, and of all together, at that height and time */
+    int kind;
+} ioi_misbehaviour;
+
 /* What does not apply has no bytes. */
 typedef struct ioi_ctx {
     uint64_t height, time_ns, tx_index; /* of end_block: the number of transactions; of begin_block: none */
@@ -111,6 +129,10 @@ typedef struct ioi_ctx {
     /* 32 bytes from the root that the block stands on, its height, tx_index and a label: the same on every node, and known to whoever
      * knows that root. What ctx.random of a VM in Python begins with. Not for `hints`. */
     void (*random)(const struct ioi_ctx *, const uint8_t *label, size_t len, uint8_t seed[32]);
+    /* ---- from ABI 4 on -------------------------------------------------------------------------------------------- */
+    const ioi_vote *votes; /* in the header's order */
+    const ioi_misbehaviour *misbehaviour;
+    size_t votes_count, misbehaviour_count;
 } ioi_ctx;
 
 /* What a transaction ends with. `code` 0 = done; anything else undoes its writes. `output` and `error` (UTF-8) must
@@ -165,6 +187,14 @@ typedef struct ioi_vm {
     /* Optional. Once before the first transaction, in one process: its writes lie under those of all transactions, its events are the
      * block's. Nothing is metered. A nonzero code stops the block. */
     int (*begin_block)(const struct ioi_vm *, ioi_state *, const ioi_ctx *, ioi_outcome *);
+    /* ---- from ABI 4 on -------------------------------------------------------------------------------------------- */
+    /* Optional, instead of `ante`: whether a transaction may wait for a block, asked on the newest committed state and what the ones that were
+     * let in before it wrote. The code 0 lets it in. It changes nothing but what is asked after it. `verify` comes before it. */
+    int (*check)(const struct ioi_vm *, const uint8_t *tx, size_t len, ioi_state *, const ioi_ctx *, ioi_outcome *);
+    /* Optional. What a reader asks, of a committed state: the answer is the output. What it writes is gone. The context has the height and the
+     * root of that state. */
+    int (*query)(const struct ioi_vm *, const char *path, size_t path_len, const uint8_t *data, size_t len, ioi_state *,
+                 const ioi_ctx *, ioi_outcome *);
 } ioi_vm;
 
 #endif

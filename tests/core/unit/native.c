@@ -38,7 +38,30 @@ static void count(void *context, const ioi_entry *e, uint64_t word) {
 }
 
 /* Block after block in one arena by one worker: what was hinted in one is nothing to the next. */
+static void decided(void) {
+    const uint8_t packed[] = {0, 0, 0, 1, 0, 0, 0, 1,                 /* a vote, a misbehaviour */
+                              2, 3, 0, 0, 0, 0, 0, 0, 1, 0, 'a', 'b', /* 256 for nil */
+                              1, 2, 0, 0, 0, 0, 0, 0, 0, 4, 0,   0,   0, 0, 0, 0, 0,  5,
+                              0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0,   0,   0, 0, 0, 7, 'c'};
+    ioi_decided d;
+    CHECK(ioi_decided_read(&d, packed, sizeof packed) && d.votes_count == 1 && d.misbehaviour_count == 1);
+    CHECK(d.votes[0].flag == IOI_VOTE_NIL && d.votes[0].power == 256 && d.votes[0].validator_len == 2 &&
+          d.votes[0].validator[1] == 'b');
+    const ioi_misbehaviour *m = &d.misbehaviour[0];
+    CHECK(m->kind == IOI_LIGHT_CLIENT_ATTACK && m->power == 4 && m->height == 5 && m->time_ns == 6 && m->total_power == 7);
+    CHECK(m->validator_len == 1 && m->validator[0] == 'c');
+    ioi_decided_free(&d);
+    CHECK(ioi_decided_read(&d, NULL, 0) && d.votes_count == 0 && d.misbehaviour_count == 0);
+    for (size_t len = 1; len < sizeof packed; len++) { /* in memory of its own: what reads beyond it is noticed */
+        uint8_t *cut = malloc(len);
+        memcpy(cut, packed, len);
+        CHECK(!ioi_decided_read(&d, cut, len) && !d.votes && !d.misbehaviour);
+        free(cut);
+    }
+}
+
 void test_native(void) {
+    decided();
     uint64_t state = unit_seed, *rng = &state;
     fixture f;
     fixture_arena(&f, 4 << 20);

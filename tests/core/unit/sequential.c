@@ -124,6 +124,8 @@ static int rewrite(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *s
         if (i % 5 == 4) CHECK(state->close(state, outer, i % 4 == 0) == IOI_OK);
         CHECK(((ioi_seq *)state)->changes_count <= 6);
     }
+    for (uint32_t i = 0; i < 1000; i++) CHECK(state->put(state, key, key_bytes, 1) == IOI_OK);
+    CHECK(((ioi_seq *)state)->changes_count <= 6);
     return IOI_OK;
 }
 

@@ -338,6 +338,31 @@ static void counters(void) {
     close_scene(&s);
 }
 
+/* What an inner checkpoint kept is put back with the one around it, to what it was there. */
+static void kept_and_undone(void) {
+    scene s;
+    open_scene(&s);
+    base(&s, "a", "base");
+    uint64_t outer, middle, inner;
+    CHECK(ioi_view_mark(s.v, &outer) == IOI_OK && ioi_view_mark(s.v, &middle) == IOI_OK && put(&s, "a", "1") == IOI_OK);
+    CHECK(ioi_view_emit(s.v, (const uint8_t *)"event", 5) == IOI_OK && ioi_view_close(s.v, middle, false) == IOI_OK);
+    CHECK(put(&s, "a", "2") == IOI_OK && ioi_view_close(s.v, outer, true) == IOI_OK);
+    CHECK(gets(&s, "a", "base") && s.v->store->events.len == 0);
+
+    CHECK(ioi_view_mark(s.v, &outer) == IOI_OK && put(&s, "a", "in outer") == IOI_OK && ioi_view_mark(s.v, &middle) == IOI_OK);
+    CHECK(ioi_view_mark(s.v, &inner) == IOI_OK && put(&s, "a", "in inner") == IOI_OK);
+    CHECK(ioi_view_close(s.v, inner, false) == IOI_OK && put(&s, "a", "in middle") == IOI_OK);
+    CHECK(ioi_view_close(s.v, middle, true) == IOI_OK && gets(&s, "a", "in outer"));
+    CHECK(ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "a", "base"));
+
+    /* Two at once: the outer of them had noted it. */
+    CHECK(ioi_view_mark(s.v, &outer) == IOI_OK && put(&s, "b", NULL) == IOI_OK && put(&s, "a", "1") == IOI_OK);
+    CHECK(ioi_view_mark(s.v, &middle) == IOI_OK && put(&s, "a", "2") == IOI_OK && ioi_view_mark(s.v, &inner) == IOI_OK);
+    CHECK(put(&s, "a", "3") == IOI_OK && ioi_view_close(s.v, middle, false) == IOI_OK && put(&s, "a", "4") == IOI_OK);
+    CHECK(ioi_view_close(s.v, outer, true) == IOI_OK && gets(&s, "a", "base"));
+    close_scene(&s);
+}
+
 static size_t room_of(const struct ioi_view_store *s) {
     size_t size = 0;
     for (const bytes_block *b = s->blocks; b; b = b->next) size += b->size;
@@ -381,6 +406,7 @@ static void what_is_replaced_is_bounded(void) {
 }
 
 void test_view(void) {
+    kept_and_undone();
     what_is_replaced_is_bounded();
     bringing();
     pinning();

@@ -118,6 +118,21 @@ static int do_context(run *r, uint8_t a) {
     observe(r, c->extra, c->extra_len);
     observe(r, c->parent_root, c->parent_root_len);
     observe(r, c->chain_id, c->chain_id_len);
+    for (size_t i = 0; i < c->votes_count; i++) {
+        const ioi_vote *v = &c->votes[i];
+        len = snprintf(text, sizeof text, "%llu %d", (unsigned long long)v->power, v->flag);
+        observe(r, text, (size_t)len);
+        observe(r, v->validator, v->validator_len);
+    }
+    for (size_t i = 0; i < c->misbehaviour_count; i++) {
+        const ioi_misbehaviour *m = &c->misbehaviour[i];
+        const uint64_t told[] = {m->power, m->height, m->time_ns, m->total_power, (uint64_t)m->kind};
+        for (int n = 0; n < 5; n++) {
+            len = snprintf(text, sizeof text, "%llu", (unsigned long long)told[n]);
+            observe(r, text, (size_t)len);
+        }
+        observe(r, m->validator, m->validator_len);
+    }
     c->random(c, label, a % 2, seed);
     observe(r, seed, sizeof seed);
     return IOI_OK;
@@ -266,6 +281,34 @@ static int begin_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, i
     return steps(&r, program + sizeof program);
 }
 
+/* As ante, but that it says what it has seen. */
+static int check(const ioi_vm *vm, const uint8_t *tx, size_t len, ioi_state *state, const ioi_ctx *ctx, ioi_outcome *outcome) {
+    static __thread char output[64];
+    (void)vm;
+    run r = {.seen = 0};
+    int result = len < HEAD ? IOI_OK : play(tx + HEAD, begin_of_execute(tx, len), state, ctx, EXCEPTION, outcome, &r, false);
+    outcome->output = (uint8_t *)output;
+    outcome->output_len = (size_t)snprintf(output, sizeof output, "%x@%llu", r.seen, (unsigned long long)ctx->tx_index);
+    return result;
+}
+
+/* The data is a program; the path begins what is seen. */
+static int query(const ioi_vm *vm, const char *path, size_t path_len, const uint8_t *data, size_t len, ioi_state *state,
+                 const ioi_ctx *ctx, ioi_outcome *outcome) {
+    static __thread char output[64];
+    (void)vm;
+    run r = {.state = state, .ctx = ctx, .at = data, .seen = 7};
+    observe(&r, path, path_len);
+    int result = steps(&r, data + len - len % STEP);
+    outcome->code = r.code;
+    outcome->error = r.code ? r.error : NULL;
+    outcome->error_len = r.code ? strlen(r.error) : 0;
+    if (r.seen % 5 == 0) return result;
+    outcome->output = (uint8_t *)output;
+    outcome->output_len = (size_t)snprintf(output, sizeof output, "%x", r.seen);
+    return result;
+}
+
 #define VM(...)                                                                                                                  \
     {.abi = IOI_VM_ABI,                                                                                                          \
      .version = 1,                                                                                                               \
@@ -273,6 +316,7 @@ static int begin_block(const ioi_vm *vm, ioi_state *state, const ioi_ctx *ctx, i
      .execute = execute,                                                                                                         \
      .gas_limit = gas_limit,                                                                                                     \
      .end_block = end_block,                                                                                                     \
+     .query = query,                                                                                                             \
      __VA_ARGS__}
 __attribute__((visibility("default"))) const ioi_vm ioi_vm_either = VM(.ante = ante, .begin_block = begin_block);
-__attribute__((visibility("default"))) const ioi_vm ioi_vm_hinted = VM(.hints = hints);
+__attribute__((visibility("default"))) const ioi_vm ioi_vm_hinted = VM(.hints = hints, .check = check);

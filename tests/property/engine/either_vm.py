@@ -12,6 +12,7 @@ import compiled
 import ioi_shm
 
 from ioi_exec import LimitExceeded, Receipts, Revert, StateView, TxContext
+from ioi_exec.block.decided import FLAGS, KINDS
 
 KEYS, STEP, HEAD, VALUE, MASK = 5, 3, 2, 4, 0xFFFFFFFF
 BEGINS, WHATS = 6, (0, 2, 5, 4, 8, 12, 2, 3, 10, 5, 14)
@@ -106,6 +107,13 @@ class Run:
         self.observe(b"%d %d" % (ctx.height, ctx.time_ns))
         for each in (ctx.proposer, ctx.extra, ctx.parent_root, ctx.chain_id.encode()):
             self.observe(each)
+        for vote in ctx.votes:
+            self.observe(b"%d %d" % (vote.power, 1 + FLAGS.index(vote.flag)))
+            self.observe(vote.validator)
+        for one in ctx.misbehaviour:
+            for number in (one.power, one.height, one.time_ns, one.total_power, 1 + KINDS.index(one.kind)):
+                self.observe(b"%d" % number)
+            self.observe(one.validator)
         label = bytes([a])[: a % 2]
         seed = hashlib.sha256(b"ioi-exec random\0" + struct.pack(">B32sQQ", 1, ctx.parent_root, ctx.height, getattr(ctx, "tx_index", 2**64 - 2)) + label).digest()
         assert ctx.random(label).getstate() == random.Random(seed).getstate()
@@ -140,6 +148,8 @@ class EitherVM:
         if ante:
             self.ante = self.pay
             self.begin_block = self.begin
+        else:
+            self.check = self.let_in
 
     def gas_limit(self, tx: bytes) -> int:
         return 2**64 - 1 if len(tx) < HEAD or tx[1] == 255 else 10 * tx[1]
@@ -153,6 +163,16 @@ class EitherVM:
             return None
         run = self.play(state, ctx, tx[HEAD + STEP * tx[0] :])
         return b"%x@%d" % (run.seen, ctx.tx_index) if run.seen % 5 else None
+
+    def let_in(self, tx: bytes, state: StateView, ctx: TxContext) -> bytes:
+        seen = self.play(state, ctx, tx[HEAD : HEAD + STEP * tx[0]]).seen if len(tx) >= HEAD else 0
+        return b"%x@%d" % (seen, ctx.tx_index)
+
+    def query(self, path: str, data: bytes, state: StateView) -> bytes | None:
+        run = Run(state, TxContext(0, 0, b"", b"", bytes(32), "", (), (), 0), data)
+        run.observe(path.encode())
+        run.steps(len(data) - len(data) % STEP)
+        return b"%x" % run.seen if run.seen % 5 else None
 
     def play(self, state: StateView, ctx: Any, program: bytes) -> Run:
         run = Run(state, ctx, program)

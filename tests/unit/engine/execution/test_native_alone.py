@@ -38,5 +38,5 @@ def test_a_stop_without_a_reason_is_an_error() -> None:
     new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     capsule = new(ctypes.addressof(vm), b"ioi_shm.vm", None)
     with pytest.raises(RuntimeError, match="returned IOI_STOP though no operation"):
-        _core.run_sequential(capsule, [b"a"], Limits().of_transaction(), lambda keys: [None] * len(keys), 1, 1, b"", b"", bytes(32), b"", 0)
+        _core.run_sequential(capsule, [b"a"], Limits().of_transaction(), lambda keys: [None] * len(keys), 1, 1, b"", b"", bytes(32), b"", b"", 0)
     assert len(calls) == 1

@@ -16,7 +16,7 @@ typedef struct ioi_block_input {
     uint64_t keys;     /* about how many keys it will touch: sizes the index, wrong guesses only cost speed */
     uint64_t setup, height, time_ns;
     const uint8_t *base, *proposer, *extra, *parent_root;
-    const uint8_t *decided; /* votes and misbehaviour, in words of whoever keeps them */
+    const uint8_t *decided; /* votes and misbehaviour, packed: decided.h */
     size_t base_len, proposer_len, extra_len, parent_root_len, decided_len;
 } ioi_block_input;
 

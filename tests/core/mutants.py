@@ -68,7 +68,7 @@ MUTANTS = [
     Mutant("native-ante-takes-a-checkpoint", "view_undo.c", "s->marks - (s->floor != 0) >= v->limits", "s->marks >= v->limits", EITHER),
     Mutant("votes-are-all-for-it", "decided.c", "v->flag = (int)number(r, 1);", "number(r, 1), v->flag = IOI_VOTE_COMMIT;", EITHER),
     Mutant("votes-of-an-earlier-block", "native.c", "native->pending = native->decided_read = false;", "native->pending = false;", EITHER),
-    Mutant("checks-in-c-do-not-see-each-other", "execution/asking.py", "self._over.apply(list(writes))", "list(writes)", EITHER),
+    Mutant("checks-in-c-do-not-see-each-other", "ioi_exec/execution/asking.py", "self._over.apply(list(writes))", "list(writes)", EITHER),
     Mutant("native-is-let-in-anyway", "transaction.c", "result == IOI_STOP || outcome->code ||", "result == IOI_STOP ||", EITHER),
     Mutant("native-refusals-are-failures", "native.c", "if (refused && !native->is_fault)", "if (false)", EITHER),
     # ---- gas

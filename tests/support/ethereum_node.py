@@ -26,11 +26,12 @@ class Refused(Exception):
 
 
 class StandIn:
-    """Its answers, by method: change them for a fault. raw(request, body, path) may return (status, headers, bytes) in place of all."""
+    """Its answers, by method: change them for a fault. raw(request, body, path) may return (status, headers, bytes) in place of all. file: what
+    there is of the block, if it is no made one."""
 
-    def __init__(self, made: Made, traced: Traced) -> None:
+    def __init__(self, made: Made, traced: Traced, file: dict[str, Any] | None = None) -> None:
         self.made = made
-        self.file = as_file(made, traced.judged)
+        self.file = as_file(made, traced.judged) if file is None else file
         self.number = int(made.parts["number"])
         self.asked: list[str] = []
         self.batches = True
@@ -49,6 +50,7 @@ class StandIn:
             "eth_getCode": lambda p: "0x" + self._account(p).code.hex(),
             "eth_getStorageAt": lambda p: "0x" + self._account(p, 2).storage.get(bytes.fromhex(p[1][2:]), 0).to_bytes(32, "big").hex(),
             "eth_getProof": self._proof,
+            "eth_getUncleByBlockNumberAndIndex": lambda p: self.file["uncles"][int(p[1], 16)],
             "debug_traceBlockByNumber": lambda p: [
                 {"txHash": one["hash"], "result": result}
                 for one, result in zip(made.transactions, traced.diffs if p[1]["tracerConfig"].get("diffMode") else traced.traces)
@@ -71,7 +73,8 @@ class StandIn:
         number = int(params[0], 16)
         if number == self.number:
             assert params[1] is True
-            return {"size": "0x1", "totalDifficulty": "0x1", "uncles": [], **self.file["block"]}
+            uncles = ["0x" + "00" * 32] * len(self.file.get("uncles", ()))
+            return {"size": "0x1", "totalDifficulty": "0x1", **self.file["block"], "uncles": uncles}
         hashes = {self.number - 1: PARENT, **self.made.hashes}
         return {"number": hex(number), "hash": "0x" + hashes.get(number, bytes(32)).hex(), "transactions": []} if number < self.number else None
 

@@ -118,6 +118,17 @@ class Made:
         return [transaction["raw"] for transaction in self.transactions]
 
 
+def made_of(file: EthereumFile, transactions: list[dict[str, Any]]) -> Made:
+    """The same of a file that was read. transactions: as its JSON has them."""
+    header = file.block.header
+    return Made(
+        file.block.fork, {name: getattr(header, name) for name in file.block.fork.header_fields}, dict(file.prestate),
+        [{**one, "raw": raw} for one, raw in zip(transactions, file.transactions, strict=True)],
+        [(int(one.index), int(one.validator_index), bytes(one.address), int(one.amount)) for one in file.block.withdrawals],
+        {**file.block.hashes, file.block.number - 1: bytes(header.parent_hash)},
+    )
+
+
 @dataclass
 class Judged:
     """What the specification made of it: its BlockOutput, and the state after. accounts: nonce, balance, code, storage."""

@@ -35,7 +35,7 @@ def register(commands: Commands) -> None:
     )
     command.add_argument(
         "--untraced", action="store_true",
-        help="do without debug_traceBlockByNumber: each account and slot is read when executing asks for it, in thousands of requests",
+        help="do without debug_traceBlockByNumber: each account and slot is read when executing asks for it, in hundreds or thousands of requests",
     )
     command.add_argument("--timeout", type=_seconds, default=300, metavar="SECONDS", help="for one answer of the node (default: 300)")
     command.set_defaults(run=run)

@@ -16,6 +16,7 @@ from ioi_exec.cli import (
     get,
     info,
     init,
+    keys,
     load,
     node,
     program,
@@ -36,7 +37,7 @@ _EPILOG = """exit status: 0 done, 1 failed or interrupted, 2 wrong usage or inpu
 5 results diverged from what was expected, 6 state corrupt"""
 _COMMANDS = (
     init, run, get, info, receipts, tx, prove, verify, check, diff, dump, load, export, snapshot, restore, prune, rollback, upgrade, node, serve,
-    dev, devnet, ethereum,
+    dev, devnet, keys, ethereum,
 )
 
 

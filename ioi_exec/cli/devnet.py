@@ -72,7 +72,8 @@ def _make(options: argparse.Namespace, home: Path, binary: Path) -> None:
     wanted = copy.copy(options)
     wanted.chain_id = options.chain_id or _CHAIN
     made = {**_given(wanted), "chain_id": wanted.chain_id, "validators": _VALIDATORS if options.validators is None else options.validators, "initial_height": options.initial_height}
-    engine = Engine(workers=max(1, available_cores() // max(1, made["validators"])))  # all of them share this machine
+    # All of them share this machine, and whoever asks them is on it.
+    engine = Engine(workers=max(1, available_cores() // max(1, made["validators"])), simulate=1)
     devnet.make(home, binary, made, lambda path: init_home(wanted, path, engine))
 
 

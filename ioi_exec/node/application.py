@@ -7,7 +7,7 @@ import logging
 import threading
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Callable, TypeVar
 
 from ioi_exec._version import __version__
@@ -43,6 +43,7 @@ from ioi_exec.node.messages import (
     Info,
     InitChain,
     LoadSnapshotChunk,
+    Moment,
     OfferSnapshot,
     Proposal,
     QueryRequest,
@@ -51,8 +52,10 @@ from ioi_exec.node.messages import (
 from ioi_exec.node.pool import Pool
 from ioi_exec.node.proposals import TakenOut, size_in_block
 from ioi_exec.node.records import Records
+from ioi_exec.node.results import CODESPACE, check_result
 from ioi_exec.node.retention import ALL_BLOCKS, Retention
 from ioi_exec.node.snapshots import Snapshots
+from ioi_exec.node.wire import encode
 from ioi_exec.state.info import StateInfo
 
 log = logging.getLogger("ioi_exec.node")
@@ -93,12 +96,12 @@ class Application:
 
     def __init__(
         self, machine: ExecutionMachine, records: Records, *, retention: Retention = ALL_BLOCKS, propose_seconds: float | None = None,
-        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None, record: bool = False, snapshots: Snapshots | None = None,
-        joining: Joining | None = None,
+        halt_height: int = 0, at_halt: Callable[[], None] = lambda: None, record: bool = False, simulates: bool = False,
+        snapshots: Snapshots | None = None, joining: Joining | None = None,
     ) -> None:
         """propose_seconds: about how long a proposer executes; None: as long as it takes. halt_height: no block above it is executed, and
         at_halt() is called when it is committed; 0: there is none. record: blocks are executed with `record=True` where there are workers.
-        snapshots: those for nodes that join. joining: how this one may.
+        simulates: whether a query of /simulate executes a transaction. snapshots: those for nodes that join. joining: how this one may.
         Raises StateError, and InputError where the height to halt at is committed already."""
         self.counts = Counts()
         self._machine = machine
@@ -107,6 +110,7 @@ class Application:
         self._propose_seconds = propose_seconds
         self._halt_height = halt_height
         self._at_halt = at_halt
+        self._simulates = simulates
         self._record = record and machine.workers > 0
         self._snapshots = snapshots
         self._joining = joining
@@ -285,7 +289,10 @@ class Application:
 
     def query(self, request: QueryRequest) -> Answer:
         """What is asked of the state, or of the VM; what cannot be answered has a code and says why."""
-        answer = self._reading(lambda machine: queries.answer(machine, self._records, request))
+        if request.path == queries.SIMULATE:
+            answer = self._simulated(request.data)
+        else:
+            answer = self._reading(lambda machine: queries.answer(machine, self._records, request))
         self.counts.queried(answer.code == 0)
         return answer
 
@@ -333,6 +340,19 @@ class Application:
                 if self._machine is machine:
                     raise
                 return ask(self._machine)
+
+    def _simulated(self, tx: bytes) -> Answer:
+        """The result as FinalizeBlock would have it, in the next block and now."""
+        height = self._machine.info.height
+        try:
+            if not self._simulates:
+                raise InputError("this node does not simulate transactions (engine.simulate)")
+            result = self.simulate(Proposal(0, (tx,), None, (), height + 1, Moment.of(time_ns())))
+        except MachineClosed:
+            raise
+        except Error as error:
+            return Answer(queries.NOT_ANSWERED, str(error), height=height, codespace=CODESPACE)
+        return Answer(value=encode(check_result(result.receipts[0])), height=height)
 
     def wait_for_edge(self, seconds: float) -> bool:
         """Until no block is decided and not committed; at most so long."""

@@ -65,7 +65,7 @@ class Daemon:
             engine = config.engine
             self._application = Application(
                 machine, records, retention=Retention(engine.min_retain_blocks, engine.keep), propose_seconds=engine.propose_ms / 1000 or None,
-                halt_height=engine.halt_height, at_halt=lambda: self._server.stop(),
+                halt_height=engine.halt_height, at_halt=lambda: self._server.stop(), simulates=engine.simulate == 1,
                 snapshots=Snapshots(home.snapshots, home.state, every=config.snapshots.every, keep=config.snapshots.keep),
                 joining=Joining(Joiner(home.state), open_machine),
             )

@@ -73,7 +73,7 @@ class DevChain:
             opened.callback(self.machine.close)
             records = Records(None if home is None else home / CONSENSUS)
             opened.callback(records.close)
-            self.application = Application(self.machine, records, record=recorder is not None)
+            self.application = Application(self.machine, records, record=recorder is not None, simulates=True)
             self.ledger = Ledger(self.machine, records)
             self.sequencer = Sequencer(self.machine, self.application, self.ledger, self.keys, clock=clock, recorder=recorder)
             opened.pop_all()

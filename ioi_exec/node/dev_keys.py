@@ -28,7 +28,12 @@ class DevKeys:
         """Raises Error where the library of signatures is missing."""
         self.seed = seed
         self.validator = derived(seed, "validator")
-        self.accounts = tuple(derived(seed, f"account {index}") for index in range(accounts))
+        self.accounts = tuple(account(seed, index) for index in range(accounts))
+
+
+def account(seed: str, index: int) -> Pair:
+    """One of the keys of senders."""
+    return derived(seed, f"account {index}")
 
 
 def derived(seed: str, name: str) -> Pair:

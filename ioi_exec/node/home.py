@@ -60,6 +60,7 @@ class Engine:
     propose_ms: int = 1000
     min_retain_blocks: int = 0
     halt_height: int = 0
+    simulate: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ _WORDS = {
     "engine.workers": "Worker processes. -1: one per core; 0: in this process, one by one.",
     "engine.keep": "How many of the newest versions stay readable and provable. 0: all.",
     "engine.propose_ms": "About how long a block that is proposed is executed before it is cut, below CometBFT's timeout_propose. 0: as long as it takes.",
+    "engine.simulate": "1: a query of /simulate executes a transaction, in its turn with blocks: not where anybody may ask. 0: none does.",
     "engine.min_retain_blocks": "How many blocks CometBFT is to keep at least; it may delete older ones that nothing else needs. 0: all are kept.",
     "engine.halt_height": "The daemon ends once the block of this height is committed. 0: it does not.",
     "snapshots.every": "A snapshot, for nodes that join by state sync, is taken of each height that this divides; alike on all nodes. 0: of none.",
@@ -101,9 +103,9 @@ _WORDS = {
 _CHOICES = {"log.format": ("text", "json"), "log.level": ("debug", "info", "warning", "error")}
 _LEAST = {
     "abci.message_bytes": 1 << 20, "engine.workers": -1, "engine.keep": 0, "engine.propose_ms": 0, "engine.min_retain_blocks": 0,
-    "engine.halt_height": 0, "snapshots.every": 0, "snapshots.keep": 1, "monitoring.ready_seconds": 0,
+    "engine.halt_height": 0, "engine.simulate": 0, "snapshots.every": 0, "snapshots.keep": 1, "monitoring.ready_seconds": 0,
 }
-_MOST = {"engine.workers": WORKERS_MAX}
+_MOST = {"engine.workers": WORKERS_MAX, "engine.simulate": 1}
 
 
 @dataclass(frozen=True)

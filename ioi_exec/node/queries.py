@@ -16,8 +16,9 @@ from ioi_exec.node.messages import Answer, ProofOp, ProofOps, QueryRequest
 from ioi_exec.node.records import Records
 from ioi_exec.node.results import CODESPACE
 
-KEY, CONSENSUS = "/store/state/key", "/node"
-_NOT_ANSWERED = 1
+KEY, CONSENSUS, SIMULATE = "/store/state/key", "/node", "/simulate"
+ABSENT = "the key is absent"
+NOT_ANSWERED = 1
 
 
 def answer(machine: ExecutionMachine, records: Records, request: QueryRequest) -> Answer:
@@ -32,7 +33,7 @@ def answer(machine: ExecutionMachine, records: Records, request: QueryRequest) -
     except MachineClosed:
         raise
     except Error as error:
-        return Answer(_NOT_ANSWERED, str(error), key=request.data, codespace=CODESPACE)
+        return Answer(NOT_ANSWERED, str(error), key=request.data, codespace=CODESPACE)
 
 
 def _of_key(machine: ExecutionMachine, records: Records, request: QueryRequest) -> Answer:
@@ -41,7 +42,7 @@ def _of_key(machine: ExecutionMachine, records: Records, request: QueryRequest) 
     if request.prove:
         step = ProofOp(OP_OF_TREE[machine.info.tree], request.data, past.prove_ics23(request.data))
         ops = ProofOps((step, prove_entry(STATE, past.root, _consensus(records, past.height))))
-    missing = "" if value is not None else "the key is absent"
+    missing = "" if value is not None else ABSENT
     return Answer(log=missing, key=request.data, value=value or b"", proof_ops=ops, height=past.height)
 
 

@@ -24,8 +24,10 @@ from ioi_stress.workloads import WORKLOADS
 MAINNET = Path(__file__).parent / "ethereum" / "930196.json.xz"
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
-COMMANDS = "init run info get receipts tx prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
+COMMANDS = "init run info get receipts prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
 GO_ON = "serve dev devnet".split()  # until they are told to end: test_node_commands.py, test_dev_command.py, test_devnet.py
+TX_COMMANDS = "find send simulate wait".split()
+KEYS_COMMANDS = "new show".split()
 NODE_COMMANDS = "init show-config".split()
 ETHEREUM_COMMANDS = "run access-list statetest".split()
 STRESS_COMMANDS = "workloads run replay rwset sweep plot compare report trace explain simulate chaos soak".split()
@@ -74,17 +76,28 @@ def block_files(tmp_path: Path) -> None:
 
 
 def test_examples(cli: Callable[..., Any], tmp_path: Path, block_files: None) -> None:
-    assert listed(ioi_exec.cli.main) == {*COMMANDS, "node", "ethereum", *GO_ON}
+    assert listed(ioi_exec.cli.main) == {*COMMANDS, "tx", "keys", "node", "ethereum", *GO_ON}
     root = ""
     tx = bytes.fromhex(A + B) + (1).to_bytes(16, "big") + bytes(24)
     for command in COMMANDS:
         for example in examples(ioi_exec.cli.main, "ioi-exec", command):
             run_word_for_word(example, "ioi-exec", tmp_path, ROOT=root, TX=sha256(tx).hexdigest())
+        if command == "receipts":
+            for example in examples(ioi_exec.cli.main, "ioi-exec", "tx", "find"):
+                run_word_for_word(example, "ioi-exec", tmp_path, TX=sha256(tx).hexdigest())
         if command in ("run", "rollback"):
             root = cli("info", "state", "--json").object["state_root"]
     assert cli("get", "state", B, "--account", "--json").object["exists"] is False  # rolled back
     for made in ("loaded", "restored"):
         assert cli("get", made, B, "--account", "--json").object["balance"] == 1
+
+
+def test_examples_of_keys_and_of_what_is_sent(tmp_path: Path) -> None:
+    """Those that a node answers, in test_tx_commands.py."""
+    assert listed(ioi_exec.cli.main, "keys") == set(KEYS_COMMANDS) and listed(ioi_exec.cli.main, "tx") == set(TX_COMMANDS)
+    for command in KEYS_COMMANDS:
+        for example in examples(ioi_exec.cli.main, "ioi-exec", "keys", command):
+            run_word_for_word(example, "ioi-exec", tmp_path)
 
 
 def test_node_examples(tmp_path: Path, block_files: None) -> None:

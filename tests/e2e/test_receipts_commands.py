@@ -65,12 +65,12 @@ def test_events(cli: Cli, tmp_path: Path) -> None:
 def test_a_transaction_by_its_hash(cli: Cli, state: Path) -> None:
     cli("run", "state", "-", "--workers=0", stdin=transfer(0))  # once more, in vain
     tx = bytes.fromhex(A + B) + (1).to_bytes(16, "big") + bytes(24)
-    found = cli("tx", "state", sha256(tx).hexdigest(), "--json").objects
+    found = cli("tx", "find", "state", sha256(tx).hexdigest(), "--json").objects
     assert [(line["height"], line["index"], line["code"] == 0, line["tx"]) for line in found] == [(1, 0, True, tx.hex()), (2, 0, False, tx.hex())]
-    assert cli("tx", "state", sha256(tx).hexdigest()).out.startswith("height 1  version 1  transaction 0  done\n")
-    missing = cli("tx", "state", "00" * 32, "--json", status=1)
+    assert cli("tx", "find", "state", sha256(tx).hexdigest()).out.startswith("height 1  version 1  transaction 0  done\n")
+    missing = cli("tx", "find", "state", "00" * 32, "--json", status=1)
     assert missing.out == "" and missing.error["exit"] == 1 and missing.error["error"].startswith("no kept block has a transaction")
-    assert cli("tx", "state", "00" * 32, status=1).err.startswith("ioi-exec: no kept block has a transaction with the hash 0000")
+    assert cli("tx", "find", "state", "00" * 32, status=1).err.startswith("ioi-exec: no kept block has a transaction with the hash 0000")
 
 
 def test_a_receipt_is_proven(cli: Cli, state: Path) -> None:
@@ -109,8 +109,8 @@ def test_run_keeps_them_where_it_is_told_to(cli: Cli, state: Path, tmp_path: Pat
     [
         ("receipts", "nowhere", "1"), ("receipts", "state", "0"), ("receipts", "state", "2"), ("receipts", "state", "-1"), ("receipts", "state", "x"),
         ("receipts", "state", str(2**63 - 1)), ("receipts", "state", str(2**63)), ("receipts", "state"), ("receipts", "state", "1", "--prove", "4"),
-        ("receipts", "state", "1", "--prove", "-1"), ("receipts", "genesis.json", "1"), ("tx", "nowhere", "00" * 32), ("tx", "state"),
-        ("tx", "state", "00"), ("tx", "state", "zz" * 32), ("tx", "state", "00" * 33), ("tx", "state", ""),
+        ("receipts", "state", "1", "--prove", "-1"), ("receipts", "genesis.json", "1"), ("tx", "find", "nowhere", "00" * 32), ("tx", "find", "state"),
+        ("tx", "find", "state", "00"), ("tx", "find", "state", "zz" * 32), ("tx", "find", "state", "00" * 33), ("tx", "find", "state", ""),
     ],
     ids=lambda words: " ".join(words)[:40],
 )

@@ -11,7 +11,7 @@ from ioi_exec import InputError, StateExists, StateMissing
 from ioi_exec.node.home import Abci, Chain, Config, Engine, Home, Log, Monitoring, Snapshots, begun, finish
 
 CONFIG = Config(
-    Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 300, 7, 9),
+    Chain("my \"chain\" é \x7f", "shop:Shop", '{"a": [1, "\\n"]}'), Abci("tcp://127.0.0.1:1"), Engine(2, 5, 300, 7, 9, 1),
     Snapshots(1000, 3), Monitoring("tcp://127.0.0.1:2", 5), Log("json", "debug"),
 )
 

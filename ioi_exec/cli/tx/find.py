@@ -1,4 +1,4 @@
-"""ioi-exec tx: a transaction by its hash, and what became of it."""
+"""ioi-exec tx find: a transaction by its hash, and what became of it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TransactionMissing(Error):
 
 def register(commands: Commands) -> None:
     command = add_command(
-        commands, "tx", "Find a transaction by its SHA-256, and print its receipts.", _EPILOG,
-        example='ioi-exec tx state "$TX"',
+        commands, "find", "Find a transaction by its SHA-256, and print its receipts.", _EPILOG,
+        example='ioi-exec tx find state "$TX"',
     )
     command.add_argument("hash", metavar="HASH", type=hex_value, help="SHA-256 of the transaction's bytes, in hex")
     command.set_defaults(run=run)

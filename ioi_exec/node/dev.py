@@ -15,6 +15,7 @@ from ioi_exec.node.http.api import Api
 from ioi_exec.node.http.events import Events
 from ioi_exec.node.http.feed import Hub
 from ioi_exec.node.http.guard import Guard
+from ioi_exec.node.http.health import Health
 from ioi_exec.node.http.page import Page
 from ioi_exec.node.http.rpc import Rpc
 from ioi_exec.node.http.server import HttpServer, Table
@@ -41,8 +42,10 @@ class Dev:
             opened.callback(self._woken.close)
             self._producer = Producer(chain.sequencer, pace, self._fail)
             hub = Hub(chain.sequencer)
-            page = Page(chain.machine, recordings or Recordings(0))
-            tables: Sequence[Table] = [hub, Api(chain, self._producer, hub), Events(chain, hub), Rpc(chain, hub), page]
+            tables: Sequence[Table] = [
+                hub, Api(chain, self._producer, hub), Events(chain, hub), Rpc(chain, hub), Health(chain, self._producer),
+                Page(chain.machine, recordings or Recordings(0)),
+            ]
             self._server = HttpServer(tables, listen, guard)
             self._producer.start()
             opened.pop_all()

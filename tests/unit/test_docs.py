@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("storage/*/*/README.md")]
 )
-TOP = ("ioi_exec", "shm", "storage", "tests", "tools", "docs", "examples")
+TOP = ("ioi_exec", "shm", "storage", "tests", "tools", "docs", "examples", "deploy")
 SOURCES = (".py", ".pyi", ".c", ".h", ".css", ".js", ".toml", ".cfg", ".md")
 
 texts = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -30,8 +30,11 @@ from ioi_exec.vm.ethereum.keys import Account
 from ioi_exec.vm.ethereum.receipts import Outcome
 from ioi_exec.vm.ethereum.vm import InvalidBlock, begin, decoded, end
 
-_FLAGS = """geth: --http.api eth,debug, and --gcmode archive for blocks that are not of the last 128; reth: --http.api eth,debug; erigon: --http.api \
-eth,debug; nethermind: --JsonRpc.EnabledModules Eth,Debug; besu: --rpc-http-api ETH,DEBUG --bonsai-historical-block-limit or --data-storage-format FOREST"""
+_FLAGS = (
+    "geth: --http.api eth,debug; reth: --http.api eth,debug; erigon: --http.api eth,debug; nethermind: --JsonRpc.EnabledModules Eth,Debug; "
+    "besu: --rpc-http-api ETH,DEBUG"
+)
+_FORGOTTEN = ("missing trie node", "state is not available", "state not available", "historical state", "pruned", "reexec")
 _TRACER = {"tracer": "prestateTracer", "timeout": "300s"}
 
 
@@ -213,11 +216,11 @@ class _Fetching:
 
     def _advised(self, method: str, error: NodeError) -> NodeError:
         said = str(error).lower()
-        if error.code == METHOD_NOT_FOUND or "does not exist" in said or "not available" in said:
-            more = " Or read each account and slot by itself, with --untraced." if method.startswith("debug_") else ""
+        if any(words in said for words in _FORGOTTEN):
+            return NodeError(f"{error}. It no longer has the state before block {self._number}: ask a node that keeps all (an archive)", error.code)
+        if error.code == METHOD_NOT_FOUND or "method" in said and any(words in said for words in ("does not exist", "not available", "not supported")):
+            more = " --untraced does without it." if method.startswith("debug_") else ""
             return NodeError(f"{error}. The node does not offer {method}: it has to be started with it ({_FLAGS}).{more}", error.code)
-        if any(words in said for words in ("missing trie node", "state is not available", "historical state", "pruned", "state not available", "reexec")):
-            return NodeError(f"{error}. The node no longer has the state before block {self._number}: ask one that keeps all (an archive)", error.code)
         return error
 
 

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from ioi_exec.errors import Error, InputError
 from ioi_exec.files.strict_json import Malformed, parse
 
-ANSWER_BYTES = 256 << 20
+ANSWER_BYTES = 512 << 20
 BATCH = 100
 METHOD_NOT_FOUND = -32601
 

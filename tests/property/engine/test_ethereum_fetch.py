@@ -20,7 +20,7 @@ from ioi_exec.ethereum.rpc import Node
 from ioi_exec.vm.ethereum.forks import forks
 
 SEEDS = effort.seeds("IOI_ETHEREUM_SEEDS", sample=1, many=5)
-TRACERS: tuple[dict[str, Any], ...] = ({}, {"keeps_empty": True}, {"knows_authorities": False, "knows_beneficiary": False})
+TRACERS: tuple[dict[str, Any], ...] = ({}, {"keeps_empty": True, "knows_authorities": False}, {"knows_authorities": False, "knows_beneficiary": False})
 
 pytestmark = pytest.mark.sampled
 

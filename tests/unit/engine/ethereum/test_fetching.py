@@ -157,9 +157,10 @@ def test_a_method_that_is_not_offered(stand_in: StandIn, method: str) -> None:
     assert method in error and "--http.api" in error and ("--untraced" in error) == method.startswith("debug")
 
 
-def test_a_node_that_forgot(stand_in: StandIn) -> None:
-    stand_in.answers["eth_getBalance"] = refuse(-32000, "missing trie node 00ff (path )")
-    assert "archive" in failing(stand_in)
+@pytest.mark.parametrize("words", ["missing trie node 00ff (path )", "historical state is not available in path scheme yet", "state 0x1 is pruned"])
+def test_a_node_that_forgot(stand_in: StandIn, words: str) -> None:
+    stand_in.answers["eth_getBalance"] = refuse(-32000, words)
+    assert "(an archive)" in failing(stand_in)
 
 
 def test_another_chain_and_blocks_that_are_not(stand_in: StandIn) -> None:

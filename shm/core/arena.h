@@ -25,7 +25,7 @@ enum {
     IOI_CHUNK = 32 * 1024, /* bytes a worker takes at once: small enough that many workers waste little */
 };
 #define IOI_MAGIC UINT64_C(0x494f49415245414e) /* "IOIAREAN" */
-#define IOI_LAYOUT UINT64_C(9)                 /* raised when a shared structure changes */
+#define IOI_LAYOUT UINT64_C(10)                /* raised when a shared structure changes */
 
 /* How a block stands. Anything but RUNNING sends every worker home. */
 typedef enum ioi_block_state {

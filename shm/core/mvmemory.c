@@ -5,6 +5,7 @@
 
 #include "cache.h"
 #include "ordered.h"
+#include "sums.h"
 
 /* ---- entry set: open addressing, a generation per clearing ------------------------------------------------ */
 
@@ -105,7 +106,10 @@ uint64_t ioi_mv_base(const ioi_arena *arena, ioi_entry *entry) {
 
 /* ---- counters ---------------------------------------------------------------------------------------------- */
 
-enum { KNOW_EVERY = 8 /* adds that are final, summed up in vain before their sum is kept */ };
+enum {
+    KNOW_EVERY = 8, /* steps over what is final, taken in vain before that sum is kept */
+    WALK_ADDS = 32  /* adds that are not final: from more on the key gets sums */
+};
 enum { PLACE_BITS = 30, WIDTH_AT = 2 * PLACE_BITS };
 
 bool ioi_mv_counter(ioi_alloc *alloc, ioi_entry *entry, const ioi_field *f, bool *full) {
@@ -124,21 +128,6 @@ ioi_field ioi_mv_field(const ioi_arena *arena, const ioi_entry *entry) {
     uint32_t places = (UINT32_C(1) << PLACE_BITS) - 1;
     return (ioi_field){(uint32_t)(packed >> PLACE_BITS) & places, (uint32_t)(packed >> WIDTH_AT) + 1, (uint32_t)packed & places};
 }
-
-static ioi_u128 added_by(const ioi_arena *arena, uint64_t word) {
-    ioi_u128 n;
-    memcpy(&n, ioi_word_record(arena, word)->bytes, sizeof n);
-    return n;
-}
-
-/* What stands below a position: `added` on top of `word`, of `position` (0: the base). */
-typedef struct sum {
-    uint64_t word;
-    ioi_u128 added;
-    uint32_t position;
-    uint32_t aborted; /* position of the highest add that was aborted, and its word; 0: none */
-    uint64_t aborted_word;
-} sum;
 
 /* The value that is added to; NULL: zero bytes. One of a wrong length too: for now, of a transaction that will be executed again. */
 static const uint8_t *added_to(const ioi_arena *arena, uint64_t word, uint32_t size) {
@@ -197,38 +186,58 @@ static uint32_t final_below(const ioi_arena *arena, uint32_t position) {
     return final < position ? final : position; /* who asks may have become final by now */
 }
 
-/* Sum up from `version` on, the highest below `position`, whose cell is `cell`: an ADDED word. */
-static sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_t final, ioi_version *version, uint64_t cell) {
+/* From `version` on, whose cell is `cell`, down to `from` or to the first that is no add: true. Counts those that are not final. */
+static bool walk_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t from, uint32_t final, ioi_version *version, uint64_t cell,
+                    ioi_sum *settled, ioi_sum *sum) {
     const ioi_arena *arena = alloc->arena;
-    ioi_deep *deep = ioi_deep_of(arena, entry);
-    uint32_t settled = 0;
-    ioi_u128 above = 0; /* what was added at `final` or above */
-    ioi_ref at = a32_load(&deep->known);
-    const ioi_known *known = at ? ioi_deref(arena, at) : NULL;
-    if (known && known->position > position) known = NULL;
-    sum s = {0};
-    for (; version; version = ioi_versions_older(alloc, entry, version, &cell)) {
-        if (known && version->position < known->position) break;
-        if (!ioi_word_added(cell)) break;
-        ioi_u128 added = added_by(arena, cell);
-        s.added += added;
-        if (version->position >= final) above += added;
-        else settled++;
-        if (cell & IOI_ESTIMATE && !s.aborted) {
-            s.aborted = version->position;
-            s.aborted_word = cell;
+    ioi_sum *s = sum;
+    for (; version && version->position >= from; version = ioi_versions_older(alloc, entry, version, &cell)) {
+        if (version->position < final) s = settled;
+        if (!ioi_word_added(cell)) {
+            s->word = cell;
+            s->position = version->position;
+            return true;
+        }
+        s->added += ioi_added_by(arena, cell);
+        s->steps++;
+        if (cell & IOI_ESTIMATE && !s->aborted) {
+            s->aborted = version->position;
+            s->aborted_word = cell;
         }
     }
-    if (known && (!version || version->position < known->position)) {
-        s.word = known->word;
-        s.position = known->position - 1;
-    } else if (version) {
-        s.word = cell;
-        s.position = version->position;
-    } else {
-        s.word = ioi_mv_base(arena, entry);
+    return false;
+}
+
+/* Sum up from `version` on, the highest below `position`, whose cell is `cell`: an ADDED word. */
+static ioi_sum sum_up(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint32_t final, ioi_version *version,
+                      uint64_t cell) {
+    const ioi_arena *arena = alloc->arena;
+    ioi_deep *deep = ioi_deep_of(arena, entry);
+    ioi_ref at = a32_load(&deep->known);
+    const ioi_known *known = at ? ioi_deref(arena, at) : NULL;
+    uint32_t from = known && known->position <= position ? known->position : 0;
+    if (final < from) final = from; /* somebody else saw the watermark later */
+    ioi_sum s = {0}, settled = {0}; /* what was added at `final` or above, and below */
+    const ioi_sums *sums = ioi_sums_of(arena, entry);
+    if (!sums || !ioi_sums_whole(sums, from)) {
+        walk_up(alloc, entry, from, final, version, cell, &settled, &s);
+        if (!sums && s.steps > WALK_ADDS) ioi_sums_make(alloc, entry, at ? known->position : 0);
+    } else if (!ioi_sums_up(alloc, entry, sums, final, position, &s)) {
+        ioi_sums_up(alloc, entry, sums, from, final, &settled);
     }
-    if (settled >= KNOW_EVERY && s.word) keep_known(alloc, entry, deep, final, s.word, s.added - above);
+    if (!s.word) { /* nothing ended it above */
+        s.word = settled.word;
+        s.position = settled.position;
+        if (!s.word && from) {
+            s.word = known->word;
+            s.position = from - 1;
+        } else if (!s.word) {
+            s.word = ioi_mv_base(arena, entry);
+        }
+        if (settled.steps >= KNOW_EVERY && s.word) keep_known(alloc, entry, deep, final, s.word, settled.added);
+    }
+    assert(!settled.aborted && "what is final was not aborted");
+    s.added += settled.added;
     return s;
 }
 
@@ -240,7 +249,7 @@ ioi_seen ioi_mv_count(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, ioi
     ioi_version *version = ioi_versions_below(alloc, entry, position, word);
     if (!version) *word = ioi_mv_base(arena, entry);
     *writer = version ? version->position : 0;
-    sum s = {.word = *word, .position = *writer};
+    ioi_sum s = {.word = *word, .position = *writer};
     if (version && ioi_word_added(*word)) s = sum_up(alloc, entry, position, final, version, *word);
     if (!s.word) return IOI_SEEN_NOTHING;
     if (s.word & IOI_ESTIMATE) {
@@ -273,10 +282,10 @@ bool ioi_mv_learned_stands(ioi_alloc *alloc, ioi_entry *entry, const ioi_learned
 /* ---- read and validate ------------------------------------------------------------------------------------- */
 
 /* As ioi_mv_read, but an ADDED word is summed up: what was aborted anywhere in the sum is in the way. */
-static ioi_seen read_sum(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, sum *s, uint64_t *word, uint32_t *writer) {
+static ioi_seen read_sum(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, ioi_sum *s, uint64_t *word, uint32_t *writer) {
     uint32_t final = final_below(alloc->arena, position);
     ioi_version *version = ioi_versions_below(alloc, entry, position, word);
-    *s = (sum){.word = *word};
+    *s = (ioi_sum){.word = *word};
     *writer = 0;
     if (!version) *word = s->word = ioi_mv_base(alloc->arena, entry);
     if (!*word) return IOI_SEEN_NOTHING;
@@ -293,7 +302,7 @@ static ioi_seen read_sum(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, 
 }
 
 ioi_seen ioi_mv_value(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t *word, uint32_t *writer) {
-    sum s;
+    ioi_sum s;
     ioi_seen seen = read_sum(alloc, entry, position, &s, word, writer);
     if (seen != IOI_SEEN_VERSION || !ioi_word_added(*word)) return seen;
     *word = summed_word(alloc, entry, s.word, s.added);
@@ -316,7 +325,7 @@ static bool same_value(const ioi_arena *arena, uint64_t a, uint64_t b) {
 }
 
 /* Is the value that was summed up what a record says? */
-static bool same_sum(const ioi_arena *arena, const ioi_entry *entry, const sum *s, uint64_t then) {
+static bool same_sum(const ioi_arena *arena, const ioi_entry *entry, const ioi_sum *s, uint64_t then) {
     if (!ioi_word_present(then)) return false;
     const ioi_record *x = ioi_word_record(arena, then);
     ioi_field f = ioi_mv_field(arena, entry);
@@ -342,7 +351,7 @@ static bool read_stands(ioi_alloc *alloc, const ioi_read *read, uint32_t positio
     if (record->learned) return learned_stands(alloc, entry, (const ioi_learned *)(record + 1), position, word, writer);
     uint64_t now = *word, then = ioi_seen_word(arena, read->record);
     if (ioi_word_added(now) && !(read->entry & IOI_PRESENCE)) {
-        sum s;
+        ioi_sum s;
         return read_sum(alloc, entry, position, &s, word, writer) == IOI_SEEN_VERSION && ioi_word_added(*word) &&
                same_sum(arena, entry, &s, then);
     }
@@ -427,6 +436,13 @@ bool ioi_mv_validate(ioi_alloc *alloc, const ioi_incarnation *inc, uint32_t posi
 
 /* ---- write ------------------------------------------------------------------------------------------------- */
 
+/* A cell that had a word before, or may have had, gets another. False when the arena is full. */
+static bool replace(ioi_alloc *alloc, ioi_entry *entry, ioi_version *version, uint64_t word) {
+    ioi_versions_set(alloc->arena, entry, version, word);
+    ioi_sums *sums = ioi_sums_of(alloc->arena, entry);
+    return !sums || ioi_sums_set(alloc, sums, version->position, word);
+}
+
 bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_t incarnation, const ioi_put *puts,
                     uint32_t count, const ioi_incarnation *previous, ioi_write *writes, bool *wrote_new) {
     ioi_arena *arena = alloc->arena;
@@ -452,8 +468,13 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
             /* Not only the key's first writer: that one may be stopped right before it, while this write becomes final. */
             if (!ioi_ordered_written(alloc, entry)) return false;
         }
-        if (made == IOI_MADE_BEFORE) ioi_versions_set(arena, entry, version, word);
-        else a64_store(&version->cell, word); /* wherever the node is linked its bits stand */
+        if (made == IOI_MADE_BEFORE) {
+            if (!replace(alloc, entry, version, word)) return false;
+        } else {
+            ioi_sums *sums = ioi_sums_of(arena, entry); /* after the node was linked: whoever makes them from now on sees it */
+            a64_store(&version->cell, word);            /* wherever the node is linked its bits stand */
+            if (sums && !ioi_sums_set(alloc, sums, position, word)) return false;
+        }
         writes[i] = (ioi_write){ioi_ref_of(arena, entry), ioi_ref_of(arena, version)};
     }
     if (!previous) return true;
@@ -462,17 +483,22 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
     for (uint32_t i = 0; i < previous->writes_count; i++) {
         ioi_version *version = ioi_deref(arena, old[i].version);
         uint64_t word = a64_load_relaxed(&version->cell); /* only the position's owner writes it */
-        if (word && ioi_word_record(arena, word)->incarnation != incarnation)
-            ioi_versions_set(arena, ioi_deref(arena, old[i].entry), version, 0);
+        if (word && ioi_word_record(arena, word)->incarnation != incarnation &&
+            !replace(alloc, ioi_deref(arena, old[i].entry), version, 0))
+            return false;
     }
     return true;
 }
 
-void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted) {
+void ioi_mv_estimate(ioi_alloc *alloc, const ioi_incarnation *aborted) {
+    const ioi_arena *arena = alloc->arena;
     const ioi_write *writes = ioi_incarnation_writes(aborted);
     for (uint32_t i = 0; i < aborted->writes_count; i++) {
-        a64 *cell = &((ioi_version *)ioi_deref(arena, writes[i].version))->cell;
-        a64_store(cell, a64_load_relaxed(cell) | IOI_ESTIMATE); /* whoever aborts is the position's owner */
+        ioi_version *version = ioi_deref(arena, writes[i].version);
+        uint64_t word = a64_or(&version->cell, IOI_ESTIMATE) | IOI_ESTIMATE; /* whoever aborts is the position's owner */
+        ioi_sums *sums = ioi_sums_of(arena, ioi_deref(arena, writes[i].entry));
+        /* Without room for it sums go on as they were, until the next incarnation writes: readers take what was aborted. */
+        if (sums) (void)ioi_sums_set(alloc, sums, version->position, word);
     }
 }
 
@@ -497,7 +523,7 @@ void ioi_mv_sealed(ioi_alloc *alloc, ioi_entry *entry, uint8_t *value) {
     const ioi_arena *arena = alloc->arena;
     uint64_t word;
     uint32_t writer;
-    sum s;
+    ioi_sum s;
     ioi_seen seen = read_sum(alloc, entry, arena->shared->block.n + 2, &s, &word, &writer);
     assert(seen == IOI_SEEN_VERSION && ioi_word_added(word));
     (void)seen;

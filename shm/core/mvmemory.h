@@ -18,8 +18,8 @@
  * some bounds, and that the value had the right length. This is what it keeps as its read and what is validated; the watermark
  * does so when all below is final, and then no sum is modulo anything.
  *
- * Where many add, whoever has summed up what is final keeps the value for those to come (ioi_known). So a sum costs as many steps
- * as adds lie between the watermark and who asks, and a few more.
+ * Where many add, whoever has summed up what is final keeps the value for those to come (ioi_known), and where many lie between the
+ * watermark and who asks, the key gets sums over its positions (sums.h): O(log n) steps.
  *
  * A finished incarnation leaves one immutable ioi_incarnation: its receipt, what it read (and which words it
  * saw), the ranges it scanned, where it wrote. Validation takes that and compares with what stands now.
@@ -245,7 +245,7 @@ bool ioi_mv_publish(ioi_alloc *alloc, ioi_slot *slot, uint32_t position, uint32_
                     uint32_t count, const ioi_incarnation *previous, ioi_write *writes, bool *wrote_new);
 
 /* Turn the writes of an aborted incarnation into ESTIMATEs. */
-void ioi_mv_estimate(const ioi_arena *arena, const ioi_incarnation *aborted);
+void ioi_mv_estimate(ioi_alloc *alloc, const ioi_incarnation *aborted);
 
 /* The last write of every key written by a transaction of the block (position >= 1), in no order: calls `emit`
  * for each. For the coordinator, after the block is done. The value of an ADDED word: ioi_mv_sealed, of as many bytes as its field says. */

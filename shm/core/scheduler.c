@@ -231,7 +231,7 @@ static bool abort_incarnation(ioi_worker *w, uint32_t tx, uint32_t s) {
     /* Exact compare, incarnation included: a validator that was slow may have judged an older one. */
     if (!a32_cas(&w->status[tx], &s, s - IOI_EXECUTED + IOI_ABORTING)) return false;
     /* First the ESTIMATEs, then the new incarnation: whoever sees it EXECUTING can rely on them. */
-    if (!w->policy.no_estimates) ioi_mv_estimate(w->arena, ioi_finished(w, tx));
+    if (!w->policy.no_estimates) ioi_mv_estimate(&w->alloc, ioi_finished(w, tx));
     /* An addition keeps the WAITED bit that a reader of an ESTIMATE may raise meanwhile. */
     a32_add(&w->status[tx], (1u << IOI_STATUS_BITS) + IOI_EXECUTING - IOI_ABORTING);
     count(&w->slot->aborts, 1);

@@ -11,6 +11,7 @@ typedef struct way {
 
 typedef struct trie {
     a32 migrated;
+    a32 sums;
     uint32_t levels;
     way root;
 } trie;
@@ -204,7 +205,7 @@ ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t posi
 
 void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell) {
     uint64_t before = a64_load_relaxed(&node->cell);
-    a64_store(&node->cell, cell);
+    a64_xchg(&node->cell, cell);
     if ((before == 0) == (cell == 0)) return;
     trie *t = trie_of(arena, entry);
     if (!t) return;
@@ -255,4 +256,32 @@ ioi_version *ioi_versions_older(ioi_alloc *alloc, ioi_entry *entry, const ioi_ve
         at = a32_load(&v->next);
     }
     return NULL;
+}
+
+bool ioi_versions_all_in_trie(ioi_alloc *alloc, ioi_entry *entry) {
+    const trie *t = trie_of(alloc->arena, entry);
+    if (!t && promote(alloc, entry)) t = trie_of(alloc->arena, entry);
+    return t && a32_load(&t->migrated);
+}
+
+a32 *ioi_versions_sums(const ioi_arena *arena, const ioi_entry *entry) { return &trie_of(arena, entry)->sums; }
+
+static bool each(const ioi_arena *arena, const way *w, uint32_t level, uint32_t first, uint32_t from,
+                 bool (*visit)(void *, const ioi_version *), void *context) {
+    for (uint64_t bits = a64_load_sc(&w->bits); bits; bits &= bits - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(bits), at = first + (i << (level * WAY_BITS));
+        const void *below = ioi_deref(arena, a32_load(&w->slot[i]));
+        if (level == 0) {
+            if (at >= from && !visit(context, below)) return false;
+        } else if (at + (UINT32_C(1) << (level * WAY_BITS)) > from) {
+            if (!each(arena, below, level - 1, at, from, visit, context)) return false;
+        }
+    }
+    return true;
+}
+
+bool ioi_versions_each(const ioi_arena *arena, const ioi_entry *entry, uint32_t from, bool (*visit)(void *, const ioi_version *),
+                       void *context) {
+    const trie *t = trie_of(arena, entry);
+    return each(arena, &t->root, t->levels - 1, 0, from, visit, context);
 }

@@ -55,7 +55,7 @@ typedef enum ioi_made {
  * full. Only the position's owner calls it. */
 ioi_version *ioi_versions_node(ioi_alloc *alloc, ioi_entry *entry, uint32_t position, uint64_t room, ioi_made *made);
 
-/* Store a cell word: nonzero is live, 0 withdraws. Only the position's owner calls it. */
+/* Exchange a cell word: nonzero is live, 0 withdraws. Only the position's owner calls it. */
 void ioi_versions_set(const ioi_arena *arena, ioi_entry *entry, ioi_version *node, uint64_t cell);
 
 /* The live version with the highest position below `position`, its cell in *cell; NULL if there is none. May promote. */
@@ -63,5 +63,22 @@ ioi_version *ioi_versions_below(ioi_alloc *alloc, ioi_entry *entry, uint32_t pos
 
 /* The one after `version`, which was found by either of the two. */
 ioi_version *ioi_versions_older(ioi_alloc *alloc, ioi_entry *entry, const ioi_version *version, uint64_t *cell);
+
+/* Give a key its trie, if it has none. Whether all that is linked is in it: not while somebody else is at it, or the arena is full. */
+bool ioi_versions_all_in_trie(ioi_alloc *alloc, ioi_entry *entry);
+
+/* Has the key a trie? seq_cst: a look after an exchange. */
+static inline bool ioi_versions_have_trie(const ioi_arena *arena, const ioi_entry *entry) {
+    const ioi_deep *deep = ioi_deep_of(arena, entry);
+    return deep && a32_load_sc(&deep->trie);
+}
+
+/* Where the sums hang (sums.h) of a key that has one. */
+a32 *ioi_versions_sums(const ioi_arena *arena, const ioi_entry *entry);
+
+/* Call `visit` on every node from position `from` on that the trie holds, but those withdrawn; false as soon as it says so. None that
+ * was linked before the caller's last exchange is missing. */
+bool ioi_versions_each(const ioi_arena *arena, const ioi_entry *entry, uint32_t from, bool (*visit)(void *, const ioi_version *),
+                       void *context);
 
 #endif

@@ -36,7 +36,7 @@ SHM = Path(os.environ.get("IOI_SHM", HERE.parents[1] / "shm"))  # another checko
 HARNESS = HERE / "harness"
 SIMULATION = HERE.parents[1] / "tools" / "ioi_stress" / "simulation" / "core"
 
-UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "scheduler", "view", "receipts", "seal", "sequential", "cache", "native", "gas")]
+UNIT = [f"../unit/{name}.c" for name in ("unit", "arena", "index", "versions", "ordered", "mvmemory", "sums", "scheduler", "view", "receipts", "seal", "sequential", "cache", "native", "gas")]
 COMMON = ["program.c", "block_case.c", "oracle.c", "worlds.c", "engine.c", "recorded.c"]
 FLAGS = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-D_GNU_SOURCE", "-pthread"]
 ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -70,6 +70,8 @@ TIGHT = [
     ("recorder.h", r"IOI_EVENTS = (84)", "3"),
     ("versions.h", r"WALK_MAX = (\d+)", "2"),
     ("mvmemory.c", r"KNOW_EVERY = (\d+)", "1"),
+    ("mvmemory.c", r"WALK_ADDS = (\d+)", "1"),
+    ("sums.c", r"BITS = (\d+), WAYS", "1"),
     ("view.c", r"CHECK_EVERY = (\d+)", "7"),
     ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),
     ("scheduler.c", r"VALIDATION_BATCH = (\d+),", "2"),

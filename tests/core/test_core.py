@@ -50,7 +50,7 @@ def test_parts(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.sampled
 def test_simulated_schedules(tmp_path: Path) -> None:
-    campaign("simulate", tmp_path, 1, "schedules", "kills", "executions", "aborts", "suspensions", "solo", "full", "events")
+    campaign("simulate", tmp_path, 1, "schedules", "kills", "executions", "aborts", "suspensions", "solo", "full", "events", "sums")
 
 
 @pytest.mark.sampled

@@ -82,6 +82,7 @@ block_case *block_case_new(uint64_t seed, const case_sizes *sizes) {
     c->ante = !c->faults && rng_chance(&costs, 40);
     program_profile profile = profile_random(rng, c->keys, c->scans, c->faults);
     profile.antes = c->ante ? 70 : 0;
+    if (rng_chance(&costs, sizes->counting_percent)) profile_counting(&costs, &profile);
     c->txs = malloc((size_t)(c->n + 1) * PROGRAM_BYTES_MAX + 1);
     c->ends = malloc((c->n + 1) * sizeof *c->ends);
     c->outcomes = calloc(c->n + 1, sizeof *c->outcomes);

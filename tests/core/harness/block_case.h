@@ -38,7 +38,7 @@ typedef struct block_case {
 /* Bounds of what may be generated. */
 typedef struct case_sizes {
     uint32_t n, keys; /* most */
-    uint32_t scan_percent, fault_percent;
+    uint32_t scan_percent, fault_percent, counting_percent;
 } case_sizes;
 
 block_case *block_case_new(uint64_t seed, const case_sizes *sizes);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sums.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
@@ -267,6 +269,7 @@ static void emit(void *context, const ioi_entry *entry, uint64_t word) {
     if (!e->c->written[key]) engine_fail(e, "key %u is sealed though nothing wrote it", key);
     const case_value *v = &e->c->final[key];
     if (v->present != ioi_word_present(word)) engine_fail(e, "key %u: present %d, expected %d", key, !v->present, v->present);
+    e->sums += ioi_sums_of(&e->arena, entry) != NULL;
     if (ioi_word_added(word)) {
         uint8_t sum[16]; /* programs add to no larger values */
         uint32_t size = ioi_mv_field(&e->arena, entry).size;

@@ -54,8 +54,8 @@ struct engine {
     bool record;          /* blocks are recorded, and the records checked */
     bool abandoned;       /* the attempt was given up: workers only have to leave */
     uint32_t attempts;    /* runs the current block has taken */
-    uint64_t executions, aborts, suspensions, solo, fulls, events; /* of all blocks so far */
-    void (*shake)(engine *);                                       /* called at every operation, or NULL */
+    uint64_t executions, aborts, suspensions, solo, fulls, events, sums; /* of all blocks so far */
+    void (*shake)(engine *);                                             /* called at every operation, or NULL */
     void (*spin)(engine *, uint32_t turns);
     void (*fail)(engine *, const char *message); /* must not return */
     test_vm vm;

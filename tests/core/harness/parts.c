@@ -186,3 +186,111 @@ void parts_ordered(uint8_t *base, uint64_t size, sim_options options, uint64_t *
     walk(&p);
     for (uint32_t k = 0; k < KEYS; k++) look_around(&p, k);
 }
+
+/* ---- sums ------------------------------------------------------------------------------------------------------------------- */
+
+typedef enum did { DID_NOTHING, DID_ADD, DID_PUT, DID_DELETE } did;
+
+/* What the owner of a position did there last, and whether it will do no more. */
+typedef struct done {
+    did what;
+    ioi_u128 amount;
+    a32 finished;
+} done;
+
+static const ioi_field counter_field = {0, 16, 16};
+static const uint8_t put_seven[16] = {[15] = 7};
+static done all_done[POSITIONS + 2];
+
+static ioi_u128 expected_sum(uint32_t position) {
+    ioi_u128 sum = 0;
+    while (position-- > 0) {
+        const done *d = &all_done[position];
+        if (d->what == DID_ADD) sum += d->amount;
+        else if (d->what != DID_NOTHING) return sum + (d->what == DID_PUT ? 7 : 0);
+    }
+    return sum + 7; /* the base */
+}
+
+static void expect_sum(const part *p, ioi_alloc *alloc, uint32_t position) {
+    ioi_u128 counter;
+    uint64_t word;
+    uint32_t writer, length;
+    EXPECT(ioi_mv_count(alloc, p->entry, position, &counter, &length, &word, &writer) == IOI_SEEN_VERSION);
+    EXPECT(length == 16 && counter == expected_sum(position));
+}
+
+static const ioi_incarnation *publish(const part *p, ioi_alloc *alloc, uint32_t worker, uint32_t position, const done *d,
+                                      const ioi_incarnation *before) {
+    uint32_t count = d->what != DID_NOTHING;
+    ioi_incarnation *inc = ioi_alloc_bytes(alloc, ioi_incarnation_bytes(0, count), 8);
+    *inc = (ioi_incarnation){.incarnation = before ? before->incarnation + 1 : 0, .writes_count = count};
+    ioi_put put = {p->entry, d->what == DID_DELETE ? NULL : put_seven, sizeof put_seven, false};
+    if (d->what == DID_ADD) put = (ioi_put){p->entry, (const uint8_t *)&d->amount, sizeof d->amount, true};
+    bool wrote_new;
+    EXPECT(ioi_mv_publish(alloc, &p->arena.shared->slots[worker], position, inc->incarnation, &put, count, before,
+                          ioi_incarnation_writes(inc), &wrote_new));
+    return inc;
+}
+
+static done anything(uint64_t *rng) {
+    done d = {.what = rng_chance(rng, 80) ? DID_ADD : (did)rng_below(rng, 4), .amount = 1 + rng_below(rng, 100)};
+    if (rng_chance(rng, 30)) d.amount = -d.amount; /* halves wrap */
+    if (rng_chance(rng, 10)) d.amount <<= 60 + rng_below(rng, 60);
+    return d;
+}
+
+/* A position through a few incarnations. */
+static void live(part *p, ioi_alloc *alloc, uint32_t worker, uint32_t position, uint64_t *rng) {
+    const ioi_incarnation *inc = NULL;
+    done *mine = &all_done[position];
+    for (uint32_t times = 1 + rng_below(rng, 3); times > 0; times--) {
+        if (inc && rng_chance(rng, 70)) ioi_mv_estimate(alloc, inc);
+        done d = anything(rng);
+        inc = publish(p, alloc, worker, position, &d, inc);
+        mine->what = d.what;
+        mine->amount = d.amount;
+    }
+    a32_xchg(&mine->finished, 1);
+}
+
+static void run_sums(void *context) {
+    part_worker *w = context;
+    part *p = w->part;
+    ioi_alloc alloc;
+    ioi_alloc_init(&alloc, &p->arena);
+    a32 *watermark = &p->arena.shared->sched.commit_idx;
+    uint64_t rng = w->rng, word;
+    uint32_t next = 1 + w->id, length, writer;
+    for (uint32_t i = 0; i < 3 * p->operations; i++) {
+        if (next <= p->n && rng_chance(&rng, 70)) {
+            live(p, &alloc, w->id, next, &rng);
+            next += p->workers;
+            continue;
+        }
+        ioi_u128 counter;
+        ioi_mv_count(&alloc, p->entry, 1 + rng_below(&rng, p->n + 1), &counter, &length, &word, &writer);
+        if (rng_chance(&rng, 50)) continue;
+        uint32_t before = a32_load_sc(watermark), final = before;
+        while (final < p->n && a32_load(&all_done[final + 1].finished)) final++;
+        if (final > before) a32_cas(watermark, &before, final);
+        expect_sum(p, &alloc, 1 + (rng_chance(&rng, 50) ? final : rng_below(&rng, final + 1)));
+    }
+}
+
+void parts_sums(uint8_t *base, uint64_t size, sim_options options, uint64_t *rng) {
+    part p;
+    lay_out(&p, base, size, rng);
+    ioi_alloc alloc;
+    ioi_alloc_init(&alloc, &p.arena);
+    p.entry = ioi_index_intern(&alloc, 1, (const uint8_t *)"hot", 3);
+    bool full;
+    EXPECT(ioi_mv_counter(&alloc, p.entry, &counter_field, &full) && ioi_mv_set_base(&alloc, p.entry, put_seven, 16));
+    memset((void *)all_done, 0, sizeof all_done);
+    if (rng_chance(rng, 30)) { /* the block before left something */
+        all_done[0].what = DID_PUT;
+        publish(&p, &alloc, 0, 0, &all_done[0], NULL);
+    }
+    race(&p, &options, run_sums, rng);
+    for (uint32_t position = 1; position <= p.n + 1; position++) expect_sum(&p, &alloc, position);
+}

@@ -263,6 +263,12 @@ program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool fa
     };
 }
 
+void profile_counting(uint64_t *rng, program_profile *profile) {
+    profile->hot = 60 + rng_below(rng, 40);
+    profile->reads = profile->writes = 1 + rng_below(rng, 3);
+    profile->adds = 20 + rng_below(rng, 40);
+}
+
 static op generate_op(uint64_t *rng, const program_profile *p) {
     uint32_t weights[] = {p->reads, p->reads / 3, p->writes, p->removes, p->branches, p->checkpoints,
                           p->fails, p->scans,     p->spin,   p->adds,    p->emits};

@@ -130,6 +130,9 @@ typedef struct program_profile {
 
 program_profile profile_random(uint64_t *rng, uint32_t keys, bool scans, bool faults);
 
+/* The same, but most of what is done are adds, to few keys. */
+void profile_counting(uint64_t *rng, program_profile *profile);
+
 /* Append one random program to `bytes` (room for PROGRAM_BYTES_MAX); returns its length. */
 enum { PROGRAM_OPS_MAX = 16, PROGRAM_BYTES_MAX = PROGRAM_OPS_MAX * sizeof(op) };
 size_t program_generate(uint64_t *rng, const program_profile *profile, uint8_t *bytes);

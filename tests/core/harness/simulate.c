@@ -1,6 +1,6 @@
 /* Random blocks under simulated schedules.
  *
- *     simulate [--seed N] [--seconds S] [--count N] [--workers N]
+ *     simulate [--seed N] [--seconds S] [--count N] [--workers N] [--counting PERCENT of cases]
  *
  * Every seed is one block and SCHEDULES schedules of it: the first at random, then PCT of depth 1 to 4 and more random
  * ones, some with a store buffer, some with a worker killed at a random step. A killed worker never runs again; then the
@@ -121,7 +121,7 @@ static void run_abandoner(void *context) {
 /* ---- one schedule ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct totals {
-    uint64_t cases, schedules, parts, kills, steps, executions, aborts, suspensions, solo, fulls, events;
+    uint64_t cases, schedules, parts, kills, steps, executions, aborts, suspensions, solo, fulls, events, sums;
 } totals;
 
 static void expect_all_done(sim_end end) {
@@ -165,6 +165,7 @@ static void tally(totals *t, const engine *e) {
     t->solo += e->solo;
     t->fulls += e->fulls;
     t->events += e->events;
+    t->sums += e->sums;
 }
 
 static uint64_t plain_schedule(schedule *s, uint8_t *base, sim_options options, uint64_t *rng, uint32_t workers, uint64_t room,
@@ -225,17 +226,18 @@ static sim_options random_options(uint64_t *rng, bool plain) {
 static void play_parts(uint8_t *base, uint64_t *rng, totals *t) {
     for (current_schedule = SCHEDULES; current_schedule < SCHEDULES + PARTS; current_schedule++) {
         sim_options options = random_options(rng, false);
-        (current_schedule % 2 ? parts_versions : parts_ordered)(base, 1 << 20, options, rng);
+        if (current_schedule % 3 == 0) parts_sums(base, 1 << 20, options, rng);
+        else (current_schedule % 2 ? parts_versions : parts_ordered)(base, 1 << 20, options, rng);
         t->parts++;
         t->steps += sim_steps();
     }
 }
 
-static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, totals *t) {
+static void play_case(uint64_t seed, uint8_t *base, uint32_t workers_wanted, uint32_t counting, totals *t) {
     uint64_t state = mix64(seed ^ 0x73696d756c617465), *rng = &state;
     current_seed = seed;
     alarm(60);
-    static const case_sizes small = {10, 6, 40, 8}, big = {60, 12, 25, 8};
+    const case_sizes small = {10, 6, 40, 8, counting}, big = {60, 12, 25, 8, counting};
     const case_sizes *sizes = rng_chance(rng, 85) ? &small : &big;
     block_case *blocks[BLOCKS_MAX];
     schedule s = {.blocks = blocks, .count = rng_chance(rng, 20) ? 2 : 1};
@@ -272,14 +274,17 @@ static double seconds_now(void) {
 int main(int argc, char **argv) {
     uint64_t seed = 1, count = UINT64_MAX;
     double seconds = 10;
-    uint32_t workers = 0;
+    uint32_t workers = 0, counting = 20;
     bool counted = false;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[i + 1], NULL, 0);
         else if (strcmp(argv[i], "--count") == 0) count = strtoull(argv[i + 1], NULL, 0), counted = true;
         else if (strcmp(argv[i], "--seconds") == 0) seconds = atof(argv[i + 1]);
         else if (strcmp(argv[i], "--workers") == 0) workers = (uint32_t)atoi(argv[i + 1]);
-        else return fprintf(stderr, "usage: simulate [--seed N] [--seconds S] [--count N] [--workers N]\n"), 2;
+        else if (strcmp(argv[i], "--counting") == 0) counting = (uint32_t)atoi(argv[i + 1]);
+        else
+            return fprintf(stderr, "usage: simulate [--seed N] [--seconds S] [--count N] [--workers N] [--counting PERCENT]\n"),
+                   2;
     }
     static uint8_t signal_stack[64 << 10]; /* a coroutine may have run out of its own */
     sigaltstack(&(stack_t){.ss_sp = signal_stack, .ss_size = sizeof signal_stack}, NULL);
@@ -291,14 +296,14 @@ int main(int argc, char **argv) {
     if (base == MAP_FAILED) return perror("mmap"), 3;
     totals t = {0};
     double from = seconds_now();
-    for (; t.cases < count && (counted || seconds_now() - from < seconds); seed++) play_case(seed, base, workers, &t);
+    for (; t.cases < count && (counted || seconds_now() - from < seconds); seed++) play_case(seed, base, workers, counting, &t);
     double took = seconds_now() - from;
     printf("simulate: ok: %lu cases, %lu schedules (%.0f/s), %lu parts, %lu kills, %lu steps (%.1f M/s), %lu executions, %lu "
            "aborts, %lu suspensions, "
-           "%lu solo, %lu times full, %lu events\n",
+           "%lu solo, %lu times full, %lu events, %lu sums\n",
            (unsigned long)t.cases, (unsigned long)t.schedules, (double)t.schedules / took, (unsigned long)t.parts,
            (unsigned long)t.kills, (unsigned long)t.steps, (double)t.steps / took / 1e6, (unsigned long)t.executions,
            (unsigned long)t.aborts, (unsigned long)t.suspensions, (unsigned long)t.solo, (unsigned long)t.fulls,
-           (unsigned long)t.events);
+           (unsigned long)t.events, (unsigned long)t.sums);
     return 0;
 }

@@ -82,7 +82,7 @@ typedef struct totals {
 static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     static const uint64_t costs[] = {0, 100, 500, 1000, 2000, 3000, 50000};
     static const uint32_t spins[] = {0, 0, 3, 100};
-    static const case_sizes sizes = {400, KEYS_MAX, 40, 5};
+    static const case_sizes sizes = {400, KEYS_MAX, 40, 5, 20};
     uint64_t state = mix64(seed ^ 0x7468726561647321), *rng = &state;
     current_seed = seed;
     engine e = {0};

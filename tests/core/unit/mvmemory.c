@@ -52,7 +52,7 @@ static void publish_and_withdraw(void) {
     CHECK(x.wrote_new && shows(&f, a, 3, "base") && shows(&f, a, 4, "one") && shows(&f, b, 9, "two"));
     CHECK(look(&f, a, 4, &word, &writer) == IOI_SEEN_VERSION && writer == 3);
 
-    ioi_mv_estimate(&f.arena, x.inc);
+    ioi_mv_estimate(&f.alloc, x.inc);
     CHECK(look(&f, a, 4, &word, &writer) == IOI_SEEN_ESTIMATE && writer == 3);
     CHECK(look(&f, a, 3, &word, &writer) == IOI_SEEN_BASE);
 
@@ -61,11 +61,11 @@ static void publish_and_withdraw(void) {
     CHECK(!y.wrote_new && shows(&f, a, 4, "base") && shows(&f, b, 4, NULL));
     CHECK(look(&f, b, 4, &word, &writer) == IOI_SEEN_VERSION); /* a deletion is a version */
 
-    ioi_mv_estimate(&f.arena, y.inc);
+    ioi_mv_estimate(&f.alloc, y.inc);
     ioi_put third[] = {put(a, "three")}; /* back to a, which counts as new: nobody met an ESTIMATE there */
     finished z = publish(&f, 3, 2, y.inc, third, 1);
     CHECK(z.wrote_new && shows(&f, a, 4, "three") && look(&f, b, 4, &word, &writer) == IOI_SEEN_BASE);
-    ioi_mv_estimate(&f.arena, z.inc);
+    ioi_mv_estimate(&f.alloc, z.inc);
     publish(&f, 3, 3, z.inc, NULL, 0); /* a failed incarnation writes nothing */
     CHECK(look(&f, a, 8, &word, &writer) == IOI_SEEN_BASE && look(&f, b, 8, &word, &writer) == IOI_SEEN_BASE);
     fixture_free(&f);
@@ -95,7 +95,7 @@ static void validation(void) {
     look(&f, e, 6, &same, &writer);
     CHECK(same != base && stands(&f, e, false, base, 6)); /* another version, an equal value */
     CHECK(!same_version(&f, e, false, base, 6) && !same_version(&f, e, true, base, 6) && same_version(&f, e, false, same, 6));
-    ioi_mv_estimate(&f.arena, x.inc);
+    ioi_mv_estimate(&f.alloc, x.inc);
     CHECK(!stands(&f, e, false, same, 6) && !stands(&f, e, true, same, 6) && !stands(&f, e, false, base, 6));
     CHECK(stands(&f, e, false, base, 2)); /* the writer itself looks below itself */
     puts[0] = put(e, "w");
@@ -103,11 +103,11 @@ static void validation(void) {
     look(&f, e, 6, &other, &writer);
     CHECK(!stands(&f, e, false, base, 6) && stands(&f, e, true, base, 6)); /* presence alone still holds */
     CHECK(stands(&f, e, false, other, 6));
-    ioi_mv_estimate(&f.arena, y.inc);
+    ioi_mv_estimate(&f.alloc, y.inc);
     puts[0] = put(e, "wx"); /* longer, the same beginning */
     finished z = publish(&f, 2, 2, y.inc, puts, 1);
     CHECK(!stands(&f, e, false, other, 6));
-    ioi_mv_estimate(&f.arena, z.inc);
+    ioi_mv_estimate(&f.alloc, z.inc);
     puts[0] = put(e, NULL);
     finished d = publish(&f, 2, 3, z.inc, puts, 1);
     look(&f, e, 6, &deleted, &writer);
@@ -120,7 +120,7 @@ static void validation(void) {
     puts[0] = put(never, NULL);
     publish(&f, 4, 0, NULL, puts, 1);
     CHECK(stands(&f, never, false, word, 6) && stands(&f, never, true, word, 6));
-    ioi_mv_estimate(&f.arena, d.inc);
+    ioi_mv_estimate(&f.alloc, d.inc);
     publish(&f, 2, 4, d.inc, NULL, 0);
     CHECK(stands(&f, e, false, base, 6)); /* withdrawn: the base shows again, the same word */
     fixture_free(&f);
@@ -176,7 +176,7 @@ static void phantoms(void) {
     CHECK(range_stands(&f, set, "a", "m", false, 5, NULL) && range_stands(&f, set, "ma", NULL, false, 5, NULL)); /* beside it */
     CHECK(range_stands(&f, set, NULL, NULL, false, 3, NULL));                                                    /* above */
     CHECK(range_stands(&f, set, "a", "z", false, 5, m)); /* seen: it is a read */
-    ioi_mv_estimate(&f.arena, x.inc);
+    ioi_mv_estimate(&f.alloc, x.inc);
     CHECK(!range_stands(&f, set, "a", "z", false, 5, NULL)); /* an ESTIMATE is no absence */
     publish(&f, 3, 1, x.inc, NULL, 0);
     CHECK(range_stands(&f, set, "a", "z", false, 5, NULL)); /* withdrawn */
@@ -211,7 +211,7 @@ static void causes(void) {
     finished x = publish(&f, 3, 1, NULL, puts, 1);
     CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause));
     CHECK(cause.entry == ioi_offset(&f.arena, b) && cause.position == 3 && cause.incarnation == 1 && !cause.estimate);
-    ioi_mv_estimate(&f.arena, x.inc);
+    ioi_mv_estimate(&f.alloc, x.inc);
     CHECK(!ioi_mv_validate(&f.alloc, inc, 6, false, set, &cause) && cause.position == 3 && cause.incarnation == 1 &&
           cause.estimate);
     look(&f, b, 6, &word, &writer); /* what x wrote was read, and then is withdrawn */
@@ -255,7 +255,7 @@ static void sealing(void) {
     puts[0] = put(a, "2");
     puts[1] = put(b, NULL);
     publish(&f, 9, 0, NULL, puts, 2); /* end_block's position */
-    ioi_mv_estimate(&f.arena, x.inc);
+    ioi_mv_estimate(&f.alloc, x.inc);
     puts[0] = put(b, "1");
     publish(&f, 1, 1, x.inc, puts, 1); /* c withdrawn */
     sealed s = {0};

@@ -67,11 +67,20 @@ int main(int argc, char **argv) {
         const char *name;
         void (*test)(void);
     } tests[] = {
-        {"arena", test_arena},     {"index", test_index},           {"versions", test_versions},
-        {"ordered", test_ordered}, {"mvmemory", test_mvmemory},     {"scheduler", test_scheduler},
-        {"view", test_view},       {"receipts", test_receipts},     {"seal", test_seal},
-        {"cache", test_cache},     {"sequential", test_sequential}, {"native", test_native},
+        {"arena", test_arena},
+        {"index", test_index},
+        {"versions", test_versions},
+        {"ordered", test_ordered},
+        {"mvmemory", test_mvmemory},
+        {"scheduler", test_scheduler},
+        {"view", test_view},
+        {"receipts", test_receipts},
+        {"seal", test_seal},
+        {"cache", test_cache},
+        {"sequential", test_sequential},
+        {"native", test_native},
         {"gas", test_gas},
+        {"sums", test_sums},
     };
     if (argc == 3 && strcmp(argv[1], "--seed") == 0) unit_seed = strtoull(argv[2], NULL, 0);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

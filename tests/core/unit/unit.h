@@ -48,6 +48,7 @@ void test_index(void);
 void test_versions(void);
 void test_ordered(void);
 void test_mvmemory(void);
+void test_sums(void);
 void test_scheduler(void);
 void test_view(void);
 void test_native(void);

@@ -6,6 +6,7 @@
   python -m tools.bench storage   genesis, stage, commit, reads, proofs at 10,000 to 1,000,000 keys or more; SHA-256
   python -m tools.bench stage     stage in several threads against one
   python -m tools.bench against   this tree against a frozen revision of itself, row by row, with targets (builds the revision)
+  python -m tools.bench ethereum  blocks of Ethereum, made and real, on workers against one by one
   python -m tools.bench peers     stage and commit beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
 
 Variants alternate within a round, and figures are medians over rounds, so that what else the machine does hits all
@@ -17,7 +18,7 @@ from __future__ import annotations
 import sys
 from typing import Callable
 
-from tools.bench import core, engine, peers, record, stage, storage
+from tools.bench import core, engine, ethereum, peers, record, stage, storage
 from tools.bench.against import command as against
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "storage": storage.main,
     "stage": stage.main,
     "against": against.main,
+    "ethereum": ethereum.main,
     "peers": peers.main,
 }
 

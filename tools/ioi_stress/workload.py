@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
 
-from ioi_exec import BlockHeader, BlockResult
+from ioi_exec import BlockHeader, BlockResult, Limits
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Block:
 class Workload(Protocol):
     """Anything with these is a workload: those of `ioi_stress.workloads`, and one's own.
 
-    The same to the byte from its parameters on any machine: nothing but integers of a seeded generator decides it.
+    The same to the byte from its parameters on any machine: nothing but integers of a seeded generator decides it. It may also have
+    `limits`, which its VM needs: `limits_of`.
     """
 
     @property
@@ -58,6 +59,12 @@ def vm_words(workload: Workload) -> list[str] | None:
             return None
         vm = f"{vm.__module__}:{vm.__qualname__}"
     return ["--vm", vm, *(["--vm-args", json.dumps(workload.vm_args)] if workload.vm_args else [])]
+
+
+def limits_of(workload: Workload) -> Limits:
+    """The engine's, where it says nothing of them."""
+    found: Limits = getattr(workload, "limits", None) or Limits()
+    return found
 
 
 def lacking(made: object) -> list[str]:

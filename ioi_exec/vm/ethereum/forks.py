@@ -62,6 +62,13 @@ class Fork:
         return self._module("vm.eoa_delegation")
 
     @cached_property
+    def deposit_contract(self) -> bytes | None:
+        """Whose logs become requests of a block; None before Prague."""
+        if not hasattr(self.rules, "process_general_purpose_requests"):
+            return None
+        return bytes(self._module("requests").DEPOSIT_CONTRACT_ADDRESS)
+
+    @cached_property
     def environment(self) -> frozenset[str]:
         """What its EVM knows of a block."""
         return frozenset(part.name for part in fields(self.vm.BlockEnvironment))

@@ -7,6 +7,7 @@ from typing import Any, Iterable, Sequence
 
 from ethereum.crypto.hash import keccak256
 from ethereum_rlp import rlp
+from ethereum_types.bytes import Bytes, Bytes20, Bytes32
 from ethereum_types.numeric import U64, Uint
 
 from ioi_exec.vm.ethereum.forks import Fork
@@ -34,7 +35,7 @@ class Outcome:
             bool(succeeded),
             int.from_bytes(gas_used, "big"),
             int.from_bytes(blob_gas_used, "big"),
-            tuple(rlp.deserialize_to(fork.blocks.Log, log) for log in logs),
+            tuple(fork.blocks.Log(Bytes20(at), tuple(map(Bytes32, topics)), Bytes(data)) for at, topics, data in logs),
         )
 
 

@@ -152,7 +152,7 @@ def _end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequen
     _check_gas(block, transactions, outcomes)
     below, environment = _ending(block, state, bool(transactions))
     requests_hash = None
-    output = block_output(fork, transactions, outcomes)
+    output = _requesting(fork, transactions, outcomes)
     if hasattr(rules, "pay_rewards"):
         rules.pay_rewards(environment.state, environment.number, environment.coinbase, block.uncles)
     if hasattr(rules, "process_withdrawals"):
@@ -165,6 +165,18 @@ def _end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequen
         requests_hash = bytes(rules.compute_requests_hash(output.requests))
     write(below, environment.state)
     return requests_hash
+
+
+def _requesting(fork: Fork, transactions: Sequence[Any], outcomes: Sequence[Outcome]) -> Any:
+    """The specification's BlockOutput, as far as a block's end reads it: receipts with logs of deposits (EIP-6110). Making all of them would
+    be the longest part of what nobody can do beside the transactions."""
+    contract = fork.deposit_contract
+    chosen = [
+        (transaction, outcome)
+        for transaction, outcome in zip(transactions, outcomes)
+        if contract is not None and any(log.address == contract for log in outcome.logs)
+    ]
+    return block_output(fork, [transaction for transaction, _ in chosen], [outcome for _, outcome in chosen])
 
 
 def _ending(block: Block, state: StateView, paid: bool) -> tuple[Below, Any]:

@@ -14,8 +14,13 @@ pytest.importorskip("ethereum", reason="pip install 'ioi-exec[ethereum]'")
 from ethereum_types.numeric import Uint
 
 import ioi_stress
-from ioi_exec import Diverged, ExecutionMachine, InputError
+from ioi_exec import Diverged, ExecutionMachine, InputError, Limits
+from ioi_exec.execution.executors import SharedPools
 from ioi_exec.files.ethereum import read_ethereum
+from ioi_exec.vm.ethereum import LIMITS
+from ioi_stress.chaos.plan import ChaosPlan
+from ioi_stress.plan import Plan
+from ioi_stress.running.state import created
 from ioi_stress.workloads import make
 from ioi_stress.workloads.ethereum import _confirmed
 
@@ -72,6 +77,16 @@ def test_its_results_are_held_against_its_header() -> None:
         _confirmed(other, result)
     recorded = ioi_stress.trace("ethereum", file=str(MAINNET), workers=1, pin=False)
     assert recorded.title.endswith("found as in its header: gas used, logs bloom")
+
+
+def test_its_vm_has_the_limits_that_it_needs(ioi_pools: SharedPools) -> None:
+    """There are blocks whose logs are larger than the engine allows otherwise."""
+    for workload in (make("ethereum", file=str(MAINNET)), make("replay", files=[str(MAINNET)]), make("evm", accounts=2)):
+        with created(workload, Plan(workers=0), ioi_pools, {}) as machine:
+            assert machine.limits == LIMITS
+        assert ChaosPlan(stall_seconds=7).limits(workload) == replace(LIMITS, stall_seconds=7)
+    with created(make("pairs", block_size=2), Plan(workers=0), ioi_pools, {}) as machine:
+        assert machine.limits == Limits()
 
 
 def test_it_is_simulated_as_it_was_recorded() -> None:

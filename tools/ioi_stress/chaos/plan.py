@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Sequence
 
 from ioi_exec import InputError, Limits
 from ioi_stress.chaos.fault import Fault
 from ioi_stress.chaos.faults import all_faults
+from ioi_stress.workload import Workload, limits_of
 
 DISK_LEAST = 8  # MiB: an empty ext4 and an empty state
 
@@ -58,9 +59,8 @@ class ChaosPlan:
         if self.disk_mib is not None and self.disk_mib < DISK_LEAST:
             raise InputError(f"a disk of {self.disk_mib} MiB: give at least {DISK_LEAST}")
 
-    @property
-    def limits(self) -> Limits:
-        return Limits(stall_seconds=self.stall_seconds)
+    def limits(self, workload: Workload) -> Limits:
+        return replace(limits_of(workload), stall_seconds=self.stall_seconds)
 
     def to_json(self) -> dict[str, Any]:
         return {

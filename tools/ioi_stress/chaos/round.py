@@ -88,7 +88,8 @@ class Round:
         self._schedule = schedule
         self._folder = folder
         self._report = report
-        self._oracle = Oracle(workload, plan.tree, plan.limits)
+        self._limits = plan.limits(workload)
+        self._oracle = Oracle(workload, plan.tree, self._limits)
         self.truths = self._oracle.truths
         self._judge = Judge(self.truths, report, plan.keep)
         vm = load_vm(workload.vm, workload.vm_args)
@@ -104,7 +105,7 @@ class Round:
         named = isinstance(workload.vm, str)
         self._open_message = Open(
             str(state), str(workload.vm) if named else None, workload.vm_args if named else None, str(folder / "vm"),
-            plan.limits, plan.workers, plan.pin, plan.keep, None,
+            self._limits, plan.workers, plan.pin, plan.keep, None,
         )
         if not named:
             (folder / "vm").write_bytes(pickle.dumps(carry(vm)))
@@ -226,7 +227,7 @@ class Round:
         opening, self._opened = self._attack.opening, None
         self._start()
         message = replace(
-            self._open_message, slow=opening.slow, limits=replace(self._plan.limits, arena_bytes=opening.arena_bytes)
+            self._open_message, slow=opening.slow, limits=replace(self._limits, arena_bytes=opening.arena_bytes)
         )
         answer = self._ask(message)
         if not isinstance(answer, Opened):

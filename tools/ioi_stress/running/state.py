@@ -11,14 +11,14 @@ from ioi_exec import ExecutionMachine, StateError, StateExists
 from ioi_exec.execution.executors import SharedPools
 from ioi_stress.interruption import held
 from ioi_stress.plan import Plan
-from ioi_stress.workload import Workload
+from ioi_stress.workload import Workload, limits_of
 
 
 def created(workload: Workload, plan: Plan, pools: SharedPools, genesis: Mapping[bytes, bytes]) -> ExecutionMachine:
     """A machine for the workload's VM on a state of its own, as the plan wants it."""
     return ExecutionMachine.create(
         plan.state, workload.vm, plan.tree, genesis, vm_args=workload.vm_args, workers=plan.workers, pin=plan.pin,
-        executors=pools.executors(), policy=plan.policy,
+        executors=pools.executors(), policy=plan.policy, limits=limits_of(workload),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, Sequence
 
-from ioi_exec.ethereum import VM
+from ioi_exec.ethereum import EVMS
 from ioi_stress.notation.keys import readable
 
 
@@ -16,7 +16,7 @@ class Namer(Protocol):
 
 def namer(vm: object, keys: Sequence[bytes]) -> Namer:
     """vm: as a workload has it. keys: all that it may be asked for."""
-    if vm != VM:
+    if vm not in EVMS.values():
         return readable
     from ioi_stress.evm.names import Names
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Any, ClassVar, Iterator, Mapping
 
-from ioi_exec import BlockResult, Diverged
+from ioi_exec import BlockResult, Diverged, Limits
 from ioi_exec.cli.streams import input_file
 from ioi_exec.ethereum import VM, check_installed
 from ioi_stress.workload import Block
@@ -49,6 +49,13 @@ class Ethereum:
     @property
     def vm_args(self) -> None:
         return None
+
+    @property
+    def limits(self) -> Limits:
+        """The VM's: logs of a block of Ethereum may be larger than what the engine allows otherwise."""
+        from ioi_exec.vm.ethereum import LIMITS
+
+        return LIMITS
 
     def genesis(self) -> Mapping[bytes, bytes]:
         return self._state

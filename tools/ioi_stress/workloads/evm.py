@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Iterator, Mapping
 
+from ioi_exec import Limits
 from ioi_exec.ethereum import VM, check_installed
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import Seeded
@@ -57,6 +58,12 @@ another while a block has no more transactions than there are accounts; in a mix
     @property
     def vm_args(self) -> None:
         return None
+
+    @property
+    def limits(self) -> Limits:
+        from ioi_exec.vm.ethereum import LIMITS
+
+        return LIMITS
 
     def prestate(self) -> dict[bytes, Any]:
         """By address: each `ioi_exec.vm.ethereum.keys.Account` before the first block."""

@@ -116,6 +116,14 @@ class Replay:
     def vm_args(self) -> Mapping[str, Any] | Sequence[Any] | None:
         return vm_args_value(self.args_text)
 
+    @property
+    def limits(self) -> Limits | None:
+        if self.runs_on != _ETHEREUM:
+            return None
+        from ioi_exec.vm.ethereum import LIMITS
+
+        return LIMITS
+
     def genesis(self) -> Mapping[bytes, bytes]:
         return self._state
 

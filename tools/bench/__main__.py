@@ -7,6 +7,7 @@
   python -m tools.bench stage     stage in several threads against one
   python -m tools.bench against   this tree against a frozen revision of itself, row by row, with targets (builds the revision)
   python -m tools.bench ethereum  blocks of Ethereum, made and real, on workers against one by one
+  python -m tools.bench node      CheckTx, and transactions under a CometBFT beside an application that does nothing
   python -m tools.bench peers     stage and commit beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
 
 Variants alternate within a round, and figures are medians over rounds, so that what else the machine does hits all
@@ -18,7 +19,7 @@ from __future__ import annotations
 import sys
 from typing import Callable
 
-from tools.bench import core, engine, ethereum, peers, record, stage, storage
+from tools.bench import core, engine, ethereum, node, peers, record, stage, storage
 from tools.bench.against import command as against
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "against": against.main,
     "ethereum": ethereum.main,
     "peers": peers.main,
+    "node": node.main,
 }
 
 

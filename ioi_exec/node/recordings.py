@@ -6,13 +6,13 @@ import threading
 from bisect import bisect_left
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from ioi_exec.block.measured import RecordRows
-from ioi_exec.block.record import EVENT, EventKind, Record
+from ioi_exec.block.record import EVENT, READ, WRITE, EventKind, Record
 from ioi_exec.block.result import BlockResult, Stats
 
 BLOCKS = 16
@@ -69,12 +69,12 @@ class Recording:
         answer: dict[str, Any] = {"height": self.height, "index": index, "hash": hash, "reads": [], "writes": [], "reads_total": 0, "writes_total": 0}
         if self.rows is None:
             return {**answer, "why": _NOT_BY_WORKERS}
-        record = Record.of(*self.rows)
-        for name, rows in (("reads", record.reads), ("writes", record.writes)):
+        keys = _Keys(self.rows)
+        for name, rows in (("reads", np.frombuffer(self.rows.rows[1], READ)), ("writes", np.frombuffer(self.rows.rows[2], WRITE))):
             first, end = np.searchsorted(rows["tx"], [index, index + 1]).tolist()
             answer[f"{name}_total"] = end - first
             for row in rows[first : min(end, first + ACCESSES_MOST)]:
-                access: dict[str, Any] = {"key": record.keys[row["key"]].hex(), "added": bool(row["added"])}
+                access: dict[str, Any] = {"key": keys[row["key"]].hex(), "added": bool(row["added"])}
                 if name == "reads":
                     access["writer"] = int(row["writer"]) if row["writer"] >= 0 else None
                 else:
@@ -86,11 +86,11 @@ class Recording:
         """Which transactions wrote the key, in their order, `end_block` the one after the last. None: it was not recorded."""
         if self.rows is None:
             return None
-        record = Record.of(*self.rows)
-        at = bisect_left(record.keys, key)
-        if record.keys[at : at + 1] != [key]:
+        keys, writes = _Keys(self.rows), np.frombuffer(self.rows.rows[2], WRITE)
+        at = bisect_left(keys, key)
+        if at == len(keys) or keys[at] != key:
             return []
-        found: list[int] = record.writes["tx"][record.writes["key"] == at].tolist()
+        found: list[int] = writes["tx"][writes["key"] == at].tolist()
         return found
 
     def _events(self) -> tuple[npt.NDArray[np.void] | None, list[bytes], int, str]:
@@ -108,6 +108,19 @@ class Recording:
 
 _NOT_BY_WORKERS = "The block was executed without worker processes, of which alone this can be recorded."
 _IN_PROCESS = "The block was executed one by one, in the node's own process: what each transaction took is known, and nothing of what was between them."
+
+
+class _Keys(Sequence[bytes]):
+    """Of a record, ascending, without making a list of them."""
+
+    def __init__(self, rows: RecordRows) -> None:
+        self._bytes, self._ends = rows.rows[3], np.frombuffer(rows.rows[4], "<u8")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._bytes[int(self._ends[index - 1]) if index else 0 : int(self._ends[index])]
 
 
 class Recordings:

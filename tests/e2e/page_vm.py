@@ -11,10 +11,11 @@ from ioi_exec import Revert
 
 class Shouting:
     """Transactions are JSON: {"add": KEY, "work": n}: add 1 to a counter after n hashes; {"put": HEX, "value": HEX}; {"delete": HEX};
-    {"emit": NAME, "attributes": {NAME: text}, "output": text}; {"fail": text}; {"large": n}: a value of n bytes."""
+    {"emit": NAME, "attributes": {NAME: text}, "output": text, "times": n}: so often each text; {"fail": text}; {"large": n}: a value of n bytes."""
 
     def execute(self, tx: bytes, state: Any, ctx: Any) -> bytes:
         asked = json.loads(tx)
+        times = asked.get("times", 1)
         if "fail" in asked:
             raise Revert(asked["fail"], code=3)
         if "add" in asked:
@@ -31,8 +32,8 @@ class Shouting:
         if "large" in asked:
             state.put(b"large", b"<b>" * (asked["large"] // 3))
         if "emit" in asked:
-            ctx.emit(asked["emit"], **asked["attributes"])
-        return str(asked.get("output", "")).encode()
+            ctx.emit(asked["emit"], **{name: text * times for name, text in asked["attributes"].items()})
+        return str(asked.get("output", "") * times).encode()
 
 
 def transaction(**asked: Any) -> bytes:

@@ -40,7 +40,7 @@ class Node:
 
     def __init__(self) -> None:
         self.recordings = Recordings()
-        self.chain = DevChain("page_vm:Shouting", {b"counter": b"0"}, recorder=self.recordings, workers=2, pin=False)
+        self.chain = DevChain("page_vm:Shouting", {b"counter": b"0"}, recorder=self.recordings, chain_id=HOSTILE["name"], workers=2, pin=False)
         self.dev = Dev(self.chain, Pace(None), ("127.0.0.1", 0), Guard(), self.recordings)
 
     @property
@@ -151,6 +151,8 @@ def test_what_a_chain_says_is_text(node: Node, tab: Tab) -> None:
     shown = tab.show("in", height, 0)
     assert name in shown and "\\u{202e}b\\u{2066}\\u{0}\\u{7}\\u{1b}[31m<img" in shown
     tab.harmless()
+    tab.until("document.getElementById('live').textContent.startsWith('height')")
+    assert name in tab.page.evaluate("document.getElementById('chain').textContent")
     assert name in tab.show("in", height, 1) and "failed" in tab.text()
     tab.harmless()
     assert name in tab.show("key", key.hex())
@@ -167,6 +169,22 @@ def test_a_large_value_is_cut(node: Node, tab: Tab) -> None:
     tab.press(tab.page.evaluate("document.querySelector('button.more').textContent"))
     assert 5000 < len(tab.text()) < 100_000
     assert len(tab.show("proof", b"large".hex(), height)) < 5000
+    tab.fill("second", "http://127.0.0.1:1")
+    tab.press("Make the link")
+    tab.until("document.getElementById('verdict').textContent.includes('too long for a link')")
+    height = node.block(transaction(emit="word", attributes={"text": "\u202e<b>"}, output="<i>", times=100_000))
+    text = tab.show("in", height, 0)
+    assert len(text) < 5000 and text.count("more") == 2 and "\\u{202e}<b>" in text
+    tab.harmless()
+
+
+def test_a_block_of_thousands(node: Node, tab: Tab) -> None:
+    height = node.block(*(transaction(add=f"k{n}", n=n) for n in range(1200)))
+    assert "1\u202f200" in tab.show("block", height) and tab.page.evaluate("document.querySelectorAll('main *').length") < 1000
+    tab.page.evaluate("(() => { const it = document.querySelector('.scroll'); it.scrollTop = it.scrollHeight; })()")
+    tab.until("document.querySelector('.rows').lastChild.textContent.startsWith('1199')")
+    tab.page.evaluate("document.querySelector('.rows').lastChild.querySelector('a').click()")
+    tab.until(f"document.querySelector('main h2')?.textContent === 'Transaction 1199 of block {height}'")
     tab.good()
 
 
@@ -188,6 +206,10 @@ def test_lanes_of_a_block(node: Node, tab: Tab) -> None:
     tab.page.evaluate("document.querySelector('canvas').focus()")
     tab.page.command("Input.dispatchKeyEvent", type="keyDown", key="n", text="n")
     assert "incarnation" in tab.text()
+    node.block()
+    tab.until(f"[...document.querySelectorAll('main button')].some((it) => it.textContent === 'Show block {height + 1}')")
+    tab.press(f"Show block {height + 1}")
+    tab.until(f"document.querySelector('main h2').textContent === 'Lanes of block {height + 1}'")
     tab.good()
 
 

@@ -25,6 +25,7 @@ _POLICY = (
 _NOTHING = "default-src 'none'; frame-ancestors 'none'"  # of what is no page
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 

@@ -188,6 +188,7 @@ export class Drawing {
       pen.fillStyle = this.#colour("idle");
       pen.fillRect(LEFT, middle - BAR / 2, this.#across(), BAR);
       pen.textAlign = "center";
+      const labels = []; // over what lies in the executions
       const drawn = {}; // by class, where the last one that was narrower than a pixel is
       for (const index of lane) {
         if (end[index] < this.#view[0] || start[index] > this.#view[1]) continue;
@@ -205,12 +206,13 @@ export class Drawing {
           continue;
         }
         pen.fillStyle = this.#colour(kind);
-        pen.fillRect(from, middle - high / 2, Math.max(to - from, 1), high);
+        pen.fillRect(from, middle + BAR / 2 - high, Math.max(to - from, 1), high); // what lies in an execution stands at its bottom
         const text = String(tx[index]);
-        if (high === BAR && to - from > 8 * text.length + 6) {
-          pen.fillStyle = this.#colour(`on-${kind}`);
-          pen.fillText(text, (from + to) / 2, middle);
-        }
+        if (high === BAR && to - from > 8 * text.length + 6) labels.push([text, kind, (from + to) / 2]);
+      }
+      for (const [text, kind, x] of labels) {
+        pen.fillStyle = this.#colour(`on-${kind}`);
+        pen.fillText(text, x, middle - 4);
       }
     });
     this.#aborts(pen);

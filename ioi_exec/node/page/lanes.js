@@ -54,6 +54,7 @@ export async function lanes(which = "latest", tx) {
     ];
   });
   rows.update(line.aborts.length);
+  const newer = element("p", { role: "status" });
   if (tx !== undefined) {
     const found = line.lastOf(Number(tx));
     if (found !== null) drawing.show(found);
@@ -63,6 +64,7 @@ export async function lanes(which = "latest", tx) {
     element: element(
       "div",
       {},
+      newer,
       about(it, line),
       it.why ? element("p", { class: "note" }, said(it.why)) : null,
       it.left_out ? element("p", { class: "note" }, `The block has ${count(it.left_out)} more events, which are not shown: those that began last.`) : null,
@@ -71,6 +73,9 @@ export async function lanes(which = "latest", tx) {
       element("h3", {}, `Aborts (${count(line.aborts.length)})`),
       rows.element,
     ),
+    block(newest) {
+      if (which === "latest") newer.replaceChildren(button(`Show block ${newest.height}`, () => dispatchEvent(new HashChangeEvent("hashchange"))));
+    },
   };
 }
 

@@ -55,7 +55,7 @@ const live = document.getElementById("live");
 const chain = document.getElementById("chain");
 watch({
   block: (it) => view.block?.(it),
-  anew: show,
+  anew: () => view.block && show(), // what follows the chain, and no form that somebody fills in
   status(now) {
     document.body.classList.remove("away");
     chain.replaceChildren(said(now.chain_id), " ", said(`${now.vm} ${now.vm_version ?? ""}`));

@@ -7,6 +7,8 @@ import { value } from "./key.js";
 import { InvalidProof, verifyKey } from "./proofs.js";
 import { shown } from "./text.js";
 
+const LINK_MOST = 500_000; // characters of a proof, whose quotes take three each in an address
+
 /** What a node says of a key, as it was pasted: {key, value, height, tree, ops}, key, value and what is in ops as bytes. Throws Refused. */
 export function claimOf(text) {
   let said;
@@ -97,6 +99,7 @@ export async function proof(hex = "", height = "") {
       }
       if (there.protocol !== "http:" && there.protocol !== "https:") throw new Refused("an address begins with http:// or https://", 0);
       const to = new URL("/", there.origin);
+      if (pasted.value.length > LINK_MOST) throw new Refused("the proof is too long for a link: paste it at the second node's own page", 0);
       to.hash = address("check", JSON.stringify(claim.said)).slice(1);
       elsewhere.replaceChildren(element("a", { href: to.href, target: "_blank", rel: "noopener noreferrer" }, `Check it at ${there.origin}`));
       return [];

@@ -9,10 +9,10 @@ export const CLASSES = {
   again: { name: "executed again, and it stands", height: 1 },
   aborted: { name: "executed, and aborted later", height: 1 },
   cut: { name: "cut short, to begin again", height: 1 },
-  validating: { name: "validation", height: 0.5 },
+  validating: { name: "validation", height: 0.4 },
   waiting: { name: "waiting for a lower transaction", height: 0.7 },
-  fetching: { name: "reading the state before the block", height: 0.5 },
-  preempted: { name: "another process had the core", height: 0.3 },
+  fetching: { name: "reading the state before the block", height: 0.4 },
+  preempted: { name: "another process had the core", height: 0.25 },
   idle: { name: "nothing to do", height: 0.15 },
   solo: { name: "alone at the watermark", height: 1.25 },
 };

@@ -153,6 +153,8 @@ class Application:
                 raise InputError("CometBFT's genesis names no validators: a chain needs one at least")
             if not all(validator.public_key is not None and validator.public_key.raw for validator in request.validators):
                 raise InputError("CometBFT's genesis names a validator whose key is of no kind that is known: ed25519 or secp256k1")
+            if self._joining is not None:
+                self._joining.joiner.give_up()
             consensus = Consensus.of(info.chain_id, request.consensus_params, request.validators)
             self._records.put(info.height, consensus)
             self._consensus = consensus

@@ -18,6 +18,7 @@ from pathlib import Path
 from ioi_storage import BadChunk, Manifest, Restore, StateExists, StateInUse, StorageError
 from ioi_storage.disk import directory
 
+from ioi_exec.errors import StateError
 from ioi_exec.node.consensus import Consensus
 from ioi_exec.node.logs import told
 from ioi_exec.node.messages import ChunkVerdict, OfferSnapshot, Snapshot
@@ -83,8 +84,7 @@ class Joiner:
         except StateInUse:
             raise
         except (StateExists, StorageError):  # of another snapshot, or of one that was whole and never came into its place
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.rmtree(target.parent / f".{target.name}.restoring", ignore_errors=True)
+            _removed(target)
             restore = Restore(target, manifest, root=manifest.row.root)
         self._now = _Joining(snapshot, consensus, restore)
 
@@ -118,12 +118,18 @@ class Joiner:
         return ChunkVerdict(ACCEPT)
 
     def put_in_place(self) -> None:
-        """Nobody has either state open. Raises OSError."""
-        settle_beside = _beside(self._state, _BEFORE)
-        shutil.rmtree(settle_beside, ignore_errors=True)
-        os.rename(self._state, settle_beside)
+        """Nobody has either state open. Raises StateError, OSError."""
+        before = _beside(self._state, _BEFORE)
+        shutil.rmtree(before, ignore_errors=True)
+        os.rename(self._state, before)
         settled(self._state)
         self.joined = None
+
+    def give_up(self) -> None:
+        """This node does not join: it begins the chain itself."""
+        self.close()
+        self.joined = None
+        _removed(_beside(self._state, _JOINED))
 
     def close(self) -> None:
         """Chunks stay, for the same snapshot."""
@@ -133,12 +139,22 @@ class Joiner:
 
 
 def settled(state: Path) -> None:
-    """What a crash left while the joined state was put in its place is brought to its end. Raises OSError."""
+    """What a crash left while the joined state was put in its place is brought to its end. Raises StateError."""
     joined, before = _beside(state, _JOINED), _beside(state, _BEFORE)
-    if not state.exists() and before.exists():
-        os.rename(joined if joined.exists() else before, state)
-        directory.sync(str(state.parent))
-    shutil.rmtree(before, ignore_errors=True)
+    try:
+        if not state.exists() and before.exists():
+            os.rename(joined if joined.exists() else before, state)
+            directory.sync(str(state.parent))
+        if before.exists():
+            shutil.rmtree(before)
+    except OSError as error:
+        raise StateError(f"{state}: what joining by a snapshot left beside it cannot be put right: {error}") from None
+
+
+def _removed(joined: Path) -> None:
+    """A state that was restored or is being, if there is one."""
+    shutil.rmtree(joined, ignore_errors=True)
+    shutil.rmtree(joined.parent / f".{joined.name}.restoring", ignore_errors=True)
 
 
 def _beside(state: Path, ending: str) -> Path:

@@ -47,7 +47,7 @@ class Snapshots:
 
     def __init__(self, folder: Path, state: Path, *, every: int, keep: int) -> None:
         """every: heights that it divides have one; 0: none has, and those that are there are handed out. keep: how many stay.
-        Raises ResourceError where the folder cannot be used."""
+        Raises InputError where the folder cannot be read."""
         self._folder = folder
         self._state = state
         self._every = every
@@ -60,11 +60,14 @@ class Snapshots:
         self._closed = False
         self.taken = self.failed = self.chunks_served = 0
         self.last_seconds = 0.0
-        if folder.exists():
-            self._look()
+        try:
+            found = sorted(folder.iterdir()) if folder.exists() else []
+        except OSError as error:
+            raise InputError(f"{folder}: the snapshots cannot be looked at: {error.strerror}") from None
+        self._look(found)
 
-    def _look(self) -> None:
-        for path in self._folder.iterdir():
+    def _look(self, paths: list[Path]) -> None:
+        for path in paths:
             if path.name.startswith(_MAKING):
                 shutil.rmtree(path, ignore_errors=True)
                 continue

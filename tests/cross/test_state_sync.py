@@ -59,12 +59,21 @@ class Side:
         assert done.returncode == 0, done.stderr
 
     def start(self, **environment: str) -> Daemon:
-        self.daemon = Daemon(  # blocks come so quickly that a snapshot would be gone before a peer has chosen it
-            self.folder, IOI_NODE_ENGINE_WORKERS="1", IOI_NODE_SNAPSHOTS_EVERY=str(EVERY), IOI_NODE_SNAPSHOTS_KEEP="1000",
-            IOI_NODE_ENGINE_KEEP="3", **environment,
-        )
+        settings = {  # blocks come so quickly that a snapshot would be gone before a peer has chosen it, if few were kept
+            "IOI_NODE_ENGINE_WORKERS": "1", "IOI_NODE_SNAPSHOTS_EVERY": str(EVERY), "IOI_NODE_SNAPSHOTS_KEEP": "1000", "IOI_NODE_ENGINE_KEEP": "3",
+        }
+        self.daemon = Daemon(self.folder, **{**settings, **environment})
         self.node.start(self.daemon.proxy_app)
         return self.daemon
+
+    def daemon_said(self) -> object:
+        return self.daemon.said()[-10:] if self.daemon is not None else ""
+
+    @property
+    def height(self) -> int:
+        """Of the state."""
+        with ExecutionMachine.open(self.folder / "home" / "state", read_only=True, workers=0) as machine:
+            return machine.info.height
 
     def lose(self) -> None:
         self.node.kill()
@@ -128,3 +137,32 @@ def test_a_fresh_node_joins_and_follows(stack: ExitStack, binary: Path) -> None:
         second.lose()
         second.node.run("unsafe-reset-all")
         shutil.rmtree(second.folder / "home")
+
+
+def test_blocks_that_nothing_needs_are_deleted_and_it_halts(stack: ExitStack, binary: Path) -> None:
+    """CometBFT deletes them as Commit says, down to the oldest snapshot's; at the height to halt at the daemon ends, and both go on from there."""
+    side = Side(stack, binary, "one")
+    genesis = side.node.home / "config" / "genesis.json"
+    told = json.loads(genesis.read_text())
+    told["consensus_params"]["evidence"]["max_age_num_blocks"] = "5"
+    genesis.write_text(json.dumps(told))
+    side.init(side.node.genesis["chain_id"])
+    settings = {"IOI_NODE_ENGINE_MIN_RETAIN_BLOCKS": "4", "IOI_NODE_SNAPSHOTS_KEEP": "1"}
+    daemon = side.start(**settings)
+
+    def earliest() -> int:
+        return int(side.node.ask("status")["sync_info"]["earliest_block_height"])
+
+    side.node.reach(2)
+    until(lambda: earliest() >= EVERY, side.daemon_said)
+    assert daemon.end(signal.SIGTERM) == 0
+    side.lose()
+    halt = side.height + 10
+    daemon = side.start(**settings, IOI_NODE_ENGINE_HALT_HEIGHT=str(halt))
+    assert daemon.wait() == 0
+    assert [line["height"] for line in daemon.said() if line["message"] == "committed"][-1] == halt
+    assert any(line["message"].startswith("halted") for line in daemon.said())
+    side.lose()
+    assert side.height == halt
+    side.start(**settings)
+    side.node.reach(halt + 3)

@@ -15,7 +15,7 @@ import pytest
 from abci_client import CHAIN, VALIDATOR, block, genesis
 from node_vms import Words
 
-from ioi_exec import ExecutionMachine
+from ioi_exec import ExecutionMachine, InputError
 from ioi_exec.node import snapshots as snapshots_module
 from ioi_exec.node.application import Application, Joining
 from ioi_exec.node.joining import (
@@ -213,6 +213,15 @@ def test_it_goes_on_with_the_chunks_that_came_before(fresh: Node, offered: Offer
     third.application.close()
 
 
+def test_one_that_begins_the_chain_itself_keeps_nothing_of_a_snapshot(fresh: Node, offered: Offered) -> None:
+    assert offer(fresh, offered) == ACCEPT
+    fresh.apply(0, offered.chunks[0])
+    fresh.application.init_chain(genesis())
+    assert sorted(os.listdir(fresh.folder)) == ["consensus.db", "state"]
+    assert fresh.apply(1, offered.chunks[1]) == ChunkVerdict(ABORT)
+    fresh.decide(b"a=1")
+
+
 @pytest.mark.parametrize("crash", ["recorded", "moved away", "in place"])
 def test_a_crash_while_the_joined_state_is_put_in_its_place(
     fresh: Node, offered: Offered, crash: str, monkeypatch: pytest.MonkeyPatch
@@ -343,6 +352,8 @@ def test_one_that_cannot_be_taken(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert any(record.getMessage() == "no snapshot was taken" for record in caplog.records)
     node.decide(b"a=2")
     node.application.close()
+    with pytest.raises(InputError, match="snapshots cannot be looked at"):
+        Node(node.folder)
 
 
 def test_its_end_does_not_wait_for_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

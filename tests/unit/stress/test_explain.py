@@ -67,6 +67,14 @@ def test_a_chain() -> None:
     assert "0 -> 1 -> 2 -> 3 -> 4 -> 5 -> ... -> 34" in text and "and" in text.split("Who aborted whom")[1]
 
 
+def test_one_long_transaction_beside_short_ones_that_depend_on_each_other() -> None:
+    found = explained([*[Tx((0,), (0,))] * 3, Tx((), (5,), 90_000)], 2)
+    assert found.path.transactions == [3] and not found.path_keys and not found.independent
+    assert any("Transaction 3 alone takes" in sentence for sentence in advice(found))
+    assert "no chain of others takes longer" in report(found, 3)
+    assert not any("No transaction read" in sentence for sentence in advice(found))
+
+
 def test_no_conflict() -> None:
     found = explained([Tx((), (key,)) for key in range(10)], 2)
     assert found.best == pytest.approx(10) and found.lost == 0 and found.wasted == 0 and not found.keys

@@ -84,7 +84,13 @@ def _lost(found: Explanation) -> str:
 
 def _path(found: Explanation) -> list[str]:
     if not found.path_keys:
-        return ["No transaction read what another one of the block wrote."]
+        if found.independent or not found.path.transactions:
+            return ["No transaction read what another one of the block wrote."]
+        share = found.path.nanoseconds / max(found.work, 1)
+        return [
+            f"Transaction {found.timeline.name(found.path.transactions[0])} alone takes {share:.0%} of all work, longer than any chain of others: begun "
+            "last, it has the cores for itself."
+        ]
     if found.best >= 4 * found.possible.at_most:
         return []  # not what holds it up on so many cores
     first = found.path_keys[0]

@@ -13,7 +13,7 @@ from ioi_stress.explaining.conflicts import UNKNOWN, KeyConflicts, Pair, by_key,
 from ioi_stress.explaining.dependencies import Bound, Dependencies, Path, bound
 from ioi_stress.running.recording import Recording
 from ioi_stress.tracing.summary import to_json
-from ioi_stress.tracing.timeline import EXECUTIONS, WASTED, Timeline
+from ioi_stress.tracing.timeline import EXECUTIONS, WASTED, Timeline, accesses
 
 FORMAT = "ioi-stress/explain/1"
 _CORES = (2, 4, 8, 16, 32, 64)
@@ -127,6 +127,12 @@ class Explanation:
     def wasted(self) -> float:
         """The part of it that went into executions which were given up."""
         return sum(self.shares[name] for name in WASTED) / self.executed if self.executed else 0.0
+
+    @property
+    def independent(self) -> bool:
+        """Whether no transaction read what another one of the block wrote."""
+        reads, _, _ = accesses(self.timeline.record)
+        return not ((reads["writer"] >= 0) & (reads["tx"] < self.transactions)).any()
 
     @property
     def lost(self) -> int:

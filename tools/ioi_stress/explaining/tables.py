@@ -95,8 +95,11 @@ def pairs(found: Explanation, top: int) -> Table:
 def path(found: Explanation, top: int) -> Table:
     """Of the critical path's keys."""
     if not found.path.keys:
-        alone = "Critical path: the longest transaction alone; none reads what another one wrote."
-        return Table(alone if found.path.transactions else "", [], [])
+        if not found.path.transactions:
+            return Table("", [], [])
+        why = "none reads what another one wrote" if found.independent else "no chain of others takes longer"
+        longest = f"the longest transaction alone, {found.timeline.name(found.path.transactions[0])}, {milliseconds(found.path.nanoseconds)}"
+        return Table(f"Critical path: {longest}; {why}.", [], [])
     rows = [
         [
             found.name(each.key),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Mapping
@@ -24,10 +25,13 @@ from ioi_exec.cli.options import (
 from ioi_exec.errors import Error, InputError
 from ioi_exec.files import read_genesis
 from ioi_exec.files.gas import read_gas
-from ioi_exec.vm.loading import BUILT_IN
+from ioi_exec.vm.loading import BUILT_IN, load_vm
 
 _EPILOG = """Blocks are made at once, one for each transaction that comes alone; with --block-ms every so many milliseconds, with --on-demand when
 POST /v1/mine asks for one. It goes on until SIGTERM, SIGINT or SIGHUP, which it obeys when the block at hand is committed (status 0).
+
+The files of a VM in Python are watched: when one is saved, the next block is under the new code, on the same state. What cannot be taken is told, and the chain goes on
+with what it has; a VM of another version begins with its `migrate`.
 
 The keys that it prints come from the seed, and anybody can make them: they are for tests. Accounts of payments have money; a genesis of another VM
 gives it to whom it likes: NAME of module:NAME is a mapping of bytes to bytes, or is called with the accounts' public keys and returns one."""
@@ -85,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--accounts is {options.accounts}: at most 1000")
     if options.vm not in BUILT_IN:
         find_own_code()
+        # What is compiled is known by the second and the size of its file: too little where it may be saved twice in one. Workers inherit it.
+        sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
     gas = None
     if options.gas is not None:
         with open(options.gas, "rb") as stream:
@@ -101,7 +107,8 @@ def run(options: argparse.Namespace) -> int:
         )
         try:
             pace, guard = Pace(None if options.on_demand else options.block_ms or 0), Guard(tuple(options.allow_host), tuple(options.allow_origin))
-            dev = Dev(chain, pace, listen, guard, recordings)
+            own = options.vm not in BUILT_IN and load_vm(options.vm, vm_args).native is None
+            dev = Dev(chain, pace, listen, guard, recordings, (options.vm, vm_args) if own else None)
         except BaseException:
             chain.close()
             raise

@@ -211,6 +211,23 @@ class ExecutionMachine(Blocks):
             if store.path is not None:
                 remember(store.path, loaded.spec)
 
+    def reload(self, vm: str | type | object, *, vm_args: Args | None = None) -> None:
+        """Execute from the next block on with this code of the VM: for whoever is writing it. One of the same name, arguments and version takes
+        its place, and what the state records of its code and interpreter is this one's; any other upgrades at that block, which begins with its
+        `migrate`. Nodes that agree on a chain upgrade at a height instead. Raises VMError, ReadOnly, ResourceError."""
+        loaded = load_vm(vm, vm_args)
+        with self._changing("reload") as store, self._loading, storage_errors():
+            identity, committed = self._known(), store.latest.height
+            index = identity.index_at(committed + 1)
+            if identity.vms[index].vm.is_same(loaded.spec):
+                identity = accepted(store, identity, index, loaded, Accept(interpreter=True, vm=True))
+            else:
+                identity = checked_upgrade(identity, loaded, committed + 1, committed, True)
+                store.set_meta(identity.to_meta())
+                index = len(identity.upgrades)
+            self._vms[index] = of_state(loaded, self._known(), index)
+            self._checks = None
+
     def cancel_upgrade(self) -> None:
         """Forget the upgrade that is pending; durable on return. Raises InputError if there is none, ReadOnly, ResourceError."""
         with self._changing("cancel_upgrade") as store, storage_errors():

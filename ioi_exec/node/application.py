@@ -57,6 +57,7 @@ from ioi_exec.node.retention import ALL_BLOCKS, Retention
 from ioi_exec.node.snapshots import Snapshots
 from ioi_exec.node.wire import encode
 from ioi_exec.state.info import StateInfo
+from ioi_exec.vm.loading import Args
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -282,9 +283,15 @@ class Application:
         self._candidates.clear()
         self._prepared = self._decided = None
         self._consensus = self._recorded()
-        self.forget_pending()
+        self._forget_pending()
 
-    def forget_pending(self) -> None:
+    def reload(self, vm: str, vm_args: Args | None) -> None:
+        """The next block is under this VM, as `machine.reload` has it. What waits for a block is forgotten."""
+        with self._lock:
+            self._machine.reload(vm, vm_args=vm_args)
+            self._begin_anew()
+
+    def _forget_pending(self) -> None:
         """CheckTx begins anew, with the VM that there is now."""
         self._taken_out = TakenOut()
         self._pool = Pool(self._machine, self._taken_out, self.counts)

@@ -22,6 +22,8 @@ from ioi_exec.node.http.server import HttpServer, Table
 from ioi_exec.node.logs import told
 from ioi_exec.node.producer import Pace, Producer
 from ioi_exec.node.recordings import Recordings
+from ioi_exec.node.reloading import Reloader
+from ioi_exec.vm.loading import Args
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -31,8 +33,9 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Dev:
     """It listens, and makes blocks, once it is made. Close it, or use `with`: it owns the chain then. In the main thread alone."""
 
-    def __init__(self, chain: DevChain, pace: Pace, listen: tuple[str, int], guard: Guard, recordings: Recordings | None = None) -> None:
-        """recordings: of the chain's blocks, for the page. Raises InputError where that cannot be listened at; the chain is the caller's still."""
+    def __init__(self, chain: DevChain, pace: Pace, listen: tuple[str, int], guard: Guard, recordings: Recordings | None = None,
+                 reload: tuple[str, Args | None] | None = None) -> None:
+        """recordings: of the chain's blocks, for the page. reload: the VM that is imported anew when its files change, and its arguments. Raises InputError where that cannot be listened at; the chain is the caller's still."""
         self._chain = chain
         self._failed: BaseException | None = None
         self._before: dict[int, Any] = {}  # handlers of signals
@@ -41,13 +44,16 @@ class Dev:
             opened.callback(self._wake.close)
             opened.callback(self._woken.close)
             self._producer = Producer(chain.sequencer, pace, self._fail)
+            self._reloader = None if reload is None else Reloader(chain.sequencer, *reload, self._fail)
             hub = Hub(chain.sequencer)
             tables: Sequence[Table] = [
-                hub, Api(chain, self._producer, hub), Events(chain, hub), Rpc(chain, hub), Health(chain, self._producer),
+                hub, Api(chain, self._producer, self._reloader, hub), Events(chain, hub), Rpc(chain, hub), Health(chain, self._producer),
                 Page(chain.machine, recordings or Recordings(0)),
             ]
             self._server = HttpServer(tables, listen, guard)
             self._producer.start()
+            if self._reloader is not None:
+                self._reloader.start()
             opened.pop_all()
 
     @property
@@ -71,6 +77,8 @@ class Dev:
 
     def close(self) -> None:
         """At a block's edge."""
+        if self._reloader is not None:
+            self._reloader.stop()
         self._producer.stop()
         self._server.close()
         self._wake.close()

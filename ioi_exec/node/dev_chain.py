@@ -177,10 +177,10 @@ def _has_blocks(path: Path) -> bool:
 
 def _opened(path: Path, vm: str | type | object, vm_args: Args | None, accept_vm: bool, options: dict[str, Any]) -> ExecutionMachine:
     try:
-        return ExecutionMachine.open(path, vm=vm, vm_args=vm_args, accept_interpreter=accept_vm, **options)
+        return ExecutionMachine.open(path, vm=vm, vm_args=vm_args, accept_interpreter=accept_vm, accept_vm=accept_vm, **options)
     except VMMismatch as error:
         if not accept_vm:
-            raise VMMismatch(f"{error}. With --accept-vm it takes over with the next block, which begins with its `migrate`") from None
+            raise VMMismatch(f"{error}. With --accept-vm it takes over with the next block; one of another version begins with its `migrate`") from None
     with storage_errors(), ioi_storage.Store.open(path) as store:
         committed = store.latest.height
         store.set_meta(checked_upgrade(Identity.from_meta(store.meta), load_vm(vm, vm_args), committed + 1, committed, True).to_meta())

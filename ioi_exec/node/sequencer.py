@@ -40,6 +40,7 @@ from ioi_exec.node.messages import (
     Vote,
 )
 from ioi_exec.state.info import StateInfo
+from ioi_exec.vm.loading import Args
 
 log = logging.getLogger("ioi_exec.node")
 
@@ -66,10 +67,12 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True)
 class Happened:
-    """kind: "block", "reverted" to this height; "waits", "dropped": a transaction, after the block of this height."""
+    """kind: "block", "reverted" to this height; "waits", "dropped": a transaction, "reloaded": the VM, after the block of this height. error: why the
+    VM was not."""
 
     kind: str
     height: int
+    error: str = ""
 
 
 class Sequencer:
@@ -183,6 +186,20 @@ class Sequencer:
             found = self.machine.at_height(int(text)).info
             return found if name == (found.header.block_id.hex() if found.header is not None else "") else None
         return None
+
+    def reload(self, vm: str, vm_args: Args | None) -> None:
+        """The next block is under this VM, which was imported anew. What waits is checked again. Raises as `Application.reload`."""
+        with self._making:
+            self.application.reload(vm, vm_args)
+            for tx in self.mempool.listed():
+                receipt = self.application.check_tx(tx)
+                if not receipt.ok:
+                    self._drop(tx, receipt.error)
+            self.tell_reloaded("")
+
+    def tell_reloaded(self, error: str) -> None:
+        """error: why the VM was not, "" if it was."""
+        self.tell(Happened("reloaded", self.machine.info.height, error))
 
     def events(self, height: int) -> tuple[Event, ...]:
         """What the hooks of the block emitted, of the newest thousand blocks that were made since the process began; of others none."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from rpc import Asker
+from rpc import Asker, stream
 
 from ioi_exec.vm.payments import encode_transfer
 
@@ -54,7 +54,7 @@ class Running:
 @contextmanager
 def dev(folder: Path, *arguments: str) -> Iterator[Running]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ioi_exec", "dev", "--json", "--listen", "127.0.0.1:0", "--workers", "0", *arguments], cwd=folder,
+        [sys.executable, "-m", "ioi_exec", "dev", "--json", "--listen", "127.0.0.1:0", *([] if "--workers" in arguments else ["--workers", "0"]), *arguments], cwd=folder,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     try:
@@ -162,3 +162,35 @@ def test_help_examples(folder: Path) -> None:
     for example in shown:
         with dev(folder, *shlex.split(example)[2:]) as running:
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+", running.said["url"]) and running.end()[0] == 0
+
+
+def test_a_vm_whose_file_is_saved(folder: Path) -> None:
+    """On the same state; what cannot be taken is told, and the chain goes on; another version migrates; so it does in workers."""
+    file = folder / "bazaar.py"
+
+    def save(text: str) -> None:
+        (folder / "new").write_text(text)
+        (folder / "new").replace(file)
+
+    def sent(key: bytes) -> bytes:
+        assert running.ask.post("/v1/txs", {"tx": (key + b"=1").hex(), "wait": "commit"})["receipt"]["ok"]
+        return bytes.fromhex(running.ask.get(f"/v1/state/{key.hex()}")["value"])
+
+    louder = BAZAAR.replace("put(key, value)", "put(key, value + b'!')")
+    with dev(folder, "--vm", "bazaar:Bazaar", "--home", "chain", "--workers", "1") as running, stream(running.ask) as events:
+        assert sent(b"a") == b"1" and events.next()[0] == "block"
+        save(louder)
+        kind, _, told = events.next()
+        assert (kind, told) == ("reloaded", {"height": 1, "error": None})
+        assert sent(b"b") == b"1!" and running.ask.get("/v1/state/61")["value"] == b"1".hex() and events.next()[0] == "block"
+        save(louder + "\nthis is no Python\n")
+        kind, _, told = events.next()
+        assert kind == "reloaded" and "SyntaxError" in told["error"] and running.ask.get("/v1/status")["not_reloaded"] == told["error"]
+        assert sent(b"c") == b"1!" and events.next()[0] == "block"
+        save(louder.replace("class Bazaar:", "class Bazaar:\n    version = 2\n\n    def migrate(self, state, ctx, from_version):\n        state.put(b'm', b'1')\n"))
+        assert events.next()[2]["error"] is None and running.ask.get("/v1/status")["not_reloaded"] is None
+        assert sent(b"d") == b"1!" and running.ask.get("/v1/state/6d")["value"] == b"1".hex()
+        assert running.ask.get("/v1/blocks/latest")["vm_version"] == "2" and running.ask.get("/v1/blocks/1")["vm_version"] == ""
+        assert running.end()[0] == 0
+    with dev(folder, "--vm", "bazaar:Bazaar", "--home", "chain") as running:
+        assert sent(b"e") == b"1!"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 
@@ -36,3 +37,30 @@ class Asker:
         answer = self.post("/", {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         assert "error" not in answer, answer
         return answer["result"]
+
+
+class Stream:
+    def __init__(self, connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> None:
+        connection.request("GET", path, headers=headers)
+        self.answer = connection.getresponse()
+
+    def next(self) -> tuple[str, str, Any]:
+        """(event, id, data); of a comment ("", "", None). What ended is ("end", "", None)."""
+        found: dict[str, str] = {}
+        while True:
+            line = self.answer.readline()
+            if line == b"":
+                return "end", "", None
+            if line == b"\n":
+                return found.get("event", ""), found.get("id", ""), json.loads(found["data"]) if "data" in found else None
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            found[name] = value
+
+
+@contextmanager
+def stream(ask: Any, path: str = "/v1/events", **headers: str) -> Iterator[Stream]:
+    connection = http.client.HTTPConnection(ask._place, timeout=120)
+    try:
+        yield Stream(connection, path, {name.replace("_", "-"): value for name, value in headers.items()})
+    finally:
+        connection.close()

@@ -24,6 +24,7 @@ from ioi_exec.node.http.shown import (
 )
 from ioi_exec.node.messages import QueryRequest
 from ioi_exec.node.producer import Producer
+from ioi_exec.node.reloading import Reloader
 
 BLOCKS_MOST = 100
 LISTED_MOST = 100
@@ -31,9 +32,10 @@ MINED_MOST = 10_000
 
 
 class Api:
-    def __init__(self, chain: DevChain, producer: Producer, hub: Hub) -> None:
+    def __init__(self, chain: DevChain, producer: Producer, reloader: Reloader | None, hub: Hub) -> None:
         self._chain = chain
         self._producer = producer
+        self._reloader = reloader
         self._hub = hub
 
     def register(self, app: web.Application) -> None:
@@ -69,6 +71,7 @@ class Api:
                 "waiting": len(chain.sequencer.mempool), "workers": machine.workers,
                 "validator": {"address": chain.sequencer.proposer.hex(), "public_key": chain.keys.validator.public.hex()},
                 "stopped": self._producer.error or None,
+                "not_reloaded": self._reloader.error or None if self._reloader is not None else None,
             }
 
     async def _blocks(self, request: web.Request) -> web.Response:

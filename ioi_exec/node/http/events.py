@@ -2,6 +2,7 @@
 
     event: block        id: HEIGHT-HASH; data: the block with its transactions, and `events`, those of its hooks
     event: reverted     data: {"height": H}: the blocks above have never been
+    event: reloaded     data: {"height": H, "error": text or null}: the VM, after this block, or why it was not
 
 `?from=H`, or the browser's own Last-Event-ID, begins with an earlier block. A comment comes every 15 s where nothing happens.
 """
@@ -56,6 +57,8 @@ class Events:
                         elif happened.kind == "reverted":
                             await _event(answer, "reverted", {"height": written(happened.height)})
                             height = happened.height + 1
+                        elif happened.kind == "reloaded":
+                            await _event(answer, "reloaded", {"height": written(happened.height), "error": happened.error or None})
                 return answer
         finally:
             self._streams -= 1

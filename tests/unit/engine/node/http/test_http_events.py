@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import pytest
-from rpc import Asker
+from rpc import Asker, stream
 
 from ioi_exec.node.dev import Dev
 from ioi_exec.node.dev_chain import DevChain
@@ -17,33 +14,6 @@ from ioi_exec.node.http.guard import Guard
 from ioi_exec.node.producer import Pace
 
 Serve = Callable[..., Any]
-
-
-class Stream:
-    def __init__(self, connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> None:
-        connection.request("GET", path, headers=headers)
-        self.answer = connection.getresponse()
-
-    def next(self) -> tuple[str, str, Any]:
-        """(event, id, data); of a comment ("", "", None). What ended is ("end", "", None)."""
-        found: dict[str, str] = {}
-        while True:
-            line = self.answer.readline()
-            if line == b"":
-                return "end", "", None
-            if line == b"\n":
-                return found.get("event", ""), found.get("id", ""), json.loads(found["data"]) if "data" in found else None
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            found[name] = value
-
-
-@contextmanager
-def stream(ask: Any, path: str = "/v1/events", **headers: str) -> Iterator[Stream]:
-    connection = http.client.HTTPConnection(ask._place, timeout=120)
-    try:
-        yield Stream(connection, path, {name.replace("_", "-"): value for name, value in headers.items()})
-    finally:
-        connection.close()
 
 
 def test_blocks_as_they_come_and_from_where_one_was(serve: Serve) -> None:

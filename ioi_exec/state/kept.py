@@ -43,6 +43,8 @@ def kept_block(layer: ioi_storage.State, row: ioi_storage.VersionRow) -> KeptBlo
     if row.version == 0:
         raise VersionMissing("version 0 is the genesis, which is no block: it has no transactions and no receipts")
     body = layer.body(row)
+    if body is None and row.has_body:
+        raise StateCorrupt(f"the transactions and receipts of version {row.version} were committed and are not there: check the state")
     if body is None:
         raise VersionMissing(
             f"version {row.version} (height {row.height}) has no receipts: they are kept of blocks that are committed with receipts=True "

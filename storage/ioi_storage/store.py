@@ -295,7 +295,7 @@ class Store(State):
         row = commit.version_row(
             staged, receipts_root=receipts_root, height=height, header=header, transactions=transactions, failed=failed
         )
-        rows = [] if body is None else bodies.rows_of(row.version, body)
+        row, rows = row._replace(has_body=body is not None), [] if body is None else bodies.rows_of(row.version, body)
         self._keeper.do_what_upkeep_failed_to()
         with self._handle.writing("committing to"):
             oldest = None if self.keep is None else prune.next_oldest(self.oldest, row.version, self.keep, self.held)

@@ -6,7 +6,8 @@ A mutant is one replacement in one file. It is caught when `unit`, `simulate` or
 sanitizer sees) ends with a failure or not at all within the time. Those of `state` as VMs in Python have it, and of what makes
 receipts of their outcomes, are caught by `calls`: tests/property/engine/test_ways_of_calling.py over a copy of the packages. Those
 of what is read across blocks are by `cache`: test_cached_values.py beside it, likewise; those of `ante` and of events by `ante`:
-test_ante_and_events.py, and by `either`: test_either_language.py, where VMs in C have them, and of gas.
+test_ante_and_events.py, and by `either`: test_either_language.py, where VMs in C have them, and of gas; those of what a record tells of adds by
+`records`: test_recorded_accesses.py.
 One that nobody catches means that a test is missing.
 
 pitfalls.py says which of them stand for which known mistake.
@@ -48,6 +49,7 @@ CALLS = ("calls",)
 CACHE = ("cache",)
 ANTE = ("ante",)
 EITHER = ("either",)
+RECORDS = ("records",)
 
 MUTANTS = [
     # ---- what a transaction pays, and tells
@@ -244,6 +246,10 @@ MUTANTS = [
     Mutant("scans-forget-the-deleted", "rows.c", "ioi_mv_range_stands(&t->alloc, &bounds, 0, false, take_scanned, &t, NULL);", "(void)bounds;", ("simulate",)),
     Mutant("absent-keys-as-the-scan-met-them", "rows.c", "if (!ioi_word_present(word) && !written", "if (false && !written", ("simulate",), quick=True),
     Mutant("scanned-twice", "rows.c", "if (number == NO_KEY || *reader_of(t, number) == t->tx + 1) return true;", "if (number == NO_KEY) return true;", ("simulate",)),
+    Mutant("adds-are-recorded-as-reads", "rows.c", "{t->tx, number, writer, added};", "{t->tx, number, writer, false};", RECORDS),
+    Mutant("adds-need-only-what-was-put", "rows.c", "if (stands(&c->put, l)) return", "return", RECORDS),
+    Mutant("adds-need-all-before-them", "rows.c", "    if (stands(&c->put, l)) return c->put.writer;\n", "", RECORDS),
+    Mutant("adds-are-recorded-as-puts", "rows.c", "!ioi_word_present(word), ioi_word_added(word)};", "!ioi_word_present(word), false};", RECORDS),
     Mutant("what-is-lost-is-forgotten", "recorder.c", "a32_store_relaxed(&r->slot->record_lost, 1);", "", ("simulate",)),
     Mutant("idle-while-validating", "recorder.c", "    ioi_recorder_busy(r);\n    return r->now;", "    return r->now;", ("simulate",)),
     Mutant("the-reader-is-blamed", "mvmemory.c", "return (ioi_cause){entry, position, incarnation,", "return (ioi_cause){entry, position + 1, incarnation,", ("simulate",)),
@@ -356,6 +362,7 @@ PYTHON_TESTS = {
     "cache": ("property/engine/test_cached_values.py",),
     "either": ("property/engine/test_either_language.py",),
     "ante": ("unit/engine/execution/test_ante_and_events.py", "-k", "random or stays"),
+    "records": ("property/engine/test_recorded_accesses.py",),
 }
 
 

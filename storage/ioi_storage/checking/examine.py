@@ -102,6 +102,7 @@ class _Examination:
         self._tree: Tree
         self._waiting: dict[str, set[bytes]] = {"nodes": set(), "values": set()}  # to be pruned
         self._replaced = {"nodes": 0, "values": 0}
+        self._with_body: set[int] = set()  # kept versions that were committed with one
         self._lag: dict[bytes, bytes | None] = {}
 
     # ---- reporting ----
@@ -228,6 +229,8 @@ class _Examination:
             newest = None
             with self._noting():
                 newest = decode_version(key, row)
+                if newest.has_body and version >= (oldest or 0):
+                    self._with_body.add(version)
                 if version == 0 and creation is not None and newest.root != creation.genesis_root:
                     self.found("versions", key, "its root is not the genesis root that the state was created with")
         if expected is None:
@@ -238,18 +241,18 @@ class _Examination:
         """That each body of a kept version is whole; deep: and that table `found` has those up to the mark, and no others. Of versions
         before the oldest some parts may be deleted already, from the first on, and their transactions may never have been noted."""
         if "bodies" not in self._tables:
-            return
+            return self._lost_bodies(set())
         before, found, known = self.findings, 0, set[int]()
         version, at, total = -1, 0, self._entries("bodies")
         for count, (key, row) in enumerate(self._rows("bodies"), 1):
             self._progress("parts of bodies", count, total)
             with self._noting():
+                known.add(int.from_bytes(key[:8], "big"))
                 part = bodies.decode(key, row)
                 if int.from_bytes(key[:8], "big") != version:
                     self._whole_body(version, at)
                     version = int.from_bytes(key[:8], "big")
                     at = part.first if version < oldest else 0
-                    known.add(version)
                 if part.first != at:
                     self.found("bodies", bodies.key_of(version, at), f"it is missing: the next one is from transaction {part.first} on")
                 at = part.first + len(part.txs)
@@ -260,6 +263,7 @@ class _Examination:
                     if not there and mark is not None and oldest <= version <= mark:
                         self.found("found", row_key, f"it is missing: transaction {index} of version {version} is there")
         self._whole_body(version, at)
+        self._lost_bodies(known)
         for key, row in self._rows("found"):
             with self._noting():
                 unseal("found", key, row)
@@ -270,6 +274,11 @@ class _Examination:
             self.found("marks", marks.FOUND, "it is missing: table 'found' has rows")
         if deep and self.findings == before and found != self._entries("found"):
             self.found("found", None, f"it has {self._entries('found')} rows, of which {found} are of transactions that are there")
+
+    def _lost_bodies(self, there: set[int]) -> None:
+        for version in sorted(self._with_body - there):
+            self.found("bodies", bodies.key_of(version, 0), "it is missing: the version was committed with its transactions and receipts")
+            there.add(version)
 
     def _whole_body(self, version: int, transactions: int) -> None:
         row = self._txn.get(u64(version), db=self._tables["versions"]) if version >= 0 else None

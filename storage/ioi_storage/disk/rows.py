@@ -32,6 +32,7 @@ LATER_TABLES = ("bodies", "found")  # that states of releases before them lack
 
 _VALUE_HEAD = struct.Struct(">BH")
 _VERSION_HEAD = struct.Struct(">QQQQQ32s32sHI")
+_BODY_BIT = 63  # of the number of transactions
 
 
 seal = _core.seal
@@ -59,13 +60,14 @@ class VersionRow(NamedTuple):
     writes: int  # of the batch, those that changed nothing included
     keys: int  # in the state
     head: bytes  # the tree's own pointer to its root row
+    has_body: bool = False  # it was committed with one (bodies.py); of versions from before this was recorded: not known
 
 
 def encode_version(row: VersionRow) -> tuple[bytes, bytes]:
     key = u64(row.version)
     body = _VERSION_HEAD.pack(
         row.height,
-        row.transactions,
+        row.transactions | row.has_body << _BODY_BIT,
         row.failed,
         row.writes,
         row.keys,
@@ -91,11 +93,12 @@ def decode_version(key: bytes, row: bytes) -> VersionRow:
         receipts_root=receipts,
         height=height,
         header=body[head_end:],
-        transactions=transactions,
+        transactions=transactions & ~(1 << _BODY_BIT),
         failed=failed,
         writes=writes,
         keys=keys,
         head=body[_VERSION_HEAD.size : head_end],
+        has_body=bool(transactions >> _BODY_BIT),
     )
 
 

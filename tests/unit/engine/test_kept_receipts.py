@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ioi_storage import Store
+from ioi_storage.disk.bodies import key_of
 
 from ioi_exec import (
     Diverged,
@@ -122,6 +123,20 @@ def test_others_than_were_committed_are_corrupt(tmp_path: Path, what: str) -> No
         store.commit(store.stage([]), receipts_root=root, height=1, header=header, transactions=1, failed=0, body=body)
     with ExecutionMachine.open(path, read_only=True) as machine, pytest.raises(StateCorrupt, match="version 1 are not those"):
         machine.receipts(1)
+
+
+def test_lost_ones_are_corrupt(tmp_path: Path) -> None:
+    """And not taken for a block that was committed without."""
+    path = tmp_path / "state"
+    with ExecutionMachine.create(path, Put, workers=0, receipts=True) as machine:
+        commit(machine, b"a")
+        commit(machine, b"b")
+    with Store.open(path) as store, store._handle.begin() as txn:
+        assert txn.delete(key_of(1, 0), db=store._handle.tables["bodies"])
+    with ExecutionMachine.open(path, vm=Put, workers=0) as machine:
+        assert machine.receipts(2).txs == [b"b"]
+        with pytest.raises(StateCorrupt, match="of version 1 were committed and are not there"):
+            machine.receipts(1)
 
 
 def test_every_receipt_of_every_size_of_block_is_proven() -> None:

@@ -174,3 +174,23 @@ def test_damage_is_no_answer(commit: Commit) -> None:
         for read in (lambda: store.body(2), lambda: store.entry(2, 1), lambda: store.places(bytes(32))):
             with pytest.raises(StateCorrupt, match="bodies"):
                 read()
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_whole_body_that_is_lost_before_its_transactions_are_noted(tmp_path: Path, commit: Commit, lost: int, deep: bool) -> None:
+    with new(tmp_path / "state") as store:
+        commit(store, {}, transactions=1, body=made([b"first"]))
+        commit(store, {}, transactions=1)  # without one, which nobody misses
+        commit(store, {}, transactions=0, body=made([]))
+        assert [store.version_row(version).has_body for version in range(4)] == [False, True, False, True]
+        assert [store.version_row(version).transactions for version in range(4)] == [0, 1, 1, 0]
+        with store._handle.begin() as txn:
+            assert txn.delete(bodies.key_of(lost, 0), db=store._handle.tables["bodies"])
+    (finding,) = examined(tmp_path / "state", deep)
+    assert finding.table == "bodies" and "the version was committed with its transactions and receipts" in finding.reason
+    with Store.open(tmp_path / "state") as store:
+        assert store.body(lost) is None
+        commit(store, {}, transactions=0)
+        store.prune(1)
+    assert examined(tmp_path / "state", deep) == [], "nobody misses what was pruned"

@@ -23,7 +23,7 @@ def digest(data: bytes) -> str:
     """SHA-256 of that, in hex; of all bytes where the file has no such form."""
     try:
         parts = list(_parts(data))
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, ValueError, OverflowError):
         parts = []
     return sha256(b"".join(len(part).to_bytes(8, "little") + part for part in parts or [data])).hexdigest()
 

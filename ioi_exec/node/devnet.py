@@ -145,10 +145,10 @@ class Devnet:
         for member in self.members:
             self._wait(member.ports["rpc"].answers)
 
-    def start_node(self, member: Member) -> None:
-        """Once its application, which has been started, listens. Raises ChildEnded, Ended."""
+    def start_node(self, member: Member, **settings: str) -> None:
+        """Once its application, which has been started, listens. settings: more of CometBFT's. Raises ChildEnded, Ended."""
         self._wait(member.ports["app"].answers)
-        member.start_node(",".join(other.peer for other in self.members if other is not member), **self._settings)
+        member.start_node(",".join(other.peer for other in self.members if other is not member), **{**self._settings, **settings})
 
     def watch(self) -> None:
         """Until `stop`. Raises ChildEnded."""

@@ -174,6 +174,35 @@ def transactions(node: Rpc) -> int:
     return sum(len(node.block(height)[1]) for height in range(1, node.height + 1))
 
 
+def test_one_is_wiped_and_joins_by_a_snapshot(make: Make) -> None:
+    """Of its peers, which go on meanwhile; then it votes again."""
+    four = make("payments", {account_key(sender): encode_account(1_000_000, 0) for sender in SENDERS})
+    snapshots = {"IOI_NODE_SNAPSHOTS_EVERY": "20", "IOI_NODE_SNAPSHOTS_KEEP": "1000"}
+    for one in four.all:
+        four.start(one, **snapshots)
+    four.reach(2)
+    *others, wiped = four.all
+    send(four, 0)
+    until(lambda: all(any(line.get("message") == "snapshot taken" for line in one.said()) for one in others), lambda: others[0].said()[-5:])
+    wiped.member.kill()
+    four.reach(others[0].height + 3, *others)  # it has signed none of these
+    four.wipe(wiped)
+    joining = len(wiped.said())
+    four.start(wiped, settings=four.to_join(*others), **snapshots)
+    send(four, 1)
+    until(lambda: any(line.get("message") == "joined" for line in wiped.said()[joining:]), lambda: (wiped.said()[-5:], wiped.log[-3000:]))
+    four.reach(newest := max(one.height for one in others) + 2)
+    assert wiped.block(newest)[0] == others[0].block(newest)[0]
+    assert int(wiped.ask("status")["sync_info"]["earliest_block_height"]) > 1  # it played no block again that lies before the snapshot
+    address = wiped.ask("status")["validator_info"]["address"]
+
+    def votes() -> bool:
+        last = others[0].ask("block")["block"]["last_commit"]["signatures"]
+        return any(signed["validator_address"] == address for signed in last)
+
+    until(votes, lambda: wiped.log[-3000:])
+
+
 FICKLE = """
 import os
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,14 +53,30 @@ class Four:
         def init(path: Path) -> None:
             ioi("node", "init", str(path), "--chain-id", CHAIN, "--vm", vm, "--genesis", str(file), "--keep-receipts")
 
+        self._init = init
         make(folder / "net", binary, {"vm": vm, "chain_id": CHAIN, "validators": validators, "initial_height": 1}, init)
         self.net = Devnet(folder / "net", binary, FAST)
         self.all = [One(member) for member in self.net.members]
 
-    def start(self, one: One, *options: str, **environment: str) -> None:
-        """One that is not running. options: of `ioi-exec serve`. environment: of its application."""
+    def start(self, one: One, *options: str, settings: dict[str, str] | None = None, **environment: str) -> None:
+        """One that is not running. options: of `ioi-exec serve`. settings: more of its node. environment: of its application."""
         one.member.start_app(*options, **{"IOI_NODE_ENGINE_WORKERS": "1", **environment})
-        self.net.start_node(one.member)
+        self.net.start_node(one.member, **(settings or {}))
+
+    def wipe(self, one: One) -> None:
+        """One that is not running: all that it knows of the chain is lost, but for its keys and the genesis."""
+        shutil.rmtree(one.member.home / "app")
+        one.member.run("unsafe-reset-all")
+        self._init(one.member.home / "app")
+
+    def to_join(self, *peers: One) -> dict[str, str]:
+        """Settings of a node that joins by a snapshot, and trusts what these say of the chain's beginning."""
+        commit = peers[0].ask("commit", height="2")["signed_header"]["commit"]
+        return {
+            "CMT_STATESYNC_ENABLE": "true", "CMT_STATESYNC_RPC_SERVERS": ",".join(peer.member.rpc for peer in peers),
+            "CMT_STATESYNC_TRUST_HEIGHT": "2", "CMT_STATESYNC_TRUST_HASH": commit["block_id"]["hash"], "CMT_STATESYNC_TRUST_PERIOD": "1h",
+            "CMT_STATESYNC_DISCOVERY_TIME": "5s",
+        }
 
     def reach(self, height: int, *ones: One) -> None:
         """Wait until all of them have this block; none of their programs may end meanwhile."""

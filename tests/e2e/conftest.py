@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from browser import Browser, browser, found
 from warm import Warm
 
 
@@ -60,6 +61,15 @@ def warm_cli() -> Iterator[Warm]:
 def warm_stress() -> Iterator[Warm]:
     with closing(Warm("ioi_stress")) as warm:
         yield warm
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    program = found()
+    if program is None:
+        pytest.skip("no browser: put chromium on the path, or name one in CHROMIUM")
+    with browser(program) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, Iterator
 from urllib.parse import quote
 
 import pytest
-from browser import Browser, Page, browser, found
+from browser import Browser, Page
 from made_recordings import made_block, recordings_of
 from page_proofs import Case, cases
 from page_vm import transaction
@@ -24,15 +24,6 @@ pytestmark = pytest.mark.long
 
 HOSTILE = {"name": "<script>window.pwned = 1</script>", "text": "\u202eb\u2066\u0000\u0007\x1b[31m<img src=x onerror='window.pwned = 1'>\ufeff"}
 MANY, BLOCK_OF_MANY = 20_000, 1_000_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    program = found()
-    if program is None:
-        pytest.skip("no browser: put chromium on the path, or name one in CHROMIUM")
-    with browser(program) as opened:
-        yield opened
 
 
 class Node:

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
-from browser import Browser, Page, address, browser, found
+from browser import Browser, Page, address
 from repetitions import repetitions_seen
 
 from ioi_stress.cli import main
@@ -83,15 +83,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--quiet",
     )
     return folder
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    program = found()
-    if program is None:
-        pytest.skip("no browser: put chromium on the path, or name one in CHROMIUM")
-    with browser(program) as opened:
-        yield opened
 
 
 def test_saved_results_and_sweeps_give_the_same_page_every_time(

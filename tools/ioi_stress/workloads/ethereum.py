@@ -52,16 +52,20 @@ class Ethereum:
 
     @property
     def limits(self) -> Limits:
-        """The VM's: logs of a block of Ethereum may be larger than what the engine allows otherwise."""
-        from ioi_exec.vm.ethereum import LIMITS
-
-        return LIMITS
+        return vm_limits()
 
     def genesis(self) -> Mapping[bytes, bytes]:
         return self._state
 
     def blocks(self) -> Iterator[Block]:
         yield self._block
+
+
+def vm_limits() -> Limits:
+    """Logs of a block of Ethereum may be larger than what the engine allows otherwise."""
+    from ioi_exec.vm.ethereum import LIMITS
+
+    return LIMITS
 
 
 def read_block(file: str) -> tuple[dict[bytes, bytes], Block, bytes]:

@@ -11,6 +11,7 @@ from ioi_exec.ethereum import VM, check_installed
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import Seeded
 from ioi_stress.workloads.draws import Draws
+from ioi_stress.workloads.ethereum import vm_limits
 from ioi_stress.workloads.parameters import NUMBER, TEXT, parameter
 from ioi_stress.workloads.popularity import S_MAX, Popularity
 
@@ -37,7 +38,7 @@ class Evm(Seeded):
     name = "evm"
     summary = "a made world of Ethereum: ether, a token, pools, by the official specification"
     example = "evm --world pool --accounts 100"
-    details = """A transfer takes the specification about a millisecond, a swap some tens. Accounts send in turn, so that no nonce waits for
+    details = """A transfer takes the specification less than a millisecond, a swap some of them. Accounts send in turn, so that no nonce waits for
 another while a block has no more transactions than there are accounts; in a mix, account k is met in proportion to 1 / k^s, and so are pools."""
 
     world: str = parameter(
@@ -61,9 +62,7 @@ another while a block has no more transactions than there are accounts; in a mix
 
     @property
     def limits(self) -> Limits:
-        from ioi_exec.vm.ethereum import LIMITS
-
-        return LIMITS
+        return vm_limits()
 
     def prestate(self) -> dict[bytes, Any]:
         """By address: each `ioi_exec.vm.ethereum.keys.Account` before the first block."""

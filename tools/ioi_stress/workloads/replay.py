@@ -118,11 +118,7 @@ class Replay:
 
     @property
     def limits(self) -> Limits | None:
-        if self.runs_on != _ETHEREUM:
-            return None
-        from ioi_exec.vm.ethereum import LIMITS
-
-        return LIMITS
+        return ethereum.vm_limits() if self.runs_on == _ETHEREUM else None
 
     def genesis(self) -> Mapping[bytes, bytes]:
         return self._state

@@ -13,6 +13,7 @@ from typing import Any, Collection, Iterable, Iterator, Sequence
 from ethereum.crypto.hash import keccak256
 from ethereum.exceptions import EthereumException
 from ethereum_rlp import rlp
+from ethereum_rlp.exceptions import RLPException
 
 from ioi_exec.arguments import MAX_INT64
 from ioi_exec.errors import Diverged, InputError
@@ -26,7 +27,7 @@ from ioi_exec.files.strict_json import Malformed, json_object
 from ioi_exec.vm.ethereum import keys
 from ioi_exec.vm.ethereum.block import RECENT_HASHES
 from ioi_exec.vm.ethereum.forks import CHAIN_ID, fork_named
-from ioi_exec.vm.ethereum.keys import Account
+from ioi_exec.vm.ethereum.keys import ADDRESS_BYTES, Account
 from ioi_exec.vm.ethereum.receipts import Outcome
 from ioi_exec.vm.ethereum.vm import InvalidBlock, begin, decoded, end
 
@@ -35,6 +36,7 @@ _FLAGS = (
     "besu: --rpc-http-api ETH,DEBUG"
 )
 _FORGOTTEN = ("missing trie node", "state is not available", "state not available", "historical state", "pruned", "reexec")
+_DELEGATED = b"\xef\x01\x00"  # code that is another account's (EIP-7702)
 _TRACER = {"tracer": "prestateTracer", "timeout": "300s"}
 
 
@@ -96,6 +98,7 @@ class _Fetching:
             found, hashes = compared(self.file, done.outcomes, done.requests_hash or b""), dict(done.block.hashes)
         else:
             hashes = self._all_hashes()
+            self._read_doubted()
             begin(block, state)
             try:
                 end(block, state, raws, self._said_outcomes())
@@ -130,7 +133,10 @@ class _Fetching:
         said = json_object(self._call("eth_getProof", "0x" + address.hex(), [], self._before), "eth_getProof")
         path = keccak256(address).hex()
         for node in array(said.get("accountProof"), "accountProof")[-1:]:
-            parts = rlp.decode(data(node, "accountProof"))
+            try:
+                parts = rlp.decode(data(node, "accountProof"))
+            except RLPException:
+                raise Malformed("accountProof: it is no RLP") from None
             if isinstance(parts, Sequence) and len(parts) == 2 and isinstance(parts[0], bytes):
                 nibbles = parts[0].hex()
                 return nibbles[:1] in ("2", "3") and path.endswith(nibbles[1 if nibbles[0] == "3" else 2 :])
@@ -153,6 +159,18 @@ class _Fetching:
         for address, account in self.known.accounts.items():
             if account == Account() and not self._stands(address):
                 self.known.accounts[address] = None
+
+    def _read_doubted(self) -> None:
+        """What executing would ask for beside what traces say: accounts with a part in set-code transactions, and slots of those not believed."""
+        fork, found = self.file.block.fork, list[bytes]()
+        for raw in self.file.transactions:
+            transaction = decoded(fork, raw)
+            found += [*_authorities(fork, transaction), *(bytes(one.address) for one in getattr(transaction, "authorizations", ()))]
+        self.read_accounts(found)
+        codes = [account.code for account in self.known.accounts.values() if account is not None]
+        self.read_accounts([code[len(_DELEGATED) :] for code in codes if code.startswith(_DELEGATED) and len(code) == len(_DELEGATED) + ADDRESS_BYTES])
+        for address, slot in self.known.doubted_slots:
+            self.read_slot(address, slot)
 
     def _trace(self, config: dict[str, Any]) -> list[Any]:
         method = "debug_traceBlockByNumber"
@@ -179,7 +197,7 @@ class _Fetching:
         try:
             said = self._node.call("eth_getBlockReceipts", self._tag)
         except NodeError as error:
-            if error.code != METHOD_NOT_FOUND:
+            if not _is_missing(error):
                 raise
             hashes = [json_object(one, "a transaction").get("hash") for one in array(self.value["block"].get("transactions"), "transactions")]
             said = self._batch([("eth_getTransactionReceipt", [one]) for one in hashes])
@@ -218,7 +236,7 @@ class _Fetching:
         said = str(error).lower()
         if any(words in said for words in _FORGOTTEN):
             return NodeError(f"{error}. It no longer has the state before block {self._number}: ask a node that keeps all (an archive)", error.code)
-        if error.code == METHOD_NOT_FOUND or "method" in said and any(words in said for words in ("does not exist", "not available", "not supported")):
+        if _is_missing(error):
             more = " --untraced does without it." if method.startswith("debug_") else ""
             return NodeError(f"{error}. The node does not offer {method}: it has to be started with it ({_FLAGS}).{more}", error.code)
         return error
@@ -270,6 +288,12 @@ class _Asking(Pairs):
             if prefix is not None and key.startswith(prefix) and value and key not in self._gone:
                 self.pairs.setdefault(key, keys.pack_number(value))
         return super().scan(prefix=prefix)
+
+
+def _is_missing(error: NodeError) -> bool:
+    """Whether the node does not offer the method, as it says by code or in words."""
+    said = str(error).lower()
+    return error.code == METHOD_NOT_FOUND or "method" in said and any(words in said for words in ("does not exist", "not available", "not supported"))
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Known:
     def __init__(self) -> None:
         self.accounts: dict[bytes, Account | None] = {}
         self.slots: dict[tuple[bytes, bytes], int] = {}
+        self.doubted_slots: dict[tuple[bytes, bytes], None] = {}
+        """Those that a trace mentions of accounts whose trace counts for nothing."""
 
     def slot(self, address: bytes, slot: bytes) -> int | None:
         """None: it is not known. Who is empty has no storage."""
@@ -56,9 +58,10 @@ class Known:
 
     def _first(self, said: dict[str, Any], ignored: Collection[bytes], what: str) -> None:
         for address, one in _by_address(said, what):
-            if address in ignored:
-                continue
             account = account_from_json(one, f"{what}: account {address.hex()}")
+            if address in ignored:
+                self.doubted_slots.update(((address, slot), None) for slot in account.storage)
+                continue
             self.accounts.setdefault(address, Account(account.nonce, account.balance, account.code))
             if not self.is_empty(address):
                 for slot, value in account.storage.items():

@@ -29,7 +29,7 @@ from ioi_exec.ethereum.state_tests import judge as judge_test
 from ioi_exec.files.ethereum import file_from_json
 from ioi_exec.files.state_tests import StateTest, read_state_tests
 from ioi_exec.files.strict_json import Malformed, parse
-from ioi_exec.vm.ethereum.forks import forks
+from ioi_exec.vm.ethereum.forks import fork_named, forks
 
 SAMPLE = Path(__file__).parents[2] / "e2e" / "ethereum" / "state_tests.json"
 CHANGES = effort.amount("IOI_ETHEREUM_CHANGES", sample=60, many=1_000)
@@ -70,9 +70,10 @@ def test_changed_access_lists() -> None:
     assert refused > CHANGES // 4
 
 
-def test_changed_answers_of_a_node() -> None:
+@pytest.mark.parametrize("name", ["homestead", "bpo2"])
+def test_changed_answers_of_a_node(name: str) -> None:
     rng = random.Random(effort.seed(1))
-    made = World(forks()[-1], 1).made()
+    made = World(fork_named(name), 1).made()
     came: Counter[str] = Counter()
     with StandIn(made, traced(made)) as stand_in:
         wanted = stand_in.file["block"]["hash"][2:]

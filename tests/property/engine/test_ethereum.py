@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("ethereum", reason="pip install 'ioi-exec[ethereum]'")
 pytest.importorskip("coincurve")
 
+from ethereum.crypto.hash import keccak256
+from ethereum_rlp import rlp
 from ethereum_types.numeric import Uint
 from evm_blocks import (
     LOG0,
@@ -27,6 +29,7 @@ from evm_blocks import (
     judge,
     push,
     receipts_of,
+    secret,
     signed,
 )
 
@@ -130,6 +133,25 @@ def test_the_block_of_the_dao(pools: SharedPools) -> None:
     file = file_from_json(parse(encoded(as_file(made, judged))))
     for workers in WORKERS:
         check_judged(judged, file, executed(file, VM, workers, pools))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", SEEDS[:3])
+def test_beneficiaries_that_are_something_else_too(seed: int, pools: SharedPools) -> None:
+    """Whose code a transaction sets, a precompiled contract, one that the block itself calls, one that a transaction or a contract creates."""
+    for fork in forks():
+        world = World(fork, seed)
+        created = [(address_of(world.senders[1]), 0), (world.contracts[0], 1)]
+        some = [address_of(secret(20)), bytes(19) + b"\1", bytes(20), b"\xff" * 19 + b"\xfe"]
+        some += [bytes(value) for name, value in vars(fork.rules).items() if name.endswith("_ADDRESS")]
+        some += [bytes(keccak256(rlp.encode([creator, Uint(nonce)])))[12:] for creator, nonce in created]
+        world.coinbase = world.rng.choice(some)
+        world.pool += [world.coinbase] * 2
+        made = world.made()
+        judged = judge(made)
+        file = file_from_json(parse(encoded(as_file(made, judged))))
+        for workers in WORKERS:
+            check_judged(judged, file, executed(file, VM, workers, pools))
 
 
 DEPOSITS = bytes.fromhex("00000000219ab540356cbb839cbe05303d7705fa")

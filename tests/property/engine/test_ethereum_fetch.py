@@ -16,7 +16,10 @@ from evm_blocks import World
 from traced_blocks import traced
 
 from ioi_exec.ethereum.fetching import fetch
+from ioi_exec.ethereum.one_by_one import Pairs, run_one_by_one
 from ioi_exec.ethereum.rpc import Node
+from ioi_exec.ethereum.running import compared
+from ioi_exec.vm.ethereum import genesis
 from ioi_exec.vm.ethereum.forks import forks
 
 SEEDS = effort.seeds("IOI_ETHEREUM_SEEDS", sample=1, many=5)
@@ -35,6 +38,9 @@ def test_what_is_fetched_is_what_the_block_was_made_on(seed: int) -> None:
                     with Node(stand_in.url, pause=0) as node:
                         found = fetch(node, stand_in.number, **how)
                     assert found.equal and (found.compared is None) == (how == {"check": False}), (fork.name, tracer, how, found.compared)
+                    if found.compared is None:
+                        done = run_one_by_one(found.file.block, found.file.transactions, Pairs(dict(genesis(found.file.prestate))))
+                        assert all(one.equal for one in compared(found.file, done.outcomes, done.requests_hash or b"")), (fork.name, tracer)
                     for address, account in found.file.prestate.items():
                         real = made.prestate[address]
                         assert (account.nonce, account.balance, account.code) == (real.nonce, real.balance, real.code), (fork.name, address.hex())

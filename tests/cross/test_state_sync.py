@@ -12,9 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cometbft import Daemon, Node, until
+from devnets import CHAIN, FAST, Four, ioi
 
 from ioi_exec import ExecutionMachine
 from ioi_exec.node.children import Port
@@ -82,6 +84,10 @@ class Side:
             self.daemon = None
 
 
+def told(said: list[dict[str, Any]], message: str) -> bool:
+    return any(line.get("message") == message for line in said)
+
+
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as stack:
@@ -89,7 +95,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def test_a_fresh_node_joins_and_follows(stack: ExitStack, binary: Path) -> None:
-    """Then it is wiped and joins again."""
+    """It goes on by itself when both are started again."""
     first = Side(stack, binary, "first")
     chain = first.node.genesis["chain_id"]
     first.init(chain)
@@ -97,7 +103,7 @@ def test_a_fresh_node_joins_and_follows(stack: ExitStack, binary: Path) -> None:
     first.node.reach(2)
     for number in range(20):
         first.node.send(b"word%d=%d" % (number, number))
-    until(lambda: any(line["message"] == "snapshot taken" for line in serving.said()), lambda: serving.said()[-5:])
+    until(lambda: told(serving.said(), "snapshot taken"), lambda: serving.said()[-5:])
     first.node.reach(EVERY + 3)
     header = first.node.ask("commit", height="2")["signed_header"]
     peer = first.node.ask("status")["node_info"]["id"]
@@ -109,43 +115,39 @@ def test_a_fresh_node_joins_and_follows(stack: ExitStack, binary: Path) -> None:
     config = second.node.home / "config" / "config.toml"
     config.write_text(re.sub(r"(\[statesync\].*?\nenable = )false", r"\1true", config.read_text(), flags=re.DOTALL))
     shutil.copy(first.node.home / "config" / "genesis.json", second.node.home / "config" / "genesis.json")
-    for join in range(2):
-        second.init(chain)
-        joining = second.start()
-        until(
-            lambda: any(line["message"] == "joined" for line in joining.said()),
-            lambda: (joining.said()[-10:], serving.said()[-10:], second.node.log[-3000:]),
-        )
-        joined = next(line["height"] for line in joining.said() if line["message"] == "joined")
-        assert joined % EVERY == 0
-        first.node.send(b"after=%d" % join)
-        second.node.reach(first.node.height + 2)
-        assert second.node.height > joined
-        assert joining.end(signal.SIGTERM) == 0
-        said = joining.said()
-        second.lose()
-        with ExecutionMachine.open(Home(second.folder / "home").state, read_only=True, workers=0) as machine:
-            height = machine.info.height
-            assert machine.get(b"after") == b"%d" % join and machine.info.oldest >= joined - 1
-            until(lambda: first.node.height > height + 1)
-            assert machine.get(bytes.fromhex(next(iter(STATE)))) == b"v" * 1000
-        theirs = first.node.block(height + 1)[0]["app_hash"]
-        committed = [line for line in said if line["message"] == "committed" and line["height"] == height]
-        assert committed[0]["app_hash"].upper() == theirs
-        second.start()  # it goes on by itself
-        second.node.reach(height + 3)
-        second.lose()
-        second.node.run("unsafe-reset-all")
-        shutil.rmtree(second.folder / "home")
+    second.init(chain)
+    joining = second.start()
+    until(
+        lambda: told(joining.said(), "joined"),
+        lambda: (joining.said()[-10:], serving.said()[-10:], second.node.log[-3000:]),
+    )
+    joined = next(line["height"] for line in joining.said() if line["message"] == "joined")
+    assert joined % EVERY == 0
+    first.node.send(b"after=1")
+    second.node.reach(first.node.height + 2)
+    assert second.node.height > joined
+    assert joining.end(signal.SIGTERM) == 0
+    said = joining.said()
+    second.lose()
+    with ExecutionMachine.open(Home(second.folder / "home").state, read_only=True, workers=0) as machine:
+        height = machine.info.height
+        assert machine.get(b"after") == b"1" and machine.info.oldest >= joined - 1
+        until(lambda: first.node.height > height + 1)
+        assert machine.get(bytes.fromhex(next(iter(STATE)))) == b"v" * 1000
+    theirs = first.node.block(height + 1)[0]["app_hash"]
+    committed = [line for line in said if line["message"] == "committed" and line["height"] == height]
+    assert committed[0]["app_hash"].upper() == theirs
+    second.start()
+    second.node.reach(height + 3)
 
 
 def test_blocks_that_nothing_needs_are_deleted_and_it_halts(stack: ExitStack, binary: Path) -> None:
     """CometBFT deletes them as Commit says, down to the oldest snapshot's; at the height to halt at the daemon ends, and both go on from there."""
     side = Side(stack, binary, "one")
     genesis = side.node.home / "config" / "genesis.json"
-    told = json.loads(genesis.read_text())
-    told["consensus_params"]["evidence"]["max_age_num_blocks"] = "5"
-    genesis.write_text(json.dumps(told))
+    content = json.loads(genesis.read_text())
+    content["consensus_params"]["evidence"]["max_age_num_blocks"] = "5"
+    genesis.write_text(json.dumps(content))
     side.init(side.node.genesis["chain_id"])
     settings = {"IOI_NODE_ENGINE_MIN_RETAIN_BLOCKS": "4", "IOI_NODE_SNAPSHOTS_KEEP": "1"}
     daemon = side.start(**settings)
@@ -166,3 +168,42 @@ def test_blocks_that_nothing_needs_are_deleted_and_it_halts(stack: ExitStack, bi
     assert side.height == halt
     side.start(**settings)
     side.node.reach(halt + 3)
+
+
+def test_one_of_four_validators_is_wiped_and_joins_again(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under load; then it votes as before, and all have the same chain."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.py").write_text(WORDS)
+    settings = {"IOI_NODE_SNAPSHOTS_EVERY": str(EVERY), "IOI_NODE_SNAPSHOTS_KEEP": "1000", "IOI_NODE_ENGINE_KEEP": "3"}
+    four = Four(tmp_path, binary, "words:Words", {bytes.fromhex(key): bytes.fromhex(value) for key, value in STATE.items()})
+    try:
+        for one in four.all:
+            four.start(one, **settings)
+        first, second, _, wiped = four.all
+        four.reach(2)
+        for number in range(20):
+            first.send(b"word%d=%d" % (number, number))
+        until(lambda: told(first.said(), "snapshot taken"), lambda: first.said()[-5:])
+        wiped.member.kill()
+        wiped.member.run("unsafe-reset-all")
+        shutil.rmtree(wiped.member.home / "app")
+        ioi(
+            "node", "init", str(wiped.member.home / "app"), "--chain-id", CHAIN, "--vm", "words:Words", "--genesis", str(tmp_path / "genesis.json"),
+            "--keep-receipts",
+        )
+        wiped.member.start_app(IOI_NODE_ENGINE_WORKERS="1", **settings)
+        until(wiped.member.ports["app"].answers)
+        wiped.member.start_node(
+            ",".join(one.member.peer for one in four.all if one is not wiped),
+            **FAST, CMT_STATESYNC_ENABLE="true", CMT_STATESYNC_RPC_SERVERS=f"{first.member.rpc},{second.member.rpc}",
+            CMT_STATESYNC_TRUST_HEIGHT="2", CMT_STATESYNC_TRUST_HASH=first.ask("commit", height="2")["signed_header"]["commit"]["block_id"]["hash"],
+            CMT_STATESYNC_TRUST_PERIOD="1h", CMT_STATESYNC_DISCOVERY_TIME="5s",
+        )
+        until(lambda: told(wiped.said(), "joined"), lambda: (wiped.said()[-10:], wiped.log[-3000:]))
+        first.send(b"after=1")
+        second.member.kill()  # three of four decide, so the one that joined has to vote
+        others = [one for one in four.all if one is not second]
+        four.reach(newest := max(one.height for one in others) + 5, *others)
+        assert len({json.dumps(one.block(newest)[0]) for one in others}) == 1
+    finally:
+        four.close()

@@ -8,6 +8,7 @@
   python -m tools.bench against   this tree against a frozen revision of itself, row by row, with targets (builds the revision)
   python -m tools.bench ethereum  blocks of Ethereum, made and real, on workers against one by one
   python -m tools.bench node      CheckTx, and transactions under a CometBFT beside an application that does nothing
+  python -m tools.bench revm      the native EVM against revm alone: generated worlds and block files (pip install ./tools/revm-vm)
   python -m tools.bench peers     stage and commit beside the real trees, jmt and cosmos/iavl (builds them with cargo and Go)
 
 Variants alternate within a round, and figures are medians over rounds, so that what else the machine does hits all
@@ -19,7 +20,7 @@ from __future__ import annotations
 import sys
 from typing import Callable
 
-from tools.bench import core, engine, ethereum, node, peers, record, stage, storage
+from tools.bench import core, engine, ethereum, node, peers, record, revm, stage, storage
 from tools.bench.against import command as against
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "ethereum": ethereum.main,
     "peers": peers.main,
     "node": node.main,
+    "revm": revm.main,
 }
 
 

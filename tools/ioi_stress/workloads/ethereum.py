@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Iterator, Mapping
 
 from ioi_exec import BlockResult, Diverged, Limits
 from ioi_exec.cli.streams import input_file
-from ioi_exec.ethereum import VM, check_installed
+from ioi_exec.ethereum import EVMS, check_installed
 from ioi_stress.workload import Block
 from ioi_stress.workloads.parameters import TEXT, check_fields, parameter, values_of
 
@@ -20,12 +20,15 @@ class Ethereum:
     """The file is read, and refused, when it is made; what it held is part of `parameters`. Needs `ioi-exec[ethereum]`."""
 
     name: ClassVar[str] = "ethereum"
-    summary: ClassVar[str] = "a block of Ethereum mainnet on its pre-state, by the official specification"
+    summary: ClassVar[str] = "a block of Ethereum mainnet on its pre-state"
     example: ClassVar[str] = "ethereum block.json.xz"
     details: ClassVar[str] = ""
 
     file: str = parameter(
         kind=TEXT, metavar="FILE", positional=True, help="a block with its pre-state, as ioi-exec ethereum run takes it; - is standard input"
+    )
+    evm: str = parameter(
+        "specification", kind=TEXT, metavar="EVM", choices=tuple(EVMS), help="specification: in Python; revm: in Rust, where tools/revm-vm is installed"
     )
     _state: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
     _block: Block = field(init=False, repr=False, compare=False)
@@ -33,6 +36,7 @@ class Ethereum:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_installed(self.evm)
         state, block, digest = read_block(self.file)
         object.__setattr__(self, "_state", state)
         object.__setattr__(self, "_block", block)
@@ -44,7 +48,7 @@ class Ethereum:
 
     @property
     def vm(self) -> str:
-        return VM
+        return EVMS[self.evm]
 
     @property
     def vm_args(self) -> None:

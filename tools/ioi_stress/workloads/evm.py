@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any, Iterator, Mapping
 
 from ioi_exec import Limits
-from ioi_exec.ethereum import VM, check_installed
+from ioi_exec.ethereum import EVMS, check_installed
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import Seeded
 from ioi_stress.workloads.draws import Draws
@@ -32,11 +32,11 @@ _POOLS = 16  # of a mix
 
 @dataclass(frozen=True, kw_only=True)
 class Evm(Seeded):
-    """Signed transactions for the specification of Ethereum; what contracts there are is written in `ioi_stress.evm`. Needs
+    """Signed transactions of Ethereum; what contracts there are is written in `ioi_stress.evm`. Needs
     `ioi-exec[ethereum]`."""
 
     name = "evm"
-    summary = "a made world of Ethereum: ether, a token, pools, by the official specification"
+    summary = "a made world of Ethereum: ether, a token, pools"
     example = "evm --world pool --accounts 100"
     details = """A transfer takes the specification less than a millisecond, a swap some of them. Accounts send in turn, so that no nonce waits for
 another while a block has no more transactions than there are accounts; in a mix, account k is met in proportion to 1 / k^s, and so are pools."""
@@ -47,14 +47,17 @@ another while a block has no more transactions than there are accounts; in a mix
     accounts: int = parameter(1000, least=2, most=100_000, help="accounts that send")
     s: float = parameter(1.0, kind=NUMBER, metavar="S", most=S_MAX, help="exponent of the popularity in a mix; 0 is uniform")
     block_size: int = parameter(100, least=1, most=200_000, help="transactions in a block")
+    evm: str = parameter(
+        "specification", kind=TEXT, metavar="EVM", choices=tuple(EVMS), help="specification: in Python; revm: in Rust, where tools/revm-vm is installed"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_installed()
+        check_installed(self.evm)
 
     @property
     def vm(self) -> str:
-        return VM
+        return EVMS[self.evm]
 
     @property
     def vm_args(self) -> None:

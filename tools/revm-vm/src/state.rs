@@ -19,7 +19,6 @@ use crate::codes::Codes;
 const FEES: &[u8] = b"f";
 const FEES_BYTES: u32 = 16;
 const ACCOUNT_BYTES: usize = 8 + 32 + 32;
-/// Code by which an account stands for another's (EIP-7702) is no code by itself.
 type Packed = [u8; ACCOUNT_BYTES];
 
 #[derive(Debug)]
@@ -317,6 +316,22 @@ fn unpack(packed: &Packed) -> AccountInfo {
         code_hash: B256::from_slice(&packed[40..]),
         code: None,
         ..AccountInfo::default()
+    }
+}
+
+/// What a pair of the state says.
+pub enum Entry {
+    Account(Address, AccountInfo),
+    Code(B256),
+    Slot(Address, U256, U256),
+}
+
+pub fn entry(key: &[u8], value: &[u8]) -> Option<Entry> {
+    match (key.first()?, key.len()) {
+        (b'a', 21) => Some(Entry::Account(Address::from_slice(&key[1..]), unpack(value.try_into().ok()?))),
+        (b'c', 33) => Some(Entry::Code(B256::from_slice(&key[1..]))),
+        (b's', 53) => Some(Entry::Slot(Address::from_slice(&key[1..21]), U256::from_be_slice(&key[21..]), U256::from_be_slice(value))),
+        _ => None,
     }
 }
 

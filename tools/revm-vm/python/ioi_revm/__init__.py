@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ioi_revm._ioi_revm import native as _native
+from ioi_revm._ioi_revm import preloaded
 
 
 class Ethereum:
@@ -15,4 +16,4 @@ class Ethereum:
         return _native()
 
 
-__all__ = ["Ethereum"]
+__all__ = ["Ethereum", "preloaded"]

@@ -29,7 +29,7 @@ MAINNET = Path(__file__).parents[2] / "e2e" / "ethereum" / "930196.json.xz"
 
 def test_it_is_the_files_block_on_its_pre_state() -> None:
     workload = make("ethereum", file=str(MAINNET))
-    assert workload.parameters == {"file": str(MAINNET), "sha256": hashlib.sha256(MAINNET.read_bytes()).hexdigest()}
+    assert workload.parameters == {"file": str(MAINNET), "evm": "specification", "sha256": hashlib.sha256(MAINNET.read_bytes()).hexdigest()}
     (block,) = workload.blocks()
     assert len(block.txs) == 18 and block.header is not None and block.header.height == 930196
     assert len([key for key in workload.genesis() if key[:1] == b"a"]) == 21

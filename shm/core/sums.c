@@ -32,7 +32,7 @@ static inline uint32_t digit(uint32_t position, uint32_t level) { return (positi
 
 static uint32_t saying(const ioi_arena *arena, uint64_t word) {
     if (!word) return NOTHING;
-    assert(!(word & IOI_CACHED) && word / IOI_RECORD_ALIGN && "a version's record");
+    assert(!(word & IOI_CACHED) && word >= IOI_BLOCK_AT && "a record of the block, and none of the three");
     return ioi_ref_of(arena, ioi_word_record(arena, word)) | (word & IOI_ESTIMATE ? ABORTED : 0);
 }
 

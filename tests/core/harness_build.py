@@ -14,7 +14,8 @@ Programs:
 Mutants are also tried on the whole package, with Python around the core (build_packages).
 
 The simulated core is compiled with small constants (TIGHT), so that a dozen transactions reach what takes thousands in
-production: tries, nodes of the index, solo runs, windows, chunks that run out. Everything else is the shipped source.
+production: tries, nodes of the index, solo runs, windows, chunks that run out. Threads have sums from the second add on, and
+all else as it is shipped.
 """
 
 from __future__ import annotations
@@ -43,34 +44,19 @@ ASAN = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fn
 TSAN = ["-O1", "-fsanitize=thread", "-Wno-tsan"]
 
 
-@dataclass(frozen=True)
-class Program:
-    """One executable: its own sources beside the core's, and how it is compiled."""
+Constant = tuple[str, str, str]
+"""File, pattern with one group around the number, its replacement."""
 
-    sources: tuple[str, ...]
-    flags: tuple[str, ...]
-    tight: bool = False
+WALK_ADDS = ("mvmemory.c", r"WALK_ADDS = (\d+)", "1")
 
-
-PROGRAMS = {
-    "threads": Program((*COMMON, "reference.c", "threads.c"), ("-O2",)),
-    "threads-asan": Program((*COMMON, "reference.c", "threads.c"), tuple(ASAN)),
-    "threads-tsan": Program((*COMMON, "reference.c", "threads.c"), tuple(TSAN)),
-    "unit": Program((*UNIT, "program.c"), ("-O2",)),
-    "unit-asan": Program((*UNIT, "program.c"), tuple(ASAN)),
-    "unit-tsan": Program((*UNIT, "program.c"), tuple(TSAN)),
-    "simulate": Program((*COMMON, str(SIMULATION / "stack.c"), "sim.c", "parts.c", "simulate.c"), ("-O2", "-DIOI_SIM"), tight=True),
-}
-
-# (file, pattern with one group around the number, its replacement)
-TIGHT = [
+TIGHT: tuple[Constant, ...] = (
     ("block.c", r"WAKES = (\d+)", "1"),
     ("arena.h", r"IOI_CHUNK = (32 \* 1024),", "1024"),
     ("index.c", r"uint32_t bits = (10);", "2"),
     ("recorder.h", r"IOI_EVENTS = (84)", "3"),
     ("versions.h", r"WALK_MAX = (\d+)", "2"),
     ("mvmemory.c", r"KNOW_EVERY = (\d+)", "1"),
-    ("mvmemory.c", r"WALK_ADDS = (\d+)", "1"),
+    WALK_ADDS,
     ("sums.c", r"BITS = (\d+), WAYS", "1"),
     ("view.c", r"CHECK_EVERY = (\d+)", "7"),
     ("scheduler.c", r"RUN_FIRST = (\d+),", "2"),
@@ -81,7 +67,27 @@ TIGHT = [
     ("scheduler.c", r"SOLO_TURNS = (\d+),", "3"),
     ("scheduler.c", r"PUBLISH_EVERY = (\d+),", "2"),
     ("scheduler.c", r"TUNE_EVERY = (\d+),", "3"),
-]
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One executable: its own sources beside the core's, and how it is compiled."""
+
+    sources: tuple[str, ...]
+    flags: tuple[str, ...]
+    tight: tuple[Constant, ...] = ()
+
+
+PROGRAMS = {
+    "threads": Program((*COMMON, "reference.c", "threads.c"), ("-O2",), (WALK_ADDS,)),
+    "threads-asan": Program((*COMMON, "reference.c", "threads.c"), tuple(ASAN), (WALK_ADDS,)),
+    "threads-tsan": Program((*COMMON, "reference.c", "threads.c"), tuple(TSAN), (WALK_ADDS,)),
+    "unit": Program((*UNIT, "program.c"), ("-O2",)),
+    "unit-asan": Program((*UNIT, "program.c"), tuple(ASAN)),
+    "unit-tsan": Program((*UNIT, "program.c"), tuple(TSAN)),
+    "simulate": Program((*COMMON, str(SIMULATION / "stack.c"), "sim.c", "parts.c", "simulate.c"), ("-O2", "-DIOI_SIM"), TIGHT),
+}
 
 
 def copy_core(target: Path) -> Path:
@@ -98,9 +104,9 @@ def copy_core(target: Path) -> Path:
     return core
 
 
-def tighten(core: Path) -> None:
-    """Make the constants of a copy small. Raises ValueError if one is not found: the core has changed, so must TIGHT."""
-    for name, pattern, number in TIGHT:
+def tighten(core: Path, constants: tuple[Constant, ...]) -> None:
+    """Make constants of a copy small. Raises ValueError if one is not found: the core has changed, so must TIGHT."""
+    for name, pattern, number in constants:
         path = core / name
         text = path.read_text()
         matches = list(re.finditer(pattern, text))
@@ -140,8 +146,7 @@ def compile_extension(core: Path) -> None:
 def build(name: str, workspace: Path) -> Path:
     """Copy the core into the workspace and compile one program against it; returns the binary."""
     core = copy_core(workspace / f"{name}.core")
-    if PROGRAMS[name].tight:
-        tighten(core)
+    tighten(core, PROGRAMS[name].tight)
     return compile_program(name, core)
 
 

@@ -382,8 +382,7 @@ def try_harness(mutant: Mutant, harness: str, folder: Path, seconds: float) -> s
         return try_python(mutant, harness, folder / harness)
     core = build.copy_core(folder / harness)
     plant(mutant, core)
-    if build.PROGRAMS[harness].tight:
-        build.tighten(core)
+    build.tighten(core, build.PROGRAMS[harness].tight)
     binary = build.compile_program(harness, core, ("-Wno-error", "-w", "-O1"))
     command = [str(binary), *(part.format(seconds=seconds) for part in COMMANDS[harness])]
     started = time.monotonic()

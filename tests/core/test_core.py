@@ -56,7 +56,7 @@ def test_simulated_schedules(tmp_path: Path) -> None:
 @pytest.mark.sampled
 @pytest.mark.parametrize("name", ["threads", "threads-asan", "threads-tsan"])
 def test_threads(name: str, tmp_path: Path) -> None:
-    campaign(name, tmp_path, 1 / 6, "blocks", "executions", "aborts", "full", "events")
+    campaign(name, tmp_path, 1 / 6, "blocks", "executions", "aborts", "full", "events", "sums")
 
 
 RARE = {"finish-wakes-nobody", "finish-by-plain-store", "a-death-wakes-only-bits", "no-withdrawal", "owned-not-first"}

@@ -76,7 +76,7 @@ static void *thread(void *context) {
 }
 
 typedef struct totals {
-    uint64_t cases, blocks, transactions, executions, aborts, suspensions, solo, fulls, events, references;
+    uint64_t cases, blocks, transactions, executions, aborts, suspensions, solo, fulls, events, sums, references;
 } totals;
 
 static void play_case(uint64_t seed, uint8_t *base, totals *t) {
@@ -130,6 +130,7 @@ static void play_case(uint64_t seed, uint8_t *base, totals *t) {
     t->solo += e.solo;
     t->fulls += e.fulls;
     t->events += e.events;
+    t->sums += e.sums;
 }
 
 int main(int argc, char **argv) {
@@ -156,9 +157,9 @@ int main(int argc, char **argv) {
     for (; t.cases < count && (counted || ioi_now_ns() < until); seed++) play_case(seed, base, &t);
     printf("threads: ok: %lu cases, %lu blocks, %lu transactions (%lu against sequential.c too), %lu executions, %lu aborts, %lu "
            "suspensions, "
-           "%lu solo, %lu times full, %lu events\n",
+           "%lu solo, %lu times full, %lu events, %lu sums\n",
            (unsigned long)t.cases, (unsigned long)t.blocks, (unsigned long)t.transactions, (unsigned long)t.references,
            (unsigned long)t.executions, (unsigned long)t.aborts, (unsigned long)t.suspensions, (unsigned long)t.solo,
-           (unsigned long)t.fulls, (unsigned long)t.events);
+           (unsigned long)t.fulls, (unsigned long)t.events, (unsigned long)t.sums);
     return 0;
 }

@@ -20,7 +20,7 @@ from typing import Any, Awaitable, Callable, Protocol, Sequence, TypeVar
 
 from aiohttp import web
 
-from ioi_exec.errors import Error, InputError, InputTypeError, LimitExceeded, MachineClosed, VersionMissing
+from ioi_exec.errors import Error, InputError, InputTypeError, LimitExceeded, MachineClosed, StateInUse, VersionMissing
 from ioi_exec.files.strict_json import Malformed, parse
 from ioi_exec.node.addresses import listening_at
 from ioi_exec.node.http.guard import Guard
@@ -34,6 +34,7 @@ CONNECTIONS_MOST = 256
 ASKING_MOST = 256  # requests that wait for the engine
 BODY_SECONDS = 30.0
 _THREADS = 8
+_REVERTING_LOOKS, _REVERTING_PAUSE = 1000, 0.02  # at a state that goes back, and seconds between them
 _CLOSE_SECONDS = 5.0
 
 _Answer = TypeVar("_Answer")
@@ -138,7 +139,14 @@ class Engine:
             raise web.HTTPServiceUnavailable(text="too many requests wait for the engine: try again")
         self._asking += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+            for left in range(_REVERTING_LOOKS, -1, -1):
+                try:
+                    return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+                except StateInUse:  # it is being rolled back, and whoever reads has to wait
+                    if not left:
+                        raise
+                    await asyncio.sleep(_REVERTING_PAUSE)
+            raise AssertionError
         finally:
             self._asking -= 1
 

@@ -39,7 +39,8 @@ class Counts:
     blocks: committed ones, by how they were executed (`Stats.mode`). transactions: in them, by "done" and "failed".
     execution: what executing them took (`Stats`): executions, again (those beyond the first of a transaction), validations, aborts,
     suspensions, retries. phases: seconds by phase of a committed block (`Stats.seconds`, and "commit").
-    checks: answers of CheckTx, by (whether it was asked again, whether it may wait); its pool counts them, one at a time. queries: answers, by whether there was one.
+    checks: answers of CheckTx, by (whether it was asked again, whether it may wait); its pool counts them, one at a time.
+    queries: answers, by whether there was one.
     proposals: by "proposed", "empty" (none could be executed), "accepted", "rejected", "failed" (could not be executed here).
     taken_out: transactions that a proposer took out of its blocks, by kind (`Dropped.kind`).
     """
@@ -57,9 +58,9 @@ class Counts:
         self.proposals: Counter[str] = Counter()
         self.taken_out: Counter[str] = Counter()
 
-    def count(self, counter: Counter[str], name: str, many: int = 1) -> None:
+    def count(self, counter: Counter[str], name: str) -> None:
         with self._lock:
-            counter[name] += many
+            counter[name] += 1
 
     def queried(self, answered: bool) -> None:
         with self._lock:

@@ -8,11 +8,13 @@ import random
 import re
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from abci_client import block
+from cometbft import until
 from node_chains import Chain
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -182,8 +184,7 @@ def test_readiness(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_request(monitor: Monitor, caplog: pytest.LogCaptureFixture, data: bytes, said: str) -> None:
     assert sent(monitor, data) == b""
     assert get(monitor, "/healthz")[0] == 200
-    while monitor._places._value != CONNECTIONS_MOST:
-        pass
+    until(lambda: monitor._places._value == CONNECTIONS_MOST)
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert said in record.fields["error"]  # type: ignore[attr-defined]
 
@@ -206,14 +207,12 @@ def test_those_that_say_nothing(monitor: Monitor, monkeypatch: pytest.MonkeyPatc
     """They have a place each for a while; one more than there are is closed."""
     monkeypatch.setattr(monitor_module, "HEAD_SECONDS", 600.0)
     silent = [socket.create_connection(("127.0.0.1", port_of(monitor)), timeout=60) for _ in range(CONNECTIONS_MOST)]
-    while monitor._places._value:  # all have been accepted
-        pass
+    until(lambda: monitor._places._value == 0)  # all have been accepted
     with socket.create_connection(("127.0.0.1", port_of(monitor)), timeout=60) as refused:
         assert refused.recv(1) == b""
     for peer in silent:
         peer.close()
-    while not monitor._places._value:
-        pass
+    until(lambda: monitor._places._value > 0)
     assert get(monitor, "/healthz")[0] == 200
 
 
@@ -221,7 +220,8 @@ def test_one_that_is_slow_is_given_up(monitor: Monitor, monkeypatch: pytest.Monk
     monkeypatch.setattr(monitor_module, "HEAD_SECONDS", 0.05)
     with socket.create_connection(("127.0.0.1", port_of(monitor)), timeout=60) as peer:
         peer.sendall(b"GET /healthz HTTP/1.1\r\n")
-        assert peer.recv(1) == b""
+        with suppress(ConnectionResetError):  # it was given up before that was read
+            assert peer.recv(1) == b""
 
 
 def test_at_a_socket_of_a_file(chain: Chain, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from abci_client import (
     block,
     genesis,
 )
+from cometbft import until
 from node_chains import Chain
 
 from ioi_exec import Error, InputError, Receipt
@@ -292,8 +293,7 @@ def test_its_end_waits_for_the_call_that_is_going_on(chain: Chain, tmp_path: Pat
     serving_thread.join()
     closing = threading.Thread(target=server.close, args=(60,))
     closing.start()
-    while not all(connection._ended for connection in list(server._connections)):
-        pass
+    until(lambda: all(connection._ended for connection in list(server._connections)))
     may_end.set()
     got = node.read()
     assert got is not None and got[0] == FINALIZE + 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from abci_client import CHAIN, VALIDATOR, block, genesis
+from cometbft import until
 from node_vms import Words
 
 from ioi_exec import ExecutionMachine, InputError
@@ -361,8 +362,7 @@ def test_its_end_does_not_wait_for_a_snapshot(tmp_path: Path, monkeypatch: pytes
     node = Node(tmp_path / "home", every=1)
     node.application.init_chain(genesis())
     node.decide(b"a=1")
-    while node.snapshots._process is None:
-        pass
+    until(lambda: node.snapshots._process is not None)
     node.application.close()
-    assert node.snapshots._process.poll() is not None
+    assert node.snapshots._process is not None and node.snapshots._process.poll() is not None
     assert os.listdir(node.folder / "snapshots") == []

@@ -50,7 +50,7 @@ def test_a_block_without_transactions(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_used(cli: Cli, tmp_path: Path) -> None:
-    for name, data in (("a", b"0x"), ("b", b"0xc1c0"), ("c", b"hello"), ("d", b"\xff"), ("e", b"0xc0c0"), ("f", b"0xc3c20102"), ("g", b"[" * 9)):
+    for name, data in (("a", b"0xc1c0"), ("b", b"hello")):
         (tmp_path / name).write_bytes(data)
         assert f"{name}: it is no access list" in cli("ethereum", "run", MAINNET, "--access-list", name, "--json", status=2).error["error"]
     assert "one FILE" in cli("ethereum", "run", MAINNET, MAINNET, "--access-list", "a", "--json", status=2).error["error"]

@@ -38,6 +38,7 @@ from ioi_exec.ethereum.running import Runner, compared
 from ioi_exec.files.ethereum import file_from_json, parse
 from ioi_exec.vm.ethereum.forks import Fork, fork_named, forks
 
+FORKS = forks() if effort.long else forks()[1::3]  # homestead, ..., and the newest
 SEEDS = effort.seeds("IOI_ETHEREUM_SEEDS", sample=1, many=5)
 
 pytestmark = pytest.mark.sampled
@@ -106,7 +107,7 @@ def changed_alone(made: AccessList) -> dict[bytes, Accessed]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_as_the_specification_by_itself(seed: int) -> None:
-    for fork in forks():
+    for fork in FORKS:
         world = World(fork, seed)
         made = world.made()
         states, judged = stepped(made)

@@ -1,4 +1,4 @@
-"""The client, on a chain of this process, and on what is no node (tests/cross/test_client.py has CometBFT)."""
+"""The client, on a chain of this process, and on what is no node (tests/cross/test_real_client.py has CometBFT)."""
 
 from __future__ import annotations
 

@@ -241,6 +241,14 @@ def test_aborts(chromium: Browser, made: Node) -> None:
     tab.good()
 
 
+def test_a_transaction_whose_block_was_not_recorded(chromium: Browser, made: Node) -> None:
+    tx = transaction(add="counter", n=1)
+    made.block(tx)
+    tab = Tab(chromium, made.url)
+    text = tab.show("tx", sha256(tx).hexdigest())
+    assert "Transaction 0 of block" in text and "among those whose execution was recorded" in text
+
+
 def test_very_many_transactions(chromium: Browser, made: Node) -> None:
     tab = Tab(chromium, made.url)
     text = tab.show("lanes", BLOCK_OF_MANY)

@@ -9,7 +9,7 @@ import { events } from "./receipt.js";
 const PAGE = 50; // blocks asked for at once
 const KEPT = 5000; // blocks that a view has at most
 
-export function timeOf(ns) {
+function timeOf(ns) {
   const milliseconds = Number(BigInt(ns) / 1000000n);
   return Math.abs(milliseconds) <= 8.64e15 ? new Date(milliseconds).toISOString().replace("T", " ").replace("Z", " UTC") : `${ns} ns`;
 }

@@ -8,7 +8,7 @@ const MOST = 400_000; // rows that a browser can scroll through: more are left o
 
 /** heads: names of columns. cells(index): an array of texts or elements. Returns {element, update(count)}: again after rows changed. */
 export function list(label, heads, cells) {
-  const body = element("div", { role: "rowgroup", class: "rows" });
+  const body = element("div", { role: "presentation", class: "rows" });
   const left = element("p", { class: "note", role: "status" });
   const scroll = element("div", { class: "scroll", tabindex: "0", role: "rowgroup", "aria-label": label }, body);
   const head = element("div", { role: "row", class: "row head" }, heads.map((name) => element("span", { role: "columnheader" }, name)));

@@ -60,7 +60,7 @@ watch({
     document.body.classList.remove("away");
     chain.replaceChildren(said(now.chain_id), " ", said(`${now.vm} ${now.vm_version ?? ""}`));
     const trouble = now.stopped ?? now.reload;
-    live.replaceChildren(`height ${now.height}`, ...(trouble ? [": ", element("span", { class: "bad" }, said(trouble))] : []));
+    live.replaceChildren(`height ${now.height}`, ...(trouble ? [": ", element("span", { class: "bad", role: "alert" }, said(trouble))] : []));
   },
   away() {
     document.body.classList.add("away");

@@ -10,7 +10,7 @@ import { shown } from "./text.js";
 const LINK_MOST = 500_000; // characters of a proof, whose quotes take three each in an address
 
 /** What a node says of a key, as it was pasted: {key, value, height, tree, ops}, key, value and what is in ops as bytes. Throws Refused. */
-export function claimOf(text) {
+function claimOf(text) {
   let said;
   try {
     said = JSON.parse(text);

@@ -7,8 +7,8 @@ import { compare, concat, equal, sha256, startsWith, toHex, utf8 } from "./bytes
 
 export class InvalidProof extends Error {}
 
-export const OP_SIMPLE = "ics23:simple";
-export const OP_OF_TREE = { iavl: "ics23:iavl", jellyfish: "ics23:jmt" };
+const OP_SIMPLE = "ics23:simple";
+const OP_OF_TREE = { iavl: "ics23:iavl", jellyfish: "ics23:jmt" };
 
 const LENGTHS = { jellyfish: 64, iavl: 128 }; // of paths, at most
 const JELLYFISH_LEAF = concat(Uint8Array.of(8, 1, 16, 1, 24, 1, 0x2a, 13), utf8("JMT::LeafNode")); // SHA-256 of key hash and value hash

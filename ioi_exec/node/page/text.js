@@ -1,6 +1,6 @@
 // Text and bytes of a chain, as they may be shown: nothing in them hides, reorders or imitates what stands around them.
 
-import { fromHex, toHex } from "./bytes.js";
+import { fromHex } from "./bytes.js";
 import { button, element } from "./dom.js";
 
 const SHOWN = 256; // characters of text or of hex, before "more" is pressed
@@ -61,8 +61,6 @@ export function duration(ns) {
 export function count(number) {
   return String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
-
-export { toHex };
 
 function cut(text, form, style, title = null) {
   let end = SHOWN;

@@ -86,7 +86,7 @@ def test_bytes_that_are_no_request(dev: Dev) -> None:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        assert b"<script" not in answer and b"text/html" not in answer
+        assert b"html" not in answer  # the library tells what it did not understand, as plain text
 
 
 def test_lanes(chain: DevChain, asker: Asker) -> None:

@@ -140,6 +140,7 @@ def test_a_port_that_is_taken(folder: Path) -> None:
         assert second.returncode == 2 and "something listens there already" in second.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_readme(tmp_path: Path) -> None:
     """Its two commands on its VM, word for word but for the port."""
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", (Path(__file__).parents[2] / "README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -154,6 +155,7 @@ def test_readme(tmp_path: Path) -> None:
         assert result["check_tx"]["code"] == result["tx_result"]["code"] == 0 and result["height"] == "1"
 
 
+@pytest.mark.long
 def test_help_examples(folder: Path) -> None:
     """Word for word, but for the port."""
     text = subprocess.run([sys.executable, "-m", "ioi_exec", "dev", "--help"], capture_output=True, text=True).stdout

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -86,7 +84,7 @@ def test_help_examples(cli: Cli, words: str) -> None:
     """Word for word but for where the node is; one that pays is for a chain of payments."""
     hash = ""
     for command in ("simulate", "send", "wait"):
-        text = subprocess.run([sys.executable, "-m", "ioi_exec", "tx", command, "--help"], capture_output=True, text=True).stdout
+        text = cli("tx", command, "--help").out
         shown = [shlex.split(line) for line in text.partition("\nexample:\n")[2].splitlines()]
         assert shown and all(given[:3] == ["ioi-exec", "tx", command] for given in shown)
         for given in shown:

@@ -45,10 +45,12 @@ class Events:
         self._streams += 1
         try:
             with self._hub.listening() as feed:
+                height, undone = await on_engine(request, self._first, request.headers.get("Last-Event-ID"), begin)
                 answer = web.StreamResponse(headers={**SAFE, "Content-Type": "text/event-stream"})
-                await answer.prepare(request)
+                await answer.prepare(request)  # whoever has the headers misses nothing that happens from then on
                 with suppress(Over, ConnectionError, asyncio.TimeoutError, TimeoutError):
-                    height = await self._begin(request, answer, begin)
+                    if undone:
+                        await _event(answer, "reverted", {"height": written(height - 1)})
                     while True:
                         height = await self._blocks(request, answer, height)
                         happened = await feed.next(QUIET_SECONDS)
@@ -63,16 +65,14 @@ class Events:
         finally:
             self._streams -= 1
 
-    async def _begin(self, request: web.Request, answer: web.StreamResponse, begin: int | None) -> int:
-        """The height of the first block to send."""
-        newest = await on_engine(request, lambda: self._chain.ledger.height)
-        last = request.headers.get("Last-Event-ID")
+    def _first(self, last: str | None, begin: int | None) -> tuple[int, bool]:
+        """The height of the first block to send; whether the one that was sent last has been undone."""
+        info = self._chain.machine.info
         if last is None:
-            return newest + 1 if begin is None else max(begin, self._chain.machine.info.initial_height)
-        if await on_engine(request, self._chain.sequencer.names, last):
-            return int(last.partition("-")[0]) + 1
-        await _event(answer, "reverted", {"height": written(newest)})
-        return newest + 1
+            return info.height + 1 if begin is None else max(begin, info.initial_height), False
+        if self._chain.sequencer.names(last):
+            return int(last.partition("-")[0]) + 1, False
+        return info.height + 1, True
 
     async def _blocks(self, request: web.Request, answer: web.StreamResponse, height: int) -> int:
         """Send those there are from this height on; returns the height of the next one."""

@@ -87,10 +87,8 @@ class HttpServer:
         app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._guarded, _errors_told])
         app[ENGINE] = Engine(self._engine)
         app.on_response_prepare.append(self._allowed)
-        runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, logger=_logger(), max_line_size=LINE_BYTES, max_field_size=LINE_BYTES,
-            shutdown_timeout=_CLOSE_SECONDS,
-        )
+        bounds: dict[str, Any] = {"access_log": None, "logger": _logger(), "max_line_size": LINE_BYTES, "max_field_size": LINE_BYTES}
+        runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_CLOSE_SECONDS, **bounds)
         try:
             for table in self._tables:
                 table.register(app)
@@ -100,7 +98,7 @@ class HttpServer:
 
             def protocol() -> asyncio.Protocol:
                 if len(serving.connections) < CONNECTIONS_MOST:
-                    return serving()
+                    return _Connection(serving, loop=self._loop, **bounds)
                 told(log, "a connection was refused: there are as many as there may be", logging.WARNING, connections=CONNECTIONS_MOST)
                 return _Refused()
 
@@ -207,6 +205,15 @@ async def _errors_told(request: web.Request, handler: _Handler) -> web.StreamRes
         if status == 500:
             told(log, "a request failed", logging.ERROR, path=request.path[:200], error=str(error))
         return error_answer(str(error), status)
+
+
+class _Connection(web.RequestHandler):
+    """What cannot be read is not repeated to whoever sent it, who may be a browser that was made to."""
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        return super().handle_error(request, status, exc, "the request cannot be read" if message else None)
 
 
 class _Refused(asyncio.Protocol):

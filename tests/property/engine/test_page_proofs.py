@@ -1,4 +1,7 @@
-"""The verifier of the page, in JavaScript, and the one in Python say the same of every proof, true or forged."""
+"""The verifier of the page, in JavaScript, and the one in Python say the same of every proof, true or forged.
+
+IOI_PAGE_PROOFS random states a tree.
+"""
 
 from __future__ import annotations
 

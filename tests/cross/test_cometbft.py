@@ -239,7 +239,7 @@ def test_readme(binary: Path, tmp_path: Path) -> None:
         shell = subprocess.Popen(["sh", "-e", "-c", commands], cwd=tmp_path, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         until(rpc.exists, lambda: (tmp_path / "log").read_text()[-3000:])
-        (tx,) = re.findall(r"broadcast_tx_commit\?tx=\"(.*?)\"", text)
+        (tx,) = re.findall(r"broadcast_tx_commit\?tx=\"(.*?)\"", text.partition(commands)[2])
         done = rpc_of(rpc, "broadcast_tx_commit", tx=base64.b64encode(unquote(tx).encode()).decode())
         assert done["check_tx"]["code"] == done["tx_result"]["code"] == 0 and int(done["height"]) > 0
     finally:

@@ -109,6 +109,16 @@ def test_blocks_as_they_come(node: Node, tab: Tab) -> None:
     assert {request.removeprefix(tab.url).partition("?")[0] for request in tab.page.requests} >= {"/", "/page/page.js", "/v1/status", "/v1/blocks"}
 
 
+def test_a_node_that_is_away_for_a_while(node: Node, tab: Tab) -> None:
+    height = node.block()
+    tab.show()
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    tab.page.command("Network.emulateNetworkConditions", offline=True, **offline)
+    tab.until("document.getElementById('live').textContent === 'the node does not answer'")
+    tab.page.command("Network.emulateNetworkConditions", offline=False, **offline)
+    tab.until(f"document.getElementById('live').textContent === 'height {height}'")
+
+
 def test_going_back(node: Node, tab: Tab) -> None:
     node.block()
     before = node.chain.snapshot()

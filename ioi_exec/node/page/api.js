@@ -39,11 +39,11 @@ const MISSED = 100; // blocks that are told of one by one; where there are more,
 
 /** What happens at the node from now on: block(BLOCK) in order; status(STATUS) with each; anew() where it went back, or too much was missed; away(). */
 export async function watch({ block, status, anew, away }) {
-  let last = null; // STATUS, as it was told last
+  let last = null; // STATUS, as it was seen last
+  let told = ""; // the same, as it was told last; "": the node was away since
   for (;;) {
     try {
       const now = await ask("status");
-      const changed = last === null || JSON.stringify(now) !== JSON.stringify(last);
       if (last !== null && now.hash !== last.hash) {
         const more = now.height - last.height;
         const blocks = more > 0 && more < MISSED ? (await askWith({ before: now.height + 1, limit: more + 1 }, "blocks")).blocks.reverse() : [];
@@ -51,10 +51,12 @@ export async function watch({ block, status, anew, away }) {
         if (!blocks.length || (before !== undefined && before.hash !== last.hash)) anew();
         else blocks.filter((it) => it.height > last.height).forEach(block);
       }
-      if (changed) status(now);
+      if (JSON.stringify(now) !== told) status(now);
+      told = JSON.stringify(now);
       last = now;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
+      told = "";
       away();
     }
     await new Promise((go) => setTimeout(go, LOOK));

@@ -53,19 +53,21 @@ document.getElementById("search").addEventListener("submit", (event) => {
 
 const live = document.getElementById("live");
 const chain = document.getElementById("chain");
+let begun = null; // a view asks after the first look at the node, so that no block comes unseen between them
 watch({
   block: (it) => view.block?.(it),
   anew: () => view.block && show(), // what follows the chain, and no form that somebody fills in
   status(now) {
+    begun ??= show();
     document.body.classList.remove("away");
     chain.replaceChildren(said(now.chain_id), " ", said(`${now.vm} ${now.vm_version ?? ""}`));
     const trouble = now.stopped ?? now.reload;
     live.replaceChildren(`height ${now.height}`, ...(trouble ? [": ", element("span", { class: "bad", role: "alert" }, said(trouble))] : []));
   },
   away() {
+    begun ??= show();
     document.body.classList.add("away");
     live.textContent = "the node does not answer";
   },
 });
 addEventListener("hashchange", () => show().then(() => main.focus({ preventScroll: true })));
-show();

@@ -111,7 +111,7 @@ def test_what_the_consensus_is_set_to_is_proven(chain: Chain) -> None:
     [
         ("/store/state/key", b"a", 9, False, "height 9"),
         ("/store/state/key", b"", 0, True, "key"),
-        ("value", b"a", 1, False, "of height 3"),
+        ("value", b"a", 9, False, "height 9"),
         ("value", b"a", 0, True, "cannot be proven"),
         ("nothing", b"a", 0, False, "there is no nothing"),
     ],
@@ -121,6 +121,13 @@ def test_what_cannot_be_answered(chain: Chain, path: str, data: bytes, height: i
         chain.decide()
     answer = chain.application.query(QueryRequest(data, path, height, prove))
     assert answer.code != 0 and said in answer.log and answer.value == b"" and answer.proof_ops is None
+
+
+def test_a_vm_is_asked_about_an_earlier_height(chain: Chain) -> None:
+    for value in (b"1", b"2", b"3"):
+        chain.decide(b"a=" + value)
+    answer = chain.application.query(QueryRequest(b"a", "value", 2))
+    assert (answer.value, answer.height) == (b"2", 2)
 
 
 def test_a_vm_is_asked(chain: Chain) -> None:

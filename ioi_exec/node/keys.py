@@ -35,12 +35,17 @@ def write_key(path: Path, pair: Pair) -> None:
     """For this user alone, and never over a file that is there. Raises InputError."""
     text = json.dumps({"type": _TYPE, "public_key": pair.public.hex(), "secret": pair.secret.hex()}) + "\n"
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise InputError(f"{path} is there already, and no key is written over: give another name") from None
+    try:
+        with open(made, "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    except FileExistsError:
-        raise InputError(f"{path} is there already, and no key is written over: give another name") from None
+    except BaseException:
+        path.unlink()  # half a key is in the way of a whole one
+        raise
 
 
 def read_key(path: Path) -> Pair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -27,6 +28,19 @@ def test_a_key_is_for_its_owner_alone_and_never_written_over(tmp_path: Path) -> 
     with pytest.raises(InputError, match="chmod 600"):
         read_key(file)
     assert account("test", 3) == DevKeys().accounts[3]
+
+
+def test_half_a_key_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, file = new_pair(), tmp_path / "key"
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="no space"):
+        patched.setattr(os, "fsync", full)
+        write_key(file, pair)
+    write_key(file, pair)
+    assert read_key(file) == pair
 
 
 @pytest.mark.parametrize("change", [{"type": "rsa"}, {"secret": "00"}, {"public_key": "00" * 32}, {"more": 1}, {"secret": None}])

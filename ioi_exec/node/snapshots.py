@@ -184,7 +184,10 @@ class Snapshots:
                 self._loaded.pop(height, None)
         for height in gone:
             beside = self._folder / f"{_MAKING}{height}"  # not half there under its own name
-            os.rename(self._folder / str(height), beside)
+            try:
+                os.rename(self._folder / str(height), beside)
+            except OSError as error:
+                told(log, "an old snapshot cannot be removed", logging.WARNING, height=height, error=str(error))
             shutil.rmtree(beside, ignore_errors=True)
 
     def close(self) -> None:

@@ -327,6 +327,22 @@ def test_old_ones_go_unless_somebody_loads_them(tmp_path: Path, monkeypatch: pyt
     again.application.close()
 
 
+def test_an_old_one_that_is_gone_already(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An operator removed it: that is said, and the others go."""
+    node = Node(tmp_path / "home", every=1)
+    node.application.init_chain(genesis())
+    for number in range(2):
+        node.decide(b"a=%d" % number)
+        node.taken()
+    shutil.rmtree(node.folder / "snapshots" / "1")
+    for number in range(2, 4):
+        node.decide(b"a=%d" % number)
+        node.taken()
+    assert sorted(os.listdir(node.folder / "snapshots")) == ["3", "4"]
+    assert [record.getMessage() for record in caplog.records].count("an old snapshot cannot be removed") == 1
+    node.application.close()
+
+
 def test_all_nodes_offer_the_same(tmp_path: Path, offered: Offered) -> None:
     """Whatever they keep beside: else a joining node would not ask them all."""
     node = Node(tmp_path / "home", every=2, keep=1, receipts=True)

@@ -79,6 +79,7 @@ class Dev:
         """At a block's edge."""
         if self._reloader is not None:
             self._reloader.stop()
+        self._chain.sequencer.stop()
         self._producer.stop()
         self._server.close()
         self._wake.close()

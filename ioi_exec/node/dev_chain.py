@@ -79,16 +79,17 @@ class DevChain:
             opened.pop_all()
 
     def send(self, tx: bytes) -> Receipt:
-        """Submit a transaction and make a block of it and what waits; returns its receipt: of CheckTx, where that does not let it in."""
+        """Submit a transaction and make blocks of what waits until one has it; returns its receipt: of CheckTx, where that does not let it in."""
         checked = self.sequencer.submit(tx)
         if not checked.ok:
             return checked
-        self.sequencer.mine(empty=False)
-        digest = hashlib.sha256(tx).digest()
-        if (why := self.sequencer.mempool.why_dropped(digest)) is not None:
+        digest, mempool = hashlib.sha256(tx).digest(), self.sequencer.mempool
+        while self.sequencer.mine(empty=False) is not None and mempool.get(digest) is not None:
+            pass
+        if (why := mempool.why_dropped(digest)) is not None:
             return Receipt(1, error=why)
         found = self.ledger.transaction(digest)
-        assert found is not None, "a transaction was let in, is in no block and does not wait"
+        assert found is not None, "a transaction was let in, is in no block and was not dropped"
         return found.receipt
 
     def submit(self, tx: bytes) -> Receipt:

@@ -65,8 +65,10 @@ class Producer:
             if interval:
                 next_one = max(next_one + interval, monotonic())
             try:
-                self._sequencer.mine(empty=bool(interval))
+                made = self._sequencer.mine(empty=bool(interval))
                 self.error = ""
+                if made is not None and self.pace.every_ms == 0 and len(self._sequencer.mempool):
+                    self._wake.set()  # what the block had no room for
             except FATAL as error:
                 if not isinstance(error, MachineClosed):
                     self._failed(error)

@@ -93,6 +93,7 @@ class Sequencer:
         self._recorder = recorder
         self._making = threading.RLock()
         self._turns = 0  # odd while the state goes back
+        self._stopped = False
         self._listeners: list[Callable[[Happened], None]] = []
         self._events: dict[int, tuple[Event, ...]] = {}
         info = machine.info
@@ -122,8 +123,11 @@ class Sequencer:
     def mine(self, *, empty: bool = True) -> int | None:
         """Make a block of what waits; returns its height. empty: also of nothing; else None where nothing can be in it.
 
-        What cannot be in a block no longer waits. Raises what executing it raises: then all that would have been in it no longer waits."""
+        What cannot be in a block no longer waits. Raises what executing it raises: then all that would have been in it no longer waits.
+        Raises MachineClosed after `stop`."""
         with self._making:
+            if self._stopped:
+                raise MachineClosed("the chain ends: no block is made any more")
             waiting, height, now = self.mempool.listed(), self.machine.info.height + 1, self._time()
             if not waiting and not empty:
                 return None
@@ -153,6 +157,10 @@ class Sequencer:
                 self._recorder.record(height, done.result)
             self.tell(Happened("block", height))
             return height
+
+    def stop(self) -> None:
+        """The block at hand is the last one, however many somebody asked for. It waits for none."""
+        self._stopped = True
 
     def simulate(self, txs: Sequence[bytes]) -> BlockResult:
         """What a block of these would come to on the newest state; nothing of it is kept."""

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+from cometbft import until
 from node_vms import Words
 
-from ioi_exec import BlockHeader, ExecutionMachine, InputError, StateExists, VMFault, VMMismatch
+from ioi_exec import BlockHeader, ExecutionMachine, GasSchedule, InputError, MachineClosed, StateExists, VMFault, VMMismatch
 from ioi_exec.block.decided import Vote
 from ioi_exec.node.app_hash import verify_key
 from ioi_exec.node.dev_chain import DevChain
 from ioi_exec.node.dev_keys import POWER, DevKeys
 from ioi_exec.node.mempool import Mempool
 from ioi_exec.node.messages import QueryRequest
+from ioi_exec.node.producer import Pace, Producer
 from ioi_exec.node.sequencer import Happened
 from ioi_exec.vm.payments import account_key, decode_account, encode_transfer
 
@@ -72,6 +74,36 @@ def test_what_cannot_be_in_a_block_waits_no_longer(chain: DevChain) -> None:
     assert chain.block().txs == [b"b=1", b"c=1"] and len(chain.sequencer.mempool) == 0
     assert chain.send(b"refused").error == "not in a block"
     assert chain.sequencer.mine(empty=False) is None and chain.height == 1
+
+
+ONE_A_BLOCK = GasSchedule(flat=10, block_limit=15)
+
+
+def test_what_a_block_had_no_room_for_is_in_the_next_ones() -> None:
+    """Though nothing else comes that would wake who makes them."""
+    failed: list[BaseException] = []
+    with made(gas=ONE_A_BLOCK) as chain:
+        producer = Producer(chain.sequencer, Pace(), failed.append)
+        for tx in (b"b=1", b"c=1", b"d=1"):
+            assert chain.submit(tx).ok
+        producer.start()
+        until(lambda: chain.height == 3)
+        producer.stop()
+        assert [chain.block(height).txs for height in (1, 2, 3)] == [[b"b=1"], [b"c=1"], [b"d=1"]] and not failed
+
+
+def test_what_is_sent_waits_for_what_came_before_it() -> None:
+    with made(gas=ONE_A_BLOCK) as chain:
+        assert chain.submit(b"b=1").ok and chain.submit(b"c=1").ok
+        assert chain.send(b"d=1").output == b"done"
+        assert chain.block().txs == [b"d=1"] and chain.height == 3
+
+
+def test_the_block_at_hand_is_the_last_one(chain: DevChain) -> None:
+    chain.sequencer.listen(lambda happened: chain.sequencer.stop() if happened.height == 2 else None)
+    with pytest.raises(MachineClosed, match="the chain ends"):
+        chain.mine(10)
+    assert chain.height == 2
 
 
 def test_a_transaction_may_come_again_once_it_is_in_a_block(chain: DevChain) -> None:

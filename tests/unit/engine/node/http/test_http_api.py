@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from hashlib import sha256
+from http.client import HTTPException
 from typing import Any, Callable
 
+import pytest
 from cometbft import until
+from rpc import Asker
 
 from ioi_exec.node.app_hash import verify_key
+from ioi_exec.node.dev import Dev
+from ioi_exec.node.dev_chain import DevChain
+from ioi_exec.node.http.guard import Guard
 from ioi_exec.node.messages import ProofOp, ProofOps
+from ioi_exec.node.producer import Pace
+from ioi_exec.node.sequencer import Happened
 
 Serve = Callable[..., Any]
 
@@ -52,6 +62,35 @@ def test_blocks(serve: Serve) -> None:
         assert ask.get(path, 404)["error"]
     for path in ("/v1/blocks/x", "/v1/blocks/-1", "/v1/blocks?limit=0", "/v1/blocks?limit=101", "/v1/txs/00", "/v1/txs/zz"):
         assert ask.get(path, 400)["error"]
+
+
+def test_its_end_does_not_wait_for_all_blocks_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain, ending, making = DevChain(workers=0), threading.Event(), threading.Event()
+    stop, heights = chain.sequencer.stop, []
+
+    def stopped() -> None:
+        stop()
+        ending.set()
+
+    def told(happened: Happened) -> None:
+        heights.append(happened.height)
+        making.set()
+        ending.wait(300)
+
+    monkeypatch.setattr(chain.sequencer, "stop", stopped)
+    chain.sequencer.listen(told)
+    with Dev(chain, Pace(None), ("127.0.0.1", 0), Guard()) as dev:
+        asker = Asker(dev.url)
+
+        def ask() -> None:
+            with suppress(OSError, HTTPException):  # whether it is still answered does not matter
+                asker.raw("POST", "/v1/mine", b'{"blocks": 1000}')
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert making.wait(300)
+    asking.join()
+    assert heights == [1]
 
 
 def test_a_value_with_its_proof_in_two_steps(serve: Serve) -> None:

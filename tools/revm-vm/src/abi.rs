@@ -126,15 +126,10 @@ unsafe extern "C" {
 /// Whether the tables above are those of the header that this was built with.
 pub fn check() -> bool {
     let here = [
-        ABI as usize,
         size_of::<Field>(),
         size_of::<Addition>(),
         size_of::<Attribute>(),
-        size_of::<State>(),
-        size_of::<Ctx>(),
         size_of::<Outcome>(),
-        size_of::<Results>(),
-        size_of::<Vm>(),
         offset_of!(Addition, delta),
         offset_of!(Addition, maximum),
         offset_of!(Attribute, negative),
@@ -147,6 +142,7 @@ pub fn check() -> bool {
         offset_of!(Outcome, output),
         offset_of!(Outcome, output_len),
         offset_of!(Results, output),
+        offset_of!(Results, gas_used),
         offset_of!(Vm, execute),
         offset_of!(Vm, end_block),
         offset_of!(Vm, memory_new),

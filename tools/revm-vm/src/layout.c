@@ -1,16 +1,13 @@
-/* What ioi_vm.h says its tables are: abi.rs has them once more, and is refused where it does not agree. */
+/* What ioi_vm.h says its tables are: abi.rs has them once more, up to ABI 3, and is refused where it does not agree. */
 #include "ioi_vm.h"
 
+_Static_assert(IOI_VM_ABI >= 3, "abi.rs is of ABI 3");
+
 const size_t ioi_layout[] = {
-    IOI_VM_ABI,
     sizeof(ioi_field),
     sizeof(ioi_addition),
     sizeof(ioi_attribute),
-    sizeof(struct ioi_state),
-    sizeof(ioi_ctx),
     sizeof(ioi_outcome),
-    sizeof(ioi_results),
-    sizeof(ioi_vm),
     offsetof(ioi_addition, delta),
     offsetof(ioi_addition, maximum),
     offsetof(ioi_attribute, negative),
@@ -23,6 +20,7 @@ const size_t ioi_layout[] = {
     offsetof(ioi_outcome, output),
     offsetof(ioi_outcome, output_len),
     offsetof(ioi_results, output),
+    offsetof(ioi_results, gas_used),
     offsetof(ioi_vm, execute),
     offsetof(ioi_vm, end_block),
     offsetof(ioi_vm, memory_new),

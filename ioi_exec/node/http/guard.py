@@ -25,7 +25,7 @@ class Guard:
         if len(request.headers.getall("Host", [])) != 1 or not self._is_ours(host):
             return "the Host of the request is not one of this server's names: give an IP address or localhost, or start it with --allow-host"
         origin = request.headers.get("Origin")
-        if origin is not None and origin not in self.origins and not _same(origin, host):
+        if origin is not None and not self._is_friend(origin) and not _same(origin, host):
             return "pages of another origin may not ask here: start it with --allow-origin"
         site, mode = request.headers.get("Sec-Fetch-Site", ""), request.headers.get("Sec-Fetch-Mode", "")
         if origin is None and site in ("cross-site", "same-site") and (mode not in _NAVIGATION or request.path != "/"):
@@ -35,7 +35,7 @@ class Guard:
     def allowed(self, request: web.BaseRequest) -> dict[str, str]:
         """The headers of CORS that an answer has."""
         origin = request.headers.get("Origin")
-        if origin is None or origin not in self.origins:
+        if origin is None or not self._is_friend(origin):
             return {}
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
@@ -44,11 +44,15 @@ class Guard:
         found = self.allowed(request)
         return {**found, "Access-Control-Allow-Methods": "GET, POST", "Access-Control-Allow-Headers": "Content-Type"} if found else {}
 
+    def _is_friend(self, origin: str) -> bool:
+        """A browser writes it in small letters, and without a path."""
+        return origin in (each.lower().rstrip("/") for each in self.origins)
+
     def _is_ours(self, host: str) -> bool:
         name = _name(host)
         if name is None:
             return False
-        if name == "localhost" or name in self.hosts:
+        if name == "localhost" or name in map(_name, self.hosts):
             return True
         try:
             ip_address(name)

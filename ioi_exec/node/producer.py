@@ -50,6 +50,27 @@ class Producer:
         if self._thread.ident is not None:
             self._thread.join()
 
+    def mine(self, blocks: int) -> int:
+        """Make so many blocks now, the first of what waits; returns the height of the last. Raises what `Sequencer.mine` raises."""
+        height = self._sequencer.ledger.height
+        for _ in range(blocks):
+            height = self._mine(True) or height
+        return height
+
+    def _mine(self, empty: bool) -> int | None:
+        try:
+            made = self._sequencer.mine(empty=empty)
+        except MachineClosed:
+            raise
+        except FATAL as error:
+            self._failed(error)
+            raise
+        except Error as error:
+            self.error = str(error)
+            raise
+        self.error = ""
+        return made
+
     def _told(self, happened: Happened) -> None:
         if happened.kind == "waits" and self.pace.every_ms == 0:
             self._wake.set()
@@ -65,16 +86,12 @@ class Producer:
             if interval:
                 next_one = max(next_one + interval, monotonic())
             try:
-                made = self._sequencer.mine(empty=bool(interval))
-                self.error = ""
+                made = self._mine(bool(interval))
                 if made is not None and self.pace.every_ms == 0 and len(self._sequencer.mempool):
                     self._wake.set()  # what the block had no room for
-            except FATAL as error:
-                if not isinstance(error, MachineClosed):
-                    self._failed(error)
+            except FATAL:
                 return
             except Error as error:
-                self.error = str(error)
                 told(log, "no block could be made", logging.ERROR, error=str(error))
             except BaseException as error:
                 self._failed(error)

@@ -157,7 +157,7 @@ class Api:
     async def _mine(self, request: web.Request) -> web.Response:
         body = _object(await json_body(request), ("blocks",), ())
         blocks = _checked(number, body.get("blocks", 1), "blocks", MINED_MOST)
-        return json_answer({"height": written(await on_engine(request, self._chain.mine, blocks))})
+        return json_answer({"height": written(await on_engine(request, self._producer.mine, blocks))})
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         _object(await json_body(request), (), ())

@@ -12,6 +12,7 @@ import pytest
 from cometbft import until
 from rpc import Asker
 
+from ioi_exec.errors import ResourceError
 from ioi_exec.node.app_hash import verify_key
 from ioi_exec.node.dev import Dev
 from ioi_exec.node.dev_chain import DevChain
@@ -62,6 +63,20 @@ def test_blocks(serve: Serve) -> None:
         assert ask.get(path, 404)["error"]
     for path in ("/v1/blocks/x", "/v1/blocks/-1", "/v1/blocks?limit=0", "/v1/blocks?limit=101", "/v1/txs/00", "/v1/txs/zz"):
         assert ask.get(path, 400)["error"]
+
+
+def test_a_chain_that_cannot_go_on_ends_also_where_it_is_asked_for_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = DevChain(workers=0)
+
+    def full(**options: Any) -> Any:
+        raise ResourceError("the disk is full")
+
+    with Dev(chain, Pace(None), ("127.0.0.1", 0), Guard()) as dev:
+        monkeypatch.setattr(chain.sequencer, "mine", full)
+        assert Asker(dev.url).post("/v1/mine", {}, 500) == {"error": "the disk is full"}
+        assert dev._failed is not None
+        with pytest.raises(ResourceError):
+            dev.run()
 
 
 def test_its_end_does_not_wait_for_all_blocks_that_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

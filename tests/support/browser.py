@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 60.0  # seconds
+PATIENCE = 300.0  # seconds, on a machine that is busy
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",

@@ -8,11 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Iterator
 
 import pytest
 import yaml
+from cometbft import until
 from node_chains import Make
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -117,33 +119,63 @@ class Watched:
         self.alive.touch()
         (folder / "wget").write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\ntest -e {self.alive}\n')
         (folder / "wget").chmod(0o755)
-        self.asked = folder / "asked"
+        self.asked, self.runs = folder / "asked", folder / "runs"
         self.process = subprocess.Popen(
             ["sh", DEPLOY / "compose" / "watched-node.sh", "sh", "-c", node],
-            env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "WATCHED": "http://app:1/healthz", "WATCH_SECONDS": "0.02"},
+            env={
+                **os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "WATCHED": "http://app:1/healthz", "WATCH_SECONDS": "0.02",
+                "RUNS": str(self.runs),
+            },
+            start_new_session=True,
         )
 
     def looked(self, times: int) -> None:
-        while not self.asked.exists() or len(self.asked.read_text().splitlines()) < times:
+        """Wait until it has looked so often, and the node has said that it runs."""
+
+        def has() -> bool:
             assert self.process.poll() is None
+            return self.runs.exists() and self.asked.exists() and len(self.asked.read_text().splitlines()) >= times
+
+        until(has)
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
-def test_a_node_whose_application_is_gone_is_killed(tmp_path: Path) -> None:
+Watch = Callable[[str], Watched]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Watch]:
+    started: list[Watched] = []
+
+    def start(node: str) -> Watched:
+        started.append(Watched(tmp_path, node))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def test_a_node_whose_application_is_gone_is_killed(watch: Watch) -> None:
     """Though it is deaf to everything else."""
-    watched = Watched(tmp_path, "trap '' TERM INT; while :; do sleep 0.1; done")
+    watched = watch("trap '' TERM INT; : > \"$RUNS\"; while :; do sleep 0.1; done")
     watched.looked(5)
     assert "http://app:1/healthz" in watched.asked.read_text()
     watched.alive.unlink()
     assert watched.process.wait(120) == 128 + signal.SIGKILL
 
 
-def test_a_node_that_is_asked_to_end_does(tmp_path: Path) -> None:
-    watched = Watched(tmp_path, "trap 'exit 7' TERM; while :; do sleep 0.02; done")
+def test_a_node_that_is_asked_to_end_does(watch: Watch) -> None:
+    watched = watch("trap 'exit 7' TERM; : > \"$RUNS\"; while :; do sleep 0.02; done")
     watched.looked(2)
     watched.process.terminate()
     assert watched.process.wait(120) == 7
 
 
-def test_a_node_that_ends_by_itself_ends_it(tmp_path: Path) -> None:
-    watched = Watched(tmp_path, "exit 3")
+def test_a_node_that_ends_by_itself_ends_it(watch: Watch) -> None:
+    watched = watch("exit 3")
     assert watched.process.wait(120) == 3

@@ -16,6 +16,7 @@ from page_vm import transaction
 
 from ioi_exec.node.dev import Dev
 from ioi_exec.node.dev_chain import DevChain
+from ioi_exec.node.http.api import Api
 from ioi_exec.node.http.guard import Guard
 from ioi_exec.node.producer import Pace
 from ioi_exec.node.recordings import Recordings
@@ -139,6 +140,27 @@ def test_a_transaction(node: Node, tab: Tab) -> None:
     tab.page.evaluate("[...document.querySelectorAll('main a')].find((it) => it.textContent === '\"counter\"').click()")
     tab.until("document.querySelector('main h2')?.textContent === 'Key \"counter\"'")
     assert '"0"' in tab.text() and "genesis" in tab.text()
+    tab.good()
+
+
+def test_the_history_of_a_key_goes_on_further_back(node: Node, tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ioi_exec.node.history.CHANGES_MOST", 2)
+    heights = [node.block(transaction(add="rises", n=n)) for n in range(5)]
+    tab.show("key", b"rises".hex())
+    changes = "[...document.querySelectorAll('main tbody tr')].map((it) => it.firstChild.textContent)"
+    for many in (2, 4, 5):
+        tab.until(f"{changes}.length === {many}")
+        assert tab.page.evaluate(changes) == [str(height) for height in heights[::-1][:many]]
+        tab.press("further back")
+    tab.good()
+
+
+def test_what_is_wrong_with_the_node_is_told(node: Node, tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = Api._described
+    for name in ("stopped", "not_reloaded"):
+        monkeypatch.setattr(Api, "_described", lambda self: {**described(self), name: f"{name} for a reason"})
+        tab.show()
+        tab.until(f"document.getElementById('live').textContent.endsWith('{name} for a reason')")
     tab.good()
 
 

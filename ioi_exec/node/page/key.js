@@ -16,7 +16,7 @@ export async function key(hex) {
   const older = button("further back", more);
 
   async function more() {
-    const it = await askWith(before === null ? {} : { before }, "history", hex);
+    const it = await askWith(before === null ? {} : { from: before }, "history", hex);
     found.push(...it.changes);
     before = it.next;
     older.disabled = before === null;

@@ -61,7 +61,7 @@ watch({
     begun ??= show();
     document.body.classList.remove("away");
     chain.replaceChildren(said(now.chain_id), " ", said(`${now.vm} ${now.vm_version ?? ""}`));
-    const trouble = now.stopped ?? now.reload;
+    const trouble = now.stopped ?? now.not_reloaded;
     live.replaceChildren(`height ${now.height}`, ...(trouble ? [": ", element("span", { class: "bad", role: "alert" }, said(trouble))] : []));
   },
   away() {

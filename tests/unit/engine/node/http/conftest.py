@@ -17,8 +17,9 @@ Serve = Callable[..., tuple[DevChain, Asker]]
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
-    """serve(every_ms, guard, **options of DevChain)."""
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """serve(every_ms, guard, **options of DevChain). Whoever waits for a block may wait long: the machine may be busy."""
+    monkeypatch.setattr("ioi_exec.node.http.sending.COMMIT_SECONDS", 300.0)
     opened: list[Dev] = []
 
     def build(every_ms: int | None = 0, guard: Guard | None = None, **options: Any) -> tuple[DevChain, Asker]:

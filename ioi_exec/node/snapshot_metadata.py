@@ -1,7 +1,8 @@
 """What a snapshot is offered with: alike to the byte on every node of the chain, so that a joining node asks all of them for chunks.
 
-It is the manifest of the state at the snapshot's height, without what is one machine's own, and what the consensus was set to there. The two
-together are proven by the app hash of that height, which a light client has verified; each chunk then proves itself against the state root.
+It is the manifest of the state at the snapshot's height, without what is one machine's own, and what the consensus was set to there. The
+manifest's state root and the latter are proven by the app hash of that height, which a light client has verified; each chunk then proves itself
+against the state root. The block's header, its receipts root and the counts are only said.
 """
 
 from __future__ import annotations

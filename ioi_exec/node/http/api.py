@@ -93,7 +93,11 @@ class Api:
     async def _block(self, request: web.Request) -> web.Response:
         text = request.match_info["height"]
         height = None if text == "latest" else _from_text("the height", text)
-        return json_answer(whole_block_object(await on_engine(request, self._chain.ledger.block, height)))
+        return json_answer(await on_engine(request, self._whole, height))
+
+    def _whole(self, height: int | None) -> dict[str, Any]:
+        block = self._chain.ledger.block(height)
+        return whole_block_object(block, self._chain.sequencer.events(block.info.height))
 
     async def _send(self, request: web.Request) -> web.Response:
         body = _object(await json_body(request), ("tx", "wait"), ("tx",))

@@ -22,7 +22,7 @@ from ioi_exec.files.strict_json import Malformed, number, written
 from ioi_exec.node.dev_chain import DevChain
 from ioi_exec.node.http.feed import Hub, Over
 from ioi_exec.node.http.server import SAFE, on_engine
-from ioi_exec.node.http.shown import event_objects, whole_block_object
+from ioi_exec.node.http.shown import whole_block_object
 
 STREAMS_MOST = 64
 QUIET_SECONDS = 15.0
@@ -86,8 +86,7 @@ class Events:
 
     def _shown(self, height: int) -> tuple[str, str]:
         block = self._chain.ledger.block(height)
-        found = {**whole_block_object(block), "events": event_objects(self._chain.sequencer.events(height))}
-        return json.dumps(found), f"{height}-{block.hash.hex()}"
+        return json.dumps(whole_block_object(block, self._chain.sequencer.events(height))), f"{height}-{block.hash.hex()}"
 
 
 def _given(request: web.Request) -> int | None:

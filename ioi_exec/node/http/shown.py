@@ -35,12 +35,13 @@ def block_object(block: LedgerBlock) -> dict[str, Any]:
     }
 
 
-def whole_block_object(block: LedgerBlock) -> dict[str, Any]:
+def whole_block_object(block: LedgerBlock, events: Iterable[Event]) -> dict[str, Any]:
+    """events: of its hooks."""
     txs = [
         {"hash": sha256(tx).hexdigest(), "tx": tx.hex(), "index": index, "receipt": receipt_object(receipt)}
         for index, (tx, receipt) in enumerate(zip(block.txs, block.receipts))
     ]
-    return {**block_object(block), "txs": txs}
+    return {**block_object(block), "txs": txs, "events": event_objects(events)}
 
 
 def kept_object(hash: bytes, kept: KeptTransaction, *, tx: bool = False) -> dict[str, Any]:

@@ -68,7 +68,7 @@ export async function block(which = "latest") {
       ]),
       element("p", {}, link("Who executed what when", "lanes", it.height), " \u00b7 ", link("the block before", "block", Math.max(it.height - 1, 0))),
       rows.element,
-      it.events?.length ? events(it.events) : null,
+      it.events.length ? element("div", {}, element("h3", {}, "Events of its hooks"), events(it.events)) : null,
     ),
   };
 }

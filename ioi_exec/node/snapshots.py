@@ -35,10 +35,11 @@ log = logging.getLogger("ioi_exec.node")
 LOADED_SECONDS = 300.0  # that a snapshot which a peer has just loaded a chunk of stays beyond its time
 _OFFER, _MAKING = "offer", "making-"
 _PATIENCE = 10.0
-# The same program, which ends with the thread that waits for it. The working directory is none of its business.
+# The same program, which ends with the thread that waits for it, also where that ended before it could say so. The working directory is none of
+# its business.
 _TAKE = (
-    "import signal, sys; sys.path[:] = filter(None, sys.path); import ioi_shm; ioi_shm.die_with_parent(signal.SIGKILL); "
-    "from ioi_exec.cli import main; sys.exit(main())"
+    "import os, signal, sys; sys.path[:] = filter(None, sys.path); import ioi_shm; ioi_shm.die_with_parent(signal.SIGKILL); "
+    "os.getppid() == int(sys.argv.pop(1)) or sys.exit(1); from ioi_exec.cli import main; sys.exit(main())"
 )
 
 
@@ -148,7 +149,7 @@ class Snapshots:
         self._remove_old()
 
     def _run(self, making: Path, version: int) -> None:
-        command = [sys.executable, "-c", _TAKE, "snapshot", str(self._state), str(making), "--version", str(version)]
+        command = [sys.executable, "-c", _TAKE, str(os.getpid()), "snapshot", str(self._state), str(making), "--version", str(version)]
         with self._lock:
             if self._closed:
                 raise InputError("the daemon ends")

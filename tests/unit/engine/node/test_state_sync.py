@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -371,6 +373,16 @@ def test_one_that_cannot_be_taken(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     node.application.close()
     with pytest.raises(InputError, match="snapshots cannot be looked at"):
         Node(node.folder)
+
+
+def test_one_whose_daemon_ended_before_it_began_is_not_taken(tmp_path: Path) -> None:
+    """Else it would write into the home of the next one."""
+    node = Node(tmp_path / "home")
+    node.application.close()
+    taking = [sys.executable, "-c", snapshots_module._TAKE]
+    arguments = ["snapshot", str(node.folder / "state"), str(tmp_path / "taken"), "--version", "0"]
+    assert subprocess.run([*taking, "-1", *arguments], capture_output=True).returncode == 1 and not (tmp_path / "taken").exists()
+    assert subprocess.run([*taking, str(os.getpid()), *arguments], capture_output=True).returncode == 0 and (tmp_path / "taken").exists()
 
 
 def test_its_end_does_not_wait_for_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

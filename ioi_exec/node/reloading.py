@@ -68,8 +68,9 @@ class Reloader:
             if code == self._code and not self.error:
                 _put_back(before)  # another file, or a comment
                 return
+            self.error = ""  # before anybody hears of it
             self._sequencer.reload(self._vm, self._args)
-            self._code, self.error = code, ""
+            self._code = code
             told(log, "the VM was reloaded: the next block is under the new code", vm=str(loaded.spec))
         except Error as error:
             _put_back(before)

@@ -68,7 +68,8 @@ def _make(options: argparse.Namespace, home: Path, binary: Path) -> None:
     from ioi_exec.node.home import Engine
 
     if not options.vm:
-        raise InputError(f"--vm is missing, and there is no devnet in {home}: give payments, or package.module:Class")
+        missing = "" if options.home is None else f", and there is no devnet in {home}"
+        raise InputError(f"--vm is missing{missing}: give payments, or package.module:Class")
     wanted = copy.copy(options)
     wanted.chain_id = options.chain_id or _CHAIN
     made = {**_given(wanted), "chain_id": wanted.chain_id, "validators": _VALIDATORS if options.validators is None else options.validators, "initial_height": options.initial_height}

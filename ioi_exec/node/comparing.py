@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ioi_storage import receipts_merkle_root
 
 from ioi_exec.block.receipt import CODE_EXCEPTION, CODE_REFUSED
-from ioi_exec.errors import InputError, VersionMissing
+from ioi_exec.errors import Error, InputError, VersionMissing
 from ioi_exec.files.strict_json import Malformed, parse
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node.app_hash import app_hash
@@ -30,6 +30,10 @@ from ioi_exec.node.wire import encode
 
 ANSWER_BYTES = 256 << 20
 _SECONDS = 60.0
+
+
+class PeerError(Error):
+    """The other node cannot be asked, or does not answer what it was asked."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def of_home(home: Home, height: int) -> Outcome:
 
 
 def of_node(url: str, height: int) -> Outcome:
-    """url: of its RPC. Raises InputError where it does not answer, or not what it should."""
+    """url: of its RPC. Raises PeerError where it does not answer, or not what it should; InputError."""
     try:
         found = _ask(url, "block_results", height=str(height))
         results = tuple(_result(each) for each in found["txs_results"] or ())
@@ -86,7 +90,7 @@ def of_node(url: str, height: int) -> Outcome:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{url}: block_results of height {height} is not what CometBFT answers: {type(error).__name__}: {error}") from None
+        raise PeerError(f"{url}: block_results of height {height} is not what CometBFT answers: {type(error).__name__}: {error}") from None
 
 
 def first_difference(here: Outcome, there: Outcome) -> Optional[Difference]:
@@ -153,9 +157,9 @@ def _number(said: Any, bits: int) -> int:
 
 
 def _ask(url: str, method: str, **params: str) -> Any:
-    parts = urlsplit(url)
-    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
     try:
+        parts = urlsplit(url)
+        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
         if kind is None or not parts.hostname:
             raise InputError(f"{url!r} is no address of a node's RPC: give http://HOST:PORT")
         connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
@@ -168,15 +172,15 @@ def _ask(url: str, method: str, **params: str) -> Any:
         connection.request("POST", parts.path or "/", body, {"Content-Type": "application/json"})
         came = connection.getresponse().read(ANSWER_BYTES + 1)
         if len(came) > ANSWER_BYTES:
-            raise InputError(f"{url}: {method} was answered by more than {ANSWER_BYTES} bytes")
+            raise PeerError(f"{url}: {method} was answered by more than {ANSWER_BYTES} bytes")
         answer = parse(came, floats=True)
     except (OSError, http.client.HTTPException) as error:
-        raise InputError(f"{url} does not answer: {error or type(error).__name__}") from None
+        raise PeerError(f"{url} does not answer: {error or type(error).__name__}") from None
     except Malformed as error:
-        raise InputError(f"{url}: what it answers to {method} is no JSON-RPC: {error}") from None
+        raise PeerError(f"{url}: what it answers to {method} is no JSON-RPC: {error}") from None
     finally:
         connection.close()
     if not isinstance(answer, dict) or "result" not in answer:
         said = answer.get("error") if isinstance(answer, dict) else answer
-        raise InputError(f"{url} refuses {method}: {json.dumps(said)[:500]}")
+        raise PeerError(f"{url} refuses {method}: {json.dumps(said)[:500]}")
     return answer["result"]

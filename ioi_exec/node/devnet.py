@@ -9,6 +9,7 @@ Keys lie in these files unprotected, and every port is loopback's: it is for try
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Callable, Mapping
 
-from ioi_exec.errors import Error, InputError
+from ioi_exec.errors import Error, InputError, StateInUse
 from ioi_exec.node.children import Bell, Child, Port
 from ioi_exec.node.home import begun
 
@@ -120,7 +121,7 @@ class Member:
 
 
 class Devnet:
-    """Made by `make`, or found. Close it, or use `with`: then nothing of it runs. In the main thread alone."""
+    """Made by `make`, or found. Close it, or use `with`: then nothing of it runs. In the main thread alone. Raises StateInUse."""
 
     def __init__(self, home: Path, binary: Path, settings: Mapping[str, str] | None = None) -> None:
         """settings: of CometBFT's, as `Member.start_node` has them."""
@@ -130,8 +131,10 @@ class Devnet:
         self._bell = Bell()
         with ExitStack() as opened:
             opened.callback(self._bell.close)
+            self._held: list[int] = []
             self.members: list[Member] = []
             opened.callback(self._release)
+            self._hold()
             for number in range(self.made["validators"]):
                 self.members.append(Member(number, home / f"node{number}", binary))
             opened.pop_all()
@@ -182,7 +185,17 @@ class Devnet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _hold(self) -> None:
+        """One at a time runs it. The kernel lets go of it, whatever way this ends."""
+        self._held.extend(map(os.open, [self.home / MADE], [os.O_RDONLY | os.O_CLOEXEC]))
+        try:
+            fcntl.flock(self._held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateInUse(f"the devnet in {self.home} runs already: end that, or give another --home") from None
+
     def _release(self) -> None:
+        while self._held:
+            os.close(self._held.pop())
         for member in self.members:
             for port in member.ports.values():
                 port.close()
@@ -231,6 +244,8 @@ def make(home: Path, binary: Path, made: Mapping[str, Any], init: Callable[[Path
             run(binary, "testnet", "--v", str(len(nodes)), "--o", home, "--populate-persistent-peers=false")
             for node in nodes:
                 genesis = node / "config" / "genesis.json"
+                if not genesis.exists():
+                    raise InputError(f"{binary} testnet made no genesis: it is not CometBFT's program. {_GET_IT}")
                 said = json.loads(genesis.read_text())
                 said.update(chain_id=made["chain_id"], initial_height=str(made["initial_height"]))
                 genesis.write_text(json.dumps(said, indent=2))

@@ -45,7 +45,7 @@ def _read(name: str, read: Read, value: Any, default: Any) -> Any:
 
 def _uri_bytes(value: str) -> bytes:
     if value[:2] in ("0x", "0X"):
-        return bytes.fromhex(value[2:])
+        return _hex(value[2:])
     if len(value) > 1 and value[0] == value[-1] == '"':
         return _quoted(value).encode("utf-8", "surrogateescape")
     raise ValueError('give 0x and hex, or "text"')
@@ -95,7 +95,10 @@ def _base64(value: Any) -> bytes:
 
 
 def _hex(value: Any) -> bytes:
-    return bytes.fromhex(_text(value))
+    try:
+        return bytes.fromhex(_text(value))
+    except ValueError:
+        raise ValueError(f"{shown(value)} is no hex: an even number of the digits 0-9 a-f") from None
 
 
 BYTES: Kind = (_uri_bytes, _base64, b"")

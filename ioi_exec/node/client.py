@@ -75,16 +75,17 @@ class Client:
 
     def __init__(self, url: str = URL, seconds: float = SECONDS) -> None:
         """seconds: that an answer may take. Raises InputError."""
-        parts = urlsplit(url)
         try:
-            port = parts.port
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
         except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or parts.path not in ("", "/") or parts.query:
+            host = None
+        if not host or parts.scheme not in ("http", "https") or parts.query:
             raise InputError(f"the node's address is {url!r}: give http://HOST:PORT")
         self.url = url
+        self._path = parts.path or "/"
         self._of = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._place = parts.hostname, port
+        self._place = host, port
         self._seconds = seconds
         self._chain_id: str | None = None
 
@@ -93,8 +94,10 @@ class Client:
         asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         connection = self._of(*self._place, timeout=self._seconds)
         try:
-            connection.request("POST", "/", asked, {"Content-Type": "application/json"})
-            body = connection.getresponse().read(ANSWER_BYTES)
+            connection.request("POST", self._path, asked, {"Content-Type": "application/json"})
+            body = connection.getresponse().read(ANSWER_BYTES + 1)
+            if len(body) > ANSWER_BYTES:
+                raise NodeError(f"{self.url} answers {method} with more than {ANSWER_BYTES} bytes")
             answer = json.loads(body)
             if isinstance(answer, dict) and "error" in answer:
                 error = answer["error"]

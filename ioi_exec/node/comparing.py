@@ -9,31 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-import http.client
 import json
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, NamedTuple, Optional
-from urllib.parse import urlsplit
 
 from ioi_storage import receipts_merkle_root
 
 from ioi_exec.block.receipt import CODE_EXCEPTION, CODE_REFUSED
-from ioi_exec.errors import Error, InputError, VersionMissing
-from ioi_exec.files.strict_json import Malformed, parse
+from ioi_exec.errors import InputError, VersionMissing
 from ioi_exec.machine import ExecutionMachine
 from ioi_exec.node.app_hash import app_hash
+from ioi_exec.node.client import Client, NodeError
 from ioi_exec.node.home import Home
 from ioi_exec.node.messages import Attribute, EventMessage, TxResult
 from ioi_exec.node.records import Records
 from ioi_exec.node.results import check_result
 from ioi_exec.node.wire import encode
-
-ANSWER_BYTES = 256 << 20
-_SECONDS = 60.0
-
-
-class PeerError(Error):
-    """The other node cannot be asked, or does not answer what it was asked."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +69,18 @@ def of_home(home: Home, height: int) -> Outcome:
 
 
 def of_node(url: str, height: int) -> Outcome:
-    """url: of its RPC. Raises PeerError where it does not answer, or not what it should; InputError."""
+    """url: of its RPC. Raises NodeError where it does not answer, or not what it should; InputError."""
+    client = Client(url)
     try:
-        found = _ask(url, "block_results", height=str(height))
+        found = client.call("block_results", height=str(height))
         results = tuple(_result(each) for each in found["txs_results"] or ())
-        network = _ask(url, "status")["node_info"]["network"]
+        network = client.call("status")["node_info"]["network"]
         whole = base64.b64decode(found.get("app_hash") or "", validate=True)
         if int(found["height"]) != height or not isinstance(network, str):
             raise ValueError("it is of another height")
         return Outcome(network, height, results, _root(results), whole)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise PeerError(f"{url}: block_results of height {height} is not what CometBFT answers: {type(error).__name__}: {error}") from None
+        raise NodeError(f"{url}: block_results of height {height} is not what CometBFT answers: {type(error).__name__}: {error}") from None
 
 
 def first_difference(here: Outcome, there: Outcome) -> Optional[Difference]:
@@ -154,33 +144,3 @@ def _number(said: Any, bits: int) -> int:
     if not 0 <= number < 1 << bits:
         raise ValueError(f"a number is {number}")
     return number
-
-
-def _ask(url: str, method: str, **params: str) -> Any:
-    try:
-        parts = urlsplit(url)
-        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(parts.scheme)
-        if kind is None or not parts.hostname:
-            raise InputError(f"{url!r} is no address of a node's RPC: give http://HOST:PORT")
-        connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{url!r} is no address of a node's RPC: {error}") from None
-    try:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        connection.request("POST", parts.path or "/", body, {"Content-Type": "application/json"})
-        came = connection.getresponse().read(ANSWER_BYTES + 1)
-        if len(came) > ANSWER_BYTES:
-            raise PeerError(f"{url}: {method} was answered by more than {ANSWER_BYTES} bytes")
-        answer = parse(came, floats=True)
-    except (OSError, http.client.HTTPException) as error:
-        raise PeerError(f"{url} does not answer: {error or type(error).__name__}") from None
-    except Malformed as error:
-        raise PeerError(f"{url}: what it answers to {method} is no JSON-RPC: {error}") from None
-    finally:
-        connection.close()
-    if not isinstance(answer, dict) or "result" not in answer:
-        said = answer.get("error") if isinstance(answer, dict) else answer
-        raise PeerError(f"{url} refuses {method}: {json.dumps(said)[:500]}")
-    return answer["result"]

@@ -24,7 +24,7 @@ def test_on_a_chain_on_ones_desk() -> None:
         play(dev.url)
 
 
-@pytest.mark.parametrize("url", ["", "localhost:26657", "ftp://localhost", "http://", "http://localhost:x", "http://localhost/rpc", "http://localhost:99999"])
+@pytest.mark.parametrize("url", ["", "localhost:26657", "ftp://localhost", "http://", "http://localhost:x", "http://localhost?x", "http://localhost:99999", "http://[::1"])
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(InputError, match="give http://HOST:PORT"):
         Client(url)
@@ -54,3 +54,30 @@ def test_what_is_no_node(said: bytes) -> None:
             thread.join()
     with pytest.raises(NodeError, match="cannot be asked"):
         client.height
+
+
+def test_a_node_behind_a_path_and_an_answer_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"result": {"node_info": {"network": "there"}}}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/rpc"
+            assert Client(url).chain_id == "there" and asked == ["/rpc"]
+            monkeypatch.setattr("ioi_exec.node.client.ANSWER_BYTES", 10)
+            with pytest.raises(NodeError, match="more than 10 bytes"):
+                Client(url).chain_id
+        finally:
+            server.shutdown()
+            thread.join()

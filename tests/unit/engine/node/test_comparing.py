@@ -17,7 +17,8 @@ from abci_client import CHAIN
 from node_chains import Make
 
 from ioi_exec import InputError, VersionMissing
-from ioi_exec.node.comparing import Difference, Outcome, PeerError, first_difference, of_home, of_node
+from ioi_exec.node.client import NodeError
+from ioi_exec.node.comparing import Difference, Outcome, first_difference, of_home, of_node
 from ioi_exec.node.messages import Attribute, EventMessage, TxResult
 
 EVENT = EventMessage("word", (Attribute("key", "a", True),))
@@ -145,16 +146,16 @@ def test_a_peer_that_answers_something_else() -> None:
             {"txs_results": [{"data": "%"}]}, {"txs_results": [{"events": [{}]}]}, {"app_hash": "?"}, {"txs_results": [{"gas_used": "9" * 5000}]},
         ):
             peer.answers["block_results"] = {**Peer(good).answers["block_results"], **changed}
-            with pytest.raises(PeerError, match="block_results of height 5"):
+            with pytest.raises(NodeError, match="block_results of height 5"):
                 of_node(url, 5)
         del peer.answers["block_results"]
-        with pytest.raises(PeerError, match="no such height"):
+        with pytest.raises(NodeError, match="no such height"):
             of_node(url, 5)
         for raw in (b"", b"[" * 100_000, b"7", b'{"result": '):
             peer.raw = raw
-            with pytest.raises(PeerError, match="127.0.0.1"):
+            with pytest.raises(NodeError, match="127.0.0.1"):
                 of_node(url, 5)
-    with pytest.raises(PeerError, match="does not answer"):
+    with pytest.raises(NodeError, match="cannot be asked"):
         of_node(url, 5)
     for address in ("ftp://127.0.0.1", "http://", "http://h:x", "nothing", "http://[::1"):
         with pytest.raises(InputError):

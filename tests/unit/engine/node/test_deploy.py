@@ -105,6 +105,7 @@ def test_compose_file() -> None:
             assert (folder / volume.partition(":")[0]).exists()
     open_to_all = [port for service in services.values() for port in service["ports"] if not port.startswith("127.0.0.1:")]
     assert open_to_all == ["26656:26656"]  # of CometBFT's peers
+    assert "127.0.0.1:26657:26657" in node["ports"] and "tcp://0.0.0.0:26657" in node["command"]  # else nobody outside the container reaches it
     tool = shutil.which("docker")
     if tool and subprocess.run([tool, "compose", "version"], capture_output=True).returncode == 0:
         variables = {"IMAGE": "a", "COMETBFT_IMAGE": "b", "USER_ID": "1000:1000", "CHAIN": "/tmp"}

@@ -102,7 +102,8 @@ def run(options: argparse.Namespace) -> int:
         genesis = _genesis(options, [each.public for each in keys.accounts])
         chain = DevChain(
             options.vm, genesis, vm_args=vm_args, chain_id=options.chain_id, keys=keys, home=None if options.home is None else Path(options.home),
-            accept_vm=options.accept_vm, tree=options.tree, gas=gas, workers=options.workers, keep=options.keep,
+            accept_vm=options.accept_vm, tree=options.tree, gas=gas, workers=options.workers,
+            keep=options.keep and options.keep + 1,  # the oldest block stands on the version before it
             recorder=recordings,
         )
         try:

@@ -17,7 +17,7 @@ import ioi_storage
 from ioi_exec.block.preparation import Genesis
 from ioi_exec.block.receipt import Receipt
 from ioi_exec.block.result import BlockResult
-from ioi_exec.errors import StateExists, VMMismatch
+from ioi_exec.errors import InputError, StateExists, VMMismatch
 from ioi_exec.files.strict_json import Malformed, parse
 from ioi_exec.gas import GasSchedule
 from ioi_exec.machine import ExecutionMachine
@@ -54,6 +54,8 @@ class DevChain:
     ) -> None:
         """accept_vm: a home whose VM is of another version goes on with this one, from the next block on. tree, gas, options: as of
         ExecutionMachine.create. Raises what making or opening a machine raises, StateExists where the home is of another chain."""
+        if options.get("keep") == 1:
+            raise InputError("keep is 1, and a block's header says what the version before it was: give 2 or more")
         self.keys = DevKeys() if keys is None else keys
         if genesis is None and vm == "payments":
             genesis = self._accounts()

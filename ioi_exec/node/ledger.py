@@ -49,6 +49,12 @@ class Ledger:
         """Of the newest block; below the initial height there is none yet."""
         return self._machine.info.height
 
+    @property
+    def oldest(self) -> int:
+        """Of the oldest block that can be read, whose header says what the version before it was; above `height` where there is none."""
+        with self._machine.pinned():
+            return self._machine.info_at(self._machine.info.oldest).height + 1
+
     def block(self, height: int | None = None) -> LedgerBlock:
         """None: the newest. Raises VersionMissing."""
         with self._machine.pinned():
@@ -62,7 +68,7 @@ class Ledger:
 
     def by_hash(self, hash: bytes) -> LedgerBlock | None:
         """None: no block that is kept has it. It looks at them from the newest down."""
-        for version in range(self._machine.version, 0, -1):
+        for version in range(self._machine.version, self._machine.info.oldest, -1):
             with suppress(VersionMissing):
                 info = self._machine.info_at(version)
                 if info.header is not None and info.header.block_id == hash:

@@ -119,6 +119,13 @@ def test_a_transaction_that_faults_is_told_and_the_chain_goes_on(folder: Path) -
         assert running.end(signal.SIGHUP)[0] == 0
 
 
+def test_as_many_blocks_are_kept_as_it_says(folder: Path) -> None:
+    with dev(folder, "--on-demand", "--keep", "1") as running:
+        running.ask.post("/v1/mine", {"blocks": 3})
+        assert [block["height"] for block in running.ask.get("/v1/blocks")["blocks"]] == [3]
+        assert running.end()[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "word"),
     [

@@ -61,13 +61,12 @@ class Api:
         chain, machine = self._chain, self._chain.machine
         with machine.pinned():
             info = machine.info
-            oldest = machine.info_at(max(info.oldest, min(1, info.version)))
             return {
                 "chain_id": info.chain_id, "vm": info.vm.name, "vm_version": info.vm.version, "tree": info.tree,
                 "mode": str(self._producer.pace), "height": written(info.height),
                 "hash": info.header.block_id.hex() if info.header is not None else "",
                 "app_hash": chain.ledger.app_hash(info).hex(), "state_root": info.state_root.hex(),
-                "oldest_height": written(oldest.height), "initial_height": written(info.initial_height),
+                "oldest_height": written(min(chain.ledger.oldest, info.height)), "initial_height": written(info.initial_height),
                 "waiting": len(chain.sequencer.mempool), "workers": machine.workers,
                 "validator": {"address": chain.sequencer.proposer.hex(), "public_key": chain.keys.validator.public.hex()},
                 "stopped": self._producer.error or None,
@@ -86,8 +85,7 @@ class Api:
         with machine.pinned():
             info = machine.info
             newest = min(info.height, before - 1) if before else info.height
-            oldest = machine.info_at(max(info.oldest, min(1, info.version))).height
-            heights = range(newest, max(newest - limit, oldest - 1, info.initial_height - 1), -1)
+            heights = range(newest, max(newest - limit, self._chain.ledger.oldest - 1), -1)
             return [block_object(self._chain.ledger.block(height)) for height in heights]
 
     async def _block(self, request: web.Request) -> web.Response:

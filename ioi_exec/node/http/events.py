@@ -4,7 +4,8 @@
     event: reverted     data: {"height": H}: the blocks above have never been
     event: reloaded     data: {"height": H, "error": text or null}: the VM, after this block, or why it was not
 
-`?from=H`, or the browser's own Last-Event-ID, begins with an earlier block. A comment comes every 15 s where nothing happens.
+`?from=H`, or the browser's own Last-Event-ID, begins with an earlier block, as far back as blocks are kept; where the one of Last-Event-ID was undone,
+all of them come again, after `reverted`. A comment comes every 15 s where nothing happens.
 """
 
 from __future__ import annotations
@@ -67,26 +68,30 @@ class Events:
 
     def _first(self, last: str | None, begin: int | None) -> tuple[int, bool]:
         """The height of the first block to send; whether the one that was sent last has been undone."""
-        info = self._chain.machine.info
+        ledger = self._chain.ledger
         if last is None:
-            return info.height + 1 if begin is None else max(begin, info.initial_height), False
+            return ledger.height + 1 if begin is None else begin, False
         if self._chain.sequencer.names(last):
             return int(last.partition("-")[0]) + 1, False
-        return info.height + 1, True
+        return ledger.oldest, True  # nobody knows any more how far it has been undone
 
     async def _blocks(self, request: web.Request, answer: web.StreamResponse, height: int) -> int:
         """Send those there are from this height on; returns the height of the next one."""
         while True:
             try:
-                text, id = await on_engine(request, self._shown, height)
+                sent, text = await on_engine(request, self._shown, height)
             except VersionMissing:
                 return height
-            await _write(answer, f"event: block\nid: {id}\ndata: {text}\n\n")
-            height += 1
+            await _write(answer, text)
+            height = sent + 1
 
-    def _shown(self, height: int) -> tuple[str, str]:
-        block = self._chain.ledger.block(height)
-        return json.dumps(whole_block_object(block, self._chain.sequencer.events(height))), f"{height}-{block.hash.hex()}"
+    def _shown(self, height: int) -> tuple[int, str]:
+        """The first block from this height on that can be read. Raises VersionMissing."""
+        with self._chain.machine.pinned():
+            height = max(height, self._chain.ledger.oldest)
+            block = self._chain.ledger.block(height)
+        said = json.dumps(whole_block_object(block, self._chain.sequencer.events(height)))
+        return height, f"event: block\nid: {height}-{block.hash.hex()}\ndata: {said}\n\n"
 
 
 def _given(request: web.Request) -> int | None:

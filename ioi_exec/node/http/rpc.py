@@ -149,7 +149,7 @@ class Rpc:
         chain, ledger, machine = self._chain, self._chain.ledger, self._chain.machine
         with machine.pinned():
             info = machine.info
-            first = machine.info_at(max(info.oldest, min(1, info.version)))
+            first = machine.at_height(min(ledger.oldest, info.height)).info
             own, app = hex_of(chain.sequencer.proposer), str(ledger.consensus(info.height).app_version)
             latest, earliest = (
                 {

@@ -12,7 +12,7 @@ import pytest
 from cometbft import until
 from rpc import Asker
 
-from ioi_exec.errors import ResourceError
+from ioi_exec.errors import InputError, ResourceError
 from ioi_exec.node.app_hash import verify_key
 from ioi_exec.node.dev import Dev
 from ioi_exec.node.dev_chain import DevChain
@@ -63,6 +63,17 @@ def test_blocks(serve: Serve) -> None:
         assert ask.get(path, 404)["error"]
     for path in ("/v1/blocks/x", "/v1/blocks/-1", "/v1/blocks?limit=0", "/v1/blocks?limit=101", "/v1/txs/00", "/v1/txs/zz"):
         assert ask.get(path, 400)["error"]
+
+
+def test_blocks_that_are_not_kept(serve: Serve) -> None:
+    """The oldest version has a header too, but says nothing of the one before it."""
+    chain, ask = serve(None, keep=3)
+    chain.mine(10)
+    assert [block["height"] for block in ask.get("/v1/blocks")["blocks"]] == [10, 9]
+    assert ask.get("/v1/status")["oldest_height"] == 9 and ask.get("/v1/blocks/9")["hash"] == chain.block(9).hash.hex()
+    assert ask.call("status")["sync_info"]["earliest_block_height"] == "9" and ask.get("/v1/blocks/8", 404)["error"]
+    with pytest.raises(InputError, match="2 or more"):
+        DevChain(workers=0, keep=1)
 
 
 def test_a_chain_that_cannot_go_on_ends_also_where_it_is_asked_for_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,8 +34,20 @@ def test_blocks_as_they_come_and_from_where_one_was(serve: Serve) -> None:
     with stream(ask, Last_Event_ID=name) as resumed:
         assert resumed.next() == again
     with stream(ask, Last_Event_ID=f"2-{'0' * 64}") as undone:
-        assert undone.next() == ("reverted", "", {"height": 2})
+        assert undone.next() == ("reverted", "", {"height": 0})
+        assert [undone.next()[1], undone.next()] == [name, again]
     assert ask.get("/v1/events?from=x", 400)["error"]
+
+
+def test_blocks_that_are_not_kept(serve: Serve) -> None:
+    chain, ask = serve(None, keep=3)
+    chain.mine(10)
+    with stream(ask, "/v1/events?from=1") as early, stream(ask, Last_Event_ID=f"2-{'0' * 64}") as undone:
+        assert undone.next() == ("reverted", "", {"height": 8})
+        for events in (early, undone):
+            assert [events.next()[2]["height"], events.next()[2]["height"]] == [9, 10]
+        chain.mine()
+        assert early.next()[2]["height"] == undone.next()[2]["height"] == 11
 
 
 def test_quiet_streams_have_comments_and_there_are_so_many(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

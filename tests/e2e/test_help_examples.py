@@ -25,7 +25,7 @@ MAINNET = Path(__file__).parent / "ethereum" / "930196.json.xz"
 A, B = "aa" * 32, "bb" * 32
 # In an order in which each finds what it needs. A new command joins by being listed.
 COMMANDS = "init run info get receipts prove verify check diff dump load export snapshot restore prune rollback upgrade".split()
-GO_ON = "serve dev devnet".split()  # until they are told to end: test_node_commands.py, test_dev_command.py, test_devnet.py
+GO_ON = "serve dev devnet".split()  # until they are told to end: test_node_commands.py, test_dev_command.py, test_real_devnet.py
 TX_COMMANDS = "find send simulate wait".split()
 KEYS_COMMANDS = "new show".split()
 NODE_COMMANDS = "init show-config".split()
@@ -101,7 +101,7 @@ def test_examples_of_keys_and_of_what_is_sent(tmp_path: Path) -> None:
 
 
 def test_node_examples(tmp_path: Path, block_files: None) -> None:
-    assert listed(ioi_exec.cli.main, "node") == {*NODE_COMMANDS, "compare"}  # which needs another node: test_comparing.py, test_devnet.py
+    assert listed(ioi_exec.cli.main, "node") == {*NODE_COMMANDS, "compare"}  # which needs another node: test_comparing.py, test_real_devnet.py
     for command in NODE_COMMANDS:
         for example in examples(ioi_exec.cli.main, "ioi-exec", "node", command):
             run_word_for_word(example, "ioi-exec", tmp_path)

@@ -1,4 +1,4 @@
-"""A devnet without CometBFT: `true` stands for it (tests/cross/test_devnet.py has the real one)."""
+"""A devnet without CometBFT: `true` stands for it (tests/cross/test_real_devnet.py has the real one)."""
 
 from __future__ import annotations
 

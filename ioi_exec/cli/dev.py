@@ -83,6 +83,8 @@ def run(options: argparse.Namespace) -> int:
     listen, vm_args = host_and_port(options.listen), vm_args_value(options.vm_args)
     if listen is None:
         raise InputError(f"--listen is {options.listen!r}: give HOST:PORT")
+    if not options.chain_id:
+        raise InputError("--chain-id is empty: give a name, or leave it out")
     if options.block_ms == 0:
         raise InputError("--block-ms is 0: give 1 or more, or leave it out for blocks at once")
     if options.accounts > 1000:

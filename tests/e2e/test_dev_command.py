@@ -136,6 +136,7 @@ def test_as_many_blocks_are_kept_as_it_says(folder: Path) -> None:
         (("--genesis", "none.json"), 2, "none.json"),
         (("--listen", "nowhere"), 2, "HOST:PORT"),
         (("--block-ms", "0"), 2, "--block-ms"),
+        (("--chain-id", ""), 2, "--chain-id is empty"),
         (("--block-ms", "5", "--on-demand"), 2, "not allowed with"),
         (("--chain-id", "x" * 51), 2, "chain"),
         (("--accounts", "1001"), 2, "at most 1000"),

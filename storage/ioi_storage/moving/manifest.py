@@ -31,7 +31,7 @@ class Manifest:
     @classmethod
     def of(cls, creation: Creation, row: VersionRow, chunks: int, size: int) -> Manifest:
         """row: as it is recorded."""
-        return cls(creation, row._replace(head=b""), chunks, size)
+        return cls(creation, row._replace(head=b"", has_body=False), chunks, size)
 
     def encode(self) -> bytes:
         fields = {

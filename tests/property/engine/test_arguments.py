@@ -79,18 +79,19 @@ anything = strategies.one_of(
 # A good call of each. What is not here is found by `test_every_call_is_known`.
 MACHINE: dict[str, dict[str, Any]] = {
     "at": {"version": 0}, "receipts": {"version": 0}, "transaction": {"digest": bytes(32)}, "prove_receipt": {"version": 1, "index": 0}, "at_height": {"height": 0}, "commit": {"result": None}, "get": {"key": b"a", "version": 0}, "info_at": {"version": 0},
-    "check": {"tx": b"x"}, "pending": {"most": 5}, "query": {"path": "x", "data": b""},
+    "check": {"tx": b"x"}, "pending": {"most": 5}, "query": {"path": "x", "data": b"", "version": 0},
     "execute": {
         "txs": [b"x"], "header": BlockHeader(), "on_receipt": None, "sequential": False, "policy": None, "record": False, "on_progress": None,
         "hints": None, "propose": True,
     },
+    "hold": {"version": None}, "reload": {"vm": "payments", "vm_args": None},
     "prove": {"keys": b"a", "version": 0}, "prove_ics23": {"key": b"a", "version": 0},
     "prove_range": {"start": None, "end": None, "version": 0, "limit": 1}, "prune": {"keep": 5, "progress": None},
     "rollback": {"version": 1}, "upgrade": {"vm": "payments", "at_height": 9, "vm_args": None, "accept_vm": False},
     "scan": {"start": None, "end": None, "prefix": None, "reverse": False, "limit": 1, "version": 1},
 }
 PAST: dict[str, dict[str, Any]] = {
-    name: {key: value for key, value in MACHINE[name].items() if key != "version"} for name in ("get", "prove", "prove_ics23", "prove_range", "scan")
+    name: {key: value for key, value in MACHINE[name].items() if key != "version"} for name in ("get", "prove", "prove_ics23", "prove_range", "query", "scan")
 }
 _SHARED = {"vm": "payments", "vm_args": None, "workers": 0, "pin": True, "limits": Limits(), "executors": None, "keep": None, "policy": None,
            "cross_check": False, "receipts": False}
@@ -110,7 +111,7 @@ VALUES: dict[Callable[..., Any], dict[str, Any]] = {
     payments.decode_account: {"value": bytes(24)},
     payments.account_key: {"address": ADDRESS},
 }
-WHOLE = ("prune", "rollback", "upgrade")
+WHOLE = ("prune", "reload", "rollback", "upgrade")
 NO_ARGUMENTS = {"cancel_upgrade", "close", "sandbox", "pinned"}
 
 
@@ -221,7 +222,7 @@ def test_machine_that_changes_as_a_whole(name: str, tree: str) -> None:
                 answer(getattr(machine, name), arguments)
             except Error:
                 assert stand(machine) == before
-            assert machine.execute([b"x"]).receipts[0].ok or name == "upgrade"
+            assert machine.execute([b"x"]).receipts[0].ok or name in ("reload", "upgrade")
 
     play_it()
 

@@ -108,7 +108,8 @@ def test_rounds_begin_anew_until_the_time_is_over(tmp_path: Path, monkeypatch: p
         now[0] += 1
 
     report = run(programs(blocks=2), plan("kill-worker", seconds=2.5, state=str(tmp_path / "kept")), second)
-    assert report.ok and (report.rounds, report.deep_checks, report.committed) == (2, 2, 3)
+    # Whether a fault strikes in so few blocks is a matter of luck.
+    assert report.sound and (report.rounds, report.deep_checks, report.committed) == (2, 2, 3)
     assert sorted(os.listdir(tmp_path / "kept")) == ["state"]
     with ioi_storage.Store.open(tmp_path / "kept" / "state") as store:
         assert store.version == 1

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from cometbft import Daemon, Node, until
-from devnets import CHAIN, FAST, Four, ioi
 
 from ioi_exec import ExecutionMachine
 from ioi_exec.node.children import Port
@@ -168,42 +167,3 @@ def test_blocks_that_nothing_needs_are_deleted_and_it_halts(stack: ExitStack, bi
     assert side.height == halt
     side.start(**settings)
     side.node.reach(halt + 3)
-
-
-def test_one_of_four_validators_is_wiped_and_joins_again(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under load; then it votes as before, and all have the same chain."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "words.py").write_text(WORDS)
-    settings = {"IOI_NODE_SNAPSHOTS_EVERY": str(EVERY), "IOI_NODE_SNAPSHOTS_KEEP": "1000", "IOI_NODE_ENGINE_KEEP": "3"}
-    four = Four(tmp_path, binary, "words:Words", {bytes.fromhex(key): bytes.fromhex(value) for key, value in STATE.items()})
-    try:
-        for one in four.all:
-            four.start(one, **settings)
-        first, second, _, wiped = four.all
-        four.reach(2)
-        for number in range(20):
-            first.send(b"word%d=%d" % (number, number))
-        until(lambda: told(first.said(), "snapshot taken"), lambda: first.said()[-5:])
-        wiped.member.kill()
-        wiped.member.run("unsafe-reset-all")
-        shutil.rmtree(wiped.member.home / "app")
-        ioi(
-            "node", "init", str(wiped.member.home / "app"), "--chain-id", CHAIN, "--vm", "words:Words", "--genesis", str(tmp_path / "genesis.json"),
-            "--keep-receipts",
-        )
-        wiped.member.start_app(IOI_NODE_ENGINE_WORKERS="1", **settings)
-        until(wiped.member.ports["app"].answers)
-        wiped.member.start_node(
-            ",".join(one.member.peer for one in four.all if one is not wiped),
-            **FAST, CMT_STATESYNC_ENABLE="true", CMT_STATESYNC_RPC_SERVERS=f"{first.member.rpc},{second.member.rpc}",
-            CMT_STATESYNC_TRUST_HEIGHT="2", CMT_STATESYNC_TRUST_HASH=first.ask("commit", height="2")["signed_header"]["commit"]["block_id"]["hash"],
-            CMT_STATESYNC_TRUST_PERIOD="1h", CMT_STATESYNC_DISCOVERY_TIME="5s",
-        )
-        until(lambda: told(wiped.said(), "joined"), lambda: (wiped.said()[-10:], wiped.log[-3000:]))
-        first.send(b"after=1")
-        second.member.kill()  # three of four decide, so the one that joined has to vote
-        others = [one for one in four.all if one is not second]
-        four.reach(newest := max(one.height for one in others) + 5, *others)
-        assert len({json.dumps(one.block(newest)[0]) for one in others}) == 1
-    finally:
-        four.close()

@@ -246,7 +246,8 @@ def _imported(path: str) -> type:
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
-        raise VMError(f"the VM {path} cannot be imported: {type(error).__name__}: {error}. Is it on sys.path?") from error
+        where = ". Is it on sys.path?" if isinstance(error, ModuleNotFoundError) else ""
+        raise VMError(f"the VM {path} cannot be imported: {type(error).__name__}: {error}{where}") from error
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):

@@ -124,8 +124,10 @@ def test_methods_and_versions_must_be_what_they_are() -> None:
 def test_a_module_that_fails_to_import_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken_vm_module.py").write_text("raise RuntimeError('half written')")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(VMError, match="half written"):
+    with pytest.raises(VMError, match="half written$"):
         load_vm("broken_vm_module:VM")
+    with pytest.raises(VMError, match=r"Is it on sys\.path\?$"):
+        load_vm("no_such_vm_module:VM")
 
 
 def test_the_state_remembers_name_arguments_and_version(tmp_path: Path) -> None:

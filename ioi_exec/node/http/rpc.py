@@ -3,6 +3,7 @@ parameters in the URI."""
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from typing import Any, Awaitable, Callable, Mapping, NamedTuple
 
@@ -31,10 +32,12 @@ from ioi_exec.node.http.rpc_shown import (
     validator_objects,
 )
 from ioi_exec.node.http.sending import send
-from ioi_exec.node.http.server import json_answer, on_engine, read_body
+from ioi_exec.node.http.server import SAFE, json_answer, on_engine, read_body
 from ioi_exec.node.messages import ConsensusParams, PublicKey, QueryRequest
 
 BATCH_MOST = 100
+BATCH_BYTES = 32 << 20
+"""Of the answers to a batch: what comes after so many is refused."""
 _PARSE, _INVALID, _NO_METHOD, _PARAMS, _INTERNAL = -32700, -32600, -32601, -32602, -32603
 _SAID = {
     _PARSE: "Parse error. Invalid JSON", _INVALID: "Invalid Request", _NO_METHOD: "Method not found", _PARAMS: "Invalid params",
@@ -108,8 +111,20 @@ class Rpc:
         if not 0 < len(asked) <= BATCH_MOST:
             failed = Failed(_INVALID, f"a batch has 1 to {BATCH_MOST} requests, and this has {len(asked)}")
             return _answer({"id": None, "error": failed.object}, failed.status)
-        answers = [answer for answer, _ in [await self._one(request, each) for each in asked] if answer is not None]
-        return json_answer([{"jsonrpc": "2.0", **answer} for answer in answers])
+        answers: list[str] = []
+        size = 0
+        for each in asked:
+            if size > BATCH_BYTES:
+                id = each.get("id") if isinstance(each, dict) else None
+                failed = Failed(_INTERNAL, f"the answers before this one have more than {BATCH_BYTES} bytes: ask again")
+                answers.append(json.dumps({"jsonrpc": "2.0", "id": id if isinstance(id, (str, int)) else None, "error": failed.object}))
+                continue
+            answer, _ = await self._one(request, each)
+            if answer is None:
+                continue
+            answers.append(json.dumps({"jsonrpc": "2.0", **answer}))
+            size += len(answers[-1])
+        return web.Response(text=f"[{', '.join(answers)}]\n", content_type="application/json", headers=SAFE)
 
     async def _one(self, request: web.Request, asked: Any) -> tuple[dict[str, Any] | None, int]:
         """The answer and its HTTP status; None: none is wanted."""

@@ -7,6 +7,10 @@ import json
 from hashlib import sha256
 from typing import Any, Callable
 
+import pytest
+
+from ioi_exec.node.http import rpc
+
 Serve = Callable[..., Any]
 TX = b"b=1"
 HASH = sha256(TX).hexdigest().upper()
@@ -73,3 +77,12 @@ def test_lists_of_calls_and_what_is_wrong_in_them(serve: Serve) -> None:
         assert ask.get(path, 400)["error"]["code"] == -32602, path
     assert "not found" in ask.get(f"/tx?hash=0x{'00' * 32}", 500)["error"]["data"]
     assert ask.get("/tx?hash=0x00", 500)["error"]["data"]
+
+
+def test_answers_to_a_list_have_a_bound(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, ask = serve()
+    monkeypatch.setattr(rpc, "BATCH_BYTES", 10)
+    calls = [{"jsonrpc": "2.0", "id": number, "method": "health"} for number in range(3)]
+    answers = ask.post("/", calls)
+    assert answers[0] == {"jsonrpc": "2.0", "id": 0, "result": {}}
+    assert [answer["id"] for answer in answers] == [0, 1, 2] and all("10 bytes" in answer["error"]["data"] for answer in answers[1:])

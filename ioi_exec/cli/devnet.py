@@ -70,8 +70,10 @@ def _make(options: argparse.Namespace, home: Path, binary: Path) -> None:
     if not options.vm:
         missing = "" if options.home is None else f", and there is no devnet in {home}"
         raise InputError(f"--vm is missing{missing}: give payments, or package.module:Class")
+    if options.chain_id == "":
+        raise InputError("--chain-id is empty: give a name, or leave it out")
     wanted = copy.copy(options)
-    wanted.chain_id = options.chain_id or _CHAIN
+    wanted.chain_id = _CHAIN if options.chain_id is None else options.chain_id
     made = {**_given(wanted), "chain_id": wanted.chain_id, "validators": _VALIDATORS if options.validators is None else options.validators, "initial_height": options.initial_height}
     # All of them share this machine, and whoever asks them is on it.
     engine = Engine(workers=max(1, available_cores() // max(1, made["validators"])), simulate=1)

@@ -82,6 +82,8 @@ class Client:
             host = None
         if not host or parts.scheme not in ("http", "https") or parts.query:
             raise InputError(f"the node's address is {url!r}: give http://HOST:PORT")
+        if "@" in parts.netloc:  # and not shown
+            raise InputError("the node's address has a user or a password, and none is sent to it: give http://HOST:PORT")
         self.url = url
         self._path = parts.path or "/"
         self._of = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

@@ -30,6 +30,12 @@ def test_what_is_no_address(url: str) -> None:
         Client(url)
 
 
+def test_a_password_is_neither_taken_nor_shown() -> None:
+    with pytest.raises(InputError, match="a user or a password") as caught:
+        Client("http://name:secret@localhost:26657")
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("said", [b"", b"hello", b"[]", b"{}", b'{"result": 5}', b'{"result": {"response": 5}}', b'{"result": {"response": {"value": 5}}}', b"[" * 99_999])
 def test_what_is_no_node(said: bytes) -> None:
     class Other(BaseHTTPRequestHandler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from ethereum.exceptions import EthereumException
 from ethereum_rlp import rlp
@@ -23,8 +23,8 @@ from ioi_exec.vm.protocol import StateView
 from ioi_exec.vm.revert import Revert
 
 NOT_INCLUDABLE, HASH_MISSING = 1, 3
-NOT_OF_THE_BLOCK = (EthereumException, RLPException)
-"""What the specification raises of a transaction that cannot be in the block."""
+NOT_OF_THE_BLOCK = (EthereumException, RLPException, OverflowError)
+"""What the specification raises of a transaction that cannot be in the block; the last of a pre-state with more ether than there can be."""
 REQUESTS = "ethereum.requests"
 """The event of a block of Prague or later; its attribute `hash` is what the header's requests_hash must be."""
 
@@ -77,8 +77,8 @@ class Ethereum:
 
 
 def begin(block: Block, state: StateView) -> None:
-    """What a block does before its transactions."""
-    call_apart(_DEPTH, _begin, block, state)
+    """What a block does before its transactions. Raises InvalidBlock."""
+    _of_block(_begin, block, state)
 
 
 def transact(block: Block, raw: bytes, state: StateView, index: int) -> Outcome:
@@ -89,13 +89,20 @@ def transact(block: Block, raw: bytes, state: StateView, index: int) -> Outcome:
 
 def end(block: Block, state: StateView, raws: Sequence[bytes], outcomes: Sequence[Outcome]) -> bytes | None:
     """What a block does after its transactions. Returns the hash of its requests, if its fork has such. Raises InvalidBlock."""
-    requests_hash: bytes | None = call_apart(_DEPTH, _end, block, state, raws, outcomes)
+    requests_hash: bytes | None = _of_block(_end, block, state, raws, outcomes)
     return requests_hash
 
 
 def end_alone(block: Block, state: StateView) -> None:
-    """Pays the beneficiary what transactions have paid, and does nothing else that a block's end does."""
-    call_apart(_DEPTH, _end_alone, block, state)
+    """Pays the beneficiary what transactions have paid, and does nothing else that a block's end does. Raises InvalidBlock."""
+    _of_block(_end_alone, block, state)
+
+
+def _of_block(step: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return call_apart(_DEPTH, step, *arguments)
+    except OverflowError:  # there is not so much ether, but a pre-state may say so
+        raise InvalidBlock("a balance would have more than 256 bits") from None
 
 
 def in_words(error: Exception) -> str:

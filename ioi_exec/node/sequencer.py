@@ -97,6 +97,7 @@ class Sequencer:
         self._listeners: list[Callable[[Happened], None]] = []
         self._events: dict[int, tuple[Event, ...]] = {}
         info = machine.info
+        self._newest = info.height
         if info.version == 0:
             validators = (ValidatorPower(self._key, POWER),)
             application.init_chain(InitChain(Moment(), info.chain_id, PARAMS, validators, b"", info.initial_height))
@@ -117,7 +118,7 @@ class Sequencer:
         if receipt.ok:
             if not self.mempool.add(tx):
                 return WAITS_ALREADY
-            self.tell(Happened("waits", self.machine.info.height))
+            self.tell(Happened("waits", self._newest))  # the state may be going back
         return receipt
 
     def mine(self, *, empty: bool = True) -> int | None:
@@ -143,6 +144,7 @@ class Sequencer:
                 )
                 done = self.application.finalize_block(block)
                 self.application.commit()
+                self._newest = height
             except FATAL:
                 raise
             except Error as error:
@@ -183,6 +185,7 @@ class Sequencer:
                 self.application.go_back(info.version)
             finally:
                 self._turns += 1
+            self._newest = info.height
             self.mempool.clear()
             self._events = {height: events for height, events in self._events.items() if height <= info.height}
             if self._recorder is not None:
@@ -216,7 +219,7 @@ class Sequencer:
 
     def tell_reloaded(self, error: str) -> None:
         """error: why the VM was not, "" if it was."""
-        self.tell(Happened("reloaded", self.machine.info.height, error))
+        self.tell(Happened("reloaded", self._newest, error))
 
     def events(self, height: int) -> tuple[Event, ...]:
         """What the hooks of the block emitted, of the newest thousand blocks that were made since the process began; of others none."""
@@ -263,7 +266,7 @@ class Sequencer:
     def _drop(self, tx: bytes, why: str) -> None:
         told(log, "no longer waits", logging.WARNING, tx=sha256(tx).digest(), why=why)
         self.mempool.drop(tx, why)
-        self.tell(Happened("dropped", self.machine.info.height))
+        self.tell(Happened("dropped", self._newest))
 
     def _remember(self, height: int, events: tuple[Event, ...]) -> None:
         self._events[height] = events

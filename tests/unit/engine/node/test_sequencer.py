@@ -11,7 +11,7 @@ import pytest
 from cometbft import until
 from node_vms import Words
 
-from ioi_exec import BlockHeader, ExecutionMachine, GasSchedule, InputError, MachineClosed, StateExists, VMFault, VMMismatch
+from ioi_exec import BlockHeader, ExecutionMachine, GasSchedule, InputError, MachineClosed, Receipt, StateExists, StateInUse, VMFault, VMMismatch
 from ioi_exec.block.decided import Vote
 from ioi_exec.node.app_hash import verify_key
 from ioi_exec.node.dev_chain import DevChain
@@ -235,3 +235,22 @@ def test_the_pool_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     pool.drop(b"a", "why")
     pool.drop(b"x", "other")
     assert (pool.size, len(pool), pool.listed(), pool.listed(0)) == (2, 1, [b"bb"], [])
+
+
+def test_one_that_was_let_in_waits_though_the_state_goes_back_right_then(chain: DevChain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def goes_back(_: ExecutionMachine) -> None:
+        raise StateInUse("the state is being rolled back")
+
+    check_tx = chain.sequencer.application.check_tx
+
+    def checked(tx: bytes) -> Receipt:
+        receipt = check_tx(tx)
+        monkeypatch.setattr(ExecutionMachine, "info", property(goes_back))
+        return receipt
+
+    monkeypatch.setattr(chain.sequencer.application, "check_tx", checked)
+    told: list[Happened] = []
+    chain.sequencer.listen(told.append)
+    assert chain.submit(b"b=1").ok and [each.kind for each in told] == ["waits"]
+    monkeypatch.undo()
+    assert chain.block(chain.mine()).txs == [b"b=1"]

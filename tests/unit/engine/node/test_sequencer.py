@@ -11,7 +11,18 @@ import pytest
 from cometbft import until
 from node_vms import Words
 
-from ioi_exec import BlockHeader, ExecutionMachine, GasSchedule, InputError, MachineClosed, Receipt, StateExists, StateInUse, VMFault, VMMismatch
+from ioi_exec import (
+    BlockHeader,
+    ExecutionMachine,
+    GasSchedule,
+    InputError,
+    MachineClosed,
+    Receipt,
+    StateExists,
+    StateInUse,
+    VMFault,
+    VMMismatch,
+)
 from ioi_exec.block.decided import Vote
 from ioi_exec.node.app_hash import verify_key
 from ioi_exec.node.dev_chain import DevChain

@@ -18,7 +18,7 @@ from ethereum_types.numeric import U64, U256, Uint
 
 from ioi_exec import BlockResult, ExecutionMachine
 from ioi_exec.execution.executors import SharedPools
-from ioi_exec.files.ethereum import _HEADER, _TRANSACTION, EthereumFile, _root
+from ioi_exec.files.ethereum import _HEADER, _TRANSACTION, EthereumFile, _root, file_from_json, parse
 from ioi_exec.vm.ethereum import LIMITS, genesis, header
 from ioi_exec.vm.ethereum.forks import Fork
 from ioi_exec.vm.ethereum.keys import Account
@@ -264,6 +264,12 @@ def check_judged(judged: Judged, file: EthereumFile, result: BlockResult) -> Non
     assert found.logs_bloom == bytes(file.block.header.bloom)
     assert found.receipts_root in (None, bytes(file.block.header.receipt_root))
     assert {event.name: event["hash"] for event in result.events} == ({} if judged.requests_hash is None else {REQUESTS: judged.requests_hash})
+
+
+def read_made(made: Made, judged: Judged) -> EthereumFile:
+    """As `ioi-exec ethereum run` reads it, with receipts where they have a status."""
+    given = {"receipts": receipts_of(made, judged)} if made.fork.has_status else {}
+    return file_from_json(parse(encoded(as_file(made, judged, **given))))
 
 
 class World:

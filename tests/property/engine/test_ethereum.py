@@ -28,7 +28,7 @@ from evm_blocks import (
     executed,
     judge,
     push,
-    receipts_of,
+    read_made,
     secret,
     signed,
 )
@@ -59,8 +59,7 @@ def test_as_the_specification_by_itself(seed: int, pools: SharedPools) -> None:
     for fork in forks():
         made = World(fork, seed).made()
         judged = judge(made)
-        given = {"receipts": receipts_of(made, judged)} if fork.has_status else {}
-        file = file_from_json(parse(encoded(as_file(made, judged, **given))))
+        file = read_made(made, judged)
         for workers in WORKERS:
             check_judged(judged, file, executed(file, VM, workers, pools))
 
@@ -93,7 +92,7 @@ def test_a_crowded_block(name: str, pools: SharedPools) -> None:
     if deposits:
         made.prestate[DEPOSITS] = Account(1, 0, deposit_code(made.fork, deposit()))
     judged = judge(made)
-    file = file_from_json(parse(encoded(as_file(made, judged, **({"receipts": receipts_of(made, judged)} if made.fork.has_status else {})))))
+    file = read_made(made, judged)
     kinds = {one["type"] for one in made.transactions}
     assert len(kinds) == 1 + sum(hasattr(made.fork.transactions, kind) for kind in KINDS)
     if deposits:

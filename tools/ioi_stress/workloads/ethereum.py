@@ -15,8 +15,26 @@ from ioi_stress.workload import Block
 from ioi_stress.workloads.parameters import TEXT, check_fields, parameter, values_of
 
 
+class OnEvm:
+    """What workloads for the VM of Ethereum have alike. evm: one of EVMS."""
+
+    evm: str
+
+    @property
+    def vm(self) -> str:
+        return EVMS[self.evm]
+
+    @property
+    def vm_args(self) -> None:
+        return None
+
+    @property
+    def limits(self) -> Limits:
+        return vm_limits()
+
+
 @dataclass(frozen=True, kw_only=True)
-class Ethereum:
+class Ethereum(OnEvm):
     """The file is read, and refused, when it is made; what it held is part of `parameters`. Needs `ioi-exec[ethereum]`."""
 
     name: ClassVar[str] = "ethereum"
@@ -45,18 +63,6 @@ class Ethereum:
     @property
     def parameters(self) -> Mapping[str, Any]:
         return {**values_of(self), "sha256": self._digest}
-
-    @property
-    def vm(self) -> str:
-        return EVMS[self.evm]
-
-    @property
-    def vm_args(self) -> None:
-        return None
-
-    @property
-    def limits(self) -> Limits:
-        return vm_limits()
 
     def genesis(self) -> Mapping[bytes, bytes]:
         return self._state

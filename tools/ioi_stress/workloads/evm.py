@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Iterator, Mapping
 
-from ioi_exec import Limits
 from ioi_exec.ethereum import EVMS, check_installed
 from ioi_stress.workload import Block
 from ioi_stress.workloads.base import Seeded
 from ioi_stress.workloads.draws import Draws
-from ioi_stress.workloads.ethereum import vm_limits
+from ioi_stress.workloads.ethereum import OnEvm
 from ioi_stress.workloads.parameters import NUMBER, TEXT, parameter
 from ioi_stress.workloads.popularity import S_MAX, Popularity
 
@@ -31,7 +30,7 @@ _POOLS = 16  # of a mix
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evm(Seeded):
+class Evm(OnEvm, Seeded):
     """Signed transactions of Ethereum; what contracts there are is written in `ioi_stress.evm`. Needs
     `ioi-exec[ethereum]`."""
 
@@ -54,18 +53,6 @@ another while a block has no more transactions than there are accounts; in a mix
     def __post_init__(self) -> None:
         super().__post_init__()
         check_installed(self.evm)
-
-    @property
-    def vm(self) -> str:
-        return EVMS[self.evm]
-
-    @property
-    def vm_args(self) -> None:
-        return None
-
-    @property
-    def limits(self) -> Limits:
-        return vm_limits()
 
     def prestate(self) -> dict[bytes, Any]:
         """By address: each `ioi_exec.vm.ethereum.keys.Account` before the first block."""

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Sequence
 from ioi_exec import BlockHeader, ExecutionMachine, Policy
 from ioi_exec.ethereum import EVMS
 from ioi_stress.notation.text import table
+from ioi_stress.workload import Workload
+from ioi_stress.workloads import make
 from tools.bench.figures import Figure
 
 WORLDS = ("transfers", "token", "pools", "pool", "mix")
@@ -27,21 +29,10 @@ class Case(NamedTuple):
     header: BlockHeader
 
 
-def world(name: str, transactions: int) -> Case:
-    from ioi_stress.workloads.evm import Evm
-
-    made = Evm(world=name, accounts=transactions, block_size=transactions, evm="revm")
-    block = next(iter(made.blocks()))
-    return Case(name, dict(made.genesis()), block.txs, block.header)
-
-
-def file(path: Path) -> Case:
-    from ioi_exec.files.ethereum import read_ethereum
-    from ioi_exec.vm.ethereum import genesis, header
-
-    with open(path, "rb") as stream:
-        read = read_ethereum(stream, path.name)
-    return Case(path.name.partition(".")[0], dict(genesis(read.prestate)), read.transactions, header(read.block))
+def case_of(name: str, workload: Workload) -> Case:
+    block = next(iter(workload.blocks()))
+    assert block.header is not None
+    return Case(name, dict(workload.genesis()), block.txs, block.header)
 
 
 def measure(case: Case, rounds: int) -> dict[str, Any]:
@@ -91,10 +82,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="measured, after one that is not (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(arguments)
-    cases = [world(name, options.transactions) for name in WORLDS] if options.transactions else []
+    n = options.transactions
+    cases = [case_of(world, make("evm", world=world, accounts=n, block_size=n, evm="revm")) for world in WORLDS if n]
+    cases += [case_of(path.name.partition(".")[0], make("ethereum", file=str(path), evm="revm")) for path in options.files]
     rows = []
-    for case in [*cases, *map(file, options.files)]:
-        row = measure(case, options.rounds)
+    for each in cases:
+        row = measure(each, options.rounds)
         if options.json:
             print(json.dumps({name: value._asdict() if isinstance(value, Figure) else value for name, value in row.items()}), flush=True)
         rows.append(row)
